@@ -1,0 +1,86 @@
+// Makes dist/: one file per command with V8's code cache beside it, the library, and its types.
+import {spawnSync} from 'node:child_process';
+import {copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {build} from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const dist = join(root, 'dist');
+mkdirSync(dist, {recursive: true});
+
+const commands = readdirSync(join(root, 'src'), {withFileTypes: true})
+	.filter((entry) => entry.isDirectory() && existsSync(join(root, 'src', entry.name, 'main.ts')))
+	.map((entry) => entry.name);
+
+const shared = {
+	absWorkingDir: root,
+	bundle: true,
+	platform: 'node',
+	format: 'cjs',
+	target: 'node20',
+	charset: 'ascii',
+	logLevel: 'warning',
+	// What is imported late is required late: start.cjs runs the bundle as a script, which has no import().
+	supported: {'dynamic-import': false},
+};
+
+/** Packages make a start slow, so each has a file of its own, which is read when it is first needed. */
+const packages = ['chalk', 'execa', 'fastest-levenshtein', 'yargs'];
+const packagesApart = {
+	name: 'packages-apart',
+	setup({onResolve}) {
+		const filter = new RegExp(`^(${packages.join('|')})$`);
+		onResolve({filter}, ({path, kind}) =>
+			kind === 'entry-point' ? undefined : {path: `./packages/${path}.js`, external: true},
+		);
+	},
+};
+
+const {metafile} = await build({
+	...shared,
+	entryPoints: packages,
+	outdir: 'dist/packages',
+	minifySyntax: true,
+	minifyWhitespace: true,
+	metafile: true,
+	// yargs asks where it lies, to find its translations; ours speak English.
+	define: {'import.meta.url': '"file:///ipc-tools/yargs/lib/shims/index.mjs"'},
+});
+
+await build({
+	...shared,
+	entryPoints: Object.fromEntries(commands.map((command) => [`ipc-${command}`, `src/${command}/main.ts`])),
+	outdir: 'dist',
+	minifySyntax: true,
+	minifyWhitespace: true,
+	plugins: [packagesApart],
+});
+await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
+
+writeLicenses(Object.keys(metafile.inputs));
+run('node', ['src/build/compile-native.mjs']);
+const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
+copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
+for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
+
+function run(program, args) {
+	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
+	if (status !== 0) process.exit(status ?? 1);
+}
+
+/** What is bundled comes with its licence. */
+function writeLicenses(inputs) {
+	const names = new Set(
+		inputs.map((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1]).filter((name) => name !== undefined),
+	);
+	const texts = [...names].sort().map((name) => {
+		const folder = join(root, 'node_modules', name);
+		const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+		const {version, license} = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+		return `${name} ${version} (${license})\n\n${file ? readFileSync(join(folder, file), 'utf8').trim() : ''}\n`;
+	});
+	rmSync(join(dist, 'LICENSES.txt'), {force: true});
+	writeFileSync(join(dist, 'LICENSES.txt'), texts.join(`\n${'-'.repeat(72)}\n\n`));
+}

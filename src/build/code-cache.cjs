@@ -1,0 +1,44 @@
+// Runs a command for a moment and keeps what V8 compiled meanwhile: dist/ipc-X.cache, which start.cjs uses.
+// Where Node differs from the one that made it, V8 refuses it and compiles as usual.
+'use strict';
+const {mkdtempSync, rmSync, writeFileSync} = require('node:fs');
+const {createRequire} = require('node:module');
+const {tmpdir} = require('node:os');
+const {join} = require('node:path');
+const {load} = require('../../dist/start.js');
+
+const name = process.argv[2];
+const dist = join(__dirname, '..', '..', 'dist');
+const filename = join(dist, `${name}.js`);
+
+// The command lines whose start matters: each ends by itself, without anybody else.
+const lines = {
+	'ipc-pipe': [
+		['recv', '-n'],
+		['send', '-n'],
+		['recv', 'x', '-n', '--count', '1'],
+		['stat', 'x'],
+	],
+};
+
+// What a command does last is to leave the process; here it must not.
+const dlopen = process.dlopen;
+process.dlopen = (module, path) => {
+	dlopen.call(process, module, path);
+	module.exports.exit = () => {};
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'ipc-tools-build-'));
+process.env.IPC_RUNTIME_DIR = folder;
+const script = load(filename);
+const run = script.runInThisContext();
+for (const words of lines[name] ?? [[]]) {
+	process.argv = [process.argv[0], name, ...words];
+	const module = {exports: {}};
+	run(module.exports, createRequire(filename), module, filename, dist);
+}
+setImmediate(() => {
+	writeFileSync(join(dist, `${name}.cache`), script.createCachedData());
+	rmSync(folder, {recursive: true, force: true});
+	process.exit(0);
+});

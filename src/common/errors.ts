@@ -1,0 +1,71 @@
+import {isKernelError} from '../native/index.js';
+
+/** Used wrongly: the reason is said, status 2. */
+export class UsageError extends Error {
+	/** Whose help to point to. */
+	verb?: string;
+}
+
+/** The system said no, or the other side did: one line that says what was tried, why it failed and what to do; status 1. */
+export class SystemError extends Error {}
+
+/** Makes anything fit for one line on a terminal: control characters are written as escapes. */
+export function printable(text: string): string {
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+	return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+		const code = character.charCodeAt(0);
+		const short: Record<number, string> = {9: '\\t', 10: '\\n', 13: '\\r', 27: '\\e'};
+		return short[code] ?? (code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`);
+	});
+}
+
+/** A name as messages show it. */
+export const quoted = (name: string): string => `'${printable(name)}'`;
+
+const reasons: Record<string, string> = {
+	EACCES: 'permission denied',
+	EPERM: 'operation not permitted',
+	ENOENT: 'no such file or folder',
+	ENOTDIR: 'part of the path is no folder',
+	ELOOP: 'too many symbolic links',
+	ENOSPC: 'no space left on the device',
+	EDQUOT: 'the disk quota is used up',
+	EROFS: 'the file system is read-only',
+	EMFILE: 'too many open files in this process (RLIMIT_NOFILE; see: ulimit -n)',
+	ENFILE: 'too many open files on this machine (see: sysctl fs.file-max)',
+	EPIPE: 'the reader has left',
+	ENXIO: 'nobody reads it',
+	ENAMETOOLONG: 'the name is too long',
+	EFBIG: 'the file would become too large (RLIMIT_FSIZE; see: ulimit -f)',
+};
+
+/** The kernel's reason in words, without the call's name. */
+export function reasonOf(error: unknown): string {
+	if (!isKernelError(error)) return error instanceof Error ? error.message : String(error);
+	const known = reasons[error.code];
+	if (known) return known;
+	const text = error.message.replace(/^[\w]+: /, '').replace(/, \w+( .*)?$/s, '');
+	return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/**
+ * Turns a refusal by the kernel into the one line for the user: what was tried, then why. `remedies` has the words
+ * for codes that mean something special here. Anything that is not a refusal is a defect and goes on as it is, and
+ * so do EINTR (we were told to stop) and ETIMEDOUT.
+ */
+export function explain(tried: string, error: unknown, remedies: Record<string, string> = {}): unknown {
+	if (!isKernelError(error) || error.code === 'EINTR' || error.code === 'ETIMEDOUT') return error;
+	return new SystemError(`${tried}: ${remedies[error.code] ?? reasonOf(error)}`, {cause: error});
+}
+
+/** Calls, and explains a refusal. */
+export function attempt<Result>(tried: string, call: () => Result, remedies: Record<string, string> = {}): Result {
+	try {
+		return call();
+	} catch (error) {
+		throw explain(tried, error, remedies);
+	}
+}
+
+export const hasCode = (error: unknown, ...codes: string[]): boolean =>
+	isKernelError(error) && codes.includes(error.code);

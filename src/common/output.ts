@@ -1,0 +1,126 @@
+import {native, POLLOUT} from '../native/index.js';
+import {explain, hasCode, printable} from './errors.js';
+import {EndBySignal} from './exit.js';
+
+/** The only place that writes to the standard streams. */
+
+export const stdin = 0;
+export const stdout = 1;
+const stderr = 2;
+const sigpipe = 13;
+
+let commandName = 'ipc-tools';
+let isQuiet = false;
+let isVerbose = false;
+let colorWish: 'auto' | 'always' | 'never' = 'auto';
+
+export function configureOutput(settings: {
+	command?: string;
+	quiet?: boolean;
+	verbose?: boolean;
+	color?: 'auto' | 'always' | 'never' | undefined;
+}): void {
+	commandName = settings.command ?? commandName;
+	isQuiet = settings.quiet ?? isQuiet;
+	isVerbose = settings.verbose ?? isVerbose;
+	colorWish = settings.color ?? colorWish;
+}
+
+export const verbose = (): boolean => isVerbose;
+
+const waitForRoom = (descriptor: number) => native.poll(Int32Array.of(descriptor, POLLOUT, 0), -1);
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+	for (let offset = 0; offset < bytes.length; ) {
+		const written = native.write(descriptor, bytes, offset, bytes.length - offset);
+		if (written < 0) waitForRoom(descriptor);
+		else offset += written;
+	}
+}
+
+/**
+ * Writes all of it to stdout, waiting as long as that takes.
+ *
+ * @throws EndBySignal when the reader has gone: as any filter, we end by SIGPIPE, without a word.
+ * @throws SystemError when the device is full, with the reason.
+ */
+export function print(data: string | Uint8Array): void {
+	const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+	try {
+		writeAll(stdout, bytes);
+	} catch (error) {
+		throw explainStdout(error);
+	}
+}
+
+/** What a failed write to stdout means. */
+export function explainStdout(error: unknown): unknown {
+	if (hasCode(error, 'EPIPE')) return new EndBySignal(sigpipe);
+	return explain('cannot write to stdout', error, {EBADF: 'it is closed'});
+}
+
+/** As many bytes as stdout takes without failing; the failure itself is the caller's to explain. */
+export function printBytes(bytes: Uint8Array, offset: number, length: number): number {
+	const written = native.write(stdout, bytes, offset, length);
+	if (written >= 0) return written;
+	waitForRoom(stdout);
+	return 0;
+}
+
+export const printLine = (line: string): void => print(`${line}\n`);
+
+export const printJson = (value: unknown): void => printLine(JSON.stringify(value));
+
+/** To a person, on stderr. A stderr that does not take it is no reason to fail. */
+export function tellRaw(text: string): void {
+	try {
+		writeAll(stderr, Buffer.from(text));
+	} catch {
+		// There is nobody left to tell.
+	}
+}
+
+/** One line to a person, `ipc-pipe: …`, unless --quiet. */
+export function tell(message: string): void {
+	if (!isQuiet) tellRaw(`${commandName}: ${printable(message)}\n`);
+}
+
+/** The same, only with --verbose. */
+export function tellVerbose(message: string): void {
+	if (isVerbose) tell(message);
+}
+
+/** An error: --quiet does not silence it. */
+export function tellError(message: string): void {
+	tellRaw(`${commandName}: ${printable(message)}\n`);
+}
+
+export const isTerminal = (descriptor: number): boolean => native.isatty(descriptor);
+export const isStdoutTerminal = (): boolean => isTerminal(stdout);
+export const isStderrTerminal = (): boolean => isTerminal(stderr);
+export const columnsOf = (descriptor: number): number => native.windowColumns(descriptor) || 80;
+export const stderrColumns = (): number => columnsOf(stderr);
+
+/** Whether colour is wanted on this descriptor: --color, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal. */
+export function wantsColor(descriptor: number): boolean {
+	if (colorWish !== 'auto') return colorWish === 'always';
+	const {NO_COLOR, FORCE_COLOR, TERM} = process.env;
+	if (NO_COLOR) return false;
+	if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+	return TERM !== 'dumb' && isTerminal(descriptor);
+}
+
+/** Tells whoever started us, through the descriptor they gave, that waiting has begun. */
+export function announceReady(descriptor: number | undefined): void {
+	if (descriptor === undefined) return;
+	try {
+		native.write(descriptor, Uint8Array.of(10), 0, 1);
+	} catch (error) {
+		throw explain(`cannot write to descriptor ${descriptor} (--ready-fd)`, error, {EBADF: 'it is not open'});
+	}
+}
+
+/** A person who starts a command that reads stdin should not wonder what it waits for. */
+export function hintAtTerminal(): void {
+	if (isTerminal(stdin)) tell('reading from the terminal; end with Ctrl-D');
+}

@@ -1,0 +1,76 @@
+import {native} from '../native/index.js';
+import {type Reading, readPlainLine, valuesOf} from './command-line.js';
+import {hasCode, SystemError, UsageError} from './errors.js';
+import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
+import {configureOutput, tellError, tellRaw} from './output.js';
+import type {Command} from './verb.js';
+
+/** argv -> verb -> run -> report -> exit status. */
+export function main(command: Command): void {
+	configureOutput({command: command.name});
+	const words = process.argv.slice(2);
+	const reading = readPlainLine(command, words);
+	if (reading) {
+		perform(command, reading);
+		return;
+	}
+	// Not plain: help, completion, a mistake. yargs has the time it takes.
+	guard(command, undefined, async () => {
+		const {readWithYargs} = await import('./yargs-reading.js');
+		const found = await readWithYargs(command, words);
+		if (!found) leave(status.done);
+		else perform(command, found);
+	});
+}
+
+function perform(command: Command, reading: Reading): void {
+	guard(command, reading, () => {
+		const {operands, options} = valuesOf(reading);
+		configureOutput(options);
+		const leaveWith = (outcome: Outcome) =>
+			leave(outcome === timedOut ? ((options.timeoutStatus as number | undefined) ?? outcome.status) : outcome.status);
+		const outcome = reading.verb.run(operands as never, options as never, reading.command);
+		// A verb that needs no event loop ends here and now.
+		return outcome instanceof Promise ? outcome.then(leaveWith) : leaveWith(outcome);
+	});
+}
+
+function guard(command: Command, reading: Reading | undefined, work: () => void | Promise<void>): void {
+	const onError = (error: unknown) => report(command, reading, error);
+	try {
+		const result = work();
+		if (result) result.catch(onError);
+	} catch (error) {
+		onError(error);
+	}
+}
+
+/** Everything that had to be cleaned up has been when an error comes through here. */
+function report(command: Command, reading: Reading | undefined, error: unknown): never {
+	if (error instanceof EndBySignal) endBy(error.signal);
+	const caught = native.caughtSignal();
+	if (caught && hasCode(error, 'EINTR')) endBy(caught);
+	if (error instanceof UsageError) {
+		tellError(error.message);
+		tellRaw(`Try '${[command.name, error.verb ?? reading?.name, '--help'].filter(Boolean).join(' ')}'.\n`);
+		leave(status.usageError);
+	}
+	if (error instanceof SystemError) {
+		tellError(error.message);
+		leave(reading?.verb.takesCommand ? status.failedToRun : status.systemError);
+	}
+	// A defect: its stack is what helps to mend it.
+	tellRaw(`${command.name}: internal error\n${error instanceof Error ? error.stack : String(error)}\n`);
+	leave(status.systemError);
+}
+
+function endBy(signal: number): never {
+	native.raiseSignal(signal);
+	// Only a signal whose default is to do nothing comes back.
+	leave(status.signalBase + signal);
+}
+
+/** Without Node's own way out, which takes longer than many a verb. */
+function leave(code: number): never {
+	return native.exit(code);
+}

@@ -1,0 +1,67 @@
+import {constants} from 'node:os';
+import {hasCode, quoted, reasonOf} from './errors.js';
+import {status} from './exit.js';
+
+/** How a command ended. */
+export interface CommandEnd {
+	/** Its status; 128+n when signal n ended it, 126 or 127 when it could not be run or was not found. */
+	status: number;
+	/** The signal that ended it. */
+	signal: string | null;
+	/** Milliseconds from start to end. */
+	wallMs: number;
+	/** Why it could not be started, in words. */
+	problem: string | null;
+}
+
+export interface RunningCommand {
+	/** Undefined when it could not be started. */
+	pid: number | undefined;
+	/** Never rejects. */
+	ended: Promise<CommandEnd>;
+}
+
+/** A standard stream of a command: one of ours, or any open descriptor. */
+export type Stream = 'inherit' | number;
+
+/**
+ * Starts a command, without a shell; stderr is ours. execa is loaded here and nowhere else.
+ */
+export async function startCommand(
+	words: readonly string[],
+	streams: {stdin: Stream; stdout: Stream},
+	environment: Record<string, string> = {},
+): Promise<RunningCommand> {
+	const {execa} = await import('execa');
+	const [file, ...args] = words;
+	const startMs = performance.now();
+	// execa passes any descriptor on; its types know the standard ones only.
+	const child = execa(file as string, args, {
+		stdin: streams.stdin as 'inherit' | 0,
+		stdout: streams.stdout as 'inherit' | 1,
+		stderr: 'inherit',
+		env: environment,
+		reject: false,
+		buffer: false,
+		cleanup: false,
+		stripFinalNewline: false,
+	});
+	const ended = child.then((result): CommandEnd => {
+		const wallMs = performance.now() - startMs;
+		if (result.exitCode !== undefined) return {status: result.exitCode, signal: null, wallMs, problem: null};
+		if (result.signal !== undefined) {
+			const number = constants.signals[result.signal as keyof typeof constants.signals] ?? 0;
+			return {status: status.signalBase + number, signal: result.signal, wallMs, problem: null};
+		}
+		const cause = result.cause;
+		const isMissing = hasCode(cause, 'ENOENT');
+		const why = isMissing ? 'not found' : reasonOf(cause);
+		return {
+			status: isMissing ? status.notFound : status.notRunnable,
+			signal: null,
+			wallMs,
+			problem: `cannot run ${quoted(file as string)}: ${why}`,
+		};
+	});
+	return {pid: child.pid, ended};
+}

@@ -1,0 +1,92 @@
+import {closeSync, fstatSync, mkdirSync} from 'node:fs';
+import {AT_FDCWD, native, O_DIRECTORY, O_NOFOLLOW, O_RDONLY} from '../native/index.js';
+import {attempt, hasCode, quoted, SystemError} from './errors.js';
+
+const groupOrOthersWrite = 0o022;
+
+/** Where FIFOs and sockets with a bare name live, and why there. */
+function chooseRuntimeFolder(): {path: string; from: string} {
+	const {IPC_RUNTIME_DIR: own, XDG_RUNTIME_DIR: xdg} = process.env;
+	if (own) return {path: own, from: 'IPC_RUNTIME_DIR'};
+	if (xdg) return {path: `${xdg}/ipc`, from: 'XDG_RUNTIME_DIR'};
+	return {path: `/tmp/ipc-${userId()}`, from: ''};
+}
+
+const userId = (): number => process.geteuid?.() ?? 0;
+
+export function runtimeFolderPath(): string {
+	const {path, from} = chooseRuntimeFolder();
+	if (!path.startsWith('/')) throw refusal(path, `${from} must hold an absolute path`);
+	return path;
+}
+
+function refusal(path: string, why: string): SystemError {
+	return new SystemError(
+		`refusing the runtime folder ${quoted(path)}: ${why} (IPC_RUNTIME_DIR can name another folder)`,
+	);
+}
+
+/**
+ * Opens the runtime folder, making it when `create` says so; undefined when there is none.
+ *
+ * The checks are made on the open descriptor and all later work goes through it, so the folder that was checked is
+ * the one that is used.
+ *
+ * @throws SystemError when somebody else owns it or could write in it, or when it is a symbolic link.
+ */
+export function openRuntimeFolder(create: boolean): number | undefined {
+	const path = runtimeFolderPath();
+	for (;;) {
+		try {
+			const folder = native.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, -1);
+			try {
+				check(path, folder);
+			} catch (error) {
+				closeSync(folder);
+				throw error;
+			}
+			return folder;
+		} catch (error) {
+			if (hasCode(error, 'ELOOP')) throw refusal(path, 'it is a symbolic link');
+			if (hasCode(error, 'ENOTDIR'))
+				throw isLink(path) ? refusal(path, 'it is a symbolic link') : refusal(path, 'it is no folder');
+			if (hasCode(error, 'EACCES')) throw refusal(path, 'permission denied');
+			if (!hasCode(error, 'ENOENT')) throw error;
+		}
+		if (!create) return undefined;
+		make(path);
+	}
+}
+
+function isLink(path: string): boolean {
+	try {
+		closeSync(native.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, -1));
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+function make(path: string): void {
+	attempt(
+		`cannot make the runtime folder ${quoted(path)}`,
+		() => {
+			try {
+				mkdirSync(path, 0o700);
+			} catch (error) {
+				// Another command was quicker: the next look at it decides.
+				if (!hasCode(error, 'EEXIST')) throw error;
+			}
+		},
+		{
+			ENOENT: 'the folder above it does not exist (IPC_RUNTIME_DIR can name another folder)',
+			EACCES: 'permission denied (IPC_RUNTIME_DIR can name another folder)',
+		},
+	);
+}
+
+function check(path: string, folder: number): void {
+	const {uid, mode} = fstatSync(folder);
+	if (uid !== userId()) throw refusal(path, `it belongs to user ${uid}, not to you (${userId()})`);
+	if (mode & groupOrOthersWrite) throw refusal(path, 'others may write in it (chmod go-w would help)');
+}

@@ -1,0 +1,39 @@
+import {readFileSync} from 'node:fs';
+import {constants} from 'node:os';
+
+/**
+ * For verbs that run commands and so live in the event loop: what stops us is passed on to the commands, which may
+ * have something to clean up, and ends us once they have ended.
+ */
+export class StopInLoop implements Disposable {
+	/** The signal that told us to stop. */
+	signal: number | undefined;
+	private readonly handlers = new Map<NodeJS.Signals, () => void>();
+
+	constructor(passOn: (signal: NodeJS.Signals) => void) {
+		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
+			const handler = () => {
+				const isFirst = this.signal === undefined;
+				this.signal ??= constants.signals[name];
+				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
+				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
+				if (!cameFromTerminal) passOn(name);
+			};
+			this.handlers.set(name, handler);
+			process.on(name, handler);
+		}
+	}
+
+	[Symbol.dispose](): void {
+		for (const [name, handler] of this.handlers) process.off(name, handler);
+	}
+}
+
+/** Whether our process group is the one its terminal listens to. proc(5), /proc/pid/stat */
+function isInForeground(): boolean {
+	const fields = readFileSync('/proc/self/stat', 'utf8')
+		.replace(/^.*\) /s, '')
+		.split(' ');
+	const [group, foreground] = [Number(fields[2]), Number(fields[5])];
+	return foreground > 0 && group === foreground;
+}

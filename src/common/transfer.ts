@@ -1,0 +1,119 @@
+import {fstatSync} from 'node:fs';
+import {isKernelError, native} from '../native/index.js';
+import {explain, hasCode, SystemError} from './errors.js';
+import {explainStdout, tellVerbose} from './output.js';
+import {Progress} from './progress.js';
+import {formatSize} from './size.js';
+
+const largePipe = 1024 ** 2;
+
+/**
+ * Makes a pipe large, since throughput hangs on that more than on anything else. Whatever is not a pipe, or may not
+ * grow (a user's pipes hold 64 MiB in all), stays as it is. fcntl(2), F_SETPIPE_SZ
+ */
+export function growPipe(descriptor: number): void {
+	try {
+		if (native.fcntlGetpipeSz(descriptor) < largePipe) native.fcntlSetpipeSz(descriptor, largePipe);
+	} catch (error) {
+		if (!hasCode(error, 'EBADF', 'EPERM', 'EBUSY', 'ENOMEM', 'EINVAL')) throw error;
+	}
+}
+
+/** The capacity a user asked for: not getting it is an error. */
+export function setPipeSize(descriptor: number, bytes: number, shown: string): void {
+	try {
+		const got = native.fcntlSetpipeSz(descriptor, Math.min(bytes, 2 ** 31 - 1));
+		if (got !== bytes) tellVerbose(`${shown} holds ${formatSize(got)} (${got} bytes)`);
+	} catch (error) {
+		throw explain(`cannot give ${shown} a capacity of ${formatSize(bytes)}`, error, {
+			EPERM: 'more than this user may have (see: sysctl fs.pipe-max-size fs.pipe-user-pages-soft)',
+			EBUSY: 'it holds more than that now',
+			EINVAL: 'no pipe can be that large',
+		});
+	}
+}
+
+export interface Move {
+	input: number;
+	output: number;
+	/** Gets a copy of everything. */
+	copyTo?: number;
+	/** How long to wait for the input, and for room in the output, each time; negative: for ever. */
+	inputTimeoutMs?: number;
+	outputTimeoutMs?: number;
+	progress?: Progress | undefined;
+}
+
+export interface Moved {
+	bytes: number;
+	/** False when a timeout ended it. */
+	ended: boolean;
+}
+
+/**
+ * Moves bytes until the input ends or one side kept us waiting too long. Blocks. Throws the kernel's error, with
+ * `side` and `bytes` (all that went through before).
+ *
+ * A file is copied, not spliced: splice(2) would share its pages, and what is written to the file later would show in
+ * what the reader has not read yet.
+ */
+export function moveBytes({
+	input,
+	output,
+	copyTo = -1,
+	inputTimeoutMs = -1,
+	outputTimeoutMs = -1,
+	progress,
+}: Move): Moved {
+	const byCopy = fstatSync(input).isFile() ? 1 : 0;
+	let bytes = 0;
+	let quietSince = performance.now();
+	const left = (timeoutMs: number) =>
+		timeoutMs < 0 || !progress ? timeoutMs : Math.max(0, Math.ceil(timeoutMs - (performance.now() - quietSince)));
+	for (;;) {
+		try {
+			const sliceMs = progress ? Progress.sliceMs : -1;
+			const moved = native.transfer(
+				input,
+				output,
+				copyTo,
+				sliceMs,
+				left(inputTimeoutMs),
+				left(outputTimeoutMs),
+				byCopy,
+			);
+			bytes += moved.bytes;
+			if (moved.bytes > 0) quietSince = performance.now();
+			progress?.add(moved.bytes);
+			if (moved.ended) return {bytes, ended: true};
+		} catch (error) {
+			if (!isKernelError(error)) throw error;
+			bytes += error.bytes ?? 0;
+			progress?.add(error.bytes ?? 0);
+			error.bytes = bytes;
+			if (error.code !== 'ETIMEDOUT') throw error;
+			return {bytes, ended: false};
+		}
+	}
+}
+
+/** Progress as --progress asks for it; the total is known when stdin is a file. */
+export function progressOf(wanted: boolean, unit: 'bytes' | 'records', source?: number): Progress | undefined {
+	if (!wanted) return undefined;
+	const stat = source === undefined ? undefined : fstatSync(source);
+	return new Progress(unit, unit === 'bytes' && stat?.isFile() ? stat.size : undefined);
+}
+
+/** What a failed move means to the user: `to` and `from` name the sides that are not the standard streams. */
+export function explainMove(error: unknown, {from, to}: {from?: string; to?: string}): unknown {
+	if (!isKernelError(error) || error.code === 'EINTR') return error;
+	const sofar = `${error.bytes ?? 0} bytes`;
+	if (error.side === 'copy' || (error.side === 'out' && to === undefined)) {
+		const explained = explainStdout(error);
+		return explained instanceof SystemError
+			? new SystemError(`${explained.message} (${sofar} were written)`, {cause: error})
+			: explained;
+	}
+	if (error.side === 'in') return explain(`cannot read ${from ?? 'stdin'}`, error, {EISDIR: 'it is a folder'});
+	return explain(`cannot send to ${to}`, error, {EPIPE: `the reader left after ${sofar}`});
+}

@@ -1,0 +1,128 @@
+import type {Outcome} from './exit.js';
+import type {TextFormat} from './text-format.js';
+
+/**
+ * A verb as data: what it takes, in the order the help shows it, and what it does with it. Everything that reads a
+ * command line, prints help, completes words or checks the manual reads this same data.
+ */
+export interface Option {
+	readonly short?: string;
+	/** How its value is written; an option without is a flag. */
+	readonly value?: TextFormat<unknown>;
+	/** It may be given several times; the value is a list. */
+	readonly many?: true;
+	readonly help: string;
+}
+
+export interface Operand {
+	readonly format: TextFormat<unknown>;
+	/** `one` is required, `optional` is not; `many` is one or more, `any` is none or more. */
+	readonly how: 'one' | 'optional' | 'many' | 'any';
+}
+
+export type Options = Readonly<Record<string, Option>>;
+export type Operands = Readonly<Record<string, Operand>>;
+
+type Parsed<Format> = Format extends TextFormat<infer Value> ? Value : never;
+
+type OptionValue<Item> = Item extends {readonly value: infer Format}
+	? Item extends {readonly many: true}
+		? Parsed<Format>[]
+		: Parsed<Format> | undefined
+	: boolean;
+
+type OperandValue<Item> = Item extends {readonly how: infer How; readonly format: infer Format}
+	? How extends 'one'
+		? Parsed<Format>
+		: How extends 'optional'
+			? Parsed<Format> | undefined
+			: Parsed<Format>[]
+	: never;
+
+export type OptionValues<Items extends Options> = {readonly [Key in keyof Items]: OptionValue<Items[Key]>};
+export type OperandValues<Items extends Operands> = {readonly [Key in keyof Items]: OperandValue<Items[Key]>};
+
+export interface Example {
+	/** One sentence of purpose. */
+	readonly purpose: string;
+	/** A whole command that can be pasted. */
+	readonly line: string;
+}
+
+export interface Verb {
+	readonly summary: string;
+	readonly aliases?: readonly string[];
+	readonly operands: Operands;
+	readonly options: Options;
+	/** A command to run follows: after `--`, or from the first operand on that the others leave over. */
+	readonly takesCommand: boolean;
+	readonly examples: readonly Example[];
+	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
+}
+
+export interface Command {
+	readonly name: string;
+	readonly summary: string;
+	/** In help order. */
+	readonly verbs: Readonly<Record<string, Verb>>;
+	readonly examples: readonly Example[];
+	/** The names of the objects that exist, for completion. */
+	names?(): string[];
+}
+
+/** Declares a verb; the types of its operands and options reach `run` by inference. */
+export function verb<const Names extends Operands = {}, const Flags extends Options = {}>(declaration: {
+	summary: string;
+	aliases?: readonly string[];
+	operands?: Names;
+	options?: Flags;
+	takesCommand?: boolean;
+	examples?: readonly Example[];
+	run(
+		operands: OperandValues<Names>,
+		options: OptionValues<Flags>,
+		command: readonly string[],
+	): Outcome | Promise<Outcome>;
+}): Verb {
+	return {
+		takesCommand: false,
+		examples: [],
+		...declaration,
+		operands: declaration.operands ?? {},
+		options: declaration.options ?? {},
+	} as Verb;
+}
+
+export const one = <Value>(format: TextFormat<Value>) => ({format, how: 'one'}) as const;
+export const optional = <Value>(format: TextFormat<Value>) => ({format, how: 'optional'}) as const;
+export const many = <Value>(format: TextFormat<Value>) => ({format, how: 'many'}) as const;
+export const any = <Value>(format: TextFormat<Value>) => ({format, how: 'any'}) as const;
+
+/** `timeoutStatus` in the code is `--timeout-status` on the command line. */
+export const optionName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** `NAME`, `[NAME]`, `NAME…`, `[NAME…]`, and what follows a `--`: a verb's operands as a synopsis shows them. */
+export function operandSynopsis({operands, takesCommand}: Verb): string {
+	const parts = Object.values(operands).map(({format: {placeholder}, how}) => {
+		if (how === 'one') return placeholder;
+		if (how === 'optional') return `[${placeholder}]`;
+		return how === 'many' ? `${placeholder}…` : `[${placeholder}…]`;
+	});
+	if (takesCommand) parts.push('-- CMD [ARG…]');
+	return parts.join(' ');
+}
+
+/** How many operands a verb takes, at least and at most. */
+export function operandCount({operands}: Verb): {least: number; most: number} {
+	const kinds = Object.values(operands).map(({how}) => how);
+	return {
+		least: kinds.filter((how) => how === 'one' || how === 'many').length,
+		most: kinds.some((how) => how === 'many' || how === 'any') ? Number.POSITIVE_INFINITY : kinds.length,
+	};
+}
+
+export function findVerb(command: Command, word: string): {name: string; verb: Verb} | undefined {
+	if (Object.hasOwn(command.verbs, word)) return {name: word, verb: command.verbs[word] as Verb};
+	for (const [name, verb] of Object.entries(command.verbs)) if (verb.aliases?.includes(word)) return {name, verb};
+	return undefined;
+}

@@ -1,0 +1,9 @@
+/**
+ * ipc-tools as a library: the classes that the commands themselves stand on.
+ *
+ * @packageDocumentation
+ */
+
+export {SystemError, UsageError} from './common/errors.js';
+export {isKernelError, type KernelError} from './native/index.js';
+export {type CreateSettings, Fifo} from './pipe/fifo.js';

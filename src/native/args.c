@@ -1,0 +1,116 @@
+/* JavaScript values to C values: the only place. */
+#include "native.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool refuse(struct arguments *arguments, size_t index, const char *expected)
+{
+	char message[80];
+	snprintf(message, sizeof message, "argument %zu must be %s", index + 1, expected);
+	napi_throw_type_error(arguments->env, "ERR_INVALID_ARG_TYPE", message);
+	return false;
+}
+
+bool read_arguments(napi_env env, napi_callback_info info, size_t count, struct arguments *arguments)
+{
+	size_t given = sizeof arguments->value / sizeof arguments->value[0];
+	arguments->env = env;
+	if (napi_get_cb_info(env, info, &given, arguments->value, NULL, NULL) != napi_ok)
+		return false;
+	if (given < count) {
+		char message[80];
+		snprintf(message, sizeof message, "%zu arguments expected, %zu given", count, given);
+		napi_throw_type_error(env, "ERR_MISSING_ARGS", message);
+		return false;
+	}
+	return true;
+}
+
+bool int_argument(struct arguments *arguments, size_t index, int *result)
+{
+	double number;
+	if (napi_get_value_double(arguments->env, arguments->value[index], &number) != napi_ok ||
+	    !(number >= -2147483648.0 && number <= 2147483647.0) || number != (double)(int)number)
+		return refuse(arguments, index, "a 32-bit integer");
+	*result = (int)number;
+	return true;
+}
+
+bool int64_argument(struct arguments *arguments, size_t index, int64_t *result)
+{
+	double number;
+	bool lossless;
+	if (napi_get_value_bigint_int64(arguments->env, arguments->value[index], result, &lossless) == napi_ok) {
+		if (!lossless)
+			return refuse(arguments, index, "an integer of 64 bits");
+		return true;
+	}
+	if (napi_get_value_double(arguments->env, arguments->value[index], &number) != napi_ok ||
+	    !(number >= -9007199254740991.0 && number <= 9007199254740991.0) || number != (double)(int64_t)number)
+		return refuse(arguments, index, "an integer");
+	*result = (int64_t)number;
+	return true;
+}
+
+bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result)
+{
+	napi_typedarray_type type;
+	bool typed;
+	void *data;
+	if (napi_is_typedarray(arguments->env, arguments->value[index], &typed) != napi_ok || !typed ||
+	    napi_get_typedarray_info(arguments->env, arguments->value[index], &type, &result->length, &data, NULL, NULL) !=
+		    napi_ok ||
+	    type != napi_uint8_array)
+		return refuse(arguments, index, "a Uint8Array");
+	result->data = data;
+	return true;
+}
+
+bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length)
+{
+	napi_typedarray_type type;
+	bool typed;
+	void *items;
+	if (napi_is_typedarray(arguments->env, arguments->value[index], &typed) != napi_ok || !typed ||
+	    napi_get_typedarray_info(arguments->env, arguments->value[index], &type, length, &items, NULL, NULL) !=
+		    napi_ok ||
+	    type != napi_int32_array)
+		return refuse(arguments, index, "an Int32Array");
+	*data = items;
+	return true;
+}
+
+bool text_argument(struct arguments *arguments, size_t index, char **result)
+{
+	size_t length;
+	if (napi_get_value_string_utf8(arguments->env, arguments->value[index], NULL, 0, &length) != napi_ok)
+		return refuse(arguments, index, "a string");
+	char *text = malloc(length + 1);
+	if (!text) {
+		throw_errno(arguments->env, 12 /* ENOMEM */, "malloc");
+		return false;
+	}
+	napi_get_value_string_utf8(arguments->env, arguments->value[index], text, length + 1, &length);
+	if (strlen(text) != length) {
+		free(text);
+		return refuse(arguments, index, "a string without NUL");
+	}
+	*result = text;
+	return true;
+}
+
+napi_value js_number(napi_env env, double number)
+{
+	napi_value result = NULL;
+	napi_create_double(env, number, &result);
+	return result;
+}
+
+napi_value js_undefined(napi_env env)
+{
+	napi_value result = NULL;
+	napi_get_undefined(env, &result);
+	return result;
+}

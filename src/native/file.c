@@ -1,0 +1,292 @@
+/* Descriptors of any kind: opening, reading, writing, polling, locking, watching. */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* openat(folder, path, flags, mode, timeoutMs) -> descriptor. May block (a FIFO without its other side). openat(2), fifo(7) */
+static napi_value js_openat(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int folder, flags, mode;
+	int64_t timeout_ms;
+	char *path;
+	if (!read_arguments(env, info, 5, &arguments) || !int_argument(&arguments, 0, &folder) ||
+	    !int_argument(&arguments, 2, &flags) || !int_argument(&arguments, 3, &mode) ||
+	    !int64_argument(&arguments, 4, &timeout_ms) || !text_argument(&arguments, 1, &path))
+		return NULL;
+	struct wait wait;
+	int descriptor;
+	wait_begin(&wait, timeout_ms);
+	do
+		descriptor = wait_allows(&wait) ? openat(folder, path, flags | O_CLOEXEC, (mode_t)mode) : -1;
+	while (descriptor < 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	free(path);
+	if (descriptor < 0)
+		return throw_errno(env, errno, "openat");
+	return js_number(env, descriptor);
+}
+
+/* mkfifoat(folder, name, mode). mkfifoat(3) */
+static napi_value js_mkfifoat(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int folder, mode;
+	char *name;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 0, &folder) ||
+	    !int_argument(&arguments, 2, &mode) || !text_argument(&arguments, 1, &name))
+		return NULL;
+	int result = mkfifoat(folder, name, (mode_t)mode);
+	free(name);
+	return result < 0 ? throw_errno(env, errno, "mkfifoat") : js_undefined(env);
+}
+
+/* unlinkat(folder, name). unlinkat(2) */
+static napi_value js_unlinkat(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int folder;
+	char *name;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &folder) ||
+	    !text_argument(&arguments, 1, &name))
+		return NULL;
+	int result = unlinkat(folder, name, 0);
+	free(name);
+	return result < 0 ? throw_errno(env, errno, "unlinkat") : js_undefined(env);
+}
+
+/* read(descriptor, bytes, offset, length) -> how many; 0 at the end, -1 when it would have to wait. read(2) */
+static napi_value js_read(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	int64_t offset, length;
+	struct bytes bytes;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !bytes_argument(&arguments, 1, &bytes) || !int64_argument(&arguments, 2, &offset) ||
+	    !int64_argument(&arguments, 3, &length))
+		return NULL;
+	if (offset < 0 || length < 0 || (uint64_t)offset + (uint64_t)length > bytes.length)
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
+	struct wait wait;
+	ssize_t count;
+	wait_begin(&wait, -1);
+	do
+		count = wait_allows(&wait) ? read(descriptor, bytes.data + offset, (size_t)length) : -1;
+	while (count < 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	if (count < 0 && errno != EAGAIN)
+		return throw_errno(env, errno, "read");
+	return js_number(env, (double)count);
+}
+
+/*
+ * write(descriptor, bytes, offset, length) -> how many, which may be fewer; -1 when it would have to wait.
+ * Where the descriptor blocks, so does this. write(2), pipe(7)
+ */
+static napi_value js_write(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	int64_t offset, length;
+	struct bytes bytes;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !bytes_argument(&arguments, 1, &bytes) || !int64_argument(&arguments, 2, &offset) ||
+	    !int64_argument(&arguments, 3, &length))
+		return NULL;
+	if (offset < 0 || length < 0 || (uint64_t)offset + (uint64_t)length > bytes.length)
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
+	struct wait wait;
+	ssize_t count;
+	wait_begin(&wait, -1);
+	do
+		count = wait_allows(&wait) ? write(descriptor, bytes.data + offset, (size_t)length) : -1;
+	while (count < 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	if (count < 0 && errno != EAGAIN)
+		return throw_errno(env, errno, "write");
+	return js_number(env, (double)count);
+}
+
+/*
+ * poll(descriptors, timeoutMs) -> how many are ready. The array holds triples: descriptor (negative: passed over),
+ * events asked for, events that came (filled in). poll(2)
+ */
+static napi_value js_poll(napi_env env, napi_callback_info info)
+{
+	enum { MOST = 1024 };
+	struct arguments arguments;
+	int32_t *triples;
+	size_t length;
+	int64_t timeout_ms;
+	if (!read_arguments(env, info, 2, &arguments) || !int32_array_argument(&arguments, 0, &triples, &length) ||
+	    !int64_argument(&arguments, 1, &timeout_ms))
+		return NULL;
+	size_t count = length / 3;
+	if (length % 3 != 0 || count > MOST)
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "triples expected, 1024 at most"), NULL;
+	struct pollfd descriptors[MOST];
+	for (size_t i = 0; i < count; i++)
+		descriptors[i] = (struct pollfd){.fd = triples[3 * i], .events = (short)triples[3 * i + 1]};
+	int ready = poll_until(descriptors, count, timeout_ms);
+	if (ready < 0)
+		return throw_errno(env, errno, "poll");
+	for (size_t i = 0; i < count; i++)
+		triples[3 * i + 2] = descriptors[i].revents;
+	return js_number(env, ready);
+}
+
+/* flock(descriptor, operation, timeoutMs); ETIMEDOUT after the deadline. flock(2) */
+static napi_value js_flock(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, operation;
+	int64_t timeout_ms;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &operation) || !int64_argument(&arguments, 2, &timeout_ms))
+		return NULL;
+	struct wait wait;
+	int result;
+	wait_begin(&wait, timeout_ms);
+	do
+		result = wait_allows(&wait) ? flock(descriptor, operation) : -1;
+	while (result < 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	return result < 0 ? throw_errno(env, errno, "flock") : js_undefined(env);
+}
+
+static bool read_range(struct arguments *arguments, int *descriptor, struct flock *lock)
+{
+	int type;
+	int64_t start, length;
+	if (!int_argument(arguments, 0, descriptor) || !int_argument(arguments, 1, &type) ||
+	    !int64_argument(arguments, 2, &start) || !int64_argument(arguments, 3, &length))
+		return false;
+	memset(lock, 0, sizeof *lock);
+	lock->l_type = (short)type;
+	lock->l_whence = SEEK_SET;
+	lock->l_start = start;
+	lock->l_len = length;
+	return true;
+}
+
+/* ofdSetlkw(descriptor, type, start, length, timeoutMs); ETIMEDOUT after the deadline. fcntl(2), "Open file description locks" */
+static napi_value js_ofd_setlkw(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	struct flock lock;
+	int64_t timeout_ms;
+	if (!read_arguments(env, info, 5, &arguments) || !read_range(&arguments, &descriptor, &lock) ||
+	    !int64_argument(&arguments, 4, &timeout_ms))
+		return NULL;
+	struct wait wait;
+	int result;
+	wait_begin(&wait, timeout_ms);
+	do
+		result = wait_allows(&wait) ? fcntl(descriptor, F_OFD_SETLKW, &lock) : -1;
+	while (result < 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	return result < 0 ? throw_errno(env, errno, "fcntl") : js_undefined(env);
+}
+
+/* ofdSetlk(descriptor, type, start, length): the same without waiting; EAGAIN when another holds it. fcntl(2) */
+static napi_value js_ofd_setlk(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	struct flock lock;
+	if (!read_arguments(env, info, 4, &arguments) || !read_range(&arguments, &descriptor, &lock))
+		return NULL;
+	return fcntl(descriptor, F_OFD_SETLK, &lock) < 0 ? throw_errno(env, errno, "fcntl") : js_undefined(env);
+}
+
+/* ofdGetlk(descriptor, type, start, length) -> whether another open description holds a lock in the way. fcntl(2) */
+static napi_value js_ofd_getlk(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	struct flock lock;
+	napi_value held;
+	if (!read_arguments(env, info, 4, &arguments) || !read_range(&arguments, &descriptor, &lock))
+		return NULL;
+	if (fcntl(descriptor, F_OFD_GETLK, &lock) < 0)
+		return throw_errno(env, errno, "fcntl");
+	napi_get_boolean(env, lock.l_type != F_UNLCK, &held);
+	return held;
+}
+
+/* fcntlGetfl(descriptor) -> status flags. fcntl(2) */
+static napi_value js_fcntl_getfl(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &descriptor))
+		return NULL;
+	int flags = fcntl(descriptor, F_GETFL);
+	return flags < 0 ? throw_errno(env, errno, "fcntl") : js_number(env, flags);
+}
+
+/* fcntlSetfl(descriptor, flags). fcntl(2) */
+static napi_value js_fcntl_setfl(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, flags;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &flags))
+		return NULL;
+	return fcntl(descriptor, F_SETFL, flags) < 0 ? throw_errno(env, errno, "fcntl") : js_undefined(env);
+}
+
+/* inotifyInit() -> a non-blocking descriptor. inotify_init1(2) */
+static napi_value js_inotify_init(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	int descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	return descriptor < 0 ? throw_errno(env, errno, "inotify_init1") : js_number(env, descriptor);
+}
+
+/* inotifyAddWatch(descriptor, path, mask) -> watch. inotify_add_watch(2) */
+static napi_value js_inotify_add_watch(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	int64_t mask;
+	char *path;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int64_argument(&arguments, 2, &mask) || !text_argument(&arguments, 1, &path))
+		return NULL;
+	int watch = inotify_add_watch(descriptor, path, (uint32_t)mask);
+	free(path);
+	return watch < 0 ? throw_errno(env, errno, "inotify_add_watch") : js_number(env, watch);
+}
+
+static const struct export table[] = {
+	{"openat", js_openat},
+	{"mkfifoat", js_mkfifoat},
+	{"unlinkat", js_unlinkat},
+	{"read", js_read},
+	{"write", js_write},
+	{"poll", js_poll},
+	{"flock", js_flock},
+	{"ofdSetlkw", js_ofd_setlkw},
+	{"ofdSetlk", js_ofd_setlk},
+	{"ofdGetlk", js_ofd_getlk},
+	{"fcntlGetfl", js_fcntl_getfl},
+	{"fcntlSetfl", js_fcntl_setfl},
+	{"inotifyInit", js_inotify_init},
+	{"inotifyAddWatch", js_inotify_add_watch},
+};
+
+void export_file(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}

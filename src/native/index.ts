@@ -1,0 +1,156 @@
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+
+/**
+ * The kernel, as the C beside this file exports it.
+ *
+ * A refusal throws a {@link KernelError}. Times are milliseconds, a negative one is for ever; a call that waits
+ * ends with ETIMEDOUT after its time and with EINTR when a signal named to `catchSignals` came.
+ * Descriptors are numbers and always close-on-exec.
+ */
+export interface Native {
+	/** openat(2). Blocks for a FIFO whose other side is missing, unless O_NONBLOCK is among the flags. */
+	openat(folder: number, path: string, flags: number, mode: number, timeoutMs: number): number;
+	/** mkfifoat(3). The umask applies. */
+	mkfifoat(folder: number, name: string, mode: number): void;
+	/** unlinkat(2). */
+	unlinkat(folder: number, name: string): void;
+	/** read(2): how many bytes; 0 at the end; -1 when it would have to wait. */
+	read(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
+	/** write(2): how many bytes, maybe fewer; -1 when it would have to wait. */
+	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
+	/** poll(2) over triples of descriptor, events asked for, events that came. Answers how many are ready. */
+	poll(triples: Int32Array, timeoutMs: number): number;
+	/** flock(2). */
+	flock(descriptor: number, operation: number, timeoutMs: number): void;
+	/** fcntl(2), F_OFD_SETLKW: waits. */
+	ofdSetlkw(descriptor: number, type: number, start: number, length: number, timeoutMs: number): void;
+	/** fcntl(2), F_OFD_SETLK: EAGAIN when another holds it. */
+	ofdSetlk(descriptor: number, type: number, start: number, length: number): void;
+	/** fcntl(2), F_OFD_GETLK: whether another open description holds a lock in the way. */
+	ofdGetlk(descriptor: number, type: number, start: number, length: number): boolean;
+	/** fcntl(2), F_GETFL. */
+	fcntlGetfl(descriptor: number): number;
+	/** fcntl(2), F_SETFL. */
+	fcntlSetfl(descriptor: number, flags: number): void;
+	/** inotify_init1(2), non-blocking. */
+	inotifyInit(): number;
+	/** inotify_add_watch(2). */
+	inotifyAddWatch(descriptor: number, path: string, mask: number): number;
+	/** pipe2(2): read end and write end. */
+	pipe2(flags: number): [number, number];
+	/** fcntl(2), F_GETPIPE_SZ: bytes. */
+	fcntlGetpipeSz(descriptor: number): number;
+	/** fcntl(2), F_SETPIPE_SZ: the bytes it holds now, rounded up. */
+	fcntlSetpipeSz(descriptor: number, bytes: number): number;
+	/** ioctl(2), FIONREAD: unread bytes in a pipe. */
+	ioctlFionread(descriptor: number): number;
+	/** tee(2), never waiting: copies from pipe to pipe and takes nothing; -1 when it would have to wait. */
+	tee(from: number, to: number, length: number): number;
+	/** splice(2), never waiting on a pipe: bytes moved; -1 when it would have to wait. */
+	splice(from: number, to: number, length: number): number;
+	/**
+	 * Moves bytes from `input` to `output` until the input ends or the slice is over: splice(2), or read(2) and
+	 * write(2) where that is refused or `byCopy` asks for it. `copyTo` (-1: none) gets everything too.
+	 * The timeouts bound each single wait for one side. Errors carry `side` and `bytes`.
+	 */
+	transfer(
+		input: number,
+		output: number,
+		copyTo: number,
+		sliceMs: number,
+		inputTimeoutMs: number,
+		outputTimeoutMs: number,
+		byCopy: number,
+	): {bytes: number; ended: boolean};
+	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
+	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
+	/** sigaction(2): from now on these end our waits instead of the process. */
+	catchSignals(numbers: Int32Array): void;
+	/** The first signal caught, 0 for none. */
+	caughtSignal(): number;
+	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */
+	raiseSignal(number: number): void;
+	/** _exit(2): at once. */
+	exit(status: number): never;
+	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
+	setChildSubreaper(): void;
+	/** pidfd_open(2). */
+	pidfdOpen(pid: number): number;
+	/** pidfd_getfd(2): a duplicate of another process's descriptor. */
+	pidfdGetfd(pidfd: number, descriptor: number): number;
+	/** getpwuid_r(3): undefined where no name is known. */
+	userName(uid: number): string | undefined;
+	/** isatty(3). */
+	isatty(descriptor: number): boolean;
+	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
+	windowColumns(descriptor: number): number;
+	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
+	windowRows(descriptor: number): number;
+}
+
+/** What the native layer throws when the kernel refuses. */
+export interface KernelError extends Error {
+	/** The name, such as 'EAGAIN': branch on this, never on the text. */
+	code: string;
+	errno: number;
+	syscall: string;
+	/** transfer only: which side failed. */
+	side?: 'in' | 'out' | 'copy';
+	/** transfer only: how many bytes had gone through before. */
+	bytes?: number;
+}
+
+export const isKernelError = (error: unknown): error is KernelError =>
+	error instanceof Error && 'code' in error && 'syscall' in error;
+
+/** Constants of <fcntl.h>, <poll.h>, <sys/file.h> and <sys/inotify.h>; the same on x64 and arm64 unless noted. */
+export const AT_FDCWD = -100;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_NONBLOCK = 0o4000;
+export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000;
+export const O_PATH = 0o10000000;
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+export const LOCK_EX = 2;
+export const LOCK_UN = 8;
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
+export const IN_ACCESS = 0x1;
+export const IN_MODIFY = 0x2;
+export const IN_CLOSE_WRITE = 0x8;
+export const IN_CLOSE_NOWRITE = 0x10;
+export const IN_OPEN = 0x20;
+export const IN_CREATE = 0x100;
+export const IN_DELETE = 0x200;
+export const IN_DELETE_SELF = 0x400;
+export const IN_MOVED_TO = 0x80;
+/** The smallest size every write to a pipe up to which is whole. pipe(7) */
+export const PIPE_BUF = 4096;
+
+/** A prebuilt addon comes with the published package; one compiled here stands in build/ and is taken first. */
+function addonPath(): string {
+	const root = join(__dirname, '..');
+	const compiled = join(root, 'dist', 'native.node');
+	return existsSync(compiled) ? compiled : join(root, 'prebuilds', `linux-${process.arch}.node`);
+}
+
+function load(): Native {
+	const module = {exports: {}};
+	try {
+		process.dlopen(module, addonPath());
+	} catch (error) {
+		const reason = error instanceof Error ? error.message : String(error);
+		throw new Error(`ipc-tools: the native part cannot be loaded (${reason}); rebuild it with: npm rebuild ipc-tools`);
+	}
+	return module.exports as Native;
+}
+
+export const native: Native = load();

@@ -1,0 +1,88 @@
+/*
+ * What the facilities of the native layer share.
+ *
+ * The layer speaks to the kernel and to nothing else: it knows no option, no default and no wording.
+ * A refusal by the kernel becomes a JavaScript error with `code`, `errno` and `syscall` (errno.c).
+ */
+#ifndef IPC_NATIVE_H
+#define IPC_NATIVE_H
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* One row of a facility's export table. */
+struct export {
+	const char *name;
+	napi_callback function;
+};
+
+void export_all(napi_env env, napi_value exports, const struct export *table, size_t count);
+#define EXPORT_ALL(env, exports, table) export_all(env, exports, table, sizeof(table) / sizeof((table)[0]))
+
+void export_file(napi_env env, napi_value exports);
+void export_pipe(napi_env env, napi_value exports);
+void export_transfer(napi_env env, napi_value exports);
+void export_process(napi_env env, napi_value exports);
+void export_terminal(napi_env env, napi_value exports);
+void export_wait(napi_env env, napi_value exports);
+
+/* args.c: JavaScript values to C values. Each reader throws a TypeError and answers false when the value does not fit. */
+struct arguments {
+	napi_env env;
+	napi_value value[8];
+};
+
+struct bytes {
+	uint8_t *data;
+	size_t length;
+};
+
+bool read_arguments(napi_env env, napi_callback_info info, size_t count, struct arguments *arguments);
+bool int_argument(struct arguments *arguments, size_t index, int *result);
+bool int64_argument(struct arguments *arguments, size_t index, int64_t *result);
+bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result);
+bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length);
+/* The text is allocated; free() it. Text with a NUL inside is refused: the kernel would cut it there. */
+bool text_argument(struct arguments *arguments, size_t index, char **result);
+
+napi_value js_number(napi_env env, double number);
+napi_value js_undefined(napi_env env);
+
+/* errno.c: kernel errors to JavaScript errors. */
+const char *errno_name(int number);
+/* Throws; answers NULL so that a function can return it. */
+napi_value throw_errno(napi_env env, int number, const char *syscall);
+/* The same, with the number of bytes that had gone through and the side that failed ("in" or "out"). */
+napi_value throw_transfer_errno(napi_env env, int number, const char *syscall, const char *side, double bytes);
+
+/*
+ * wait.c: blocking system calls that end on a deadline or on a caught signal.
+ *
+ *	struct wait wait;
+ *	wait_begin(&wait, timeout_ms);
+ *	do result = wait_allows(&wait) ? call() : -1; while (result < 0 && wait_goes_on(&wait));
+ *	wait_end(&wait);
+ *
+ * After the loop errno is the call's own, ETIMEDOUT after the deadline, or EINTR when a caught signal ended it.
+ */
+struct wait {
+	int64_t deadline_ns; /* CLOCK_MONOTONIC; negative: none */
+};
+
+void wait_begin(struct wait *wait, int64_t timeout_ms);
+bool wait_allows(const struct wait *wait);
+bool wait_goes_on(const struct wait *wait);
+void wait_end(struct wait *wait);
+int64_t monotonic_ns(void);
+/* Whether a caught signal wants an end; answers so once for each. Sets errno to EINTR. */
+bool take_stop(void);
+
+struct pollfd;
+/* ppoll(2) with a timeout in milliseconds (negative: none): -1 with EINTR only when a caught signal ended it. */
+int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * Waiting in the kernel on the main thread, and still being able to stop.
+ *
+ * A blocking call must end on two occasions of ours: its deadline, and a signal that was caught so that something
+ * can be cleaned up. One timer serves both: when it fires it sends SIGURG to the main thread, the call returns
+ * EINTR, and the caller asks wait_goes_on().
+ *
+ * Why a timer and not just the signal itself: the kernel may hand a signal to any of Node's threads, where it
+ * interrupts nothing of interest; and one that arrives between the check and the call would be lost. So the timer
+ * is bound to the main thread (SIGEV_THREAD_ID) and fires again every few milliseconds until somebody has noticed.
+ * Why SIGURG: without our handler it is ignored, so a late one does no harm.
+ *
+ * The state is static because a signal handler has no other.
+ */
+#include "native.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AGAIN_NS 5000000 /* how often a nudge is repeated until it was noticed */
+
+static volatile sig_atomic_t caught_signal; /* the first one, for good */
+static volatile sig_atomic_t stop_pending;  /* one came, and no wait has ended for it yet */
+static bool timer_exists;
+static int timer_id;
+
+/* The kernel's own layout: neither libc names the thread member portably (timer_create(2)). */
+struct kernel_sigevent {
+	union sigval value;
+	int signal;
+	int notify;
+	int thread;
+	int padding[11];
+};
+
+#define NOTIFY_THREAD 4 /* SIGEV_THREAD_ID */
+
+static void nudge_at(int64_t deadline_ns)
+{
+	struct itimerspec when;
+	memset(&when, 0, sizeof when);
+	if (deadline_ns >= 0) {
+		when.it_value.tv_sec = deadline_ns / 1000000000;
+		when.it_value.tv_nsec = deadline_ns % 1000000000 + (deadline_ns == 0);
+		when.it_interval.tv_nsec = AGAIN_NS;
+	}
+	syscall(SYS_timer_settime, timer_id, TIMER_ABSTIME, &when, NULL);
+}
+
+static void on_nudge(int number)
+{
+	(void)number;
+}
+
+static void on_signal(int number)
+{
+	int saved = errno;
+	if (!caught_signal)
+		caught_signal = number;
+	stop_pending = 1;
+	nudge_at(0);
+	errno = saved;
+}
+
+static bool need_timer(void)
+{
+	if (timer_exists)
+		return true;
+	struct kernel_sigevent event;
+	memset(&event, 0, sizeof event);
+	event.signal = SIGURG;
+	event.notify = NOTIFY_THREAD;
+	event.thread = (int)syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0)
+		return false;
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = on_nudge; /* no SA_RESTART: to interrupt is all it is for */
+	sigaction(SIGURG, &action, NULL);
+	timer_exists = true;
+	return true;
+}
+
+int64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Each signal ends one wait: what is done to clean up afterwards may wait as well. */
+bool take_stop(void)
+{
+	if (!stop_pending)
+		return false;
+	stop_pending = 0;
+	nudge_at(-1);
+	errno = EINTR;
+	return true;
+}
+
+void wait_begin(struct wait *wait, int64_t timeout_ms)
+{
+	wait->deadline_ns = -1;
+	if (timeout_ms < 0)
+		return;
+	wait->deadline_ns = monotonic_ns() + timeout_ms * 1000000;
+	if (need_timer())
+		nudge_at(wait->deadline_ns);
+}
+
+bool wait_allows(const struct wait *wait)
+{
+	if (take_stop())
+		return false;
+	if (wait->deadline_ns >= 0 && monotonic_ns() >= wait->deadline_ns) {
+		errno = ETIMEDOUT;
+		return false;
+	}
+	return true;
+}
+
+bool wait_goes_on(const struct wait *wait)
+{
+	if (errno != EINTR)
+		return false;
+	return wait_allows(wait);
+}
+
+void wait_end(struct wait *wait)
+{
+	int saved = errno;
+	if (timer_exists && wait->deadline_ns >= 0)
+		nudge_at(stop_pending ? 0 : -1);
+	errno = saved;
+}
+
+int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms)
+{
+	struct wait wait = {.deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000};
+	for (;;) {
+		if (take_stop())
+			return -1;
+		struct timespec rest = {0, 0};
+		if (wait.deadline_ns >= 0) {
+			int64_t left = wait.deadline_ns - monotonic_ns();
+			if (left > 0) {
+				rest.tv_sec = left / 1000000000;
+				rest.tv_nsec = left % 1000000000;
+			}
+		}
+		int ready = ppoll(descriptors, count, wait.deadline_ns < 0 ? NULL : &rest, NULL);
+		if (ready >= 0 || errno != EINTR)
+			return ready;
+	}
+}
+
+/* catchSignals(numbers): from now on these end our waits instead of the process. sigaction(2) */
+static napi_value js_catch_signals(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t *numbers;
+	size_t count;
+	if (!read_arguments(env, info, 1, &arguments) || !int32_array_argument(&arguments, 0, &numbers, &count))
+		return NULL;
+	if (!need_timer())
+		return throw_errno(env, errno, "timer_create");
+	for (size_t i = 0; i < count; i++) {
+		struct sigaction action;
+		memset(&action, 0, sizeof action);
+		action.sa_handler = on_signal;
+		if (sigaction(numbers[i], &action, NULL) != 0)
+			return throw_errno(env, errno, "sigaction");
+	}
+	return js_undefined(env);
+}
+
+/* caughtSignal(): the number of the first one caught, 0 when there was none. */
+static napi_value js_caught_signal(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return js_number(env, caught_signal);
+}
+
+/* raiseSignal(number): its default action, now; returns only where that is to ignore it. signal(7) */
+static napi_value js_raise_signal(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int number;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &number))
+		return NULL;
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = SIG_DFL;
+	/* Fails for KILL and STOP, which need no help. */
+	sigaction(number, &action, NULL);
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	if (raise(number) != 0)
+		return throw_errno(env, errno, "raise");
+	return js_undefined(env);
+}
+
+static const struct export table[] = {
+	{"catchSignals", js_catch_signals},
+	{"caughtSignal", js_caught_signal},
+	{"raiseSignal", js_raise_signal},
+};
+
+void export_wait(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}

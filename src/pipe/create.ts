@@ -1,0 +1,24 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {formatAddress, objectName} from '../common/object-name.js';
+import {exclusive, mode} from '../common/options.js';
+import {tell} from '../common/output.js';
+import {many, verb} from '../common/verb.js';
+import {Fifo} from './fifo.js';
+
+export const create = verb({
+	summary: 'make FIFOs that stay until they are removed',
+	operands: {names: many(objectName)},
+	options: {exclusive, mode},
+	examples: [{purpose: 'a FIFO that your group may use', line: 'ipc-pipe create --mode 0660 /tmp/log.fifo'}],
+	run({names}, options) {
+		const allMade = forEachName(names, (name) => {
+			const shown = quoted(formatAddress(name));
+			if (Fifo.create(name, {mode: options.mode})) return;
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			tell(`${shown} exists already`);
+		});
+		return allMade ? done : failed;
+	},
+});

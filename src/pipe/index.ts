@@ -1,0 +1,23 @@
+import {command} from '../common/command.js';
+import {create} from './create.js';
+import {fifoNames} from './fifo-status.js';
+import {list} from './list.js';
+import {recv} from './recv.js';
+import {remove} from './remove.js';
+import {run} from './run.js';
+import {send} from './send.js';
+import {stat} from './stat.js';
+import {tee} from './tee.js';
+import {wait} from './wait.js';
+import {watch} from './watch.js';
+
+export const pipe = command({
+	name: 'ipc-pipe',
+	summary: 'FIFOs and pipelines: streams of bytes and of records between processes.',
+	verbs: {send, recv, tee, wait, run, create, list, stat, watch, remove},
+	examples: [
+		{purpose: 'in one terminal', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'in another', line: 'ps -ef | ipc-pipe send'},
+	],
+	names: fifoNames,
+});

@@ -1,0 +1,37 @@
+import {done} from '../common/exit.js';
+import {json, noHeadings, output} from '../common/options.js';
+import {printJson} from '../common/output.js';
+import {formatSize} from '../common/size.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
+
+const count = (users: readonly unknown[]): string => String(users.length);
+
+export const fifoColumns: readonly Column<FifoStatus>[] = [
+	{name: 'name', value: ({name}) => name},
+	{name: 'mode', value: ({mode}) => mode},
+	{name: 'owner', value: ({owner}) => owner},
+	{name: 'queued', align: 'right', value: ({queued}) => (queued === null ? '' : formatSize(queued))},
+	{name: 'capacity', align: 'right', value: ({capacity}) => (capacity === null ? '' : formatSize(capacity))},
+	{name: 'readers', align: 'right', value: ({readers}) => count(readers)},
+	{name: 'writers', align: 'right', value: ({writers}) => count(writers)},
+	{name: 'life', value: ({temporary}) => (temporary ? 'temporary' : 'permanent')},
+];
+
+export const list = verb({
+	summary: 'the FIFOs in the runtime folder, with who uses them',
+	aliases: ['ls'],
+	options: {json, noHeadings, output},
+	examples: [
+		{purpose: 'names only', line: 'ipc-pipe list --no-headings -o name'},
+		{purpose: 'those that nobody reads', line: `ipc-pipe list --json | jq -r 'select(.readers == []).name'`},
+	],
+	async run(_, options) {
+		const columns = chooseColumns(fifoColumns, options.output);
+		const rows = lookAtAddresses(allAddresses());
+		if (options.json) for (const row of rows) printJson(row);
+		else await printTable(columns, rows, {headings: !options.noHeadings});
+		return done;
+	},
+});

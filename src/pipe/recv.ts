@@ -1,0 +1,226 @@
+import {closeSync} from 'node:fs';
+import {quoted, UsageError} from '../common/errors.js';
+import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import {objectName} from '../common/object-name.js';
+import * as common from '../common/options.js';
+import {announceReady, stdout, tell} from '../common/output.js';
+import type {Progress} from '../common/progress.js';
+import {SIGPIPE, stopOnSignals} from '../common/signals.js';
+import {size} from '../common/size.js';
+import {wholeNumber} from '../common/text-format.js';
+import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
+import {optional, verb} from '../common/verb.js';
+import {isKernelError, native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {defaultName} from './default-name.js';
+import {Fifo} from './fifo.js';
+import {RecordReceiver} from './record-receiver.js';
+import {WriterCount} from './writer-count.js';
+
+export const recv = verb({
+	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
+	operands: {name: optional(objectName)},
+	options: {
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		follow: {...common.follow, help: 'go on when the last writer leaves'},
+		writers: {value: wholeNumber(1), help: 'end when so many writers have come and gone'},
+		count: {...common.count, help: 'end after so many records (lines by default)'},
+		...framingOptions,
+		json: {help: 'print each record as a JSON object'},
+		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		mode: common.mode,
+		progress: common.progress,
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'whatever ipc-pipe send puts in', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'a log that outlives its writers', line: 'ipc-pipe recv log --follow >>log.txt'},
+		{purpose: 'one line, or status 124 after five seconds', line: 'ipc-pipe recv answers --count 1 -t 5'},
+	],
+	run({name = defaultName}, options) {
+		if (options.follow && options.writers)
+			throw new UsageError('--follow never ends, --writers says when: use one of them');
+		const chosen = chosenFraming(options);
+		const framing = chosen ?? (options.count === undefined ? undefined : 'lines');
+		if (framing === 'raw' && options.count !== undefined)
+			throw new UsageError('--raw makes all of it one record: there is nothing to count');
+
+		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
+		const hasRecords = framing !== undefined && framing !== 'raw';
+		if (fifo.isTemporary || hasRecords) stopOnSignals();
+		using writers = options.writers === undefined ? undefined : new WriterCount(fifo.handlePath, fifo.path);
+		const progress = progressOf(options.progress, hasRecords ? 'records' : 'bytes');
+		using records = hasRecords
+			? new RecordReceiver(framing, options.count ?? Number.POSITIVE_INFINITY, progress)
+			: undefined;
+		using reception = new Reception(fifo, {
+			size: options.size,
+			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
+			goesOn: options.follow || options.writers !== undefined,
+			writers,
+			wanted: options.writers ?? Number.POSITIVE_INFINITY,
+			records,
+			progress: hasRecords ? undefined : progress,
+		});
+		announceReady(options.readyFd);
+		const end = reception.run();
+		progress?.finish();
+		if (end !== 'out of patience') return done;
+		if (options.nonblock) return reception.hasReceived ? done : notNow;
+		if (reception.hasReceived) tell(`gave up with nothing more from ${quoted(fifo.shownName)}: ${reception.soFar}`);
+		return timedOut;
+	},
+});
+
+interface ReceptionSettings {
+	size: number | undefined;
+	/** How long to wait for data, each time; negative: for ever. */
+	patienceMs: number;
+	/** Whether the last writer's leaving is not the end. */
+	goesOn: boolean;
+	writers: WriterCount | undefined;
+	/** After so many writers it is the end. */
+	wanted: number;
+	records: RecordReceiver | undefined;
+	progress: Progress | undefined;
+}
+
+type End = 'writers gone' | 'complete' | 'out of patience';
+
+/** One reader of a FIFO, from its first writer to the end. */
+class Reception implements Disposable {
+	private reader: number;
+	private bytes = 0;
+
+	constructor(
+		private readonly fifo: Fifo,
+		private readonly settings: ReceptionSettings,
+	) {
+		this.reader = fifo.openReader();
+		if (settings.size === undefined) growPipe(this.reader);
+		else setPipeSize(this.reader, settings.size, quoted(fifo.shownName));
+		growPipe(stdout);
+	}
+
+	get hasReceived(): boolean {
+		return this.bytes > 0;
+	}
+
+	get soFar(): string {
+		const {records} = this.settings;
+		return records ? `${records.records} records came` : `${this.bytes} bytes came`;
+	}
+
+	run(): End {
+		const {records} = this.settings;
+		let end = this.receive();
+		// A writer that came between our last look and the removal still has us as its reader.
+		while (end === 'writers gone' && this.fifo.leave() && this.hasWriter()) end = this.receive();
+		if (end === 'out of patience' && records && records.undelivered > 0) this.tellUndelivered(records);
+		return end;
+	}
+
+	private receive(): End {
+		const {goesOn, writers, wanted, records} = this.settings;
+		for (;;) {
+			const event = this.waitForData();
+			if (event === 'out of patience') return event;
+			if (event === 'data') {
+				const end = records ? this.moveRecords(records) : this.moveStream();
+				if (end === 'complete' || end === 'out of patience') return end;
+			}
+			writers?.update();
+			if (writers && writers.gone >= wanted) return this.drain();
+			if (event !== 'writers gone') continue;
+			records?.finish();
+			if (!goesOn) return event;
+			this.reopen();
+		}
+	}
+
+	/** All the writers that were waited for have left: what they wrote is in the pipe, whoever else still writes. */
+	private drain(): End {
+		const {records} = this.settings;
+		if (records) while (this.moveRecords(records) === 'more');
+		else this.moveStream();
+		if (records?.isInsideRecord) records.finish();
+		return 'complete';
+	}
+
+	/** Waits for data, for the end, for a writer's leaving, or until stdout's reader has gone. */
+	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'out of patience' {
+		const {patienceMs, writers} = this.settings;
+		const triples = Int32Array.of(this.reader, POLLIN, 0, stdout, 0, 0, writers?.descriptor ?? -1, POLLIN, 0);
+		try {
+			native.poll(triples, patienceMs);
+		} catch (error) {
+			this.explainStop(error);
+			throw error;
+		}
+		const [ours, output, count] = [triples[2] as number, triples[5] as number, triples[8] as number];
+		if (output & POLLERR) throw new EndBySignal(SIGPIPE);
+		if (ours & POLLIN) return 'data';
+		if (ours & POLLHUP) return 'writers gone';
+		return count ? 'writer left' : 'out of patience';
+	}
+
+	/** Moves until there is nothing there now, or, where no writers are counted, until the last one leaves. */
+	private moveStream(): 'more' | 'out of patience' {
+		const {patienceMs, writers, progress} = this.settings;
+		try {
+			const inputTimeoutMs = writers ? 0 : patienceMs;
+			const moved = moveBytes({input: this.reader, output: stdout, inputTimeoutMs, progress});
+			this.bytes += moved.bytes;
+			return moved.ended || writers ? 'more' : 'out of patience';
+		} catch (error) {
+			if (isKernelError(error)) this.bytes += error.bytes ?? 0;
+			throw explainMove(error, {from: quoted(this.fifo.shownName)});
+		}
+	}
+
+	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' {
+		try {
+			const {taken, isEmpty, isComplete} = records.receive(this.reader);
+			this.bytes += taken;
+			if (isComplete) return 'complete';
+			return isEmpty ? 'nothing' : 'more';
+		} catch (error) {
+			this.explainStop(error);
+			throw error;
+		}
+	}
+
+	/** Told to stop in the middle of a record: it is not lost in silence. */
+	private explainStop(error: unknown): void {
+		const {records} = this.settings;
+		if (records && records.undelivered > 0 && isKernelError(error) && error.code === 'EINTR')
+			this.tellUndelivered(records);
+	}
+
+	private tellUndelivered(records: RecordReceiver): void {
+		tell(`stopped inside a record: ${records.undelivered} bytes of it were taken and not printed`);
+	}
+
+	/**
+	 * Once the last writer has left, a descriptor tells so for ever. A fresh one waits for the next writer; it is
+	 * opened before the other is closed, so that there is a reader at any time.
+	 */
+	private reopen(): void {
+		const before = this.reader;
+		this.reader = this.fifo.openReader();
+		closeSync(before);
+	}
+
+	/** Somebody has it open for writing, or has left data. Tells the truth once a writer has been there. */
+	private hasWriter(): boolean {
+		const triples = Int32Array.of(this.reader, POLLIN, 0);
+		native.poll(triples, 0);
+		return !((triples[2] as number) & POLLHUP) || ((triples[2] as number) & POLLIN) !== 0;
+	}
+
+	[Symbol.dispose](): void {
+		closeSync(this.reader);
+	}
+}

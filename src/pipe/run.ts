@@ -1,0 +1,120 @@
+import {formatDuration} from '../common/duration.js';
+import {UsageError} from '../common/errors.js';
+import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {timeout, timeoutStatus} from '../common/options.js';
+import {tellRaw} from '../common/output.js';
+import {descendantsOf} from '../common/proc.js';
+import {formatSize} from '../common/size.js';
+import {StopInLoop} from '../common/stop-in-loop.js';
+import {type Column, formatTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {native} from '../native/index.js';
+import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
+
+/** What TERM has not ended by then is killed. */
+const graceMs = 1000;
+const longestTimerMs = 2 ** 31 - 1;
+
+export const run = verb({
+	summary: "commands joined by anonymous pipes, without a shell; write '|' between them",
+	options: {
+		noPipefail: {help: 'the status of the last command alone counts'},
+		stats: {help: 'report pid, status, time and the bytes that crossed each link, on stderr'},
+		json: {help: 'the same as one JSON object, on stderr'},
+		timeout: {...timeout, help: 'end all of it after this long (status 124)'},
+		timeoutStatus,
+	},
+	takesCommand: true,
+	examples: [
+		{
+			purpose: 'which stage was slow, which one failed',
+			line: "ipc-pipe run --stats -- sort words.txt '|' uniq -c '|' sort -rn",
+		},
+		{purpose: 'give up after a minute, with everything it started', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
+	],
+	async run(_, options, words) {
+		const stages = split(words);
+		const pipeline = new Pipeline(stages, options.stats || options.json);
+		using stop = new StopInLoop((signal) => {
+			for (const pid of pipeline.pids) sendSignal(pid, signal);
+		});
+		if (options.timeout !== undefined) native.setChildSubreaper();
+		let isTimedOut = false;
+		let timer: NodeJS.Timeout | undefined;
+		const report = await pipeline.run(() => {
+			if (options.timeout === undefined) return;
+			timer = setTimeout(
+				() => {
+					isTimedOut = true;
+					endAll('SIGTERM');
+					timer = setInterval(() => endAll('SIGKILL'), graceMs);
+				},
+				Math.min(options.timeout, longestTimerMs),
+			);
+		});
+		clearTimeout(timer);
+		// What a stage has started and left behind is part of it when time is up.
+		if (isTimedOut) await endRest();
+		if (options.json) tellRaw(`${JSON.stringify({...report, status: statusOf(report, !options.noPipefail)})}\n`);
+		else if (options.stats) tellRaw(await formatReport(report));
+		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		return isTimedOut ? timedOut : endedWith(statusOf(report, !options.noPipefail));
+	},
+});
+
+/** `a b '|' c` is two stages; a word that is to be a single bar itself is written `\|`. */
+function split(words: readonly string[]): string[][] {
+	const stages: string[][] = [[]];
+	for (const word of words) {
+		if (word === '|') stages.push([]);
+		else stages.at(-1)?.push(word === '\\|' ? '|' : word);
+	}
+	const empty = stages.findIndex((stage) => stage.length === 0);
+	if (empty >= 0) throw new UsageError(`command ${empty + 1} of the pipeline is empty`);
+	return stages;
+}
+
+/** As with `pipefail`: the last status that is not zero. */
+function statusOf({stages}: PipelineReport, pipefail: boolean): number {
+	const failure = pipefail ? stages.findLast(({status}) => status !== 0) : undefined;
+	return (failure ?? stages.at(-1))?.status ?? 0;
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+	try {
+		process.kill(pid, signal);
+	} catch {
+		// It has ended already.
+	}
+}
+
+function endAll(signal: NodeJS.Signals): void {
+	for (const pid of descendantsOf(process.pid)) sendSignal(pid, signal);
+}
+
+async function endRest(): Promise<void> {
+	const deadline = performance.now() + graceMs;
+	while (descendantsOf(process.pid).length > 0) {
+		if (performance.now() > deadline) {
+			endAll('SIGKILL');
+			return;
+		}
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+}
+
+type Row = StageReport & {number: number; bytes: number | null | undefined};
+
+const columns: readonly Column<Row>[] = [
+	{name: 'stage', align: 'right', value: ({number}) => String(number)},
+	{name: 'pid', align: 'right', value: ({pid}) => (pid === null ? '' : String(pid))},
+	{name: 'status', align: 'right', value: ({status}) => String(status)},
+	{name: 'time', align: 'right', value: ({wallMs}) => formatDuration(wallMs)},
+	{name: 'out', align: 'right', value: ({bytes}) => (typeof bytes === 'number' ? formatSize(bytes) : '')},
+	{name: 'command', value: ({command}) => command.join(' ')},
+];
+
+function formatReport({stages, links}: PipelineReport): Promise<string> {
+	const rows = stages.map((stage, i) => ({...stage, number: i + 1, bytes: links[i]}));
+	return formatTable(columns, rows, {headings: true});
+}

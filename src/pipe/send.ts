@@ -1,0 +1,74 @@
+import {quoted} from '../common/errors.js';
+import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import {objectName} from '../common/object-name.js';
+import * as common from '../common/options.js';
+import {announceReady, hintAtTerminal, stdin, stdout, tell} from '../common/output.js';
+import {stopOnSignals} from '../common/signals.js';
+import {size} from '../common/size.js';
+import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
+import {optional, verb} from '../common/verb.js';
+import {defaultName} from './default-name.js';
+import {Fifo} from './fifo.js';
+import {lockSenders, sendRecords} from './record-sender.js';
+
+export const send = verb({
+	summary: 'standard input into a FIFO, made if missing, once there is a reader',
+	operands: {name: optional(objectName)},
+	options: {
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		...framingOptions,
+		json: {help: 'each line of stdin is a record as recv --json prints it'},
+		tee: {help: 'copy to stdout as well'},
+		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		mode: common.mode,
+		progress: common.progress,
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'the list of processes to whoever runs ipc-pipe recv', line: 'ps -ef | ipc-pipe send'},
+		{
+			purpose: 'whole lines from many senders, whatever their length',
+			line: 'journalctl -f | ipc-pipe send log --framing lines',
+		},
+		{purpose: 'give up when nobody reads within two seconds', line: 'date | ipc-pipe send -t 2 clock'},
+	],
+	run({name = defaultName}, options) {
+		const framing = chosenFraming(options);
+		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
+		if (fifo.isTemporary) stopOnSignals();
+		hintAtTerminal();
+		announceReady(options.readyFd);
+		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(patienceMs);
+		if (writer === undefined) return options.nonblock ? notNow : timedOut;
+		const shown = quoted(fifo.shownName);
+		if (options.size === undefined) growPipe(writer);
+		else setPipeSize(writer, options.size, shown);
+		growPipe(stdin);
+
+		const gaveUp = (what: string): Outcome => {
+			tell(`gave up with no room in ${shown}: ${what} went through`);
+			return options.nonblock ? notNow : timedOut;
+		};
+		const copyTo = options.tee ? stdout : -1;
+		if (framing === undefined || framing === 'raw') {
+			// All of stdin as one record is a stream that nobody else's records get into.
+			if (framing && !lockSenders(writer, patienceMs)) return gaveUp('nothing');
+			const progress = progressOf(options.progress, 'bytes', stdin);
+			try {
+				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: patienceMs, progress});
+				progress?.finish();
+				return ended ? done : gaveUp(`${bytes} bytes`);
+			} catch (error) {
+				throw explainMove(error, {to: shown});
+			}
+		}
+		const progress = progressOf(options.progress, 'records');
+		const {records, ended} = sendRecords({writer, shown, framing, patienceMs, copyTo, progress});
+		progress?.finish();
+		return ended ? done : gaveUp(`${records} records`);
+	},
+});

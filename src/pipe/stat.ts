@@ -1,0 +1,44 @@
+import {done} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {formatFields} from '../common/table.js';
+import {optional, verb} from '../common/verb.js';
+import {defaultName} from './default-name.js';
+import {noSuchFifo} from './fifo.js';
+import {type FifoStatus, type FifoUser, lookAtAddresses} from './fifo-status.js';
+
+const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
+
+const users = (list: readonly FifoUser[]): string[] =>
+	list.length === 0
+		? ['none']
+		: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
+
+export function describeFifo(status: FifoStatus): [string, string | string[]][] {
+	const isOpen = [...status.readers, ...status.writers].some(({waiting}) => !waiting);
+	return [
+		['path', status.path],
+		['mode', status.mode],
+		['owner', status.owner],
+		['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
+		['capacity', isOpen ? bytes(status.capacity) : 'none while nobody has it open'],
+		['queued', bytes(status.queued)],
+		['readers', users(status.readers)],
+		['writers', users(status.writers)],
+	];
+}
+
+export const stat = verb({
+	summary: 'one FIFO, whole: mode, owner, capacity, bytes queued, readers and writers',
+	operands: {name: optional(objectName)},
+	options: {json},
+	examples: [{purpose: 'how many bytes wait in it', line: 'ipc-pipe stat log --json | jq .queued'}],
+	run({name = defaultName}, options) {
+		const [status] = lookAtAddresses([name]);
+		if (!status) return noSuchFifo(name);
+		if (options.json) printJson(status);
+		else print(formatFields(describeFifo(status)));
+		return done;
+	},
+});

@@ -1,0 +1,268 @@
+import {fstatSync} from 'node:fs';
+import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing.js';
+import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
+import * as common from '../common/options.js';
+import {
+	announceReady,
+	hintAtTerminal,
+	printJson,
+	stdin,
+	stdout,
+	tell,
+	tellRaw,
+	tellVerbose,
+	verbose,
+} from '../common/output.js';
+import type {Progress} from '../common/progress.js';
+import {SIGPIPE, stopOnSignals} from '../common/signals.js';
+import {formatSize, size} from '../common/size.js';
+import {choice, type TextFormat} from '../common/text-format.js';
+import {growPipe, progressOf} from '../common/transfer.js';
+import {many, verb} from '../common/verb.js';
+import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLIN, POLLOUT} from '../native/index.js';
+import {type Boundaries, boundariesOf} from './boundaries.js';
+import {Fifo} from './fifo.js';
+import {type SlowPolicy, Subscriber} from './subscriber.js';
+
+const defaultBuffer = 1024 ** 2;
+const readBytes = 1024 ** 2;
+
+/** A FIFO's name, or `-` for stdout. */
+const subscriberName: TextFormat<Address | 'stdout'> = {
+	placeholder: 'NAME',
+	parse: (text) => (text === '-' ? 'stdout' : parseAddress(text)),
+};
+
+export const tee = verb({
+	summary: 'standard input to many FIFOs at once; - is stdout',
+	operands: {names: many(subscriberName)},
+	options: {
+		onSlow: {
+			value: choice('POLICY', 'block', 'drop', 'disconnect'),
+			help: 'when a buffer is full: block (default), drop what does not fit, or disconnect that reader',
+		},
+		buffer: {value: size, help: 'what may wait for each reader (default 1M)'},
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: {...common.nonblock, help: 'status 3 when one of them has no reader'},
+		...framingOptions,
+		mode: common.mode,
+		json: {help: 'report what each got and missed as JSON Lines'},
+		progress: common.progress,
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'one log, two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
+		{
+			purpose: 'never wait for a slow reader',
+			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
+		},
+	],
+	run({names}, options) {
+		const policy = options.onSlow ?? 'block';
+		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
+		if (framing === 'json') throw new UsageError('tee passes records as they are: use lines, null, length or raw');
+		const fifos: Fifo[] = [];
+		const subscribers: Subscriber[] = [];
+		try {
+			for (const name of names)
+				if (name !== 'stdout') fifos.push(Fifo.open(name, {mode: options.mode, temporary: true}));
+			if (fifos.some(({isTemporary}) => isTemporary)) stopOnSignals();
+			hintAtTerminal();
+			announceReady(options.readyFd);
+			const byName = [...fifos];
+			for (const name of names) {
+				const subscriber = name === 'stdout' ? toStdout() : connect(byName.shift() as Fifo, name, options);
+				if (!subscriber) return options.nonblock ? notNow : timedOut;
+				subscribers.push(subscriber);
+			}
+			growPipe(stdin);
+			const progress = progressOf(options.progress, 'bytes', stdin);
+			const outcome = new FanOut(subscribers, {
+				policy,
+				most: options.buffer ?? defaultBuffer,
+				boundaries: framing === 'raw' ? undefined : boundariesOf(framing),
+				patienceMs: options.timeout ?? -1,
+				progress,
+			}).run();
+			progress?.finish();
+			report(subscribers, options.json, names.includes('stdout'));
+			return outcome;
+		} finally {
+			for (const subscriber of subscribers) subscriber.close();
+			for (const fifo of fifos) fifo.close();
+		}
+	},
+});
+
+function connect(
+	fifo: Fifo,
+	name: Address,
+	options: {nonblock: boolean; timeout: number | undefined},
+): Subscriber | undefined {
+	const descriptor = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(options.timeout ?? -1);
+	if (descriptor === undefined) return undefined;
+	growPipe(descriptor);
+	return new Subscriber(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
+}
+
+/**
+ * stdout must not keep the others waiting. Its flags are shared with other processes, so a pipe is opened anew for us
+ * alone, without blocking; anything else is written to in small pieces when it is ready.
+ */
+function toStdout(): Subscriber {
+	growPipe(stdout);
+	if (fstatSync(stdout).isFIFO()) {
+		try {
+			const own = native.openat(AT_FDCWD, `/proc/self/fd/${stdout}`, O_WRONLY | O_NONBLOCK, 0, -1);
+			return new Subscriber('-', own, Number.POSITIVE_INFINITY);
+		} catch (error) {
+			if (!hasCode(error, 'EACCES', 'EPERM', 'ENXIO', 'ENOENT')) throw error;
+		}
+	}
+	return new Subscriber('-', stdout, PIPE_BUF);
+}
+
+interface FanOutSettings {
+	policy: SlowPolicy;
+	/** Bytes that may wait for one subscriber. */
+	most: number;
+	/** Where records are told apart; without, any byte may be the last before a gap. */
+	boundaries: Boundaries | undefined;
+	patienceMs: number;
+	progress: Progress | undefined;
+}
+
+/** stdin to many outputs, each at its own speed. */
+class FanOut {
+	private buffer = Buffer.allocUnsafe(readBytes);
+	private filled = 0;
+	private isOver = false;
+	private passed = 0;
+
+	constructor(
+		private readonly subscribers: readonly Subscriber[],
+		private readonly settings: FanOutSettings,
+	) {}
+
+	run(): Outcome {
+		const {subscribers, settings} = this;
+		while (!this.isOver || subscribers.some(({waiting}) => waiting > 0)) {
+			if (!subscribers.some(({isConnected}) => isConnected)) return this.allLeft();
+			const wantsInput = !this.isOver && this.hasRoom();
+			const triples = Int32Array.from([
+				...(wantsInput ? [stdin, POLLIN, 0] : [-1, 0, 0]),
+				...subscribers.flatMap((one) =>
+					one.isConnected ? [one.descriptor, one.waiting > 0 ? POLLOUT : 0, 0] : [-1, 0, 0],
+				),
+			]);
+			if (native.poll(triples, wantsInput ? -1 : settings.patienceMs) === 0) {
+				tell(`gave up with no room in ${this.slowest()}: ${this.passed} bytes went through`);
+				return timedOut;
+			}
+			subscribers.forEach((one, i) => {
+				const events = triples[3 * i + 5] as number;
+				if (events & POLLERR) this.lost(one);
+				else if (events & POLLOUT) one.flush();
+			});
+			if (triples[2]) this.readInput();
+		}
+		return done;
+	}
+
+	private hasRoom(): boolean {
+		const {policy, most} = this.settings;
+		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting < most);
+	}
+
+	private slowest(): string {
+		return quoted([...this.subscribers].sort((a, b) => b.waiting - a.waiting)[0]?.name ?? '');
+	}
+
+	private readInput(): void {
+		if (this.filled === this.buffer.length) this.growBuffer();
+		let count: number;
+		try {
+			count = native.read(stdin, this.buffer, this.filled, this.buffer.length - this.filled);
+		} catch (error) {
+			throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
+		}
+		if (count < 0) return;
+		this.isOver = count === 0;
+		this.filled += count;
+		const {boundaries} = this.settings;
+		const end = this.isOver || !boundaries ? this.filled : boundaries.lastEnd(this.buffer, 0, this.filled);
+		if (end === 0) return;
+		this.pass(this.buffer.subarray(0, end));
+		this.buffer.copyWithin(0, end, this.filled);
+		this.filled -= end;
+	}
+
+	/** A record that does not fit has to be held as a whole before anything may be dropped. */
+	private growBuffer(): void {
+		if (this.buffer.length >= mostRecordBytes)
+			throw new SystemError(
+				`a record of stdin is longer than ${formatSize(mostRecordBytes)}, too long to be held in memory`,
+			);
+		const larger = Buffer.allocUnsafe(2 * this.buffer.length);
+		this.buffer.copy(larger);
+		this.buffer = larger;
+	}
+
+	private pass(bytes: Buffer): void {
+		this.passed += bytes.length;
+		this.settings.progress?.add(bytes.length);
+		for (const one of this.subscribers) {
+			if (one.isConnected) this.giveTo(one, bytes);
+			else one.miss(bytes.length);
+		}
+	}
+
+	private giveTo(one: Subscriber, bytes: Buffer): void {
+		const {policy, most, boundaries} = this.settings;
+		if (policy === 'drop') {
+			// The pipe itself takes what it can; only what would have to wait counts against the buffer.
+			one.flush();
+			const room = one.waiting === 0 ? bytes.length : Math.max(0, most - one.waiting);
+			const fitting =
+				boundaries && room < bytes.length ? boundaries.lastEnd(bytes, 0, room) : Math.min(room, bytes.length);
+			if (fitting > 0) one.give(bytes.subarray(0, fitting));
+			if (fitting < bytes.length) one.miss(bytes.length - fitting, boundaries?.count(bytes, fitting, bytes.length));
+			return;
+		}
+		one.give(bytes);
+		if (policy === 'disconnect' && one.waiting > most) {
+			one.end('disconnected');
+			tell(`disconnected '${one.name}': more than ${formatSize(most)} waited for it`);
+		}
+		if (one.state === 'left') this.lost(one);
+	}
+
+	private lost(one: Subscriber): void {
+		one.end('left');
+		tellVerbose(`the reader of '${one.name}' has left`);
+	}
+
+	private allLeft(): Outcome {
+		if (this.isOver) return done;
+		if (this.subscribers.every(({name}) => name === '-')) throw new EndBySignal(SIGPIPE);
+		throw new SystemError(`no reader is left after ${this.passed} bytes`);
+	}
+}
+
+function report(subscribers: readonly Subscriber[], json: boolean, stdoutHasData: boolean): void {
+	for (const one of subscribers) {
+		const what = one.report();
+		// stdout is for the data where it is one of the outputs.
+		if (json && stdoutHasData) tellRaw(`${JSON.stringify(what)}\n`);
+		else if (json) printJson(what);
+		else if (verbose()) {
+			const missed = what.missedRecords
+				? `${what.missedRecords} records, ${what.missedBytes} bytes`
+				: `${what.missedBytes} bytes`;
+			tell(`'${what.name}' got ${what.bytes} bytes, missed ${missed}, ${what.state}`);
+		}
+	}
+}
