@@ -11,13 +11,13 @@ const name = process.argv[2];
 const dist = join(__dirname, '..', '..', 'dist');
 const filename = join(dist, `${name}.js`);
 
-// The command lines whose start matters: each ends by itself, without anybody else.
+// The command lines whose start matters. Each ends by itself, without anybody else and without an error.
 const lines = {
 	'ipc-pipe': [
 		['recv', '-n'],
 		['send', '-n'],
 		['recv', 'x', '-n', '--count', '1'],
-		['stat', 'x'],
+		['wait', 'x', '--reader', '-n'],
 	],
 };
 

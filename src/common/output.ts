@@ -75,7 +75,8 @@ export const printJson = (value: unknown): void => printLine(JSON.stringify(valu
 export function tellRaw(text: string): void {
 	try {
 		writeAll(stderr, Buffer.from(text));
-	} catch {
+	} catch (error) {
+		if (hasCode(error, 'EINTR')) throw error;
 		// There is nobody left to tell.
 	}
 }

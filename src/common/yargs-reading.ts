@@ -102,7 +102,10 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		reader.option(optionName(key), {...alias, ...kind, ...(option.value ? {requiresArg: true} : {})});
 	}
 	const ready = [...spreadLetters(verb, verb.takesCommand ? own : words)];
-	for (const word of untilDashes(ready)) checkWord(verb, word);
+	const ownCount = untilDashes(ready).length;
+	for (const word of ready.slice(0, ownCount)) checkWord(verb, word);
+	// A bare flag would swallow an operand that happens to be called `true`.
+	for (let i = 0; i < ownCount; i++) ready[i] = sayTrue(verb, ready, i);
 	let parsed: Record<string, unknown>;
 	try {
 		parsed = reader.parseSync(ready) as Record<string, unknown>;
@@ -125,6 +128,14 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		else options.set(key, option.many ? (value as unknown[]).map(String) : String(value));
 	}
 	return {name, verb, operands, options, command};
+}
+
+function sayTrue(verb: Verb, words: readonly string[], at: number): string {
+	const word = words[at] as string;
+	const before = at > 0 ? keyOf(verb, words[at - 1] as string) : undefined;
+	const isValue = before !== undefined && optionsOf(verb)[before]?.value && !(words[at - 1] as string).includes('=');
+	const key = isValue || !word.startsWith('-') ? undefined : keyOf(verb, word);
+	return key !== undefined && !optionsOf(verb)[key]?.value ? `--${optionName(key)}=true` : word;
 }
 
 /** The key of the option that a word names, by its whole name or its letter. */

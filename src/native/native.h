@@ -71,11 +71,12 @@ napi_value throw_transfer_errno(napi_env env, int number, const char *syscall, c
  */
 struct wait {
 	int64_t deadline_ns; /* CLOCK_MONOTONIC; negative: none */
+	bool is_over;        /* the deadline has come, or a signal has */
 };
 
 void wait_begin(struct wait *wait, int64_t timeout_ms);
-bool wait_allows(const struct wait *wait);
-bool wait_goes_on(const struct wait *wait);
+bool wait_allows(struct wait *wait);
+bool wait_goes_on(struct wait *wait);
 void wait_end(struct wait *wait);
 int64_t monotonic_ns(void);
 /* Whether a caught signal wants an end; answers so once for each. Sets errno to EINTR. */

@@ -62,7 +62,8 @@ static enum outcome wait_for_input(struct transfer *transfer)
 	int ready = poll_until(descriptors, 2, patience(transfer, transfer->in_timeout_ms));
 	if (ready < 0)
 		return failed(transfer, "poll", "in");
-	if (descriptors[1].revents & (POLLERR | POLLNVAL)) {
+	/* A pipe without readers says POLLERR; a socket whose peer has gone, or a terminal that hung up, POLLHUP. */
+	if (descriptors[1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		errno = descriptors[1].revents & POLLNVAL ? EBADF : EPIPE;
 		return failed(transfer, "write", "out");
 	}
@@ -310,7 +311,7 @@ static void run_pump(napi_env env, void *data)
 		if (poll(descriptors, 2 * pump->count, (int)left) <= 0)
 			continue;
 		for (size_t i = 0; i < pump->count; i++)
-			if (descriptors[2 * i + 1].revents & POLLERR)
+			if (descriptors[2 * i + 1].revents & (POLLERR | POLLHUP))
 				ended = pump->links[i].ended = true;
 	}
 	free(descriptors);

@@ -107,6 +107,7 @@ bool take_stop(void)
 void wait_begin(struct wait *wait, int64_t timeout_ms)
 {
 	wait->deadline_ns = -1;
+	wait->is_over = false;
 	if (timeout_ms < 0)
 		return;
 	wait->deadline_ns = monotonic_ns() + timeout_ms * 1000000;
@@ -114,22 +115,22 @@ void wait_begin(struct wait *wait, int64_t timeout_ms)
 		nudge_at(wait->deadline_ns);
 }
 
-bool wait_allows(const struct wait *wait)
+bool wait_allows(struct wait *wait)
 {
-	if (take_stop())
+	if (wait->is_over)
 		return false;
-	if (wait->deadline_ns >= 0 && monotonic_ns() >= wait->deadline_ns) {
+	if (take_stop()) {
+		wait->is_over = true;
+	} else if (wait->deadline_ns >= 0 && monotonic_ns() >= wait->deadline_ns) {
 		errno = ETIMEDOUT;
-		return false;
+		wait->is_over = true;
 	}
-	return true;
+	return !wait->is_over;
 }
 
-bool wait_goes_on(const struct wait *wait)
+bool wait_goes_on(struct wait *wait)
 {
-	if (errno != EINTR)
-		return false;
-	return wait_allows(wait);
+	return errno == EINTR && wait_allows(wait);
 }
 
 void wait_end(struct wait *wait)

@@ -1,4 +1,4 @@
-import {chmodSync, closeSync, fstatSync} from 'node:fs';
+import {chmodSync, closeSync, fstatSync, type Stats} from 'node:fs';
 import {basename, dirname} from 'node:path';
 import {attempt, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
@@ -41,8 +41,6 @@ import {
 const temporaryMark = 0o1000;
 /** Others hold the folder for microseconds. Whoever holds it longer has been stopped or means harm. */
 const folderPatienceMs = 1000;
-const fifoType = 0o010000;
-const typeMask = 0o170000;
 
 export interface CreateSettings {
 	/** Permission bits; the umask applies. Default 0600. */
@@ -333,24 +331,23 @@ function openPlace(address: Address, create: boolean): Place | undefined {
 function openHandle({folder, name, shown, followsLinks}: Place): number | undefined {
 	try {
 		const handle = native.openat(folder, name, O_PATH | (followsLinks ? 0 : O_NOFOLLOW), 0, -1);
-		const type = fstatSync(handle).mode & typeMask;
-		if (type === fifoType) return handle;
+		const stats = fstatSync(handle);
+		if (stats.isFIFO()) return handle;
 		closeSync(handle);
-		throw new SystemError(`${shown} is ${typeNames[type] ?? 'something else'}, not a FIFO`);
+		throw new SystemError(`${shown} is ${typeName(stats)}, not a FIFO`);
 	} catch (error) {
 		if (hasCode(error, 'ENOENT')) return undefined;
 		throw explain(`cannot open ${shown}`, error);
 	}
 }
 
-const typeNames: Record<number, string> = {
-	26411: 'a socket',
-	21609: 'a symbolic link',
-	16807: 'a regular file',
-	14406: 'a block device',
-	9604: 'a folder',
-	4802: 'a character device',
-};
+function typeName(stats: Stats): string {
+	if (stats.isFile()) return 'a regular file';
+	if (stats.isDirectory()) return 'a folder';
+	if (stats.isSocket()) return 'a socket';
+	if (stats.isSymbolicLink()) return 'a symbolic link';
+	return 'a device';
+}
 
 /** Answers false when something has that name already. */
 function makeIn({folder, name, shown}: Place, mode: number): boolean {

@@ -160,7 +160,8 @@ class Reception implements Disposable {
 			throw error;
 		}
 		const [ours, output, count] = [triples[2] as number, triples[5] as number, triples[8] as number];
-		if (output & POLLERR) throw new EndBySignal(SIGPIPE);
+		// A pipe that nobody reads says one, a socket whose other end has gone the other.
+		if (output & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
 		if (ours & POLLIN) return 'data';
 		if (ours & POLLHUP) return 'writers gone';
 		return count ? 'writer left' : 'out of patience';

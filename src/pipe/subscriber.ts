@@ -12,6 +12,8 @@ export interface SubscriberReport {
 	name: string;
 	/** Bytes written to it. */
 	bytes: number;
+	/** Bytes that still waited for it at the end, when it was given up on. */
+	waitingBytes: number;
 	/** Bytes it did not get: dropped, or after it had left. */
 	missedBytes: number;
 	/** Whole records that were dropped; 0 where no records are told apart. */
@@ -106,7 +108,7 @@ export class Subscriber {
 	}
 
 	report(): SubscriberReport {
-		const {name, bytes, missedBytes, missedRecords, state} = this;
-		return {name, bytes, missedBytes, missedRecords, state};
+		const {name, bytes, waiting: waitingBytes, missedBytes, missedRecords, state} = this;
+		return {name, bytes, waitingBytes, missedBytes, missedRecords, state};
 	}
 }

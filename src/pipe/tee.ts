@@ -21,7 +21,7 @@ import {formatSize, size} from '../common/size.js';
 import {choice, type TextFormat} from '../common/text-format.js';
 import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
-import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLIN, POLLOUT} from '../native/index.js';
+import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../native/index.js';
 import {type Boundaries, boundariesOf} from './boundaries.js';
 import {Fifo} from './fifo.js';
 import {type SlowPolicy, Subscriber} from './subscriber.js';
@@ -164,7 +164,7 @@ class FanOut {
 			}
 			subscribers.forEach((one, i) => {
 				const events = triples[3 * i + 5] as number;
-				if (events & POLLERR) this.lost(one);
+				if (events & (POLLERR | POLLHUP)) this.lost(one);
 				else if (events & POLLOUT) one.flush();
 			});
 			if (triples[2]) this.readInput();

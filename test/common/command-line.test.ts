@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import {optionsOf, readPlainLine} from '../../src/common/command-line.js';
+import {done} from '../../src/common/exit.js';
+import {anyText} from '../../src/common/text-format.js';
+import {any, type Command, one, optionName, type Verb, verb} from '../../src/common/verb.js';
+import {readWithYargs} from '../../src/common/yargs-reading.js';
+import {pipe} from '../../src/pipe/index.js';
+
+const text = anyText('TEXT');
+const command: Command = {
+	...pipe,
+	verbs: {
+		...pipe.verbs,
+		hold: verb({
+			summary: 'operands, then a command',
+			operands: {name: one(text)},
+			options: {value: {short: 'k', value: text, help: ''}, word: {value: text, many: true, help: ''}},
+			takesCommand: true,
+			run: () => done,
+		}),
+		many: verb({summary: '', operands: {names: any(text)}, options: {zero: {short: '0', help: ''}}, run: () => done}),
+	},
+};
+
+const word = fc.oneof(
+	fc.constantFrom('jobs', 'a b', '-', '5s', '|', '=', 'x=y', '0', '007', '1e3', 'true', 'ä', '@x'),
+	fc.string({minLength: 1}).filter((value) => !value.startsWith('-')),
+);
+
+/** A line made of what a verb declares, in any order. */
+const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
+	const declared = optionsOf(command.verbs[name] as Verb);
+	const option = fc.constantFrom(...Object.entries(declared)).chain(([key, {short, value}]) => {
+		const switches = [`--${optionName(key)}`, ...(short ? [`-${short}`] : [])];
+		const chosen = fc.constantFrom(...switches);
+		if (!value) return chosen.map((flag) => [flag]);
+		return fc.oneof(
+			fc.tuple(chosen, word).map((pair) => [...pair]),
+			word.map((given) => [`--${optionName(key)}=${given}`]),
+		);
+	});
+	const part = fc.oneof(
+		option,
+		word.map((operand) => [operand]),
+		fc.constant(['--']),
+	);
+	return fc.array(part, {maxLength: 7}).map((parts) => [name, ...parts.flat()]);
+});
+
+test('a plain line is read alike by both readers', async () => {
+	let plain = 0;
+	await fc.assert(
+		fc.asyncProperty(line, async (words) => {
+			const quick = readPlainLine(command, words);
+			if (!quick) return;
+			plain++;
+			const slow = await readWithYargs(command, words);
+			assert.ok(slow);
+			assert.deepEqual(
+				{...slow, options: Object.fromEntries(slow.options)},
+				{...quick, options: Object.fromEntries(quick.options)},
+			);
+		}),
+		{numRuns: 500},
+	);
+	assert.ok(plain > 100, `only ${plain} lines were plain`);
+});
+
+const readsLike = (title: string, words: string[], like: string[]) =>
+	test(title, async () => {
+		assert.equal(readPlainLine(command, words), undefined);
+		const slow = await readWithYargs(command, words);
+		const quick = readPlainLine(command, like);
+		assert.deepEqual(
+			{...slow, options: Object.fromEntries(slow?.options ?? [])},
+			{...quick, options: Object.fromEntries(quick?.options ?? [])},
+		);
+	});
+readsLike('letters may run together', ['send', '-nqv', 'x'], ['send', '-n', '-q', '-v', 'x']);
+readsLike('a value may be glued to its letter', ['recv', '-t5s', 'x'], ['recv', '-t', '5s', 'x']);
+readsLike('and both', ['recv', '-qt5s'], ['recv', '-q', '-t', '5s']);
+readsLike('a digit is an option where it is declared', ['recv', '-0q'], ['recv', '-0', '-q']);
+
+const refuses = (words: string[], why: RegExp) =>
+	test(`'${words.join(' ')}' is refused: ${why.source}`, async () => {
+		assert.equal(readPlainLine(command, words), undefined);
+		await assert.rejects(readWithYargs(command, words), why);
+	});
+refuses([], /a verb is missing/);
+refuses(['frobnicate'], /unknown verb 'frobnicate' \(there are: send/);
+refuses(['recvv'], /did you mean 'recv'\?/);
+refuses(['sned'], /did you mean 'send'\?/);
+refuses(['send', '--tiemout', '5'], /unknown option '--tiemout'; did you mean '--timeout'\?/);
+refuses(['send', '-nZ'], /unknown option '-Z' in '-nZ'/);
+refuses(['send', '-t'], /--timeout needs a value: DURATION/);
+refuses(['send', '--tee=yes'], /--tee takes no value/);
+refuses(['--quiet', 'send'], /a verb is expected before '--quiet'/);

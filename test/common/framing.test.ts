@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import {
+	chosenFraming,
+	encodeRecord,
+	type Framing,
+	jsonRecord,
+	parseJsonRecord,
+	RecordDecoder,
+} from '../../src/common/framing.js';
+
+/** The same bytes, in pieces that the fuzzer chose. */
+function* inPieces(stream: Buffer, cuts: readonly number[]): Generator<Buffer> {
+	let at = 0;
+	for (const cut of cuts) {
+		const end = Math.min(stream.length, at + cut);
+		yield stream.subarray(at, end);
+		at = end;
+	}
+	yield stream.subarray(at);
+}
+
+function decode(framing: Framing, stream: Buffer, cuts: readonly number[] = []): Buffer[] {
+	const decoder = new RecordDecoder(framing);
+	const records: Buffer[] = [];
+	for (const piece of inPieces(stream, cuts))
+		for (const record of decoder.push(piece)) records.push(Buffer.from(record));
+	for (const record of decoder.end()) records.push(Buffer.from(record));
+	return records;
+}
+
+const records = fc.array(fc.uint8Array({maxLength: 300}).map((bytes) => Buffer.from(bytes)));
+const cuts = fc.array(fc.nat({max: 20}));
+
+const without = (separator: number) =>
+	records.map((list) => list.map((record) => Buffer.from(record.filter((byte) => byte !== separator))));
+
+for (const [framing, fitting] of [
+	['lines', without(10)],
+	['null', without(0)],
+	['length', records],
+] as const) {
+	test(`records of any content survive '${framing}', whatever the pieces`, () => {
+		fc.assert(
+			fc.property(fitting, cuts, (list, where) => {
+				const stream = Buffer.concat(list.map((record) => encodeRecord(framing, record)));
+				assert.deepEqual(decode(framing, stream, where), list);
+			}),
+		);
+	});
+}
+
+test('records of any bytes survive JSON, and what is text stays text', () => {
+	fc.assert(
+		fc.property(records, cuts, (list, where) => {
+			const stream = Buffer.concat(list.map((record) => encodeRecord('json', record)));
+			const decoded = decode('json', stream, where).map((line) => parseJsonRecord(line.toString()).data);
+			assert.deepEqual(decoded, list);
+		}),
+	);
+	fc.assert(fc.property(fc.string(), (text) => assert.deepEqual(jsonRecord(Buffer.from(text)), {data: text})));
+});
+
+test('a byte order mark is part of the record', () =>
+	assert.deepEqual(jsonRecord(Buffer.from('\ufeffa')), {data: '\ufeffa'}));
+
+test('raw: everything is one record', () => {
+	assert.deepEqual(decode('raw', Buffer.from('a\nb\0c'), [1, 1]), [Buffer.from('a\nb\0c')]);
+	assert.deepEqual(decode('raw', Buffer.alloc(0)), [Buffer.alloc(0)]);
+});
+
+test('a last line without its newline is still a record', () =>
+	assert.deepEqual(decode('lines', Buffer.from('a\n\nb')).map(String), ['a', '', 'b']));
+
+test('carriage returns are part of a line', () =>
+	assert.deepEqual(decode('lines', Buffer.from('a\r\n')).map(String), ['a\r']));
+
+test('a length that is cut off is refused', () =>
+	assert.throws(() => decode('length', Buffer.from([0, 0])), /2 of the 4 bytes of its length came/));
+
+test('a record that is cut off is refused', () =>
+	assert.throws(() => decode('length', Buffer.from([0, 0, 0, 9, 1, 2])), /2 of 9 bytes came/));
+
+test('a huge length is refused before anything is allocated', () =>
+	assert.throws(() => decode('length', Buffer.from([255, 255, 255, 255, 1])), /claims 4294967295 bytes/));
+
+test('a line that never ends is refused', () => {
+	const decoder = new RecordDecoder('lines', 1000);
+	assert.throws(() => {
+		for (let i = 0; i < 200; i++) for (const _ of decoder.push(Buffer.alloc(10, 65)));
+	}, /longer than 1000 bytes/);
+});
+
+const cannot = (framing: Framing, record: string, why: RegExp) =>
+	test(`'${framing}' cannot carry ${JSON.stringify(record)}: ${why.source}`, () =>
+		assert.throws(() => encodeRecord(framing, Buffer.from(record)), why));
+cannot('lines', 'a\nb', /newline, which would end it \(use --framing length\)/);
+cannot('null', 'a\0b', /NUL, which would end it/);
+
+const refusesJson = (line: string, why: RegExp) =>
+	test(`the JSON line ${line} is refused: ${why.source}`, () => assert.throws(() => parseJsonRecord(line), why));
+refusesJson('', /no JSON/);
+refusesJson('{', /no JSON/);
+refusesJson('[]', /no JSON object/);
+refusesJson('"a"', /no JSON object/);
+refusesJson('null', /no JSON object/);
+refusesJson('{}', /missing/);
+refusesJson('{"data":1}', /missing/);
+refusesJson('{"data":"a","base64":"YQ=="}', /both/);
+refusesJson('{"base64":"!!"}', /not valid/);
+refusesJson('{"data":"\\ud800"}', /surrogate/);
+
+test('other fields of a JSON record are kept', () =>
+	assert.deepEqual(parseJsonRecord('{"data":"a","priority":7}').fields, {priority: 7}));
+
+test('two framings at once are refused', () =>
+	assert.throws(() => chosenFraming({null: true, json: true}), /null and json at once/));
+test('the same framing said twice is fine', () => assert.equal(chosenFraming({null: true, framing: 'null'}), 'null'));
+test('no framing is none', () => assert.equal(chosenFraming({}), undefined));

@@ -1,0 +1,21 @@
+import {readFileSync} from 'node:fs';
+
+const read = (path: string): string | undefined => {
+	try {
+		return readFileSync(path, 'utf8');
+	} catch {
+		return undefined;
+	}
+};
+
+/** Whether a process sleeps in the kernel, in a call that matches: what it waits for is decided. */
+export function sleepsIn(pid: number, call: RegExp): boolean {
+	return call.test(read(`/proc/${pid}/wchan`) ?? '') && /^State:\s+S/m.test(read(`/proc/${pid}/status`) ?? '');
+}
+
+/** The most memory a process ever had, in bytes. */
+export function peakMemory(pid: number): number {
+	return 1024 * Number(/^VmHWM:\s+([0-9]+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? Number.NaN);
+}
+
+export const isAlive = (pid: number): boolean => !/^State:\s+Z/m.test(read(`/proc/${pid}/status`) ?? 'State: Z');
