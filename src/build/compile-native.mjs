@@ -1,5 +1,4 @@
-// Compiles the addon with the C compiler alone, or does nothing where a prebuilt one fits (npm install of the
-// published package, which asks with --unless-prebuilt).
+// Compiles the addon with the C compiler alone; --unless-prebuilt: does nothing where a prebuilt one fits.
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -24,8 +23,6 @@ let headers;
 try {
 	headers = createRequire(import.meta.url)('node-api-headers').include_dir;
 } catch {
-	// In a clone whose packages are not there yet; the build that follows comes here again.
-	if (process.argv.includes('--unless-prebuilt')) process.exit(0);
 	console.error('ipc-tools: the package node-api-headers is missing; run: npm ci');
 	process.exit(1);
 }

@@ -43,7 +43,10 @@ export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[
 	if (files.length === 0) return found;
 	for (const pid of processes()) {
 		if (pid === process.pid) continue;
-		for (const descriptor of descriptorsOf(pid)) {
+		const descriptors = descriptorsOf(pid);
+		// A kernel thread, or a process that is not ours to look at.
+		if (descriptors.length === 0) continue;
+		for (const descriptor of descriptors) {
 			const path = `/proc/${pid}/fd/${descriptor}`;
 			const list = found.get(identityOf(path) ?? '');
 			const access = list && accessOf(pid, descriptor);

@@ -60,6 +60,7 @@ export class Progress {
 	}
 
 	private format(amount: number): string {
-		return this.unit === 'bytes' ? `${formatSize(Math.round(amount))}B` : `${Math.round(amount)} ${this.unit}`;
+		if (this.unit !== 'bytes') return `${Math.round(amount)} ${this.unit}`;
+		return `${formatSize(Math.round(amount))}${amount < 1024 ? 'B' : 'iB'}`;
 	}
 }

@@ -71,6 +71,7 @@ export interface Command {
 }
 
 /** Declares a verb; the types of its operands and options reach `run` by inference. */
+// biome-ignore lint/complexity/noBannedTypes: no operands, no options is what it says
 export function verb<const Names extends Operands = {}, const Flags extends Options = {}>(declaration: {
 	summary: string;
 	aliases?: readonly string[];

@@ -67,7 +67,7 @@ export interface Native {
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
 	/** sigaction(2): from now on these end our waits instead of the process. */
 	catchSignals(numbers: Int32Array): void;
-	/** The first signal caught, 0 for none. */
+	/** The first signal caught, 0 for none. sigaction(2) */
 	caughtSignal(): number;
 	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */
 	raiseSignal(number: number): void;

@@ -167,7 +167,10 @@ test('watch prints a JSON line per change when nobody looks at a terminal', asyn
 	const {stdout, signal} = await watcher.end();
 	assert.equal(signal, 'SIGTERM');
 	const lines = stdout.toString().trimEnd().split('\n');
-	assert.equal(new Set(lines).size, lines.length, 'a line came twice');
+	assert.ok(
+		lines.every((line, i) => line !== lines[i - 1]),
+		'a line without a change',
+	);
 	assert.deepEqual(JSON.parse(lines.at(-1) as string), {path: world.path('x'), removed: true});
 	reader.kill();
 });
@@ -188,5 +191,5 @@ test('watch draws in place on a terminal and gives the cursor back on Ctrl-C', a
 	watcher.stdin.write('\x03');
 	const {stdout} = await watcher.end();
 	assert.ok(stdout.toString().startsWith('\x1b[?25l'));
-	assert.match(stdout.toString(), /\x1b\[\?25h$/);
+	assert.ok(stdout.toString().endsWith('\x1b[?25h'));
 });

@@ -37,6 +37,8 @@ export function cleanEnvironment(extra: Record<string, string> = {}): Record<str
 export class Running {
 	readonly child: ChildProcess;
 	readonly pid: number;
+	/** How many bytes have come on its stdout. */
+	received = 0;
 	private readonly out: Buffer[] = [];
 	private readonly err: Buffer[] = [];
 	/** Once it has ended and all its output is here. */
@@ -51,12 +53,15 @@ export class Running {
 			stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
 		});
 		this.pid = this.child.pid ?? -1;
-		this.child.stdout?.on('data', (piece: Buffer) => this.out.push(piece));
+		this.child.stdout?.on('data', (piece: Buffer) => {
+			this.out.push(piece);
+			this.received += piece.length;
+		});
 		this.child.stderr?.on('data', (piece: Buffer) => this.err.push(piece));
 		// A program that ends before it has read all of its input is its own business.
 		this.child.stdin?.on('error', () => {});
 		this.closed = once(this.child, 'close').catch(() => {});
-		this.timer = setTimeout(() => this.killGroup(), settings.deadlineMs ?? deadlineMs);
+		this.timer = setTimeout(() => this.killGroup(), settings.deadlineMs ?? deadlineMs).unref();
 		if (settings.input !== undefined) this.stdin.end(settings.input);
 	}
 

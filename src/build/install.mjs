@@ -1,0 +1,18 @@
+// On the installation of the published package: the addon is compiled where no prebuilt one fits, and what V8 compiles
+// is kept for the Node that is here. In a clone there is nothing built yet; `prepare` does all of it.
+import {spawnSync} from 'node:child_process';
+import {existsSync, readdirSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const commands = readdirSync(join(root, 'bin')).filter((name) => existsSync(join(root, 'dist', `${name}.js`)));
+if (commands.length > 0) {
+	run('src/build/compile-native.mjs', '--unless-prebuilt');
+	for (const command of commands) run('src/build/code-cache.cjs', command);
+}
+
+function run(...words) {
+	const {status} = spawnSync(process.execPath, words, {cwd: root, stdio: 'inherit'});
+	if (status !== 0) process.exit(status ?? 1);
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import {readdirSync, readFileSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'node:test';
+import {launcher, root, run} from './support/run.js';
+import {assertFails, World} from './support/world.js';
+
+const {version, bin, engines, os} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const commands = readdirSync(join(root, 'bin')).sort();
+
+/** Every verb of a command, as its help names them. */
+async function verbsOf(command: string): Promise<string[]> {
+	const {stdout} = await run(launcher(command), ['--help']);
+	const section = /^Verbs:\n((?: {2}.*\n)+)/m.exec(stdout.toString())?.[1] ?? '';
+	return [...section.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name as string);
+}
+
+test('the package offers every command, on Linux, for Node 20 and later', () => {
+	assert.deepEqual(Object.keys(bin).sort(), commands);
+	assert.deepEqual({engines, os}, {engines: {node: '>=20'}, os: ['linux']});
+	for (const command of commands) assert.ok(statSync(launcher(command)).mode & 0o111, `${command} is executable`);
+});
+
+for (const command of commands) {
+	test(`${command} --help is on stdout, fits a screen and ends with examples`, async () => {
+		const verbs = await verbsOf(command);
+		assert.ok(verbs.length > 3);
+		for (const words of [
+			['--help'],
+			['-h'],
+			['help'],
+			...verbs.flatMap((verb) => [
+				[verb, '--help'],
+				['help', verb],
+			]),
+		]) {
+			const {status, stdout, stderr} = await run(launcher(command), words);
+			const lines = stdout.toString().trimEnd().split('\n');
+			assert.deepEqual({status, stderr}, {status: 0, stderr: ''}, words.join(' '));
+			assert.match(lines[0] as string, new RegExp(`^Usage: ${command} `));
+			assert.ok(lines.length <= 40, `${words.join(' ')}: ${lines.length} lines`);
+			assert.ok(
+				lines.every((line) => line.length <= 80),
+				`${words.join(' ')}: a line is too long`,
+			);
+			assert.match(stdout.toString(), /\nExamples:\n( {2}# .*\n {2}.*\n?)+$/);
+		}
+	});
+
+	test(`${command} --version`, async () => {
+		for (const words of [['--version'], ['-V']]) {
+			const {status, stdout, stderr} = await run(launcher(command), words);
+			assert.deepEqual([status, stdout.toString(), stderr], [0, `${command} (ipc-tools) ${version}\n`, '']);
+		}
+	});
+
+	test(`${command} used wrongly: status 2, a hint, and where to look`, async () => {
+		const verbs = await verbsOf(command);
+		assertFails(
+			await run(launcher(command), []),
+			2,
+			new RegExp(`^${command}: a verb is missing: send, .*\nTry '${command} --help'.\n$`),
+		);
+		assertFails(
+			await run(launcher(command), ['frobnicate']),
+			2,
+			new RegExp(`^${command}: unknown verb 'frobnicate' .*\nTry '${command} --help'.\n$`),
+		);
+		for (const verb of verbs) {
+			assertFails(
+				await run(launcher(command), [verb, '--quite']),
+				2,
+				`${command}: unknown option '--quite'; did you mean '--quiet'?\nTry '${command} ${verb} --help'.\n`,
+			);
+			assertFails(
+				await run(launcher(command), [verb, '-%']),
+				2,
+				`${command}: unknown option '-%'\nTry '${command} ${verb} --help'.\n`,
+			);
+			assertFails(
+				await run(launcher(command), [verb, '--color', 'sometimes']),
+				2,
+				/--color: 'sometimes' is not a when: use auto, always, never|is missing/,
+			);
+		}
+	});
+
+	test(`${command} says the same mistake on one line, control characters escaped`, async () => {
+		assertFails(
+			await run(launcher(command), ['a\nb\x1b[31m']),
+			2,
+			new RegExp(`^${command}: unknown verb 'a\\\\nb\\\\e\\[31m' .*\n.*\n$`),
+		);
+	});
+
+	test(`${command}: a closed or full stdout`, async (t) => {
+		const world = new World(t);
+		const piped = await world.shell(`(${command} --help; echo $? >&2) | true`);
+		assert.match(piped.stderr, /^(141|0)\n$/);
+		const full = await world.shell(`${command} --help >/dev/full`);
+		assertFails(full, 1, `${command}: cannot write to stdout: no space left on the device\n`);
+		const gone = await world.shell(`trap '' PIPE; (sleep 0.1; ${command} --version; echo $? >&2) | true`);
+		assert.equal(gone.stderr, '141\n');
+	});
+
+	test(`${command} completion gives scripts that the shells take, and candidates that fit`, async (t) => {
+		const world = new World(t);
+		const script = (await world.run(command, ['completion', 'bash'])).stdout.toString();
+		const parsed = await world.shell('bash -n', {input: script});
+		assert.deepEqual([parsed.status, parsed.stderr], [0, '']);
+		const candidates = async (...words: string[]) =>
+			(await world.run(command, ['--get-yargs-completions', command, ...words])).stdout
+				.toString()
+				.split('\n')
+				.slice(0, -1);
+		assert.deepEqual(await candidates(''), await verbsOf(command));
+		assert.deepEqual(await candidates('li'), ['list']);
+		assert.ok((await candidates('list', '--')).includes('--no-headings'));
+		assert.deepEqual(await candidates('list', '--color', 'a'), ['auto', 'always']);
+		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
+		await world.run(command, ['create', 'log', 'jobs']);
+		assert.deepEqual(await candidates('stat', ''), ['jobs', 'log']);
+		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is not a shell: use bash, zsh, fish/);
+		const completed = await world.shell(
+			`source <(${command} completion bash); COMP_WORDS=(${command} stat lo); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
+		);
+		assert.equal(completed.stdout.toString(), 'log\n');
+	});
+
+	test(`${command} starts without its code cache, or with one that does not fit`, async (t) => {
+		const world = new World(t);
+		const line = [
+			`mkdir -p dist/packages && cp "$ROOT/dist/${command}.js" "$ROOT/dist/start.js" "$ROOT/dist/native.node" dist`,
+			`echo 'require("./start.js").start("${command}")' >dist/go.js`,
+			`printf rubbish >dist/${command}.cache`,
+			'node dist/go.js list --no-headings -o name && rm dist/*.cache && node dist/go.js list --no-headings -o name',
+		].join(' && ');
+		await world.run(command, ['create', 'log']);
+		const {status, stdout, stderr} = await world.shell(line, {cwd: world.scratch, env: {ROOT: root}});
+		assert.deepEqual([status, stdout.toString(), stderr], [0, 'log\nlog\n', '']);
+	});
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import {readdirSync, readFileSync} from 'node:fs';
+import {dirname, join, normalize, relative} from 'node:path';
+import test from 'node:test';
+import {root} from './support/run.js';
+
+const source = join(root, 'src');
+const files = readdirSync(source, {recursive: true, encoding: 'utf8'}).filter(
+	(path) => path.endsWith('.ts') && !path.startsWith('build'),
+);
+const textOf = (path: string) => readFileSync(join(source, path), 'utf8');
+const commands = new Set(
+	files
+		.map((path) => path.split('/')[0] as string)
+		.filter((part) => !part.endsWith('.ts') && !['common', 'native', 'build'].includes(part)),
+);
+
+/** What a file imports: paths within src, and packages by name. */
+function importsOf(path: string): {files: string[]; packages: string[]} {
+	const names = [...textOf(path).matchAll(/(?:from|import\() ?'([^']+)'/g)].map(([, name]) => name as string);
+	return {
+		files: names
+			.filter((name) => name.startsWith('.'))
+			.map((name) => relative('.', normalize(join(dirname(path), name)))),
+		packages: names.filter((name) => !name.startsWith('.') && !name.startsWith('node:')),
+	};
+}
+
+const layerOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : 'library');
+
+test('imports go to the right: command, common, native', () => {
+	assert.ok(files.length > 40 && commands.has('pipe'));
+	for (const path of files) {
+		const from = layerOf(path);
+		for (const imported of importsOf(path).files) {
+			if (imported.endsWith('package.json')) continue;
+			const to = layerOf(imported);
+			const isAllowed = from === to || from === 'library' || to === 'native' || (to === 'common' && from !== 'native');
+			assert.ok(isAllowed, `src/${path} must not import src/${imported}`);
+		}
+	}
+});
+
+const onlyIn = (what: string, pattern: RegExp, ...places: string[]) =>
+	test(`${what}: only in ${places.join(', ')}`, () => {
+		const found = files.filter((path) => pattern.test(textOf(path)));
+		assert.deepEqual(
+			found.filter((path) => !places.includes(path)),
+			[],
+		);
+		assert.ok(found.length > 0, 'nowhere at all: the rule has lost its object');
+	});
+onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'common/program.ts');
+onlyIn('yargs', /from 'yargs'/, 'common/yargs-reading.ts');
+onlyIn('execa', /'execa'/, 'common/run-command.ts');
+onlyIn('chalk', /'chalk'/, 'common/table.ts', 'common/output.ts');
+onlyIn('loading the addon', /dlopen/, 'native/index.ts');
+
+test('nobody writes to the standard streams but output.ts, through the addon', () => {
+	for (const path of files) assert.doesNotMatch(textOf(path), /console\.|process\.std(out|err)/, `src/${path}`);
+});
+
+test('the addon exports what index.ts declares, with its manual page, and no more', () => {
+	const declared = new Set([...textOf('native/index.ts').matchAll(/^\t(\w+)\(/gm)].map(([, name]) => name as string));
+	const exported = new Set(
+		readdirSync(join(source, 'native'))
+			.filter((name) => name.endsWith('.c'))
+			.flatMap((name) =>
+				[...textOf(join('native', name)).matchAll(/^\t\{"(\w+)", js_/gm)].map(([, found]) => found as string),
+			),
+	);
+	assert.deepEqual([...exported].sort(), [...declared].sort());
+	const documented = [
+		...textOf('native/index.ts').matchAll(/\/\*\*(?:(?!\*\/)[\s\S])*\([0-9]\)(?:(?!\*\/)[\s\S])*\*\/\n\t(\w+)\(/g),
+	].map(([, name]) => name);
+	assert.deepEqual(
+		[...declared].filter((name) => !documented.includes(name)),
+		[],
+	);
+});
+
+test('no file holds a path of the machine it was written on, or a registry', () => {
+	const all = [
+		'README.md',
+		'CHANGELOG.md',
+		'package-lock.json',
+		'man/ipc-pipe.1',
+		'man/ipc-tools.7',
+		...files.map((path) => `src/${path}`),
+	];
+	for (const path of all) {
+		const text = readFileSync(join(root, path), 'utf8');
+		assert.doesNotMatch(text, /\/(work|root|home)\/|registry\./, path);
+	}
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import {closeSync} from 'node:fs';
+import test from 'node:test';
+import fc from 'fast-check';
+import {isKernelError, native, O_NONBLOCK} from '../../src/native/index.js';
+
+/** Those whose purpose is to end or to hold up the process, which this one is not to be. */
+const dangerous = new Set(['exit', 'raiseSignal', 'catchSignals', 'setChildSubreaper', 'unlinkat', 'pumpLinks']);
+
+test('whatever is passed, the answer is a value or an error, never the end of the process', () => {
+	const anything = fc.oneof(
+		fc.constantFrom(
+			undefined,
+			null,
+			true,
+			Number.NaN,
+			Number.POSITIVE_INFINITY,
+			-0.5,
+			{},
+			[],
+			'a\0b',
+			'',
+			2n ** 70n,
+			Symbol('x'),
+			() => {},
+		),
+		fc.constantFrom(
+			new Uint8Array(3),
+			new Int32Array(2),
+			new Float64Array(1),
+			new ArrayBuffer(1),
+			new DataView(new ArrayBuffer(1)),
+		),
+	);
+	for (const [name, call] of Object.entries(native).filter(([key]) => !dangerous.has(key))) {
+		fc.assert(
+			fc.property(fc.array(anything, {maxLength: 8}), (list) => {
+				try {
+					(call as (...values: unknown[]) => unknown)(...list);
+				} catch (error) {
+					assert.ok(
+						error instanceof TypeError || error instanceof RangeError || isKernelError(error),
+						`${name}: ${error}`,
+					);
+				}
+			}),
+			{numRuns: 200},
+		);
+	}
+});
+
+test('a text with a NUL is refused, since the kernel would cut it there', () =>
+	assert.throws(() => native.openat(-100, '/tmp\0/x', 0, 0, -1), /argument 2 must be a string without NUL/));
+
+test('offsets outside the buffer are refused', () => {
+	for (const [offset, length] of [
+		[0, 11],
+		[11, 0],
+		[-1, 1],
+		[5, 6],
+		[Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+	] as const) {
+		assert.throws(() => native.read(0, new Uint8Array(10), offset, length), RangeError);
+		assert.throws(() => native.write(1, new Uint8Array(10), offset, length), RangeError);
+	}
+});
+
+test('a refusal by the kernel has code, errno and syscall', () => {
+	assert.throws(
+		() => native.openat(-100, '/no/such/file', 0, 0, -1),
+		(error) => isKernelError(error) && error.code === 'ENOENT' && error.errno === 2 && error.syscall === 'openat',
+	);
+});
+
+test('what would have to wait is -1, not an error', () => {
+	const [read, write] = native.pipe2(O_NONBLOCK);
+	assert.equal(native.read(read, new Uint8Array(1), 0, 1), -1);
+	assert.equal(native.write(write, new Uint8Array(100_000), 0, 100_000), 65_536);
+	assert.equal(native.write(write, new Uint8Array(1), 0, 1), -1);
+	assert.equal(native.ioctlFionread(read), 65_536);
+	closeSync(read);
+	closeSync(write);
+});
+
+test('a wait ends on its deadline', () => {
+	const [read, write] = native.pipe2(0);
+	const start = performance.now();
+	assert.equal(native.poll(Int32Array.of(read, 1, 0), 30), 0);
+	assert.throws(
+		() => native.transfer(read, write, -1, -1, 30, -1, 0),
+		(error) => isKernelError(error) && error.code === 'ETIMEDOUT' && error.side === 'in',
+	);
+	assert.ok(performance.now() - start >= 60);
+	closeSync(read);
+	closeSync(write);
+});
