@@ -11,6 +11,8 @@ const name = process.argv[2];
 const dist = join(__dirname, '..', '..', 'dist');
 const filename = join(dist, `${name}.js`);
 
+const queue = `ipc-tools-build-${process.pid}`;
+
 // The command lines whose start matters. Each ends by itself, without anybody else and without an error.
 const lines = {
 	'ipc-pipe': [
@@ -18,6 +20,12 @@ const lines = {
 		['send', '-n'],
 		['recv', 'x', '-n', '--count', '1'],
 		['wait', 'x', '--reader', '-n'],
+	],
+	'ipc-mq': [
+		['send', queue, '--create', 'x'],
+		['recv', queue, '-n'],
+		['wait', queue, '-n'],
+		['remove', queue],
 	],
 };
 
@@ -31,6 +39,9 @@ process.dlopen = (module, path) => {
 const folder = mkdtempSync(join(tmpdir(), 'ipc-tools-build-'));
 process.env.IPC_RUNTIME_DIR = folder;
 const script = load(filename);
+// What these lines print is of no interest.
+require('node:fs').closeSync(1);
+require('node:fs').openSync('/dev/null', 'w');
 const run = script.runInThisContext();
 for (const words of lines[name] ?? [[]]) {
 	process.argv = [process.argv[0], name, ...words];

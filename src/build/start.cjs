@@ -5,8 +5,9 @@ const {Script} = require('node:vm');
 
 /** The bundle as a function of what Node gives a module; `cachedData` may be missing. */
 const load = (filename, cachedData) => {
-	// The bundle is ASCII: read so, its text needs half the memory and no decoding.
-	const text = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
+	// The bundle is ASCII: taken so, its text needs half the memory, and no decoder has to be loaded.
+	const bundle = readFileSync(filename).latin1Slice();
+	const text = `(function (exports, require, module, __filename, __dirname) {${bundle}\n})`;
 	return new Script(text, {filename, cachedData});
 };
 

@@ -45,7 +45,7 @@ export function readPlainLine(command: Command, words: readonly string[]): Readi
 			break;
 		}
 		if (word === '-' || !word.startsWith('-')) {
-			if (verb.takesCommand && operands.length === most) {
+			if (verb.takesCommand === true && operands.length === most) {
 				commandWords = words.slice(i);
 				break;
 			}
@@ -88,7 +88,7 @@ export function valuesOf({verb, operands: words, options: given, command}: Readi
 	}
 	if (words.length > most)
 		throw new UsageError(`'${words[most]}' is one operand too many (expected: ${operandSynopsis(verb) || 'none'})`);
-	if (verb.takesCommand && command.length === 0) throw new UsageError('the command to run is missing');
+	if (verb.takesCommand === true && command.length === 0) throw new UsageError('the command to run is missing');
 
 	const operands: Record<string, unknown> = {};
 	let next = 0;

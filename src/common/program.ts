@@ -57,7 +57,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
-		leave(reading?.verb.takesCommand ? status.failedToRun : status.systemError);
+		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
 	// A defect: its stack is what helps to mend it.
 	tellRaw(`${command.name}: internal error\n${error instanceof Error ? error.stack : String(error)}\n`);

@@ -39,3 +39,15 @@ export function sparkline(levels: readonly number[], full: number): string {
 	const top = Math.max(full, ...levels, 1);
 	return levels.map((level) => bars[level === 0 ? 0 : Math.max(1, Math.ceil((level / top) * 8))]).join('');
 }
+
+/** The last minute or so of a level, as a line that grows to the right. */
+export class Levels {
+	private readonly levels: number[] = [];
+
+	/** The line, with one more level at its end. */
+	add(level: number, full: number): string {
+		this.levels.push(level);
+		if (this.levels.length > 60) this.levels.shift();
+		return sparkline(this.levels, full);
+	}
+}

@@ -21,7 +21,7 @@ export interface RunningCommand {
 	ended: Promise<CommandEnd>;
 }
 
-/** A standard stream of a command: one of ours, or any open descriptor. */
+/** A standard stream of a command: one of ours, any open descriptor, or, for stdin, these bytes. */
 export type Stream = 'inherit' | number;
 
 /**
@@ -29,7 +29,7 @@ export type Stream = 'inherit' | number;
  */
 export async function startCommand(
 	words: readonly string[],
-	streams: {stdin: Stream; stdout: Stream},
+	streams: {stdin: Stream | Uint8Array; stdout: Stream},
 	environment: Record<string, string> = {},
 ): Promise<RunningCommand> {
 	const {execa} = await import('execa');
@@ -37,7 +37,7 @@ export async function startCommand(
 	const startMs = performance.now();
 	// execa passes any descriptor on; its types know the standard ones only.
 	const child = execa(file as string, args, {
-		stdin: streams.stdin as 'inherit' | 0,
+		...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {stdin: streams.stdin as 'inherit' | 0}),
 		stdout: streams.stdout as 'inherit' | 1,
 		stderr: 'inherit',
 		env: environment,

@@ -98,7 +98,11 @@ export function moveBytes({
 }
 
 /** Progress as --progress asks for it; the total is known when stdin is a file. */
-export function progressOf(wanted: boolean, unit: 'bytes' | 'records', source?: number): Progress | undefined {
+export function progressOf(
+	wanted: boolean,
+	unit: 'bytes' | 'records' | 'messages',
+	source?: number,
+): Progress | undefined {
 	if (!wanted) return undefined;
 	const stat = source === undefined ? undefined : fstatSync(source);
 	return new Progress(unit, unit === 'bytes' && stat?.isFile() ? stat.size : undefined);

@@ -54,8 +54,11 @@ export interface Verb {
 	readonly aliases?: readonly string[];
 	readonly operands: Operands;
 	readonly options: Options;
-	/** A command to run follows: after `--`, or from the first operand on that the others leave over. */
-	readonly takesCommand: boolean;
+	/**
+	 * A command to run follows: after `--`, or from the first operand on that the others leave over. Where it is optional
+	 * only `--` begins it.
+	 */
+	readonly takesCommand: boolean | 'optional';
 	readonly examples: readonly Example[];
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
@@ -77,7 +80,7 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	aliases?: readonly string[];
 	operands?: Names;
 	options?: Flags;
-	takesCommand?: boolean;
+	takesCommand?: boolean | 'optional';
 	examples?: readonly Example[];
 	run(
 		operands: OperandValues<Names>,
@@ -109,7 +112,7 @@ export function operandSynopsis({operands, takesCommand}: Verb): string {
 		if (how === 'optional') return `[${placeholder}]`;
 		return how === 'many' ? `${placeholder}…` : `[${placeholder}…]`;
 	});
-	if (takesCommand) parts.push('-- CMD [ARG…]');
+	if (takesCommand) parts.push(takesCommand === 'optional' ? '[-- CMD [ARG…]]' : '-- CMD [ARG…]');
 	return parts.join(' ');
 }
 

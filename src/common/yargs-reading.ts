@@ -159,7 +159,7 @@ function ownWordsOf(verb: Verb, words: readonly string[]): readonly string[] {
 			const takesValue = key !== undefined && optionsOf(verb)[key]?.value !== undefined;
 			const isSeparate = word.startsWith('--') ? !word.includes('=') : word.length === 2;
 			if (takesValue && isSeparate) i++;
-		} else if (operands++ === most) {
+		} else if (operands++ === most && verb.takesCommand === true) {
 			return words.slice(0, i);
 		}
 	}
@@ -234,7 +234,7 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 		.scriptName('')
 		.usage(
 			`${`Usage: ${command.name} ${name} ${operandSynopsis(verb)} [OPTIONS]`
-				.replace(/ (-- .*) \[OPTIONS\]$/, ' [OPTIONS] $1')
+				.replace(/ (\[?-- .*) \[OPTIONS\]$/, ' [OPTIONS] $1')
 				.replace('  ', ' ')}\n\n${verb.summary}`,
 		);
 	if (verb.aliases?.length) help.epilogue(`Also: ${command.name} ${verb.aliases.join(', ')}`);

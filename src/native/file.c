@@ -269,6 +269,59 @@ static napi_value js_inotify_add_watch(napi_env env, napi_callback_info info)
 	return watch < 0 ? throw_errno(env, errno, "inotify_add_watch") : js_number(env, watch);
 }
 
+struct background_poll {
+	napi_async_work work;
+	napi_deferred deferred;
+	struct pollfd pollfd;
+	int timeout_ms;
+	bool ready;
+};
+
+static void run_background_poll(napi_env env, void *data)
+{
+	(void)env;
+	struct background_poll *wait = data;
+	wait->ready = poll(&wait->pollfd, 1, wait->timeout_ms) > 0;
+}
+
+static void finish_background_poll(napi_env env, napi_status status, void *data)
+{
+	(void)status;
+	struct background_poll *wait = data;
+	napi_value ready;
+	napi_get_boolean(env, wait->ready, &ready);
+	napi_resolve_deferred(env, wait->deferred, ready);
+	napi_delete_async_work(env, wait->work);
+	free(wait);
+}
+
+/* pollInBackground(descriptor, events, timeoutMs) -> promise of whether it is ready, from libuv's pool. poll(2) */
+static napi_value js_poll_in_background(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, events, timeout_ms;
+	napi_value promise, name;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &events) || !int_argument(&arguments, 2, &timeout_ms))
+		return NULL;
+	if (timeout_ms < 0)
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "a wait in the pool needs an end"), NULL;
+	struct background_poll *wait = calloc(1, sizeof *wait);
+	if (!wait)
+		return throw_errno(env, ENOMEM, "calloc");
+	wait->pollfd = (struct pollfd){.fd = descriptor, .events = (short)events};
+	wait->timeout_ms = timeout_ms;
+	napi_create_string_utf8(env, "pollInBackground", NAPI_AUTO_LENGTH, &name);
+	if (napi_create_promise(env, &wait->deferred, &promise) != napi_ok ||
+	    napi_create_async_work(env, NULL, name, run_background_poll, finish_background_poll, wait, &wait->work) !=
+		    napi_ok ||
+	    napi_queue_async_work(env, wait->work) != napi_ok) {
+		free(wait);
+		return throw_errno(env, ENOMEM, "napi_queue_async_work");
+	}
+	return promise;
+}
+
 static const struct export table[] = {
 	{"openat", js_openat},
 	{"mkfifoat", js_mkfifoat},
@@ -276,6 +329,7 @@ static const struct export table[] = {
 	{"read", js_read},
 	{"write", js_write},
 	{"poll", js_poll},
+	{"pollInBackground", js_poll_in_background},
 	{"flock", js_flock},
 	{"ofdSetlkw", js_ofd_setlkw},
 	{"ofdSetlk", js_ofd_setlk},

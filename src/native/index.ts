@@ -21,6 +21,8 @@ export interface Native {
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** poll(2) over triples of descriptor, events asked for, events that came. Answers how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
+	/** poll(2) for one descriptor in libuv's pool, at most so long: whether it is ready. */
+	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
 	/** fcntl(2), F_OFD_SETLKW: waits. */
@@ -65,6 +67,46 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
+	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves the geometry to the system. */
+	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
+	/** mq_unlink(3), the name without its slash. */
+	mqUnlink(name: string): void;
+	/** mq_getattr(3). */
+	mqGetattr(queue: number): {maxmsg: number; msgsize: number; curmsgs: number};
+	/** mq_send(3): one message. EAGAIN when it is full and the timeout is 0. */
+	mqSend(queue: number, bytes: Uint8Array, priority: number, timeoutMs: number): void;
+	/**
+	 * mq_send(3): every whole record from `start` to `end`, told apart by a separating byte or (-1) by its length before
+	 * it. `problem` is '' or the name of the error that stopped it.
+	 */
+	mqSendRecords(
+		queue: number,
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		separator: number,
+		priority: number,
+		timeoutMs: number,
+	): {used: number; records: number; problem: string};
+	/**
+	 * mq_receive(3): waits for a message, then takes what is there, `most` at most. Each is framed by the separator, its
+	 * length before it (-1) or not at all (-2). `index` gets start, length and priority of each. Answers how many; 0
+	 * when it is empty and the timeout is 0. EPIPE when nobody reads `watched` any more.
+	 */
+	mqReceiveRecords(
+		queue: number,
+		bytes: Uint8Array,
+		msgsize: number,
+		separator: number,
+		most: number,
+		watched: number,
+		timeoutMs: number,
+		index: Int32Array,
+	): number;
+	/** getrlimit(2), RLIMIT_MSGQUEUE: bytes, or Infinity. */
+	rlimitMsgqueue(): number;
+	/** fsopen(2), fsmount(2): a folder of the mqueue file system that is mounted nowhere. */
+	mountMqueue(): number;
 	/** sigaction(2): from now on these end our waits instead of the process. */
 	catchSignals(numbers: Int32Array): void;
 	/** The first signal caught, 0 for none. sigaction(2) */
@@ -110,6 +152,8 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000;

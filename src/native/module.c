@@ -14,6 +14,7 @@ NAPI_MODULE_INIT()
 {
 	export_wait(env, exports);
 	export_file(env, exports);
+	export_mqueue(env, exports);
 	export_pipe(env, exports);
 	export_transfer(env, exports);
 	export_process(env, exports);

@@ -24,6 +24,7 @@ void export_all(napi_env env, napi_value exports, const struct export *table, si
 #define EXPORT_ALL(env, exports, table) export_all(env, exports, table, sizeof(table) / sizeof((table)[0]))
 
 void export_file(napi_env env, napi_value exports);
+void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);

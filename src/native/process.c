@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 /* exit(status): at once, without the work Node does before it leaves; whatever had to be done is done. _exit(2) */
 static napi_value js_exit(napi_env env, napi_callback_info info)
 {
@@ -14,6 +18,8 @@ static napi_value js_exit(napi_env env, napi_callback_info info)
 	int status;
 	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
 		return NULL;
+	/* The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that. */
+	syscall(SYS_close_range, 0, ~0U, 0);
 	_exit(status);
 }
 

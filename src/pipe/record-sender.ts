@@ -168,7 +168,8 @@ class RecordSender {
 	/** As many records as can be written without the writing ever being interrupted. */
 	private sendSome(bytes: Buffer, start: number, end: number): number {
 		const {writer} = this.sending;
-		let next = this.boundaries.lastEnd(bytes, start, Math.min(end, start + PIPE_BUF));
+		let next = start;
+		if (native.ioctlFionread(writer) > 0) next = this.boundaries.lastEnd(bytes, start, Math.min(end, start + PIPE_BUF));
 		if (next === start) {
 			this.waitUntilEmpty();
 			next = this.boundaries.lastEnd(bytes, start, Math.min(end, start + native.fcntlGetpipeSz(writer)));

@@ -1,0 +1,67 @@
+import {SystemError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import * as common from '../common/options.js';
+import {printJson, tellVerbose} from '../common/output.js';
+import {stopOnSignals} from '../common/signals.js';
+import {one, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+import {geometry} from './options.js';
+import {putBack} from './outlet.js';
+
+export const copy = verb({
+	summary: 'move messages from one queue to another, priorities included',
+	operands: {source: one(objectName), destination: one(objectName)},
+	options: {
+		count: {...common.count, help: 'end after so many (default: all there are)'},
+		follow: {...common.follow, help: 'go on for ever'},
+		move: {help: 'said or not: the kernel has no way to look at a message without taking it'},
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		create: {help: 'make the destination first when it is missing, like the source'},
+		...geometry,
+		json: {help: 'print how many were moved as JSON'},
+	},
+	examples: [{purpose: 'everything in one queue to another', line: 'ipc-mq copy jobs archive --create'}],
+	run({source, destination}, options) {
+		using from = MessageQueue.open(source, 'both');
+		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
+		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
+		if (sameQueue(from, to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
+		stopOnSignals();
+		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? from.messages);
+		const waits = options.follow || options.count !== undefined;
+		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		let moved = 0;
+		const report = (): void => {
+			if (options.json) printJson({moved});
+			else tellVerbose(`${moved} messages moved`);
+		};
+		while (moved < most) {
+			const message = from.receive({timeoutMs: waits ? patienceMs : 0});
+			if (!message) {
+				report();
+				return waits ? (options.nonblock ? notNow : timedOut) : done;
+			}
+			let isSent = false;
+			try {
+				isSent = to.send(message.data, {priority: message.priority, timeoutMs: patienceMs});
+			} finally {
+				if (!isSent) putBack(from, [message]);
+			}
+			if (!isSent) {
+				report();
+				return options.nonblock ? notNow : timedOut;
+			}
+			moved++;
+		}
+		report();
+		return done;
+	},
+});
+
+function sameQueue(one: MessageQueue, other: MessageQueue): boolean {
+	const [a, b] = [one.identity, other.identity];
+	return a.dev === b.dev && a.ino === b.ino;
+}

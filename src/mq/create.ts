@@ -1,0 +1,32 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {formatAddress, objectName} from '../common/object-name.js';
+import {exclusive} from '../common/options.js';
+import {tell} from '../common/output.js';
+import {many, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+import {geometry} from './options.js';
+
+export const create = verb({
+	summary: 'make queues that stay until they are removed',
+	operands: {names: many(objectName)},
+	options: {...geometry, exclusive},
+	examples: [
+		{
+			purpose: 'ten messages of up to 4 KiB, for your group too',
+			line: 'ipc-mq create jobs --maxmsg 10 --msgsize 4K -m 0660',
+		},
+	],
+	run({names}, options) {
+		const allMade = forEachName(names, (name) => {
+			const shown = quoted(formatAddress(name));
+			if (MessageQueue.create(name, options)) return;
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			using queue = MessageQueue.tryOpen(name, 'receive');
+			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
+			tell(`${shown} exists already${what}`);
+		});
+		return allMade ? done : failed;
+	},
+});

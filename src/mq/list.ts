@@ -1,0 +1,33 @@
+import {done} from '../common/exit.js';
+import {json, noHeadings, output} from '../common/options.js';
+import {printJson} from '../common/output.js';
+import {formatSize} from '../common/size.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
+
+export const queueColumns: readonly Column<QueueStatus>[] = [
+	{name: 'name', value: ({name}) => name},
+	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
+	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
+	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
+	{name: 'bytes', align: 'right', value: ({bytes}) => formatSize(bytes)},
+	{name: 'mode', value: ({mode}) => mode},
+	{name: 'owner', value: ({owner}) => owner},
+	{name: 'open', align: 'right', value: ({users}) => String(users.length)},
+	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
+];
+
+export const list = verb({
+	summary: 'all queues that may be opened, with how full they are and who uses them',
+	aliases: ['ls'],
+	options: {json, noHeadings, output},
+	examples: [{purpose: 'names and fill levels for a script', line: 'ipc-mq list --no-headings -o name,messages'}],
+	async run(_, options) {
+		const columns = chooseColumns(queueColumns, options.output);
+		const rows = lookAtQueues(allQueues());
+		if (options.json) for (const row of rows) printJson(row);
+		else await printTable(columns, rows, {headings: !options.noHeadings});
+		return done;
+	},
+});

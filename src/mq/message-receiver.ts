@@ -1,0 +1,116 @@
+import {hasCode} from '../common/errors.js';
+import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../common/framing.js';
+import {stdout} from '../common/output.js';
+import type {Progress} from '../common/progress.js';
+import type {Message, MessageQueue} from './message-queue.js';
+import {type Batch, Outlet, putBack} from './outlet.js';
+import {Joiner} from './split.js';
+
+const batchBytes = 65_536;
+/** Messages of which many fit a batch: 1024 at most are taken at once. */
+const indexLength = 3 * 1024;
+
+export interface Receiving {
+	framing: Framing;
+	/** After so many records it is complete. */
+	most: number;
+	/** How long to wait for a message, each time; negative: for ever. */
+	patienceMs: number;
+	/** Parts are put together. */
+	joins: boolean;
+	progress: Progress | undefined;
+}
+
+/** Messages from a queue to stdout. What has been taken and could not be delivered goes back. */
+export class MessageReceiver {
+	/** Records that went to stdout. */
+	received = 0;
+	private readonly outlet: Outlet;
+
+	constructor(
+		private readonly queue: MessageQueue,
+		private readonly receiving: Receiving,
+	) {
+		this.outlet = new Outlet(queue);
+	}
+
+	/** Until there are as many as wanted (true), or none came in time (false). */
+	run(): boolean {
+		const {framing, joins} = this.receiving;
+		try {
+			return joins || framing === 'json' ? this.receiveSingly() : this.receiveBatches();
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) this.outlet.readerLeft();
+			throw error;
+		}
+	}
+
+	/** Framed in C, as many as are there and may go out. */
+	private receiveBatches(): boolean {
+		const {framing, most, patienceMs, progress} = this.receiving;
+		const separator = separatorOf(framing) ?? (framing === 'length' ? -1 : -2);
+		const {msgsize} = this.queue;
+		while (this.received < most) {
+			const allowed = Math.min(this.outlet.allowance(), most - this.received);
+			const buffer = Buffer.allocUnsafe(allowed === 1 ? msgsize + 8 : Math.max(batchBytes, msgsize + 8));
+			const index = new Int32Array(allowed === 1 ? 3 : indexLength);
+			const count = this.queue.receiveMany(buffer, separator, allowed, stdout, patienceMs, index);
+			if (count === 0) return false;
+			const end = (i: number) => (index[3 * i] as number) + (index[3 * i + 1] as number) + (separator >= 0 ? 1 : 0);
+			const bytes = buffer.subarray(0, end(count - 1));
+			this.outlet.deliver({bytes, expand: () => expand(buffer, index, count, end)}, count);
+			this.received += count;
+			progress?.add(count);
+		}
+		return true;
+	}
+
+	/** One message after another: as JSON, or put together from parts. */
+	private receiveSingly(): boolean {
+		const {framing, most, patienceMs, joins, progress} = this.receiving;
+		const joiner = new Joiner();
+		try {
+			while (this.received < most) {
+				this.outlet.allowance();
+				const message = this.queue.receive({timeoutMs: patienceMs, watched: stdout});
+				if (!message) return false;
+				const record = joins
+					? join(joiner, message, this.queue)
+					: {record: message.data, priority: message.priority, parts: [message]};
+				if (!record) continue;
+				this.outlet.deliver(asBatch(framing, record.record, record.priority, record.parts), 1);
+				this.received++;
+				progress?.add(1);
+			}
+			return true;
+		} finally {
+			putBack(this.queue, joiner.pending);
+		}
+	}
+}
+
+function join(joiner: Joiner, message: Message, queue: MessageQueue) {
+	try {
+		return joiner.add(message);
+	} catch (error) {
+		putBack(queue, [message]);
+		throw error;
+	}
+}
+
+function expand(buffer: Buffer, index: Int32Array, count: number, end: (i: number) => number) {
+	return Array.from({length: count}, (_, i) => {
+		const [start, length, priority] = index.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
+		return {end: end(i), messages: [{data: buffer.subarray(start, start + length), priority}]};
+	});
+}
+
+function asBatch(framing: Framing, record: Buffer, priority: number, parts: Message[]): Batch {
+	const bytes =
+		framing === 'json'
+			? Buffer.from(`${JSON.stringify({...jsonRecord(record), priority})}\n`)
+			: framing === 'lines' || framing === 'null'
+				? Buffer.concat([record, Buffer.of(separatorOf(framing) as number)])
+				: encodeRecord(framing, record);
+	return {bytes, expand: () => [{end: bytes.length, messages: parts}]};
+}

@@ -1,0 +1,17 @@
+import * as common from '../common/options.js';
+import {size} from '../common/size.js';
+import {wholeNumber} from '../common/text-format.js';
+import {highestPriority} from './message-queue.js';
+
+/** How a queue is made, where a verb makes one. */
+export const geometry = {
+	maxmsg: {value: wholeNumber(1), help: 'messages it can hold (default: fs.mqueue.msg_default)'},
+	msgsize: {value: size, help: 'bytes a message can have (default: fs.mqueue.msgsize_default)'},
+	mode: common.mode,
+} as const;
+
+export const priority = {
+	short: 'p',
+	value: wholeNumber(0, highestPriority),
+	help: 'priority, 0 (default) to 32767; the highest is received first',
+} as const;

@@ -1,0 +1,131 @@
+import {fstatSync} from 'node:fs';
+import {hasCode} from '../common/errors.js';
+import {EndBySignal} from '../common/exit.js';
+import {explainStdout, printBytes, stdout, tell} from '../common/output.js';
+import {SIGPIPE} from '../common/signals.js';
+import {native, POLLERR, POLLHUP} from '../native/index.js';
+import type {Message, MessageQueue} from './message-queue.js';
+
+/** How long a full queue may keep us from putting a message back. */
+const putBackPatienceMs = 2000;
+/** So many messages go out one at a time, each waited for, before the batches grow. */
+const cautiousMessages = 16;
+/** A reader that has had enough needs a moment to end. */
+const graceMs = 2;
+const mostAtOnce = 1024;
+
+/** What went to stdout in one piece, and the messages it was made of. */
+export interface Batch {
+	bytes: Buffer;
+	/** Where each message's output ends within the bytes, and what has to go back into the queue for it. */
+	expand(): {end: number; messages: Message[]}[];
+}
+
+/**
+ * stdout as the place that messages are delivered to: whatever could not be delivered goes back into its queue.
+ *
+ * A pipe takes more than its reader ever reads: `recv --follow | head -1` would lose what lies in it when head leaves.
+ * A pipe tells how many bytes are unread, also when its reader has gone; so the messages that these bytes were made
+ * of go back too. And since head itself reads as much as it can get, the first messages go out one at a time, each
+ * only when the one before has been read; a reader that is still there after those gets batches that grow.
+ */
+export class Outlet {
+	private readonly isPipe = fstatSync(stdout).isFIFO();
+	private written = 0;
+	private delivered = 0;
+	/** Batches with bytes that may be unread, and where each begins in all that was written. */
+	private unread: {start: number; batch: Batch}[] = [];
+
+	constructor(private readonly queue: MessageQueue) {}
+
+	/** How many messages may go out now; waits while the reader should prove that it goes on reading. */
+	allowance(): number {
+		if (!this.isPipe) return mostAtOnce;
+		if (this.delivered < cautiousMessages) {
+			this.waitUntilRead();
+			return 1;
+		}
+		return Math.min(mostAtOnce, this.delivered);
+	}
+
+	/** Writes all of it, or puts back what did not go out and throws the reason. */
+	deliver(batch: Batch, messages: number): void {
+		const start = this.written;
+		if (this.isPipe) {
+			this.forgetRead();
+			this.unread.push({start, batch});
+		} else {
+			this.unread = [{start, batch}];
+		}
+		try {
+			for (let at = 0; at < batch.bytes.length; ) {
+				const count = printBytes(batch.bytes, at, batch.bytes.length - at);
+				at += count;
+				this.written += count;
+			}
+			this.delivered += messages;
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) this.readerLeft();
+			// Told to stop, or a full device: what has been written stays written.
+			this.putBackAfter(this.written);
+			throw explainStdout(error);
+		}
+	}
+
+	/** The reader has gone: everything it has not read goes back, and we end as any filter does. */
+	readerLeft(): never {
+		this.putBackAfter(this.written - this.unreadBytes());
+		throw new EndBySignal(SIGPIPE);
+	}
+
+	private unreadBytes(): number {
+		return this.isPipe ? native.ioctlFionread(stdout) : 0;
+	}
+
+	private forgetRead(): void {
+		const first = this.unread[0];
+		// Asking the kernel each time would cost more than keeping a few batches longer.
+		if (!first || this.written - first.start < 65_536) return;
+		const seen = this.written - this.unreadBytes();
+		this.unread = this.unread.filter(({start, batch}) => start + batch.bytes.length > seen);
+	}
+
+	private putBackAfter(offset: number): void {
+		const messages = this.unread.flatMap(({start, batch}) =>
+			batch
+				.expand()
+				.filter(({end}) => start + end > offset)
+				.flatMap((part) => part.messages),
+		);
+		this.unread = [];
+		putBack(this.queue, messages);
+	}
+
+	/** Nothing wakes a writer when a pipe runs empty: look again and again, ever less often. */
+	private waitUntilRead(): void {
+		for (let round = 0; this.unreadBytes() > 0; round++) this.watchReader(round < 50 ? 0 : Math.min(20, round - 49));
+		if (this.delivered > 0) this.watchReader(graceMs);
+	}
+
+	private watchReader(mostMs: number): void {
+		const triples = Int32Array.of(stdout, 0, 0);
+		native.poll(triples, mostMs);
+		if ((triples[2] as number) & (POLLERR | POLLHUP)) this.readerLeft();
+	}
+}
+
+/** Messages that were taken and not delivered go back, with their priorities, or it is said that they could not. */
+export function putBack(queue: MessageQueue, messages: readonly Message[]): void {
+	let lost = 0;
+	let why = 'the queue is full';
+	for (const {data, priority} of messages) {
+		try {
+			if (!queue.send(data, {priority, timeoutMs: lost > 0 ? 0 : putBackPatienceMs})) lost++;
+		} catch (error) {
+			if (!(error instanceof Error)) throw error;
+			why = error.message;
+			lost++;
+		}
+	}
+	if (lost > 0) tell(`${lost} of ${messages.length} messages that were not delivered could not be put back: ${why}`);
+}

@@ -1,0 +1,22 @@
+import {done} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import {json} from '../common/options.js';
+import {printJson, printLine} from '../common/output.js';
+import {one, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+
+export const purge = verb({
+	summary: 'throw away all messages of a queue, and print how many there were',
+	operands: {name: one(objectName)},
+	options: {json},
+	examples: [{purpose: 'start afresh', line: 'ipc-mq purge jobs'}],
+	run({name}, options) {
+		using queue = MessageQueue.open(name, 'receive');
+		let purged = 0;
+		// As many as are there now: with a busy sender it would never end otherwise.
+		for (let left = queue.messages; left > 0 && queue.tryReceive(); left--) purged++;
+		if (options.json) printJson({purged});
+		else printLine(String(purged));
+		return done;
+	},
+});

@@ -1,0 +1,107 @@
+import {quoted, UsageError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import {objectName} from '../common/object-name.js';
+import * as common from '../common/options.js';
+import {announceReady, tell} from '../common/output.js';
+import {stopOnSignals} from '../common/signals.js';
+import {wholeNumber} from '../common/text-format.js';
+import {progressOf} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+import {MessageReceiver} from './message-receiver.js';
+import {geometry} from './options.js';
+import {Worker} from './worker.js';
+
+export const recv = verb({
+	summary: 'a message to standard output, or to a command: the oldest of the highest priority first',
+	operands: {name: one(objectName)},
+	options: {
+		count: {...common.count, help: 'so many messages instead of one'},
+		all: {short: 'a', help: 'all there are now'},
+		follow: {...common.follow, help: 'go on for ever'},
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		...framingOptions,
+		json: {help: 'print an object per message, with its priority'},
+		join: {help: 'put together what send --split sent in parts'},
+		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: so many at a time (default 1)'},
+		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: try a failed message so often again'},
+		deadLetter: {value: objectName, help: 'with CMD: the queue for what failed for good, made if missing'},
+		create: {help: 'make the queue first when it is missing'},
+		...geometry,
+		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
+		readyFd: common.readyFd,
+	},
+	takesCommand: 'optional',
+	examples: [
+		{purpose: 'the next message, or status 124 after five seconds', line: 'ipc-mq recv jobs -t 5'},
+		{purpose: 'a worker with two hands', line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work'},
+	],
+	run({name}, options, command) {
+		const limits = [
+			options.count !== undefined && '--count',
+			options.all && '--all',
+			options.follow && '--follow',
+		].filter(Boolean);
+		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);
+		if (command.length === 0 && onlyWithCommand)
+			throw new UsageError('--jobs, --retry and --dead-letter need a command: -- CMD');
+
+		const most = options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
+		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
+		const queue = openToReceive(name, options.create ? options : undefined);
+		if (command.length > 0) {
+			if (chosenFraming(options) || options.join)
+				throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
+			announceReady(options.readyFd);
+			const worker = new Worker(queue, {
+				command,
+				most,
+				patienceMs,
+				jobs: options.jobs ?? 1,
+				retries: options.retry ?? 0,
+				deadLetter: options.deadLetter,
+			});
+			return worker
+				.run()
+				.finally(() => queue.close())
+				.then((isComplete) => (isComplete || options.all ? done : options.nonblock ? notNow : timedOut));
+		}
+		stopOnSignals();
+		using _ = queue;
+		const progress = progressOf(options.progress, 'messages');
+		const receiver = new MessageReceiver(queue, {
+			framing: chosenFraming(options) ?? 'lines',
+			most,
+			patienceMs,
+			joins: options.join,
+			progress,
+		});
+		announceReady(options.readyFd);
+		const isComplete = receiver.run();
+		progress?.finish();
+		if (isComplete || options.all) return done;
+		if (receiver.received > 0 && !options.follow)
+			tell(`gave up with ${quoted(queue.shownName)} empty: ${receiver.received} messages came`);
+		return options.nonblock ? notNow : timedOut;
+	},
+});
+
+/** Open for sending too where that is allowed: what is not delivered has to go back. */
+function openToReceive(
+	name: Parameters<typeof MessageQueue.open>[0],
+	create: Parameters<typeof MessageQueue.open>[2],
+): MessageQueue {
+	try {
+		return MessageQueue.open(name, 'both', create);
+	} catch (error) {
+		try {
+			return MessageQueue.open(name, 'receive');
+		} catch {
+			throw error;
+		}
+	}
+}

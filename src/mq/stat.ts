@@ -1,0 +1,38 @@
+import {done, failed} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {formatFields} from '../common/table.js';
+import {one, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+import {lookAtQueues, type QueueStatus} from './queue-status.js';
+
+export function describeQueue(status: QueueStatus): [string, string | string[]][] {
+	const users = status.users.map(({pid, command, access}) => `${pid} ${command} (${access})`);
+	return [
+		['name', status.name],
+		['messages', `${status.messages} of ${status.maxmsg}`],
+		['msgsize', `${status.msgsize} bytes`],
+		['bytes', `${status.bytes} bytes queued`],
+		['mode', status.mode],
+		['owner', status.owner],
+		['open', users.length === 0 ? 'nobody' : users],
+		['notify', status.notifyPid === null ? 'nobody is registered' : `process ${status.notifyPid}`],
+	];
+}
+
+export const stat = verb({
+	summary: 'one queue, whole: how full, its geometry, mode, owner, who has it open',
+	operands: {name: one(objectName)},
+	options: {json},
+	examples: [{purpose: 'how many messages wait', line: 'ipc-mq stat jobs --json | jq .messages'}],
+	run({name}, options) {
+		// Says why it cannot be opened, where it cannot.
+		MessageQueue.open(name, 'receive').close();
+		const [status] = lookAtQueues([name]);
+		if (!status) return failed;
+		if (options.json) printJson(status);
+		else print(formatFields(describeQueue(status)));
+		return done;
+	},
+});

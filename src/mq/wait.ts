@@ -1,0 +1,19 @@
+import {done, notNow, timedOut} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
+import {announceReady} from '../common/output.js';
+import {one, verb} from '../common/verb.js';
+import {MessageQueue} from './message-queue.js';
+
+export const wait = verb({
+	summary: 'until there is a message, without taking it',
+	operands: {name: one(objectName)},
+	options: {timeout, timeoutStatus, nonblock, readyFd},
+	examples: [{purpose: 'look only when there is something', line: 'ipc-mq wait jobs && ipc-mq stat jobs'}],
+	run({name}, options) {
+		using queue = MessageQueue.open(name, 'receive');
+		announceReady(options.readyFd);
+		if (queue.wait(options.nonblock ? 0 : (options.timeout ?? -1))) return done;
+		return options.nonblock ? notNow : timedOut;
+	},
+});

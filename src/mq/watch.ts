@@ -1,0 +1,33 @@
+import {done} from '../common/exit.js';
+import {objectName} from '../common/object-name.js';
+import {Levels} from '../common/redraw.js';
+import {formatFields, formatTable} from '../common/table.js';
+import {optional, verb} from '../common/verb.js';
+import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {queueColumns} from './list.js';
+import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
+import {describeQueue} from './stat.js';
+
+export const watch = verb({
+	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	operands: {name: optional(objectName)},
+	options: watchOptions,
+	examples: [{purpose: 'how full it was, and is', line: 'ipc-mq watch jobs'}],
+	async run({name}, options) {
+		const levels = new Levels();
+		const drawOne = (status: QueueStatus | undefined) => {
+			const line = levels.add(status?.messages ?? 0, status?.maxmsg ?? 0);
+			return status ? formatFields([...describeQueue(status), ['level', line]]) : 'no such queue now\n';
+		};
+		await watchObjects(
+			{
+				look: () => lookAtQueues(name ? [name] : allQueues()),
+				key: (status) => status.name,
+				gone: (removed) => ({name: removed, removed: true}),
+				draw: (now) => (name ? drawOne(now[0]) : formatTable(queueColumns, now, {headings: true})),
+			},
+			options,
+		);
+		return done;
+	},
+});

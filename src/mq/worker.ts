@@ -1,0 +1,128 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {EndBySignal} from '../common/exit.js';
+import {type Address, formatAddress} from '../common/object-name.js';
+import {tell, tellError} from '../common/output.js';
+import {startCommand} from '../common/run-command.js';
+import {StopInLoop} from '../common/stop-in-loop.js';
+import {type Message, MessageQueue} from './message-queue.js';
+import {putBack} from './outlet.js';
+
+/** A wait in libuv's pool has to end now and then, to look whether we were told to stop. */
+const sliceMs = 50;
+
+export interface Work {
+	command: readonly string[];
+	/** After so many messages it is done. */
+	most: number;
+	/** How long to wait for a message, each time; negative: for ever. */
+	patienceMs: number;
+	/** Commands at a time. */
+	jobs: number;
+	/** How often a failed message is tried again. */
+	retries: number;
+	/** Where a message goes that failed for good; without, back into its own queue, and the worker stops. */
+	deadLetter: Address | undefined;
+}
+
+/** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
+export class Worker {
+	private readonly inHand = new Set<Message>();
+	private readonly pids = new Set<number>();
+	private failure: SystemError | undefined;
+	private taken = 0;
+
+	constructor(
+		private readonly queue: MessageQueue,
+		private readonly work: Work,
+	) {}
+
+	/** Whether as many messages as wanted were done; false when none came in time. */
+	async run(): Promise<boolean> {
+		using stop = new StopInLoop((signal) => {
+			for (const pid of this.pids) {
+				try {
+					process.kill(pid, signal);
+				} catch {
+					// It has ended already.
+				}
+			}
+		});
+		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
+		const ends = await Promise.all(hands);
+		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		if (this.failure) throw this.failure;
+		return ends.every((isComplete) => isComplete);
+	}
+
+	private async useHand(stop: StopInLoop): Promise<boolean> {
+		while (this.taken < this.work.most) {
+			this.taken++;
+			const message = await this.next(stop);
+			if (stop.signal !== undefined || this.failure) return true;
+			if (!message) return false;
+			this.inHand.add(message);
+			try {
+				await this.handle(message, stop);
+			} finally {
+				this.inHand.delete(message);
+			}
+		}
+		return true;
+	}
+
+	private async next(stop: StopInLoop): Promise<Message | undefined> {
+		const deadline = this.work.patienceMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.patienceMs;
+		for (;;) {
+			if (stop.signal !== undefined || this.failure) return undefined;
+			const message = this.queue.tryReceive();
+			if (message) return message;
+			const left = deadline - performance.now();
+			if (left <= 0) return undefined;
+			await this.queue.waitInBackground(Math.ceil(Math.min(left, sliceMs)));
+		}
+	}
+
+	private async handle(message: Message, stop: StopInLoop): Promise<void> {
+		const {retries} = this.work;
+		for (let attempt = 0; ; attempt++) {
+			const why = await this.runOnce(message);
+			if (why === undefined) return;
+			if (stop.signal !== undefined || this.failure) return putBack(this.queue, [message]);
+			if (attempt < retries) continue;
+			this.giveUp(message, why);
+			return;
+		}
+	}
+
+	/** Why the command failed; undefined when it did not. */
+	private async runOnce({data, priority}: Message): Promise<string | undefined> {
+		const {command} = this.work;
+		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
+		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
+		if (running.pid !== undefined) this.pids.add(running.pid);
+		const {status, problem} = await running.ended;
+		if (running.pid !== undefined) this.pids.delete(running.pid);
+		if (status === 0) return undefined;
+		return problem ?? `${quoted(command[0] as string)} ended with status ${status}`;
+	}
+
+	private giveUp(message: Message, why: string): void {
+		const {deadLetter} = this.work;
+		if (deadLetter) {
+			const shown = quoted(formatAddress(deadLetter));
+			try {
+				using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
+				if (queue.trySend(message.data, message.priority)) {
+					tell(`${why}: the message went to ${shown}`);
+					return;
+				}
+				tellError(`cannot send to ${shown}: it is full`);
+			} catch (error) {
+				if (!(error instanceof SystemError)) throw error;
+				tellError(error.message);
+			}
+		}
+		putBack(this.queue, [message]);
+		this.failure ??= new SystemError(`${why}: the message went back to ${quoted(this.queue.shownName)}`);
+	}
+}

@@ -1,0 +1,40 @@
+// Runs one row: all its contenders, turn by turn.
+import {judgeRow} from './judge.mjs';
+
+/**
+ * A row is data:
+ *
+ *   id, title, unit
+ *   better    'more' or 'less'
+ *   rounds    {full, quick}
+ *   prepare   optional, called once with the workshop
+ *   ours      {name, measure, must, aim}: must and aim are absolute figures here, and optional
+ *   peers     [{name, measure, needs, must, aim}]: must and aim are ours/peer, and optional; `needs` names a program
+ *
+ * `measure` gets the workshop and answers one figure, or a promise of it. With better: 'more' a budget is a floor, with
+ * 'less' a ceiling.
+ */
+export async function measureRow(row, workshop, {rounds, onRound}) {
+	const contenders = [{...row.ours, isOurs: true}, ...row.peers].map((contender) => ({
+		...contender,
+		samples: [],
+		missing: contender.needs !== undefined && !workshop.find(contender.needs) ? contender.needs : undefined,
+	}));
+	row.prepare?.(workshop);
+	const count = rounds ?? (workshop.quick ? row.rounds.quick : row.rounds.full);
+	const present = contenders.filter(({missing}) => missing === undefined);
+	for (let round = 0; round < count; round++) {
+		onRound(round + 1, count);
+		for (let i = 0; i < present.length; i++) {
+			// Another one begins each time, so that nobody always comes after the same one.
+			const contender = present[(round + i) % present.length];
+			if (contender.failure !== undefined) continue;
+			try {
+				contender.samples.push(await contender.measure(workshop));
+			} catch (error) {
+				contender.failure = error.message;
+			}
+		}
+	}
+	return judgeRow(row, contenders);
+}

@@ -1,0 +1,65 @@
+// The most memory a command ever held, as the kernel counts it (VmHWM in proc(5), ru_maxrss in getrusage(2)): flat,
+// however much flows.
+
+import {linePipeline} from './records.mjs';
+import {throughFifo} from './through-fifo.mjs';
+
+const mebibyte = 1024 ** 2;
+const gibibyte = 1024 ** 3;
+/** Two runs of the same differ by so much: when V8 compiles what, where an allocation happens to lie. */
+const flat = 1.05;
+
+const peakMib = ({peakKib}) => peakKib / 1024;
+
+/** Stages of the pipelines here: 0 produces, 1 sends, 2 receives, 3 consumes. */
+const stageOf = {send: 1, recv: 2};
+
+const peakOfBytes = (verb, bytes) => async (workshop) => {
+	const ends = {producer: [workshop.program('produce'), bytes], consumer: [workshop.program('consume')]};
+	const words = [...ends.producer, '|', ...throughFifo(workshop), '|', ...ends.consumer];
+	const {stages} = await workshop.pipeline(words, {prints: bytes});
+	return peakMib(stages[stageOf[verb]]);
+};
+
+const peakOfRecords = (verb, count) => async (workshop) => {
+	const {stages} = await linePipeline(workshop, count, throughFifo(workshop, '--framing', 'lines'));
+	return peakMib(stages[stageOf[verb]]);
+};
+
+const emptyScript = {
+	name: 'node, empty script',
+	measure: async (workshop) => peakMib((await workshop.launch([process.execPath, workshop.emptyScript])).stages[0]),
+	must: 1.5,
+};
+
+const row = (id, title, ours, peers) => ({
+	id,
+	title,
+	unit: 'MiB',
+	better: 'less',
+	rounds: {full: 5, quick: 3},
+	ours,
+	peers: [...peers, emptyScript],
+});
+
+const ofBytes = (verb) =>
+	row(
+		`memory-${verb}`,
+		`peak memory of ipc-pipe ${verb}, a stream of bytes`,
+		{name: '10 GiB', measure: peakOfBytes(verb, 10 * gibibyte)},
+		[{name: '1 MiB', measure: peakOfBytes(verb, mebibyte), must: flat}],
+	);
+
+const ofRecords = (verb) =>
+	row(
+		`memory-${verb}-records`,
+		`peak memory of ipc-pipe ${verb} --framing lines`,
+		{name: '10 M records', measure: peakOfRecords(verb, 10_000_000)},
+		[
+			{name: '1 M records', measure: peakOfRecords(verb, 1_000_000), must: flat},
+			// No budget: its buffers are never filled, and V8's optimizing compiler never starts.
+			{name: '1 record', measure: peakOfRecords(verb, 1)},
+		],
+	);
+
+export const memory = [ofBytes('send'), ofBytes('recv'), ofRecords('send'), ofRecords('recv')];

@@ -1,0 +1,124 @@
+// Where the benchmark works: a temporary folder with the compiled programs, and the environment all contenders share.
+import {spawnSync} from 'node:child_process';
+import {
+	accessSync,
+	constants,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {basename, delimiter, dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {runInstrument} from './instrument.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '..', '..');
+const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
+
+export class Workshop {
+	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
+	fifo = 'bench';
+
+	constructor({quick}) {
+		this.quick = quick;
+		this.folder = mkdtempSync(join(tmpdir(), 'ipc-bench-'));
+		// Whatever happens: an exception, process.exit, or a signal that run.mjs turns into an exit.
+		process.on('exit', () => this.close());
+		const runtime = join(this.folder, 'runtime');
+		mkdirSync(runtime, {mode: 0o700});
+		mkdirSync(join(this.folder, 'home'));
+		this.fifoPath = join(runtime, this.fifo);
+		// bin/ipc-* look for `node`: let them find the one that runs the empty script as well.
+		const ownNode = join(this.folder, 'bin');
+		mkdirSync(ownNode);
+		symlinkSync(process.execPath, join(ownNode, 'node'));
+		this.environment = {
+			PATH: [ownNode, process.env.PATH].join(delimiter),
+			// GNU sem keeps its state there.
+			HOME: join(this.folder, 'home'),
+			TMPDIR: this.folder,
+			LC_ALL: 'C',
+			IPC_RUNTIME_DIR: runtime,
+			// And nothing else: with NODE_EXTRA_CA_CERTS set, every start of Node reads certificates for longer than all
+			// the rest of the start takes; NODE_OPTIONS could be anything.
+		};
+		this.emptyScript = this.write('empty.cjs', '');
+		for (const kind of ['instruments', 'peers']) this.compileAll(join(here, kind));
+		if (!existsSync(join(root, 'dist', 'ipc-pipe.js'))) throw new Error('dist/ is missing; run: npm run build');
+		this.run(this.command('ipc-pipe'), ['create', this.fifo]);
+	}
+
+	close() {
+		rmSync(this.folder, {recursive: true, force: true});
+	}
+
+	/** One of our commands, as a user calls it. */
+	command(name) {
+		return join(root, 'bin', name);
+	}
+
+	/** One of the C programs beside this file. */
+	program(name) {
+		return join(this.folder, name);
+	}
+
+	/** Where an installed program lies; undefined when it is not installed. */
+	find(name) {
+		return this.environment.PATH.split(delimiter)
+			.map((folder) => join(folder, name))
+			.find((path) => {
+				try {
+					accessSync(path, constants.X_OK);
+					return true;
+				} catch {
+					return false;
+				}
+			});
+	}
+
+	/** Makes a file for contenders to read. */
+	write(name, text) {
+		const path = join(this.folder, name);
+		writeFileSync(path, text);
+		return path;
+	}
+
+	/** A size in bytes, a quarter of it when in a hurry. */
+	gibibytes(count) {
+		return (this.quick ? count / 4 : count) * 1024 ** 3;
+	}
+
+	/** Runs one program. `statuses`: how it may end. */
+	launch(words, {statuses = [0]} = {}) {
+		return runInstrument(this, {words: [this.program('launch'), ...words], statuses});
+	}
+
+	/**
+	 * Runs a pipeline: the words of the stages with a link between each two, `|` (a pipe), `>` (the shared FIFO) or `@`
+	 * (they know one another). `prints` is what the last stage has to say: a fast run that lost something is none.
+	 */
+	pipeline(words, {prints} = {}) {
+		const all = [this.program('pipeline'), this.fifoPath, ...words.map(String)];
+		return runInstrument(this, {words: all, statuses: [0], prints});
+	}
+
+	compileAll(folder) {
+		const compiler = process.env.CC || 'cc';
+		for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.c')))
+			this.run(compiler, [...flags, '-o', this.program(basename(name, '.c')), join(folder, name)]);
+	}
+
+	run(program, words) {
+		const {error, status} = spawnSync(program, words, {
+			env: this.environment,
+			stdio: ['ignore', 'ignore', 'inherit'],
+		});
+		if (error) throw new Error(`cannot run ${basename(program)}: ${error.code}`);
+		if (status !== 0) throw new Error(`${[basename(program), ...words].join(' ')} ended with status ${status}`);
+	}
+}
