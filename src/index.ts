@@ -5,5 +5,6 @@
  */
 
 export {SystemError, UsageError} from './common/errors.js';
+export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './pipe/fifo.js';

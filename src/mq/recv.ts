@@ -1,5 +1,5 @@
 import {quoted, UsageError} from '../common/errors.js';
-import {done, notNow, timedOut} from '../common/exit.js';
+import {done, failed, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
@@ -68,7 +68,11 @@ export const recv = verb({
 			return worker
 				.run()
 				.finally(() => queue.close())
-				.then((isComplete) => (isComplete || options.all ? done : options.nonblock ? notNow : timedOut));
+				.then((end) => {
+					if (end === 'failed') return failed;
+					if (end === 'complete' || options.all) return done;
+					return options.nonblock ? notNow : timedOut;
+				});
 		}
 		stopOnSignals();
 		using _ = queue;

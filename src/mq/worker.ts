@@ -28,7 +28,7 @@ export interface Work {
 export class Worker {
 	private readonly inHand = new Set<Message>();
 	private readonly pids = new Set<number>();
-	private failure: SystemError | undefined;
+	private failure: string | undefined;
 	private taken = 0;
 
 	constructor(
@@ -36,8 +36,8 @@ export class Worker {
 		private readonly work: Work,
 	) {}
 
-	/** Whether as many messages as wanted were done; false when none came in time. */
-	async run(): Promise<boolean> {
+	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; 'failed' after one that did. */
+	async run(): Promise<'complete' | 'empty' | 'failed'> {
 		using stop = new StopInLoop((signal) => {
 			for (const pid of this.pids) {
 				try {
@@ -50,15 +50,18 @@ export class Worker {
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
-		if (this.failure) throw this.failure;
-		return ends.every((isComplete) => isComplete);
+		if (this.failure !== undefined) {
+			tellError(this.failure);
+			return 'failed';
+		}
+		return ends.every((isComplete) => isComplete) ? 'complete' : 'empty';
 	}
 
 	private async useHand(stop: StopInLoop): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
 			const message = await this.next(stop);
-			if (stop.signal !== undefined || this.failure) return true;
+			if (stop.signal !== undefined || this.failure !== undefined) return true;
 			if (!message) return false;
 			this.inHand.add(message);
 			try {
@@ -73,7 +76,7 @@ export class Worker {
 	private async next(stop: StopInLoop): Promise<Message | undefined> {
 		const deadline = this.work.patienceMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.patienceMs;
 		for (;;) {
-			if (stop.signal !== undefined || this.failure) return undefined;
+			if (stop.signal !== undefined || this.failure !== undefined) return undefined;
 			const message = this.queue.tryReceive();
 			if (message) return message;
 			const left = deadline - performance.now();
@@ -87,7 +90,7 @@ export class Worker {
 		for (let attempt = 0; ; attempt++) {
 			const why = await this.runOnce(message);
 			if (why === undefined) return;
-			if (stop.signal !== undefined || this.failure) return putBack(this.queue, [message]);
+			if (stop.signal !== undefined || this.failure !== undefined) return putBack(this.queue, [message]);
 			if (attempt < retries) continue;
 			this.giveUp(message, why);
 			return;
@@ -123,6 +126,6 @@ export class Worker {
 			}
 		}
 		putBack(this.queue, [message]);
-		this.failure ??= new SystemError(`${why}: the message went back to ${quoted(this.queue.shownName)}`);
+		this.failure ??= `${why}: the message went back to ${quoted(this.queue.shownName)}`;
 	}
 }
