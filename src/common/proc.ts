@@ -1,5 +1,5 @@
-import {closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync} from 'node:fs';
-import {O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY} from '../native/index.js';
+import {closeSync, openSync, readdirSync, readFileSync, readSync, statSync} from 'node:fs';
+import {native, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY} from '../native/index.js';
 
 /** Who uses what, from /proc: proc(5). What we may not see is left out; as root everything shows. */
 
@@ -41,50 +41,22 @@ function* processes(): Iterable<number> {
 export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[]> {
 	const found = new Map<string, Opener[]>(files.map((file) => [identityKey(file), []]));
 	if (files.length === 0) return found;
-	for (const pid of processes()) {
+	const numbers = native.findOpenFiles(Float64Array.from(files.flatMap(({dev, ino}) => [dev, ino])));
+	for (let i = 0; i < numbers.length; i += 4) {
+		const [pid, descriptor, flags, index] = numbers.slice(i, i + 4) as [number, number, number, number];
 		if (pid === process.pid) continue;
-		const descriptors = descriptorsOf(pid);
-		// A kernel thread, or a process that is not ours to look at.
-		if (descriptors.length === 0) continue;
-		for (const descriptor of descriptors) {
-			const path = `/proc/${pid}/fd/${descriptor}`;
-			const list = found.get(identityOf(path) ?? '');
-			const access = list && accessOf(pid, descriptor);
-			if (access) list.push({pid, command: commandOf(pid), descriptor, access});
+		if (index < 0) {
+			const waiting = waitingOpen(pid);
+			const list = waiting && found.get(waiting.key);
+			if (list) list.push({pid, command: commandOf(pid), descriptor: undefined, access: waiting.access});
+			continue;
 		}
-		const waiting = waitingOpen(pid);
-		const list = waiting && found.get(waiting.key);
-		if (list) list.push({pid, command: commandOf(pid), descriptor: undefined, access: waiting.access});
+		// A descriptor that only names the file neither reads nor writes.
+		if (flags & O_PATH) continue;
+		const list = found.get(identityKey(files[index] as FileIdentity));
+		list?.push({pid, command: commandOf(pid), descriptor, access: accessOfFlags(flags)});
 	}
 	return found;
-}
-
-function descriptorsOf(pid: number): number[] {
-	try {
-		return readdirSync(`/proc/${pid}/fd`).map(Number);
-	} catch {
-		return [];
-	}
-}
-
-function identityOf(path: string): string | undefined {
-	try {
-		// Sockets, anonymous pipes and the like need no stat(2): they are not what is looked for here.
-		if (!readlinkSync(path).startsWith('/')) return undefined;
-		return identityKey(statSync(path));
-	} catch {
-		return undefined;
-	}
-}
-
-function accessOf(pid: number, descriptor: number): Opener['access'] | undefined {
-	const flags = Number.parseInt(
-		/^flags:\s*([0-7]+)/m.exec(read(`/proc/${pid}/fdinfo/${descriptor}`) ?? '')?.[1] ?? '',
-		8,
-	);
-	// A descriptor that only names the file neither reads nor writes.
-	if (Number.isNaN(flags) || flags & O_PATH) return undefined;
-	return accessOfFlags(flags);
 }
 
 function accessOfFlags(flags: number): Opener['access'] {
@@ -101,8 +73,6 @@ const openatCall = process.arch === 'x64' ? 257 : 56;
  * path is in its memory; both need the right to trace it, and without that it stays unseen.
  */
 function waitingOpen(pid: number): {key: string; access: Opener['access']} | undefined {
-	const wchan = read(`/proc/${pid}/wchan`);
-	if (wchan !== undefined && wchan !== '0' && wchan !== '' && !/fifo|wait_for_partner/.test(wchan)) return undefined;
 	const call = read(`/proc/${pid}/syscall`)?.split(' ');
 	if (!call || call.length < 4) return undefined;
 	const [first = '', second = '', third = ''] = call.slice(1);

@@ -54,15 +54,22 @@ bool int64_argument(struct arguments *arguments, size_t index, int64_t *result)
 	return true;
 }
 
-bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result)
+/* The memory of a typed array of that kind, and how many items it has. */
+static bool items_argument(struct arguments *arguments, size_t index, napi_typedarray_type wanted, void **data,
+			   size_t *length)
 {
 	napi_typedarray_type type;
 	bool typed;
+	return napi_is_typedarray(arguments->env, arguments->value[index], &typed) == napi_ok && typed &&
+	       napi_get_typedarray_info(arguments->env, arguments->value[index], &type, length, data, NULL, NULL) ==
+		       napi_ok &&
+	       type == wanted;
+}
+
+bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result)
+{
 	void *data;
-	if (napi_is_typedarray(arguments->env, arguments->value[index], &typed) != napi_ok || !typed ||
-	    napi_get_typedarray_info(arguments->env, arguments->value[index], &type, &result->length, &data, NULL, NULL) !=
-		    napi_ok ||
-	    type != napi_uint8_array)
+	if (!items_argument(arguments, index, napi_uint8_array, &data, &result->length))
 		return refuse(arguments, index, "a Uint8Array");
 	result->data = data;
 	return true;
@@ -70,14 +77,18 @@ bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *res
 
 bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length)
 {
-	napi_typedarray_type type;
-	bool typed;
 	void *items;
-	if (napi_is_typedarray(arguments->env, arguments->value[index], &typed) != napi_ok || !typed ||
-	    napi_get_typedarray_info(arguments->env, arguments->value[index], &type, length, &items, NULL, NULL) !=
-		    napi_ok ||
-	    type != napi_int32_array)
+	if (!items_argument(arguments, index, napi_int32_array, &items, length))
 		return refuse(arguments, index, "an Int32Array");
+	*data = items;
+	return true;
+}
+
+bool float64_array_argument(struct arguments *arguments, size_t index, const double **data, size_t *length)
+{
+	void *items;
+	if (!items_argument(arguments, index, napi_float64_array, &items, length))
+		return refuse(arguments, index, "a Float64Array");
 	*data = items;
 	return true;
 }

@@ -115,6 +115,11 @@ export interface Native {
 	raiseSignal(number: number): void;
 	/** _exit(2): at once. */
 	exit(status: number): never;
+	/**
+	 * proc(5): who has these files open, given as device and inode in turn. Four numbers each: pid, descriptor, its flags,
+	 * index of the file; descriptor and index are -1 for a process that sleeps in the opening of some FIFO.
+	 */
+	findOpenFiles(files: Float64Array): number[];
 	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
 	setChildSubreaper(): void;
 	/** pidfd_open(2). */

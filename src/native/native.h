@@ -27,6 +27,7 @@ void export_file(napi_env env, napi_value exports);
 void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
+void export_proc(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
@@ -46,6 +47,7 @@ bool read_arguments(napi_env env, napi_callback_info info, size_t count, struct 
 bool int_argument(struct arguments *arguments, size_t index, int *result);
 bool int64_argument(struct arguments *arguments, size_t index, int64_t *result);
 bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result);
+bool float64_array_argument(struct arguments *arguments, size_t index, const double **data, size_t *length);
 bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length);
 /* The text is allocated; free() it. Text with a NUL inside is refused: the kernel would cut it there. */
 bool text_argument(struct arguments *arguments, size_t index, char **result);
