@@ -6,10 +6,11 @@ import test from 'node:test';
 import {optionsOf} from '../src/common/command-line.js';
 import {status} from '../src/common/exit.js';
 import {type Command, operandSynopsis, optionName} from '../src/common/verb.js';
+import {mq} from '../src/mq/index.js';
 import {pipe} from '../src/pipe/index.js';
 import {root} from './support/run.js';
 
-const commands: readonly Command[] = [pipe];
+const commands: readonly Command[] = [pipe, mq];
 const pages = readdirSync(join(root, 'man')).sort();
 const hasMandoc = spawnSync('mandoc', ['-V']).error === undefined || spawnSync('which', ['mandoc']).status === 0;
 const skip = hasMandoc ? false : 'needs mandoc';

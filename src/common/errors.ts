@@ -22,6 +22,15 @@ export function printable(text: string): string {
 /** A name as messages show it. */
 export const quoted = (name: string): string => `'${printable(name)}'`;
 
+/** A name as a command line in a remedy has to have it. */
+export function shellWord(name: string): string {
+	const word = /^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+	return name.startsWith('-') ? `-- ${word}` : word;
+}
+
+/** `1 record`, `2 records` */
+export const countOf = (count: number, unit: string): string => `${count} ${unit}${count === 1 ? '' : 's'}`;
+
 const reasons: Record<string, string> = {
 	EACCES: 'permission denied',
 	EPERM: 'operation not permitted',
@@ -32,6 +41,7 @@ const reasons: Record<string, string> = {
 	EDQUOT: 'the disk quota is used up',
 	EROFS: 'the file system is read-only',
 	EMFILE: 'too many open files in this process (RLIMIT_NOFILE; see: ulimit -n)',
+	ENOMEM: 'the kernel has no memory left',
 	ENFILE: 'too many open files on this machine (see: sysctl fs.file-max)',
 	EPIPE: 'the reader has left',
 	ENXIO: 'nobody reads it',

@@ -1,5 +1,6 @@
+import {readdirSync, readlinkSync} from 'node:fs';
 import {native, POLLOUT} from '../native/index.js';
-import {explain, hasCode, printable} from './errors.js';
+import {explain, hasCode, printable, SystemError} from './errors.js';
 import {EndBySignal} from './exit.js';
 
 /** The only place that writes to the standard streams. */
@@ -114,11 +115,29 @@ export function wantsColor(descriptor: number): boolean {
 /** Tells whoever started us, through the descriptor they gave, that waiting has begun. */
 export function announceReady(descriptor: number | undefined): void {
 	if (descriptor === undefined) return;
+	if (isOfNode(descriptor))
+		throw new SystemError(`cannot write to descriptor ${descriptor} (--ready-fd): it is not open`);
 	try {
 		native.write(descriptor, Uint8Array.of(10), 0, 1);
 	} catch (error) {
-		throw explain(`cannot write to descriptor ${descriptor} (--ready-fd)`, error, {EBADF: 'it is not open'});
+		throw explain(`cannot write to descriptor ${descriptor} (--ready-fd)`, error, {
+			EBADF: 'it is not open for writing',
+		});
 	}
+}
+
+/** Whether it is one that Node has opened for itself: an event queue, or a pipe of which we have both ends. */
+function isOfNode(descriptor: number): boolean {
+	const target = (number: number | string): string => {
+		try {
+			return readlinkSync(`/proc/self/fd/${number}`);
+		} catch {
+			return '';
+		}
+	};
+	const ours = target(descriptor);
+	if (descriptor <= stderr || !/^(anon_inode|pipe):/.test(ours)) return false;
+	return ours.startsWith('anon') || readdirSync('/proc/self/fd').filter((other) => target(other) === ours).length > 1;
 }
 
 /** A person who starts a command that reads stdin should not wonder what it waits for. */

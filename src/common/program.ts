@@ -1,6 +1,8 @@
-import {native} from '../native/index.js';
+import {isUtf8} from 'node:buffer';
+import {readFileSync} from 'node:fs';
+import {isKernelError, native} from '../native/index.js';
 import {type Reading, readPlainLine, valuesOf} from './command-line.js';
-import {hasCode, SystemError, UsageError} from './errors.js';
+import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, tellError, tellRaw} from './output.js';
 import type {Command} from './verb.js';
@@ -9,18 +11,27 @@ import type {Command} from './verb.js';
 export function main(command: Command): void {
 	configureOutput({command: command.name});
 	const words = process.argv.slice(2);
-	const reading = readPlainLine(command, words);
+	const reading = words.some((word) => word.includes('\ufffd')) ? undefined : readPlainLine(command, words);
 	if (reading) {
 		perform(command, reading);
 		return;
 	}
 	// Not plain: help, completion, a mistake. yargs has the time it takes.
 	guard(command, undefined, async () => {
+		checkEncoding(words);
 		const {readWithYargs} = await import('./yargs-reading.js');
 		const found = await readWithYargs(command, words);
 		if (!found) leave(status.done);
 		else perform(command, found);
 	});
+}
+
+/** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
+function checkEncoding(words: readonly string[]): void {
+	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
+		throw new UsageError(
+			'the command line is not valid UTF-8, which Node cannot pass on (such bytes can go in by stdin)',
+		);
 }
 
 function perform(command: Command, reading: Reading): void {
@@ -57,6 +68,11 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
+		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+	}
+	// No verb expects these everywhere, and none can do anything about them.
+	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
+		tellError(`${error.syscall}: ${reasonOf(error)}`);
 		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
 	// A defect: its stack is what helps to mend it.

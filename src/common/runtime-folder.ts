@@ -1,4 +1,4 @@
-import {closeSync, fstatSync, mkdirSync} from 'node:fs';
+import {closeSync, fstatSync, lstatSync, mkdirSync} from 'node:fs';
 import {AT_FDCWD, native, O_DIRECTORY, O_NOFOLLOW, O_RDONLY} from '../native/index.js';
 import {attempt, hasCode, quoted, SystemError} from './errors.js';
 
@@ -7,10 +7,13 @@ const groupOrOthersWrite = 0o022;
 /** Where FIFOs and sockets with a bare name live, and why there. */
 function chooseRuntimeFolder(): {path: string; from: string} {
 	const {IPC_RUNTIME_DIR: own, XDG_RUNTIME_DIR: xdg} = process.env;
-	if (own) return {path: own, from: 'IPC_RUNTIME_DIR'};
-	if (xdg) return {path: `${xdg}/ipc`, from: 'XDG_RUNTIME_DIR'};
+	if (own) return {path: withoutSlash(own), from: 'IPC_RUNTIME_DIR'};
+	if (xdg) return {path: `${withoutSlash(xdg)}/ipc`, from: 'XDG_RUNTIME_DIR'};
 	return {path: `/tmp/ipc-${userId()}`, from: ''};
 }
+
+/** A slash at the end would follow a link. */
+const withoutSlash = (path: string): string => path.replace(/(?<=.)\/+$/, '');
 
 const userId = (): number => process.geteuid?.() ?? 0;
 
@@ -59,12 +62,7 @@ export function openRuntimeFolder(create: boolean): number | undefined {
 }
 
 function isLink(path: string): boolean {
-	try {
-		closeSync(native.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, -1));
-		return true;
-	} catch {
-		return false;
-	}
+	return lstatSync(path, {throwIfNoEntry: false})?.isSymbolicLink() ?? false;
 }
 
 function make(path: string): void {

@@ -21,7 +21,8 @@ export const choice = <Word extends string>(placeholder: string, ...words: Word[
 	words,
 	parse(text) {
 		const word = words.find((candidate) => candidate === text);
-		return word ?? refuse(text, `a ${placeholder.toLowerCase()}`, `use ${words.join(', ')}`);
+		if (word === undefined) throw new UsageError(`'${text}' is none of ${words.join(', ')}`);
+		return word;
 	},
 });
 

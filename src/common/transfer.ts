@@ -6,14 +6,16 @@ import {Progress} from './progress.js';
 import {formatSize} from './size.js';
 
 const largePipe = 1024 ** 2;
+/** What a pipe has that nobody gave a size: anything else was somebody's wish. pipe(7) */
+const usualPipe = 65_536;
 
 /**
  * Makes a pipe large, since throughput hangs on that more than on anything else. Whatever is not a pipe, or may not
- * grow (a user's pipes hold 64 MiB in all), stays as it is. fcntl(2), F_SETPIPE_SZ
+ * grow (a user's pipes hold 64 MiB in all), or was given a size on purpose, stays as it is. fcntl(2), F_SETPIPE_SZ
  */
 export function growPipe(descriptor: number): void {
 	try {
-		if (native.fcntlGetpipeSz(descriptor) < largePipe) native.fcntlSetpipeSz(descriptor, largePipe);
+		if (native.fcntlGetpipeSz(descriptor) === usualPipe) native.fcntlSetpipeSz(descriptor, largePipe);
 	} catch (error) {
 		if (!hasCode(error, 'EBADF', 'EPERM', 'EBUSY', 'ENOMEM', 'EINVAL')) throw error;
 	}

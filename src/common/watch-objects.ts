@@ -1,8 +1,10 @@
-import {native} from '../native/index.js';
+import {native, POLLERR, POLLHUP} from '../native/index.js';
 import {duration} from './duration.js';
+import {EndBySignal} from './exit.js';
 import {count, json} from './options.js';
-import {isStdoutTerminal, printJson} from './output.js';
+import {isStdoutTerminal, printJson, stdout} from './output.js';
 import {Redraw} from './redraw.js';
+import {SIGPIPE} from './signals.js';
 
 const defaultIntervalMs = 250;
 
@@ -24,14 +26,21 @@ export interface Watching<Status> {
 	draw(now: Status[]): string | Promise<string>;
 }
 
+/** Whoever reads what we print may leave between two changes. */
+function pauseWhileRead(intervalMs: number): void {
+	const triples = Int32Array.of(stdout, 0, 0);
+	native.poll(triples, intervalMs);
+	if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+}
+
 /** Looks again and again: draws in place on a terminal, prints a JSON line per change elsewhere. */
 export async function watchObjects<Status>(
 	{look, key, gone, draw}: Watching<Status>,
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
-	const pause = () => native.poll(new Int32Array(), options.interval ?? defaultIntervalMs);
-	if (options.json || !isStdoutTerminal()) {
+	const pause = () => pauseWhileRead(options.interval ?? defaultIntervalMs);
+	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();
 		for (let changes = 0; changes < most; pause()) {
 			const now = new Map(look().map((status) => [key(status), status]));

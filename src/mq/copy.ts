@@ -1,12 +1,12 @@
-import {SystemError} from '../common/errors.js';
+import {countOf, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
-import {printJson, tellVerbose} from '../common/output.js';
+import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue} from './message-queue.js';
-import {geometry} from './options.js';
+import {checkGeometry, geometry} from './options.js';
 import {putBack} from './outlet.js';
 
 export const copy = verb({
@@ -25,6 +25,9 @@ export const copy = verb({
 	},
 	examples: [{purpose: 'everything in one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
+		checkGeometry(options);
+		if (options.follow && options.count !== undefined)
+			throw new UsageError('--count and --follow cannot both say when to end');
 		using from = MessageQueue.open(source, 'both');
 		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
 		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
@@ -34,29 +37,33 @@ export const copy = verb({
 		const waits = options.follow || options.count !== undefined;
 		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		let moved = 0;
-		const report = (): void => {
+		const report = (isComplete: boolean): void => {
 			if (options.json) printJson({moved});
-			else tellVerbose(`${moved} messages moved`);
+			else if (moved > 0 && !isComplete) tell(`gave up: ${countOf(moved, 'message')} moved`);
+			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
 			const message = from.receive({timeoutMs: waits ? patienceMs : 0});
 			if (!message) {
-				report();
+				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;
 			}
 			let isSent = false;
 			try {
 				isSent = to.send(message.data, {priority: message.priority, timeoutMs: patienceMs});
+			} catch (error) {
+				if (!(error instanceof SystemError)) throw error;
+				throw new SystemError(`${error.message}; ${countOf(moved, 'message')} moved`, {cause: error});
 			} finally {
 				if (!isSent) putBack(from, [message]);
 			}
 			if (!isSent) {
-				report();
+				report(false);
 				return options.nonblock ? notNow : timedOut;
 			}
 			moved++;
 		}
-		report();
+		report(true);
 		return done;
 	},
 });

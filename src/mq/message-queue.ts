@@ -1,5 +1,5 @@
 import {closeSync, fstatSync} from 'node:fs';
-import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import type {FileIdentity} from '../common/proc.js';
@@ -76,7 +76,9 @@ export class MessageQueue implements Disposable {
 			if (!create) break;
 		}
 		const shown = formatAddress(address);
-		throw new SystemError(`cannot open ${quoted(shown)}: no such queue (make it with: ipc-mq create ${shown})`);
+		throw new SystemError(
+			`cannot open ${quoted(shown)}: no such queue (make it with: ipc-mq create ${shellWord(shown)})`,
+		);
 	}
 
 	/** Opens a queue, or answers undefined when there is none. mq_open(3) */
@@ -166,7 +168,7 @@ export class MessageQueue implements Disposable {
 	/** What a refused message means, in numbers. */
 	explainSend(error: unknown, length: number): unknown {
 		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
-			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (use --split, or create it with a larger --msgsize)`,
+			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (create it with a larger --msgsize)`,
 			EINVAL: `the priority must be between 0 and ${highestPriority}`,
 			EBADF: 'it is not open for sending',
 		});

@@ -1,4 +1,4 @@
-import {explain, SystemError} from '../common/errors.js';
+import {countOf, explain, SystemError} from '../common/errors.js';
 import {
 	type Framing,
 	FramingError,
@@ -7,7 +7,7 @@ import {
 	RecordDecoder,
 	separatorOf,
 } from '../common/framing.js';
-import {stdin} from '../common/output.js';
+import {stdin, tell} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {native, POLLIN} from '../native/index.js';
 import {highestPriority, type MessageQueue} from './message-queue.js';
@@ -103,9 +103,15 @@ export class MessageSender {
 	private sendRecord(record: Buffer, ownPriority = 0): boolean {
 		const {priority = ownPriority, patienceMs: timeoutMs, splits, progress} = this.sending;
 		const parts = splits ? split(record, this.queue.msgsize) : [record];
+		let partsSent = 0;
 		for (const part of parts) {
 			if (part.length > this.queue.msgsize) this.tooLong(String(part.length));
-			if (!this.queue.send(part, {priority, timeoutMs})) return false;
+			if (!this.queue.send(part, {priority, timeoutMs})) {
+				if (partsSent > 0)
+					tell(`${countOf(partsSent, 'part')} of record ${this.sent + 1} went through, the rest did not`);
+				return false;
+			}
+			partsSent++;
 		}
 		this.sent++;
 		progress?.add(1);
@@ -124,13 +130,13 @@ export class MessageSender {
 	private tooLong(length: string): never {
 		const {shownName, msgsize} = this.queue;
 		throw new SystemError(
-			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${this.sent} messages went through`,
+			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} went through`,
 		);
 	}
 
 	private broken(error: FramingError): SystemError {
 		return new SystemError(
-			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${this.sent} messages went through)`,
+			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'message')} went through)`,
 		);
 	}
 }

@@ -1,3 +1,4 @@
+import {UsageError} from '../common/errors.js';
 import * as common from '../common/options.js';
 import {size} from '../common/size.js';
 import {wholeNumber} from '../common/text-format.js';
@@ -15,3 +16,9 @@ export const priority = {
 	value: wholeNumber(0, highestPriority),
 	help: 'priority, 0 (default) to 32767; the highest is received first',
 } as const;
+
+/** A geometry is for a queue that is made. */
+export function checkGeometry(options: {create: boolean; maxmsg: unknown; msgsize: unknown; mode: unknown}): void {
+	if (!options.create && (options.maxmsg ?? options.msgsize ?? options.mode) !== undefined)
+		throw new UsageError('--maxmsg, --msgsize and --mode are for a queue that is made: --create is missing');
+}

@@ -1,7 +1,7 @@
 import {fstatSync} from 'node:fs';
-import {hasCode} from '../common/errors.js';
+import {countOf, hasCode} from '../common/errors.js';
 import {EndBySignal} from '../common/exit.js';
-import {explainStdout, printBytes, stdout, tell} from '../common/output.js';
+import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {SIGPIPE} from '../common/signals.js';
 import {native, POLLERR, POLLHUP} from '../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
@@ -114,8 +114,8 @@ export class Outlet {
 	}
 }
 
-/** Messages that were taken and not delivered go back, with their priorities, or it is said that they could not. */
-export function putBack(queue: MessageQueue, messages: readonly Message[]): void {
+/** Messages that were taken and not delivered go back, with their priorities; or it is said that they could not: false. */
+export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
 	let lost = 0;
 	let why = 'the queue is full';
 	for (const {data, priority} of messages) {
@@ -127,5 +127,7 @@ export function putBack(queue: MessageQueue, messages: readonly Message[]): void
 			lost++;
 		}
 	}
-	if (lost > 0) tell(`${lost} of ${messages.length} messages that were not delivered could not be put back: ${why}`);
+	if (lost === 0) return true;
+	tellError(`${lost} of ${countOf(messages.length, 'message')} not delivered could not be put back: ${why}`);
+	return false;
 }

@@ -1,7 +1,7 @@
-import {quoted, UsageError} from '../common/errors.js';
-import {done, failed, notNow, timedOut} from '../common/exit.js';
+import {countOf, quoted, UsageError} from '../common/errors.js';
+import {done, endedWith, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
-import {objectName} from '../common/object-name.js';
+import {formatAddress, objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
@@ -10,7 +10,7 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue} from './message-queue.js';
 import {MessageReceiver} from './message-receiver.js';
-import {geometry} from './options.js';
+import {checkGeometry, geometry} from './options.js';
 import {Worker} from './worker.js';
 
 export const recv = verb({
@@ -50,6 +50,9 @@ export const recv = verb({
 		if (command.length === 0 && onlyWithCommand)
 			throw new UsageError('--jobs, --retry and --dead-letter need a command: -- CMD');
 
+		checkGeometry(options);
+		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
+			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
 		const most = options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
 		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
@@ -69,7 +72,7 @@ export const recv = verb({
 				.run()
 				.finally(() => queue.close())
 				.then((end) => {
-					if (end === 'failed') return failed;
+					if (typeof end === 'object') return endedWith(end.status);
 					if (end === 'complete' || options.all) return done;
 					return options.nonblock ? notNow : timedOut;
 				});
@@ -89,7 +92,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(queue.shownName)} empty: ${receiver.received} messages came`);
+			tell(`gave up with ${quoted(queue.shownName)} empty: ${countOf(receiver.received, 'message')} came`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -1,4 +1,4 @@
-import {quoted} from '../common/errors.js';
+import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
@@ -9,7 +9,7 @@ import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
 import {MessageQueue} from './message-queue.js';
 import {MessageSender} from './message-sender.js';
-import {geometry, priority} from './options.js';
+import {checkGeometry, geometry, priority} from './options.js';
 
 export const send = verb({
 	summary: 'each operand, or each record of standard input, as a message',
@@ -31,6 +31,7 @@ export const send = verb({
 		{purpose: 'a message a line', line: 'ls | ipc-mq send jobs --create'},
 	],
 	run({name, messages}, options) {
+		checkGeometry(options);
 		using queue = MessageQueue.open(name, 'send', options.create ? options : undefined);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
@@ -43,7 +44,8 @@ export const send = verb({
 		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(chosenFraming(options) ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
-		if (sender.sent > 0) tell(`gave up with ${quoted(queue.shownName)} full: ${sender.sent} messages went through`);
+		if (sender.sent > 0)
+			tell(`gave up with ${quoted(queue.shownName)} full: ${countOf(sender.sent, 'message')} went through`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -1,5 +1,5 @@
 import {quoted, SystemError} from '../common/errors.js';
-import {EndBySignal} from '../common/exit.js';
+import {EndBySignal, status} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/object-name.js';
 import {tell, tellError} from '../common/output.js';
 import {startCommand} from '../common/run-command.js';
@@ -24,11 +24,17 @@ export interface Work {
 	deadLetter: Address | undefined;
 }
 
+/** Why a message was not done, and the status that goes with it. */
+export interface Failure {
+	status: number;
+	why: string;
+}
+
 /** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
 export class Worker {
 	private readonly inHand = new Set<Message>();
 	private readonly pids = new Set<number>();
-	private failure: string | undefined;
+	private failure: Failure | undefined;
 	private taken = 0;
 
 	constructor(
@@ -36,8 +42,8 @@ export class Worker {
 		private readonly work: Work,
 	) {}
 
-	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; 'failed' after one that did. */
-	async run(): Promise<'complete' | 'empty' | 'failed'> {
+	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; a failure once one was not done. */
+	async run(): Promise<'complete' | 'empty' | Failure> {
 		using stop = new StopInLoop((signal) => {
 			for (const pid of this.pids) {
 				try {
@@ -51,8 +57,8 @@ export class Worker {
 		const ends = await Promise.all(hands);
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
 		if (this.failure !== undefined) {
-			tellError(this.failure);
-			return 'failed';
+			tellError(this.failure.why);
+			return this.failure;
 		}
 		return ends.every((isComplete) => isComplete) ? 'complete' : 'empty';
 	}
@@ -88,30 +94,36 @@ export class Worker {
 	private async handle(message: Message, stop: StopInLoop): Promise<void> {
 		const {retries} = this.work;
 		for (let attempt = 0; ; attempt++) {
-			const why = await this.runOnce(message);
-			if (why === undefined) return;
-			if (stop.signal !== undefined || this.failure !== undefined) return putBack(this.queue, [message]);
-			if (attempt < retries) continue;
-			this.giveUp(message, why);
+			const failure = await this.runOnce(message);
+			if (failure === undefined) return;
+			if (stop.signal !== undefined || this.failure !== undefined) {
+				putBack(this.queue, [message]);
+				return;
+			}
+			// What cannot be run at all will not be the next time, and it is not the message's fault.
+			const canRun = failure.status !== status.notFound && failure.status !== status.notRunnable;
+			if (canRun && attempt < retries) continue;
+			this.giveUp(message, failure, canRun);
 			return;
 		}
 	}
 
 	/** Why the command failed; undefined when it did not. */
-	private async runOnce({data, priority}: Message): Promise<string | undefined> {
+	private async runOnce({data, priority}: Message): Promise<Failure | undefined> {
 		const {command} = this.work;
 		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
 		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
 		if (running.pid !== undefined) this.pids.add(running.pid);
-		const {status, problem} = await running.ended;
+		const {status: code, problem} = await running.ended;
 		if (running.pid !== undefined) this.pids.delete(running.pid);
-		if (status === 0) return undefined;
-		return problem ?? `${quoted(command[0] as string)} ended with status ${status}`;
+		if (code === 0) return undefined;
+		if (problem) return {status: code, why: problem};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} ended with status ${code}`};
 	}
 
-	private giveUp(message: Message, why: string): void {
+	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
 		const {deadLetter} = this.work;
-		if (deadLetter) {
+		if (deadLetter && canRun) {
 			const shown = quoted(formatAddress(deadLetter));
 			try {
 				using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
@@ -125,7 +137,7 @@ export class Worker {
 				tellError(error.message);
 			}
 		}
-		putBack(this.queue, [message]);
-		this.failure ??= `${why}: the message went back to ${quoted(this.queue.shownName)}`;
+		const isBack = putBack(this.queue, [message]);
+		this.failure ??= {status, why: isBack ? `${why}: the message went back to ${quoted(this.queue.shownName)}` : why};
 	}
 }

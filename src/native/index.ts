@@ -168,6 +168,7 @@ export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
 export const LOCK_EX = 2;
+export const LOCK_NB = 4;
 export const LOCK_UN = 8;
 export const F_RDLCK = 0;
 export const F_WRLCK = 1;

@@ -11,11 +11,13 @@ export const create = verb({
 	summary: 'make FIFOs that stay until they are removed',
 	operands: {names: many(objectName)},
 	options: {exclusive, mode},
-	examples: [{purpose: 'a FIFO that your group may use', line: 'ipc-pipe create --mode 0660 /tmp/log.fifo'}],
+	examples: [
+		{purpose: 'a FIFO that your group may use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
+	],
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
-			if (Fifo.create(name, {mode: options.mode})) return;
+			if (Fifo.create(name, options)) return;
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
 			tell(`${shown} exists already`);
 		});

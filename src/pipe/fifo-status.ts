@@ -67,7 +67,7 @@ function onePerProcess(users: FifoUser[]): FifoUser[] {
  */
 function lookInside(fifo: Fifo, users: readonly Opener[]): {capacity: number | null; queued: number | null} {
 	const open = users.filter(({descriptor}) => descriptor !== undefined);
-	if (open.length === 0) return {capacity: null, queued: 0};
+	if (open.length === 0) return {capacity: null, queued: seesEveryUser(fifo) ? 0 : null};
 	const descriptor = open.some(({access}) => access.includes('r')) ? openToLook(fifo) : borrow(open);
 	if (descriptor === undefined) return {capacity: null, queued: null};
 	try {
@@ -75,6 +75,12 @@ function lookInside(fifo: Fifo, users: readonly Opener[]): {capacity: number | n
 	} finally {
 		closeSync(descriptor);
 	}
+}
+
+/** Root sees all processes; others see their own, and whoever else may open the FIFO stays hidden. */
+function seesEveryUser(fifo: Fifo): boolean {
+	const {uid, mode} = fifo.stat();
+	return process.geteuid?.() === 0 || (uid === process.geteuid?.() && (mode & 0o077) === 0);
 }
 
 function openToLook(fifo: Fifo): number | undefined {

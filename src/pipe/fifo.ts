@@ -1,6 +1,6 @@
 import {chmodSync, closeSync, fstatSync, type Stats} from 'node:fs';
 import {basename, dirname} from 'node:path';
-import {attempt, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import {type FileIdentity, findOpeners, identityKey} from '../common/proc.js';
@@ -75,12 +75,16 @@ export class Fifo implements Disposable {
 	}
 
 	/**
-	 * Makes a FIFO; answers false when it exists already. One that was temporary is so no longer. Never blocks.
+	 * Makes a FIFO; answers false when it exists already. One that was temporary is so no longer, unless `exclusive` asks
+	 * for a new one only. Never blocks.
 	 * mkfifo(3)
 	 *
 	 * @throws SystemError when it cannot be made, or when something else has that name.
 	 */
-	static create(name: string | Address, {mode = defaultMode}: CreateSettings = {}): boolean {
+	static create(
+		name: string | Address,
+		{mode = defaultMode, exclusive = false}: CreateSettings & {exclusive?: boolean} = {},
+	): boolean {
 		const address = toAddress(name);
 		const place = openPlace(address, true) as Place;
 		try {
@@ -89,7 +93,7 @@ export class Fifo implements Disposable {
 				const handle = openHandle(place);
 				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it vanished meanwhile`);
 				const {mode: bits} = fstatSync(handle);
-				if (bits & temporaryMark) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
+				if (bits & temporaryMark && !exclusive) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
 				closeSync(handle);
 				return false;
 			});
@@ -288,7 +292,9 @@ export class Fifo implements Disposable {
 /** @throws SystemError */
 export function noSuchFifo(address: Address): never {
 	const shown = formatAddress(address);
-	throw new SystemError(`cannot open ${quoted(shown)}: no such FIFO (make it with: ipc-pipe create ${shown})`);
+	throw new SystemError(
+		`cannot open ${quoted(shown)}: no such FIFO (make it with: ipc-pipe create ${shellWord(shown)})`,
+	);
 }
 
 function toAddress(name: string | Address): Address {

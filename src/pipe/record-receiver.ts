@@ -1,10 +1,10 @@
 import {closeSync} from 'node:fs';
-import {SystemError} from '../common/errors.js';
+import {countOf, hasCode, SystemError} from '../common/errors.js';
 import {type Framing, jsonRecord, mostRecordBytes, RecordDecoder, separatorOf} from '../common/framing.js';
 import {explainStdout, print, printBytes} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {growPipe} from '../common/transfer.js';
-import {AT_FDCWD, LOCK_EX, LOCK_UN, native, O_WRONLY} from '../native/index.js';
+import {AT_FDCWD, LOCK_EX, LOCK_NB, LOCK_UN, native, O_WRONLY} from '../native/index.js';
 
 /**
  * Records out of a FIFO, none of them lost.
@@ -51,12 +51,13 @@ export class RecordReceiver implements Disposable {
 		return this.output.isInsideRecord;
 	}
 
-	/** Takes what is there now, and writes it to stdout. Waits for other receivers, and for stdout. */
-	receive(reader: number): Receipt {
-		if (!this.isLocked) {
-			native.flock(reader, LOCK_EX, -1);
-			this.isLocked = true;
-		}
+	/**
+	 * Takes what is there now, and writes it to stdout. Waits for stdout, and `patienceMs` at most for other receivers
+	 * (negative: for ever): undefined when they kept the lock.
+	 */
+	receive(reader: number, patienceMs: number): Receipt | undefined {
+		if (!this.isLocked && !lockReceivers(reader, patienceMs)) return undefined;
+		this.isLocked = true;
 		try {
 			return this.receiveLocked(reader);
 		} finally {
@@ -112,6 +113,17 @@ export class RecordReceiver implements Disposable {
 
 	[Symbol.dispose](): void {
 		for (const descriptor of [...this.look, this.nowhere]) closeSync(descriptor);
+	}
+}
+
+/** The lock that all receivers of records share; false when another kept it too long. flock(2) */
+function lockReceivers(reader: number, patienceMs: number): boolean {
+	try {
+		native.flock(reader, patienceMs === 0 ? LOCK_EX | LOCK_NB : LOCK_EX, patienceMs === 0 ? -1 : patienceMs);
+		return true;
+	} catch (error) {
+		if (hasCode(error, 'ETIMEDOUT', 'EAGAIN')) return false;
+		throw error;
 	}
 }
 
@@ -200,7 +212,7 @@ class StreamWriter implements RecordWriter {
 			const missing = this.headerFilled < headerBytes ? 'its length' : `${this.bodyLeft} bytes`;
 			this.headerFilled = 0;
 			throw new SystemError(
-				`the last record is cut off: its sender left before ${missing} had come (${this.records} records came whole)`,
+				`the last record is cut off: its sender left before ${missing} had come (${countOf(this.records, 'record')} came whole)`,
 			);
 		}
 		print(Uint8Array.of(this.separator));

@@ -1,12 +1,5 @@
-import {explain, hasCode, SystemError} from '../common/errors.js';
-import {
-	encodeRecord,
-	type Framing,
-	FramingError,
-	parseJsonRecord,
-	RecordDecoder,
-	separatorOf,
-} from '../common/framing.js';
+import {countOf, explain, hasCode, SystemError} from '../common/errors.js';
+import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../common/framing.js';
 import {print, stdin} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLERR, POLLIN, POLLOUT} from '../native/index.js';
@@ -53,26 +46,39 @@ export interface RecordSending {
 	progress: Progress | undefined;
 }
 
-/** Sends the records of stdin. Blocks. `ended` is false when patience ran out; what went through is whole. */
-export function sendRecords(sending: RecordSending): {records: number; ended: boolean} {
+/** Sends the records of stdin. Blocks. `missing` tells what patience ran out for, if it did; what went through is whole. */
+export function sendRecords(sending: RecordSending): {records: number; missing: 'lock' | 'room' | undefined} {
 	const sender = new RecordSender(sending);
 	try {
 		if (sending.framing === 'json') sender.sendJson();
 		else sender.sendStream();
-		return {records: sender.records, ended: true};
+		return {records: sender.records, missing: undefined};
 	} catch (error) {
-		if (error instanceof OutOfPatience) return {records: sender.records, ended: false};
+		if (error instanceof OutOfPatience) return {records: sender.records, missing: error.missing};
 		if (hasCode(error, 'EPIPE'))
-			throw new SystemError(`cannot send to ${sending.shown}: the reader left after ${sender.records} records`);
+			throw new SystemError(
+				`cannot send to ${sending.shown}: the reader left after ${countOf(sender.records, 'record')}`,
+			);
 		if (error instanceof FramingError)
 			throw new SystemError(
-				`record ${sender.records + 1} of stdin cannot be sent: ${error.message} (${sender.records} records went through)`,
+				`record ${sender.records + 1} of stdin cannot be sent: ${error.message} (${countOf(sender.records, 'record')} went through)`,
 			);
 		throw error;
 	}
 }
 
-class OutOfPatience extends Error {}
+/** What a JSON object held, as it travels. */
+function asLine(data: Buffer): Buffer {
+	if (data.includes(10)) throw new FramingError('it holds a newline, and what JSON objects hold travels as lines');
+	return Buffer.concat([data, Buffer.of(10)]);
+}
+
+/** Why sending ended early: others kept the lock, or the reader did not read. */
+class OutOfPatience extends Error {
+	constructor(readonly missing: 'lock' | 'room') {
+		super(missing);
+	}
+}
 
 class RecordSender {
 	records = 0;
@@ -111,8 +117,7 @@ class RecordSender {
 			const good: Buffer[] = [];
 			let failure: unknown;
 			try {
-				for (const line of lines)
-					if (line.length > 0) good.push(encodeRecord('lines', parseJsonRecord(line.toString()).data));
+				for (const line of lines) if (line.length > 0) good.push(asLine(parseJsonRecord(line.toString()).data));
 			} catch (error) {
 				failure = error;
 			}
@@ -145,7 +150,9 @@ class RecordSender {
 			const triples = Int32Array.of(stdin, POLLIN, 0, this.sending.writer, 0, 0);
 			native.poll(triples, -1);
 			if ((triples[5] as number) & POLLERR)
-				throw new SystemError(`cannot send to ${this.sending.shown}: the reader left after ${this.records} records`);
+				throw new SystemError(
+					`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
+				);
 			try {
 				const count = native.read(stdin, buffer, offset, buffer.length - offset);
 				if (count >= 0) return count;
@@ -157,7 +164,7 @@ class RecordSender {
 
 	private sendWhole(bytes: Buffer, start: number, end: number): void {
 		const {writer, patienceMs} = this.sending;
-		if (!lockSenders(writer, patienceMs)) throw new OutOfPatience();
+		if (!lockSenders(writer, patienceMs)) throw new OutOfPatience('lock');
 		try {
 			for (let at = start; at < end; ) at = this.sendSome(bytes, at, end);
 		} finally {
@@ -186,7 +193,7 @@ class RecordSender {
 	 */
 	private streamLongRecord(buffer: Buffer, filled: number): number {
 		const {writer, patienceMs} = this.sending;
-		if (!lockSenders(writer, patienceMs)) throw new OutOfPatience();
+		if (!lockSenders(writer, patienceMs)) throw new OutOfPatience('lock');
 		try {
 			let rest = this.separator === undefined ? this.boundaries.firstEnd(buffer, 0, filled) : Number.POSITIVE_INFINITY;
 			this.write(buffer, 0, filled);
@@ -233,7 +240,7 @@ class RecordSender {
 
 	private waitForRoom(): void {
 		if (native.poll(Int32Array.of(this.sending.writer, POLLOUT, 0), this.sending.patienceMs) === 0)
-			throw new OutOfPatience();
+			throw new OutOfPatience('room');
 	}
 
 	/** Nothing wakes a writer when a pipe runs empty: look again and again, ever less often. */
@@ -250,10 +257,12 @@ class RecordSender {
 				since = performance.now();
 				pauseMs = 0;
 			} else if (patienceMs >= 0 && performance.now() - since >= patienceMs) {
-				throw new OutOfPatience();
+				throw new OutOfPatience('room');
 			}
 			if (native.poll(Int32Array.of(writer, 0, 0), pauseMs) > 0)
-				throw new SystemError(`cannot send to ${this.sending.shown}: the reader left after ${this.records} records`);
+				throw new SystemError(
+					`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
+				);
 			pauseMs = Math.min(10, pauseMs + 1);
 		}
 	}

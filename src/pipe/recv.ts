@@ -1,10 +1,11 @@
 import {closeSync} from 'node:fs';
-import {quoted, UsageError} from '../common/errors.js';
-import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
+import {countOf, quoted, UsageError} from '../common/errors.js';
+import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, stdout, tell} from '../common/output.js';
+import {findOpeners, identityKey} from '../common/proc.js';
 import type {Progress} from '../common/progress.js';
 import {SIGPIPE, stopOnSignals} from '../common/signals.js';
 import {size} from '../common/size.js';
@@ -48,6 +49,8 @@ export const recv = verb({
 			throw new UsageError('--raw makes all of it one record: there is nothing to count');
 
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
+		// A writer that waits in open(2) would take us for its reader, and we are gone the next moment.
+		if (options.nonblock && onlyWritersThatWait(fifo)) return notNow;
 		const hasRecords = framing !== undefined && framing !== 'raw';
 		if (fifo.isTemporary || hasRecords) stopOnSignals();
 		using writers = options.writers === undefined ? undefined : new WriterCount(fifo.handlePath, fifo.path);
@@ -68,11 +71,21 @@ export const recv = verb({
 		const end = reception.run();
 		progress?.finish();
 		if (end !== 'out of patience') return done;
+		// Half a record was taken, and that has been said.
+		if (records && records.undelivered > 0) return failed;
 		if (options.nonblock) return reception.hasReceived ? done : notNow;
 		if (reception.hasReceived) tell(`gave up with nothing more from ${quoted(fifo.shownName)}: ${reception.soFar}`);
 		return timedOut;
 	},
 });
+
+/** Nobody has it open, so nothing is in it, and somebody waits to write. */
+function onlyWritersThatWait(fifo: Fifo): boolean {
+	const openers = findOpeners([fifo.identity]).get(identityKey(fifo.identity)) ?? [];
+	return (
+		openers.length > 0 && openers.every(({descriptor, access}) => descriptor === undefined && access.includes('w'))
+	);
+}
 
 interface ReceptionSettings {
 	size: number | undefined;
@@ -110,7 +123,7 @@ class Reception implements Disposable {
 
 	get soFar(): string {
 		const {records} = this.settings;
-		return records ? `${records.records} records came` : `${this.bytes} bytes came`;
+		return records ? `${countOf(records.records, 'record')} came` : `${this.bytes} bytes came`;
 	}
 
 	run(): End {
@@ -181,9 +194,11 @@ class Reception implements Disposable {
 		}
 	}
 
-	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' {
+	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' | 'out of patience' {
 		try {
-			const {taken, isEmpty, isComplete} = records.receive(this.reader);
+			const receipt = records.receive(this.reader, this.settings.patienceMs);
+			if (!receipt) return 'out of patience';
+			const {taken, isEmpty, isComplete} = receipt;
 			this.bytes += taken;
 			if (isComplete) return 'complete';
 			return isEmpty ? 'nothing' : 'more';

@@ -55,10 +55,11 @@ export const run = verb({
 		clearTimeout(timer);
 		// What a stage has started and left behind is part of it when time is up.
 		if (isTimedOut) await endRest();
-		if (options.json) tellRaw(`${JSON.stringify({...report, status: statusOf(report, !options.noPipefail)})}\n`);
+		const status = isTimedOut ? (options.timeoutStatus ?? timedOut.status) : statusOf(report, !options.noPipefail);
+		if (options.json) tellRaw(`${JSON.stringify({...report, status})}\n`);
 		else if (options.stats) tellRaw(await formatReport(report));
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
-		return isTimedOut ? timedOut : endedWith(statusOf(report, !options.noPipefail));
+		return endedWith(status);
 	},
 });
 

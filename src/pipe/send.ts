@@ -1,4 +1,4 @@
-import {quoted} from '../common/errors.js';
+import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
@@ -49,14 +49,15 @@ export const send = verb({
 		else setPipeSize(writer, options.size, shown);
 		growPipe(stdin);
 
-		const gaveUp = (what: string): Outcome => {
-			tell(`gave up with no room in ${shown}: ${what} went through`);
+		const gaveUp = (what: string, missing: 'lock' | 'room' = 'room'): Outcome => {
+			const why = missing === 'lock' ? `with another sender at ${shown}` : `with no room in ${shown}`;
+			tell(`gave up ${why}: ${what} went through`);
 			return options.nonblock ? notNow : timedOut;
 		};
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
 			// All of stdin as one record is a stream that nobody else's records get into.
-			if (framing && !lockSenders(writer, patienceMs)) return gaveUp('nothing');
+			if (framing && !lockSenders(writer, patienceMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
 			try {
 				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: patienceMs, progress});
@@ -67,8 +68,8 @@ export const send = verb({
 			}
 		}
 		const progress = progressOf(options.progress, 'records');
-		const {records, ended} = sendRecords({writer, shown, framing, patienceMs, copyTo, progress});
+		const {records, missing} = sendRecords({writer, shown, framing, patienceMs, copyTo, progress});
 		progress?.finish();
-		return ended ? done : gaveUp(`${records} records`);
+		return missing ? gaveUp(countOf(records, 'record'), missing) : done;
 	},
 });

@@ -16,7 +16,7 @@ const users = (list: readonly FifoUser[]): string[] =>
 		: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
 
 export function describeFifo(status: FifoStatus): [string, string | string[]][] {
-	const isOpen = [...status.readers, ...status.writers].some(({waiting}) => !waiting);
+	const isOpen = status.queued === null || [...status.readers, ...status.writers].some(({waiting}) => !waiting);
 	return [
 		['path', status.path],
 		['mode', status.mode],

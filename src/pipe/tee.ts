@@ -80,16 +80,19 @@ export const tee = verb({
 			}
 			growPipe(stdin);
 			const progress = progressOf(options.progress, 'bytes', stdin);
-			const outcome = new FanOut(subscribers, {
+			const fanOut = new FanOut(subscribers, {
 				policy,
 				most: options.buffer ?? defaultBuffer,
 				boundaries: framing === 'raw' ? undefined : boundariesOf(framing),
 				patienceMs: options.timeout ?? -1,
 				progress,
-			}).run();
-			progress?.finish();
-			report(subscribers, options.json, names.includes('stdout'));
-			return outcome;
+			});
+			try {
+				return fanOut.run();
+			} finally {
+				progress?.finish();
+				report(subscribers, options.json, names.includes('stdout'));
+			}
 		} finally {
 			for (const subscriber of subscribers) subscriber.close();
 			for (const fifo of fifos) fifo.close();
@@ -159,7 +162,8 @@ class FanOut {
 				),
 			]);
 			if (native.poll(triples, wantsInput ? -1 : settings.patienceMs) === 0) {
-				tell(`gave up with no room in ${this.slowest()}: ${this.passed} bytes went through`);
+				const slowest = this.slowest();
+				tell(`gave up with no room in ${quoted(slowest.name)}: ${slowest.waiting} bytes still wait for it`);
 				return timedOut;
 			}
 			subscribers.forEach((one, i) => {
@@ -177,8 +181,8 @@ class FanOut {
 		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting < most);
 	}
 
-	private slowest(): string {
-		return quoted([...this.subscribers].sort((a, b) => b.waiting - a.waiting)[0]?.name ?? '');
+	private slowest(): Subscriber {
+		return this.subscribers.reduce((slowest, one) => (one.waiting > slowest.waiting ? one : slowest));
 	}
 
 	private readInput(): void {

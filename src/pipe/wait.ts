@@ -36,7 +36,7 @@ export const wait = verb({
 		readyFd,
 	},
 	examples: [
-		{purpose: 'start when somebody listens', line: 'ipc-pipe wait log --reader -t 10 && ./produce >/tmp/log.fifo'},
+		{purpose: 'start when somebody listens', line: 'ipc-pipe wait log --reader -t 10 && date | ipc-pipe send log'},
 		{purpose: 'until everything has been read', line: 'ipc-pipe wait jobs --empty'},
 	],
 	run({name = defaultName}, options) {
@@ -49,9 +49,10 @@ export const wait = verb({
 			const [status] = lookAtAddresses([name], {contents});
 			return status !== undefined && condition.holds(status);
 		};
-		announceReady(options.readyFd);
 		if (options.nonblock) return holds() ? done : notNow;
 		using watch = new FifoWatch(name, contents ? 'contents' : 'users');
+		watch.begin();
+		announceReady(options.readyFd);
 		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;
 		for (;;) {
 			watch.begin();

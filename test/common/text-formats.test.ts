@@ -64,7 +64,7 @@ refuses(wholeNumber(0, 255), '256', /the most is 255/);
 refuses(wholeNumber(), '1.5', /only digits/);
 refuses(wholeNumber(), '-1', /only digits/);
 refuses(wholeNumber(), '', /empty/);
-refuses(choice('WHEN', 'auto', 'never'), 'maybe', /use auto, never/);
+refuses(choice('WHEN', 'auto', 'never'), 'maybe', /none of auto, never/);
 
 const isName = (text: string, name: string) =>
 	test(`'${text}' names '${name}'`, () => assert.deepEqual(parseAddress(text), {kind: 'name', name}));

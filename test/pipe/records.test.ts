@@ -185,19 +185,19 @@ for (const [title, words, input, message] of [
 		'JSON that is none',
 		['--json'],
 		'{"data":"a"}\n{oops\n',
-		/^ipc-pipe: record 2 of stdin cannot be sent: it is no JSON: .* \(1 records went through\)\n$/,
+		/^ipc-pipe: record 2 of stdin cannot be sent: it is no JSON: .* \(1 record went through\)\n$/,
 	],
 	[
 		'a JSON record with a newline',
 		['--json'],
 		'{"data":"a\\nb"}\n',
-		/^ipc-pipe: record 1 of stdin cannot be sent: a record holds a newline/,
+		/^ipc-pipe: record 1 of stdin cannot be sent: it holds a newline, and what JSON objects hold travels as lines/,
 	],
 	[
 		'half a frame',
 		['--framing', 'length'],
 		Buffer.from([0, 0, 0, 1, 65, 0, 0, 0, 9, 1]),
-		/^ipc-pipe: record 2 of stdin cannot be sent: it is cut off: 1 of 9 bytes came \(1 records went through\)\n$/,
+		/^ipc-pipe: record 2 of stdin cannot be sent: it is cut off: 1 of 9 bytes came \(1 record went through\)\n$/,
 	],
 	[
 		'half a length',
@@ -225,7 +225,7 @@ test('a frame whose sender left in the middle is an error to the receiver, after
 	assert.deepEqual(stdout.subarray(0, 5), Buffer.from([0, 0, 0, 1, 65]));
 	assert.match(
 		stderr,
-		/^ipc-pipe: the last record is cut off: its sender left before 4 bytes had come \(1 records came whole\)\n$/,
+		/^ipc-pipe: the last record is cut off: its sender left before 4 bytes had come \(1 record came whole\)\n$/,
 	);
 });
 

@@ -137,7 +137,7 @@ test('a blocking tee gives up on a reader that does not read: 124, and says whic
 	await world.pipe('create', 'slow');
 	const slow = world.startOther(peer('fifo-peer'), ['read', world.path('slow')]);
 	const ended = await world.run('ipc-pipe', ['tee', 'slow', '-t', '100ms', '--buffer', '64K'], {input: lines(500_000)});
-	assertFails(ended, 124, /^ipc-pipe: gave up with no room in 'slow': [0-9]+ bytes went through\n$/);
+	assertFails(ended, 124, /^ipc-pipe: gave up with no room in 'slow': [0-9]+ bytes still wait for it\n$/);
 	await slow.end();
 });
 
@@ -171,11 +171,7 @@ test('stdout is a file or is read slowly: all of it arrives', async (t) => {
 test('json framing is refused, and so is a policy that is none', async (t) => {
 	const world = new World(t);
 	assertFails(await world.pipe('tee', 'a', '--framing', 'json'), 2, /tee passes records as they are/);
-	assertFails(
-		await world.pipe('tee', 'a', '--on-slow', 'hurry'),
-		2,
-		/'hurry' is not a policy: use block, drop, disconnect/,
-	);
+	assertFails(await world.pipe('tee', 'a', '--on-slow', 'hurry'), 2, /'hurry' is none of block, drop, disconnect/);
 	assertFails(await world.pipe('tee'), 2, "ipc-pipe: NAME is missing\nTry 'ipc-pipe tee --help'.\n");
 });
 
