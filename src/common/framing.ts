@@ -71,11 +71,16 @@ export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 
 let strictText: InstanceType<typeof TextDecoder> | undefined;
 
+/** @throws TypeError for what is not UTF-8 */
+function decodeText(bytes: Uint8Array): string {
+	strictText ??= new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+	return strictText.decode(bytes);
+}
+
 /** `{"data": text}`, or `{"base64": …}` for what is not UTF-8; loses nothing either way. */
 export function jsonRecord(record: Uint8Array): {data: string} | {base64: string} {
 	try {
-		strictText ??= new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
-		return {data: strictText.decode(record)};
+		return {data: decodeText(record)};
 	} catch {
 		return {base64: Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString('base64')};
 	}
@@ -88,12 +93,18 @@ export interface JsonRecord {
 }
 
 /** The other way: one line that `jsonRecord` or a person wrote. */
-export function parseJsonRecord(line: string): JsonRecord {
+export function parseJsonRecord(line: Uint8Array): JsonRecord {
+	let text: string;
+	try {
+		text = decodeText(line);
+	} catch {
+		throw new FramingError('it is not valid UTF-8, as JSON has to be');
+	}
 	let value: unknown;
 	try {
-		value = JSON.parse(line);
-	} catch (error) {
-		throw new FramingError(`it is no JSON: ${error instanceof Error ? error.message : error}`);
+		value = JSON.parse(text);
+	} catch {
+		throw new FramingError('it is no JSON');
 	}
 	if (typeof value !== 'object' || value === null || Array.isArray(value))
 		throw new FramingError('it is no JSON object with "data" or "base64"');

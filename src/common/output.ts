@@ -1,5 +1,5 @@
 import {readdirSync, readlinkSync} from 'node:fs';
-import {native, POLLOUT} from '../native/index.js';
+import {native, O_ACCMODE, O_WRONLY, POLLOUT} from '../native/index.js';
 import {explain, hasCode, printable, SystemError} from './errors.js';
 import {EndBySignal} from './exit.js';
 
@@ -140,7 +140,9 @@ function isOfNode(descriptor: number): boolean {
 	return ours.startsWith('anon') || readdirSync('/proc/self/fd').filter((other) => target(other) === ours).length > 1;
 }
 
-/** A person who starts a command that reads stdin should not wonder what it waits for. */
-export function hintAtTerminal(): void {
+/** Before stdin is read: it has to be readable, and a person at a terminal should not wonder what is waited for. */
+export function expectInput(): void {
+	if ((native.fcntlGetfl(stdin) & O_ACCMODE) === O_WRONLY)
+		throw new SystemError('cannot read stdin: it is not open for reading');
 	if (isTerminal(stdin)) tell('reading from the terminal; end with Ctrl-D');
 }

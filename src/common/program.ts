@@ -5,11 +5,14 @@ import {type Reading, readPlainLine, valuesOf} from './command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, tellError, tellRaw} from './output.js';
+import {SIGUSR1} from './signals.js';
 import type {Command} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
 	configureOutput({command: command.name});
+	// Node would open its debugger's port for it, to anybody on this machine.
+	native.defaultSignal(SIGUSR1);
 	const words = process.argv.slice(2);
 	const reading = words.some((word) => word.includes('\ufffd')) ? undefined : readPlainLine(command, words);
 	if (reading) {

@@ -1,4 +1,5 @@
 import {formatDuration} from './duration.js';
+import {countOf} from './errors.js';
 import {isStderrTerminal, stderrColumns, tellRaw} from './output.js';
 import {formatSize} from './size.js';
 
@@ -60,7 +61,7 @@ export class Progress {
 	}
 
 	private format(amount: number): string {
-		if (this.unit !== 'bytes') return `${Math.round(amount)} ${this.unit}`;
+		if (this.unit !== 'bytes') return countOf(Math.round(amount), this.unit.slice(0, -1));
 		return `${formatSize(Math.round(amount))}${amount < 1024 ? 'B' : 'iB'}`;
 	}
 }

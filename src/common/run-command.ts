@@ -35,6 +35,12 @@ export async function startCommand(
 	const {execa} = await import('execa');
 	const [file, ...args] = words;
 	const startMs = performance.now();
+	// execvp(3) would say the same.
+	if (file === '')
+		return {
+			pid: undefined,
+			ended: Promise.resolve({status: status.notFound, signal: null, wallMs: 0, problem: "cannot run '': not found"}),
+		};
 	// execa passes any descriptor on; its types know the standard ones only.
 	const child = execa(file as string, args, {
 		...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {stdin: streams.stdin as 'inherit' | 0}),
@@ -44,6 +50,7 @@ export async function startCommand(
 		reject: false,
 		buffer: false,
 		cleanup: false,
+		...(hasFolder() ? {} : {cwd: '/proc/self/cwd'}),
 		stripFinalNewline: false,
 	});
 	const ended = child.then((result): CommandEnd => {
@@ -64,4 +71,14 @@ export async function startCommand(
 		};
 	});
 	return {pid: child.pid, ended};
+}
+
+/** A folder that has been removed serves a command as well as any, only Node cannot name it. */
+function hasFolder(): boolean {
+	try {
+		process.cwd();
+		return true;
+	} catch {
+		return false;
+	}
 }

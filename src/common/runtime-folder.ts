@@ -1,6 +1,6 @@
 import {closeSync, fstatSync, lstatSync, mkdirSync} from 'node:fs';
 import {AT_FDCWD, native, O_DIRECTORY, O_NOFOLLOW, O_RDONLY} from '../native/index.js';
-import {attempt, hasCode, quoted, SystemError} from './errors.js';
+import {attempt, explain, hasCode, quoted, SystemError} from './errors.js';
 
 const groupOrOthersWrite = 0o022;
 
@@ -54,7 +54,7 @@ export function openRuntimeFolder(create: boolean): number | undefined {
 			if (hasCode(error, 'ENOTDIR'))
 				throw isLink(path) ? refusal(path, 'it is a symbolic link') : refusal(path, 'it is no folder');
 			if (hasCode(error, 'EACCES')) throw refusal(path, 'permission denied');
-			if (!hasCode(error, 'ENOENT')) throw error;
+			if (!hasCode(error, 'ENOENT')) throw explain(`cannot open the runtime folder ${quoted(path)}`, error);
 		}
 		if (!create) return undefined;
 		make(path);

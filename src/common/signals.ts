@@ -3,6 +3,7 @@ import {native} from '../native/index.js';
 export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGKILL = 9;
+export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
 

@@ -93,7 +93,7 @@ export class MessageSender {
 	private sendDecodedRecord(framing: Framing, record: Buffer): boolean {
 		if (framing !== 'json') return this.sendRecord(record);
 		if (record.length === 0) return true;
-		const {data, fields} = parseJsonRecord(record.toString());
+		const {data, fields} = parseJsonRecord(record);
 		const {priority = 0} = fields;
 		if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > highestPriority)
 			throw new FramingError(`its "priority" is no number from 0 to ${highestPriority}`);

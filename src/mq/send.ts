@@ -3,7 +3,7 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
-import {hintAtTerminal, tell} from '../common/output.js';
+import {expectInput, tell} from '../common/output.js';
 import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
@@ -40,7 +40,7 @@ export const send = verb({
 			splits: options.split,
 			progress,
 		});
-		if (messages.length === 0) hintAtTerminal();
+		if (messages.length === 0) expectInput();
 		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(chosenFraming(options) ?? 'lines');
 		progress?.finish();
 		if (ended) return done;

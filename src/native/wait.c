@@ -188,6 +188,16 @@ static napi_value js_caught_signal(napi_env env, napi_callback_info info)
 	return js_number(env, caught_signal);
 }
 
+/* defaultSignal(number): from now on its default action, whatever handled it before. signal(7) */
+static napi_value js_default_signal(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int number;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &number))
+		return NULL;
+	return signal(number, SIG_DFL) == SIG_ERR ? throw_errno(env, errno, "signal") : js_undefined(env);
+}
+
 /* raiseSignal(number): its default action, now; returns only where that is to ignore it. signal(7) */
 static napi_value js_raise_signal(napi_env env, napi_callback_info info)
 {
@@ -212,6 +222,7 @@ static napi_value js_raise_signal(napi_env env, napi_callback_info info)
 static const struct export table[] = {
 	{"catchSignals", js_catch_signals},
 	{"caughtSignal", js_caught_signal},
+	{"defaultSignal", js_default_signal},
 	{"raiseSignal", js_raise_signal},
 };
 

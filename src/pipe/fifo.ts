@@ -1,4 +1,4 @@
-import {chmodSync, closeSync, fstatSync, type Stats} from 'node:fs';
+import {chmodSync, closeSync, fstatSync, lstatSync, type Stats} from 'node:fs';
 import {basename, dirname} from 'node:path';
 import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
@@ -257,12 +257,9 @@ export class Fifo implements Disposable {
 				const file = this.identity;
 				native.ofdSetlk(folder, F_UNLCK, file.ino, 1);
 				if (native.ofdGetlk(folder, F_WRLCK, file.ino, 1)) return false;
-				const now = openHandle(this.place);
-				if (now === undefined) return false;
-				const {dev, ino} = fstatSync(now);
-				const isSame = dev === file.dev && ino === file.ino && isTemporary(now);
-				closeSync(now);
-				if (!isSame || (findOpeners([file]).get(identityKey(file)) ?? []).length > 0) return false;
+				// Nothing is opened for this: it has to work when the descriptors are used up.
+				const {dev, ino} = lstatSync(`/proc/self/fd/${folder}/${name}`);
+				if (dev !== file.dev || ino !== file.ino || !isTemporary(this.handle) || hasStrangers(file)) return false;
 				native.unlinkat(folder, name);
 				return true;
 			});
@@ -286,6 +283,17 @@ export class Fifo implements Disposable {
 
 	close(): void {
 		this[Symbol.dispose]();
+	}
+}
+
+/** Somebody who takes part in no registration has it open, as far as we may see. */
+function hasStrangers(file: FileIdentity): boolean {
+	try {
+		return (findOpeners([file]).get(identityKey(file)) ?? []).length > 0;
+	} catch (error) {
+		// With the descriptors used up nobody can look; who has it open keeps it open.
+		if (hasCode(error, 'EMFILE', 'ENFILE')) return false;
+		throw error;
 	}
 }
 

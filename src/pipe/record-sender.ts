@@ -117,7 +117,7 @@ class RecordSender {
 			const good: Buffer[] = [];
 			let failure: unknown;
 			try {
-				for (const line of lines) if (line.length > 0) good.push(asLine(parseJsonRecord(line.toString()).data));
+				for (const line of lines) if (line.length > 0) good.push(asLine(parseJsonRecord(line).data));
 			} catch (error) {
 				failure = error;
 			}

@@ -3,7 +3,7 @@ import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
-import {announceReady, hintAtTerminal, stdin, stdout, tell} from '../common/output.js';
+import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {size} from '../common/size.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
@@ -39,7 +39,7 @@ export const send = verb({
 		const framing = chosenFraming(options);
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
 		if (fifo.isTemporary) stopOnSignals();
-		hintAtTerminal();
+		expectInput();
 		announceReady(options.readyFd);
 		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(patienceMs);

@@ -6,7 +6,7 @@ import {type Address, formatAddress, parseAddress} from '../common/object-name.j
 import * as common from '../common/options.js';
 import {
 	announceReady,
-	hintAtTerminal,
+	expectInput,
 	printJson,
 	stdin,
 	stdout,
@@ -70,7 +70,7 @@ export const tee = verb({
 			for (const name of names)
 				if (name !== 'stdout') fifos.push(Fifo.open(name, {mode: options.mode, temporary: true}));
 			if (fifos.some(({isTemporary}) => isTemporary)) stopOnSignals();
-			hintAtTerminal();
+			expectInput();
 			announceReady(options.readyFd);
 			const byName = [...fifos];
 			for (const name of names) {

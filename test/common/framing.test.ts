@@ -55,7 +55,7 @@ test('records of any bytes survive JSON, and what is text stays text', () => {
 	fc.assert(
 		fc.property(records, cuts, (list, where) => {
 			const stream = Buffer.concat(list.map((record) => encodeRecord('json', record)));
-			const decoded = decode('json', stream, where).map((line) => parseJsonRecord(line.toString()).data);
+			const decoded = decode('json', stream, where).map((line) => parseJsonRecord(line).data);
 			assert.deepEqual(decoded, list);
 		}),
 	);
@@ -99,7 +99,8 @@ cannot('lines', 'a\nb', /newline, which would end it \(use --framing length\)/);
 cannot('null', 'a\0b', /NUL, which would end it/);
 
 const refusesJson = (line: string, why: RegExp) =>
-	test(`the JSON line ${line} is refused: ${why.source}`, () => assert.throws(() => parseJsonRecord(line), why));
+	test(`the JSON line ${line} is refused: ${why.source}`, () =>
+		assert.throws(() => parseJsonRecord(Buffer.from(line, 'latin1')), why));
 refusesJson('', /no JSON/);
 refusesJson('{', /no JSON/);
 refusesJson('[]', /no JSON object/);
@@ -110,9 +111,10 @@ refusesJson('{"data":1}', /missing/);
 refusesJson('{"data":"a","base64":"YQ=="}', /both/);
 refusesJson('{"base64":"!!"}', /not valid/);
 refusesJson('{"data":"\\ud800"}', /surrogate/);
+refusesJson('{"data":"\xff"}', /not valid UTF-8/);
 
 test('other fields of a JSON record are kept', () =>
-	assert.deepEqual(parseJsonRecord('{"data":"a","priority":7}').fields, {priority: 7}));
+	assert.deepEqual(parseJsonRecord(Buffer.from('{"data":"a","priority":7}')).fields, {priority: 7}));
 
 test('two framings at once are refused', () =>
 	assert.throws(() => chosenFraming({null: true, json: true}), /null and json at once/));

@@ -5,7 +5,15 @@ import fc from 'fast-check';
 import {isKernelError, native, O_NONBLOCK} from '../../src/native/index.js';
 
 /** Those whose purpose is to end or to hold up the process, which this one is not to be. */
-const dangerous = new Set(['exit', 'raiseSignal', 'catchSignals', 'setChildSubreaper', 'unlinkat', 'pumpLinks']);
+const dangerous = new Set([
+	'exit',
+	'raiseSignal',
+	'catchSignals',
+	'defaultSignal',
+	'setChildSubreaper',
+	'unlinkat',
+	'pumpLinks',
+]);
 
 test('whatever is passed, the answer is a value or an error, never the end of the process', () => {
 	const anything = fc.oneof(
