@@ -31,6 +31,10 @@ const wanted = process.argv.slice(2);
 const tests = findTests(join(root, 'test')).filter(
 	(path) => wanted.length === 0 || wanted.some((part) => path.includes(part)),
 );
+if (tests.length === 0) {
+	console.error(`no test matches: ${wanted.join(' ')}`);
+	process.exit(2);
+}
 await build({
 	absWorkingDir: root,
 	entryPoints: tests,

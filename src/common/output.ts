@@ -1,5 +1,5 @@
 import {readdirSync, readlinkSync} from 'node:fs';
-import {native, O_ACCMODE, O_WRONLY, POLLOUT} from '../native/index.js';
+import {native, O_ACCMODE, O_RDONLY, O_WRONLY, POLLOUT} from '../native/index.js';
 import {explain, hasCode, printable, SystemError} from './errors.js';
 import {EndBySignal} from './exit.js';
 
@@ -124,6 +124,16 @@ export function announceReady(descriptor: number | undefined): void {
 			EBADF: 'it is not open for writing',
 		});
 	}
+}
+
+/**
+ * Before something is taken for stdout: what was taken for one that cannot be written to would be lost.
+ *
+ * One that was closed does not show: Node puts /dev/null in its place, just as a caller does who wants no output.
+ */
+export function expectOutput(): void {
+	if ((native.fcntlGetfl(stdout) & O_ACCMODE) === O_RDONLY)
+		throw new SystemError('cannot write to stdout: it is not open for writing');
 }
 
 /** Whether it is one that Node has opened for itself: an event queue, or a pipe of which we have both ends. */

@@ -1,4 +1,4 @@
-import {hasCode} from '../common/errors.js';
+import {hasCode, SystemError} from '../common/errors.js';
 import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../common/framing.js';
 import {stdout} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
@@ -18,7 +18,19 @@ export interface Receiving {
 	patienceMs: number;
 	/** Parts are put together. */
 	joins: boolean;
+	/** All there is now is wanted: a part that is not there is missing for good. */
+	waitsForNothing: boolean;
 	progress: Progress | undefined;
+}
+
+/** Where batches lie until they have been read. */
+interface Arena {
+	buffer: Buffer;
+	index: Int32Array;
+	usedBytes: number;
+	usedIndex: number;
+	/** Those that may still be needed. */
+	batches: number;
 }
 
 /** Messages from a queue to stdout. What has been taken and could not be delivered goes back. */
@@ -26,6 +38,9 @@ export class MessageReceiver {
 	/** Records that went to stdout. */
 	received = 0;
 	private readonly outlet: Outlet;
+	/** Memory whose batches have all been read, to be used again: the garbage collector would let it pile up. */
+	private readonly spare: Arena[] = [];
+	private arena: Arena | undefined;
 
 	constructor(
 		private readonly queue: MessageQueue,
@@ -52,28 +67,65 @@ export class MessageReceiver {
 		const {msgsize} = this.queue;
 		while (this.received < most) {
 			const allowed = Math.min(this.outlet.allowance(), most - this.received);
-			const buffer = Buffer.allocUnsafe(allowed === 1 ? msgsize + 8 : Math.max(batchBytes, msgsize + 8));
-			const index = new Int32Array(allowed === 1 ? 3 : indexLength);
+			const arena = this.arenaFor(msgsize);
+			const buffer = arena.buffer.subarray(arena.usedBytes);
+			const index = arena.index.subarray(arena.usedIndex);
 			const count = this.queue.receiveMany(buffer, separator, allowed, stdout, patienceMs, index);
 			if (count === 0) return false;
 			const end = (i: number) => (index[3 * i] as number) + (index[3 * i + 1] as number) + (separator >= 0 ? 1 : 0);
 			const bytes = buffer.subarray(0, end(count - 1));
-			this.outlet.deliver({bytes, expand: () => expand(buffer, index, count, end)}, count);
+			arena.usedBytes += bytes.length;
+			arena.usedIndex += 3 * count;
+			arena.batches++;
+			const release = () => this.release(arena);
+			this.outlet.deliver({bytes, expand: () => expand(buffer, index, count, end), release}, count);
 			this.received += count;
 			progress?.add(count);
 		}
 		return true;
 	}
 
+	/** Memory with room for a message at least. Many small batches share it. */
+	private arenaFor(msgsize: number): Arena {
+		const current = this.arena;
+		if (current && current.buffer.length - current.usedBytes >= msgsize + 8 && current.usedIndex < indexLength)
+			return current;
+		const fresh = this.spare.pop() ?? {
+			buffer: Buffer.allocUnsafe(Math.max(batchBytes, msgsize + 8)),
+			index: new Int32Array(indexLength),
+			usedBytes: 0,
+			usedIndex: 0,
+			batches: 0,
+		};
+		this.arena = fresh;
+		if (current?.batches === 0) this.recycle(current);
+		return fresh;
+	}
+
+	private release(arena: Arena): void {
+		arena.batches--;
+		if (arena.batches === 0 && arena !== this.arena) this.recycle(arena);
+	}
+
+	private recycle(arena: Arena): void {
+		arena.usedBytes = 0;
+		arena.usedIndex = 0;
+		this.spare.push(arena);
+	}
+
 	/** One message after another: as JSON, or put together from parts. */
 	private receiveSingly(): boolean {
-		const {framing, most, patienceMs, joins, progress} = this.receiving;
+		const {framing, most, patienceMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
 		try {
 			while (this.received < most) {
 				this.outlet.allowance();
 				const message = this.queue.receive({timeoutMs: patienceMs, watched: stdout});
-				if (!message) return false;
+				if (!message) {
+					if (joiner.pending.length > 0 && waitsForNothing)
+						throw new SystemError(`cannot join: ${joiner.describeMissing()}, and the queue is empty (they went back)`);
+					return false;
+				}
 				const record = joins
 					? join(joiner, message, this.queue)
 					: {record: message.data, priority: message.priority, parts: [message]};

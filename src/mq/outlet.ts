@@ -3,11 +3,13 @@ import {countOf, hasCode} from '../common/errors.js';
 import {EndBySignal} from '../common/exit.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {SIGPIPE} from '../common/signals.js';
-import {native, POLLERR, POLLHUP} from '../native/index.js';
+import {native, PIPE_BUF, POLLERR, POLLHUP, POLLOUT} from '../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
 
 /** How long a full queue may keep us from putting a message back. */
 const putBackPatienceMs = 2000;
+/** How long a reader may keep us from ending, once we were told to. */
+const stopPatienceMs = 500;
 /** So many messages go out one at a time, each waited for, before the batches grow. */
 const cautiousMessages = 16;
 /** A reader that has had enough needs a moment to end. */
@@ -19,6 +21,8 @@ export interface Batch {
 	bytes: Buffer;
 	/** Where each message's output ends within the bytes, and what has to go back into the queue for it. */
 	expand(): {end: number; messages: Message[]}[];
+	/** Called once its bytes are needed no more. */
+	release?(): void;
 }
 
 /**
@@ -55,20 +59,33 @@ export class Outlet {
 			this.forgetRead();
 			this.unread.push({start, batch});
 		} else {
+			this.unread[0]?.batch.release?.();
 			this.unread = [{start, batch}];
 		}
 		try {
-			for (let at = 0; at < batch.bytes.length; ) {
-				const count = printBytes(batch.bytes, at, batch.bytes.length - at);
-				at += count;
-				this.written += count;
-			}
+			this.write(batch.bytes);
 			this.delivered += messages;
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.readerLeft();
-			// Told to stop, or a full device: what has been written stays written.
 			this.putBackAfter(this.written);
 			throw explainStdout(error);
+		}
+	}
+
+	private write(bytes: Buffer): void {
+		let at = 0;
+		const goOn = (count: number) => {
+			at += count;
+			this.written += count;
+		};
+		try {
+			while (at < bytes.length) goOn(printBytes(bytes, at, bytes.length - at));
+		} catch (error) {
+			if (!hasCode(error, 'EINTR')) throw error;
+			// Told to stop: a reader that goes on reading gets what was taken for it. These pieces do not block.
+			while (at < bytes.length && native.poll(Int32Array.of(stdout, POLLOUT, 0), stopPatienceMs) > 0)
+				goOn(printBytes(bytes, at, Math.min(PIPE_BUF, bytes.length - at)));
+			throw error;
 		}
 	}
 
@@ -87,7 +104,11 @@ export class Outlet {
 		// Asking the kernel each time would cost more than keeping a few batches longer.
 		if (!first || this.written - first.start < 65_536) return;
 		const seen = this.written - this.unreadBytes();
-		this.unread = this.unread.filter(({start, batch}) => start + batch.bytes.length > seen);
+		this.unread = this.unread.filter(({start, batch}) => {
+			const isNeeded = start + batch.bytes.length > seen;
+			if (!isNeeded) batch.release?.();
+			return isNeeded;
+		});
 	}
 
 	private putBackAfter(offset: number): void {

@@ -3,7 +3,7 @@ import {done, endedWith, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {formatAddress, objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
-import {announceReady, tell} from '../common/output.js';
+import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {wholeNumber} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
@@ -51,14 +51,16 @@ export const recv = verb({
 			throw new UsageError('--jobs, --retry and --dead-letter need a command: -- CMD');
 
 		checkGeometry(options);
+		const framing = chosenFraming(options);
+		if (command.length > 0 && (framing || options.join))
+			throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
 			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
+		if (command.length === 0) expectOutput();
 		const most = options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
 		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
-			if (chosenFraming(options) || options.join)
-				throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
 			announceReady(options.readyFd);
 			const worker = new Worker(queue, {
 				command,
@@ -81,10 +83,11 @@ export const recv = verb({
 		using _ = queue;
 		const progress = progressOf(options.progress, 'messages');
 		const receiver = new MessageReceiver(queue, {
-			framing: chosenFraming(options) ?? 'lines',
+			framing: framing ?? 'lines',
 			most,
 			patienceMs,
 			joins: options.join,
+			waitsForNothing: options.all,
 			progress,
 		});
 		announceReady(options.readyFd);

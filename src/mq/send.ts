@@ -1,4 +1,4 @@
-import {countOf, quoted} from '../common/errors.js';
+import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
@@ -32,6 +32,9 @@ export const send = verb({
 	],
 	run({name, messages}, options) {
 		checkGeometry(options);
+		const framing = chosenFraming(options);
+		if (framing && messages.length > 0)
+			throw new UsageError('each operand is a message as it is: framing is for stdin');
 		using queue = MessageQueue.open(name, 'send', options.create ? options : undefined);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
@@ -41,7 +44,7 @@ export const send = verb({
 			progress,
 		});
 		if (messages.length === 0) expectInput();
-		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(chosenFraming(options) ?? 'lines');
+		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
 		if (sender.sent > 0)

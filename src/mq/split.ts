@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {SystemError} from '../common/errors.js';
+import {countOf, SystemError} from '../common/errors.js';
 import type {Message} from './message-queue.js';
 
 /**
@@ -35,11 +35,23 @@ export interface Joined {
 
 /** Puts the parts together that `split` made. */
 export class Joiner {
-	private readonly open = new Map<string, Message[]>();
+	private readonly open = new Map<string, Map<number, Message>>();
+
+	/** What is missing of the records that are not whole, in words. */
+	describeMissing(): string {
+		return [...this.open.values()]
+			.map((parts) => {
+				const count = [...parts.values()][0]?.data.readUInt32BE(12) ?? 0;
+				return `${parts.size} of ${countOf(count, 'part')} of a record came`;
+			})
+			.join(', ');
+	}
 
 	/** The messages of records that are not whole yet. */
 	get pending(): Message[] {
-		return [...this.open.values()].flat();
+		return [...this.open.values()].flatMap((parts) =>
+			[...parts.entries()].sort(([a], [b]) => a - b).map(([, part]) => part),
+		);
 	}
 
 	/** The record that this part completes, if it does. */
@@ -49,18 +61,19 @@ export class Joiner {
 			throw new SystemError(`a message of ${data.length} bytes is no part of a record (send it with --split)`);
 		const key = data.toString('hex', 0, 8);
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
-		const parts = this.open.get(key) ?? [];
 		if (count === 0 || place >= count) throw new SystemError('a message is no part of a record (send it with --split)');
-		if (place !== parts.length)
-			throw new SystemError(
-				`part ${parts.length + 1} of ${count} of a record is missing: part ${place + 1} came instead`,
-			);
-		parts.push(part);
-		if (parts.length < count) {
-			this.open.set(key, parts);
-			return undefined;
-		}
+		// In any order: what had to be put back lies behind what came later.
+		const parts = this.open.get(key) ?? new Map<number, Message>();
+		this.open.set(key, parts.set(place, part));
+		if (parts.size < count) return undefined;
+		const inOrder = Array.from({length: count}, (_, i) => parts.get(i));
+		// Parts that claim different counts belong to nothing that could ever be whole.
+		if (!inOrder.every((one) => one !== undefined)) throw new SystemError(`the parts of a record do not fit together`);
 		this.open.delete(key);
-		return {record: Buffer.concat(parts.map(({data: bytes}) => bytes.subarray(headerBytes))), priority, parts};
+		return {
+			record: Buffer.concat(inOrder.map(({data: bytes}) => bytes.subarray(headerBytes))),
+			priority,
+			parts: inOrder,
+		};
 	}
 }

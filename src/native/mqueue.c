@@ -21,8 +21,31 @@ struct attributes {
 	long flags, maxmsg, msgsize, curmsgs, reserved[4];
 };
 
-/* Before it sleeps a call is tried so often again: two sleeping processes need far longer to answer one another. */
-#define TRIES 100
+/*
+ * Before it sleeps a call is tried again for a while: two sleeping processes need far longer to answer one another.
+ * Where both share one processor that is in vain, since the other side cannot run meanwhile; so how often is learnt:
+ * half as often after a round in vain, twice as often after one that was not, and now and then a full round to see
+ * whether things have changed. What was learnt holds for the process, so it is static.
+ */
+#define MOST_TRIES 100
+#define SLEEPS_BETWEEN_PROBES 64
+static int tries_allowed = MOST_TRIES;
+static int sleeps;
+
+static int tries_now(void)
+{
+	return sleeps % SLEEPS_BETWEEN_PROBES == SLEEPS_BETWEEN_PROBES - 1 ? MOST_TRIES : tries_allowed;
+}
+
+static void learn_from(bool was_in_vain)
+{
+	if (was_in_vain) {
+		tries_allowed = tries_allowed > 1 ? tries_allowed / 2 : 1;
+		sleeps++;
+	} else if (tries_allowed < MOST_TRIES) {
+		tries_allowed = tries_allowed < MOST_TRIES / 2 ? 2 * tries_allowed : MOST_TRIES;
+	}
+}
 
 /* mqOpen(name, flags, mode, maxmsg, msgsize) -> descriptor, non-blocking. A maxmsg of 0 leaves both to the system. mq_open(3) */
 static napi_value js_mq_open(napi_env env, napi_callback_info info)
@@ -92,14 +115,17 @@ static int wait_for_queue(int descriptor, short events, int watched, int64_t tim
 static int send_one(int descriptor, const uint8_t *data, size_t length, unsigned priority, int64_t timeout_ms)
 {
 	for (;;) {
-		for (int tries = 0; tries < TRIES; tries++) {
-			if (syscall(SYS_mq_timedsend, descriptor, data, length, priority, NULL) == 0)
+		int most = tries_now();
+		for (int tries = 0; tries < most; tries++) {
+			if (syscall(SYS_mq_timedsend, descriptor, data, length, priority, NULL) == 0) {
+				if (tries > 0)
+					learn_from(false);
 				return 0;
-			if (errno != EAGAIN)
-				return -1;
-			if (timeout_ms == 0)
+			}
+			if (errno != EAGAIN || timeout_ms == 0)
 				return -1;
 		}
+		learn_from(true);
 		if (wait_for_queue(descriptor, POLLOUT, -1, timeout_ms) < 0)
 			return -1;
 	}
@@ -109,11 +135,16 @@ static ssize_t receive_one(int descriptor, uint8_t *data, size_t length, unsigne
 			   int64_t timeout_ms)
 {
 	for (;;) {
-		for (int tries = 0; tries < TRIES; tries++) {
+		int most = tries_now();
+		for (int tries = 0; tries < most; tries++) {
 			ssize_t count = syscall(SYS_mq_timedreceive, descriptor, data, length, priority, NULL);
-			if (count >= 0 || errno != EAGAIN || timeout_ms == 0)
+			if (count >= 0 || errno != EAGAIN || timeout_ms == 0) {
+				if (count >= 0 && tries > 0)
+					learn_from(false);
 				return count;
+			}
 		}
+		learn_from(true);
 		if (wait_for_queue(descriptor, POLLIN, watched, timeout_ms) < 0)
 			return -1;
 	}

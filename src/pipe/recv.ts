@@ -4,7 +4,7 @@ import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
-import {announceReady, stdout, tell} from '../common/output.js';
+import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
 import {findOpeners, identityKey} from '../common/proc.js';
 import type {Progress} from '../common/progress.js';
 import {SIGPIPE, stopOnSignals} from '../common/signals.js';
@@ -48,6 +48,7 @@ export const recv = verb({
 		if (framing === 'raw' && options.count !== undefined)
 			throw new UsageError('--raw makes all of it one record: there is nothing to count');
 
+		expectOutput();
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
 		// A writer that waits in open(2) would take us for its reader, and we are gone the next moment.
 		if (options.nonblock && onlyWritersThatWait(fifo)) return notNow;

@@ -8,11 +8,12 @@ export function median(samples) {
 }
 
 export function judgeRow({id, title, unit, better}, contenders) {
-	const judged = contenders.map(({name, isOurs = false, samples, missing, failure, must, aim}) => ({
+	const judged = contenders.map(({name, isOurs = false, samples, missing, failure, stall, must, aim}) => ({
 		name,
 		isOurs,
 		missing,
 		failure,
+		stall,
 		must,
 		aim,
 		samples,

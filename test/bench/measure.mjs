@@ -1,4 +1,5 @@
 // Runs one row: all its contenders, turn by turn.
+import {Stalled} from './instrument.mjs';
 import {judgeRow} from './judge.mjs';
 
 /**
@@ -9,7 +10,8 @@ import {judgeRow} from './judge.mjs';
  *   rounds    {full, quick}
  *   prepare   optional, called once with the workshop
  *   ours      {name, measure, must, aim}: must and aim are absolute figures here, and optional
- *   peers     [{name, measure, needs, must, aim}]: must and aim are ours/peer, and optional; `needs` names a program
+ *   peers     [{name, measure, needs, must, aim, mayStall}]: must and aim are ours/peer, and optional; `needs` names a
+ *             program, or is {name, found(workshop)} for anything else; one that `mayStall` is known to, and fails nothing
  *
  * `measure` gets the workshop and answers one figure, or a promise of it. With better: 'more' a budget is a floor, with
  * 'less' a ceiling.
@@ -18,7 +20,7 @@ export async function measureRow(row, workshop, {rounds, onRound}) {
 	const contenders = [{...row.ours, isOurs: true}, ...row.peers].map((contender) => ({
 		...contender,
 		samples: [],
-		missing: contender.needs !== undefined && !workshop.find(contender.needs) ? contender.needs : undefined,
+		missing: missingOf(contender, workshop),
 	}));
 	row.prepare?.(workshop);
 	const count = rounds ?? (workshop.quick ? row.rounds.quick : row.rounds.full);
@@ -28,13 +30,21 @@ export async function measureRow(row, workshop, {rounds, onRound}) {
 		for (let i = 0; i < present.length; i++) {
 			// Another one begins each time, so that nobody always comes after the same one.
 			const contender = present[(round + i) % present.length];
-			if (contender.failure !== undefined) continue;
+			if (contender.failure !== undefined || contender.stall !== undefined) continue;
 			try {
 				contender.samples.push(await contender.measure(workshop));
 			} catch (error) {
-				contender.failure = error.message;
+				if (contender.mayStall && error instanceof Stalled) contender.stall = error.message;
+				else contender.failure = error.message;
 			}
 		}
 	}
 	return judgeRow(row, contenders);
+}
+
+/** The name of what a contender needs and this machine does not have. */
+function missingOf({needs}, workshop) {
+	if (needs === undefined) return undefined;
+	const {name, found} = typeof needs === 'string' ? {name: needs, found: () => workshop.find(needs)} : needs;
+	return found(workshop) ? undefined : name;
 }

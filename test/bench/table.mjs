@@ -23,10 +23,11 @@ function linesOf({id, title, unit, better, contenders}) {
 	return ['', `${id}: ${title} (${better} is better)`, ...contenderLines];
 }
 
-function lineOf({name, isOurs, missing, failure, median, min, max, ratio, must, aim, verdict}, unit, better) {
+function lineOf({name, isOurs, missing, failure, stall, median, min, max, ratio, must, aim, verdict}, unit, better) {
 	const shownName = `${gap}${isOurs ? '*' : ' '} ${name}`;
 	if (missing !== undefined) return `${shownName}: not installed`;
 	if (failure !== undefined) return `${shownName}: failed: ${failure}`;
+	if (stall !== undefined) return `${shownName}: stalls (${stall.split(':')[0]})`;
 	const sign = better === 'more' ? '≥' : '≤';
 	const budget = (value) => (value === undefined ? '' : `${sign} ${value}`);
 	return [

@@ -19,10 +19,15 @@ import {runInstrument} from './instrument.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
+/** Where mqueue is no part of libc yet. */
+const libraries = ['-lrt'];
 
 export class Workshop {
 	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
 	fifo = 'bench';
+	/** The message queue of the run that is going on. */
+	queue;
+	queues = 0;
 
 	constructor({quick}) {
 		this.quick = quick;
@@ -54,6 +59,7 @@ export class Workshop {
 	}
 
 	close() {
+		this.removeQueue();
 		rmSync(this.folder, {recursive: true, force: true});
 	}
 
@@ -81,6 +87,25 @@ export class Workshop {
 			});
 	}
 
+	/** Gives a message queue of its own, empty, ten messages large, and takes it away afterwards. */
+	async withQueue(use) {
+		this.queue = `ipc-bench-${process.pid}-${++this.queues}`;
+		this.run(this.command('ipc-mq'), ['create', this.queue, '--exclusive', '--maxmsg', '10', '--msgsize', '8192']);
+		try {
+			return await use(this.queue);
+		} finally {
+			this.removeQueue();
+		}
+	}
+
+	/** All programs of the system share the names of queues: it must not stay, whatever happened. */
+	removeQueue() {
+		if (this.queue === undefined) return;
+		const name = this.queue;
+		this.queue = undefined;
+		this.run(this.command('ipc-mq'), ['remove', name]);
+	}
+
 	/** Makes a file for contenders to read. */
 	write(name, text) {
 		const path = join(this.folder, name);
@@ -102,15 +127,15 @@ export class Workshop {
 	 * Runs a pipeline: the words of the stages with a link between each two, `|` (a pipe), `>` (the shared FIFO) or `@`
 	 * (they know one another). `prints` is what the last stage has to say: a fast run that lost something is none.
 	 */
-	pipeline(words, {prints} = {}) {
+	pipeline(words, {prints, patienceMs} = {}) {
 		const all = [this.program('pipeline'), this.fifoPath, ...words.map(String)];
-		return runInstrument(this, {words: all, statuses: [0], prints});
+		return runInstrument(this, {words: all, statuses: [0], prints, patienceMs});
 	}
 
 	compileAll(folder) {
 		const compiler = process.env.CC || 'cc';
 		for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.c')))
-			this.run(compiler, [...flags, '-o', this.program(basename(name, '.c')), join(folder, name)]);
+			this.run(compiler, [...flags, '-o', this.program(basename(name, '.c')), join(folder, name), ...libraries]);
 	}
 
 	run(program, words) {

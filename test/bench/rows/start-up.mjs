@@ -1,5 +1,6 @@
 // From spawn to exit of a verb that asks the kernel one thing and ends: what a loop in a shell pays each time.
 import {existsSync} from 'node:fs';
+import {once, posixIpc} from './through-queue.mjs';
 
 const rounds = {full: 41, quick: 11};
 const notNow = 3;
@@ -17,6 +18,10 @@ const withFifoOfItsOwn = {
 	name: 'ipc-pipe send -n, FIFO made',
 	measure: start((workshop) => [workshop.command('ipc-pipe'), 'send', '-n', 'made-for-this'], [notNow]),
 };
+
+/** Each time with a queue of its own, which is empty. */
+const startWithQueue = (words, statuses) => (workshop) =>
+	workshop.withQueue((name) => start(() => words(workshop, name), statuses)(workshop));
 
 const emptyScript = {
 	name: 'node, empty script',
@@ -53,6 +58,34 @@ export const startUp = [
 		better: 'less',
 		rounds,
 		ours: nonblocking('recv'),
+		peers: [emptyScript],
+	},
+	{
+		id: 'start-up-mq-send',
+		title: 'start to end of ipc-mq send NAME x',
+		unit: 'ms',
+		better: 'less',
+		rounds,
+		ours: {
+			name: 'ipc-mq send',
+			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'send', name, 'x']),
+		},
+		peers: [
+			emptyScript,
+			{name: 'C: mq_open, mq_send', measure: startWithQueue(once.C)},
+			{name: 'python3, posix_ipc', needs: posixIpc, measure: startWithQueue(once.posixIpc)},
+		],
+	},
+	{
+		id: 'start-up-mq-recv',
+		title: 'start to end of ipc-mq recv -n on an empty queue',
+		unit: 'ms',
+		better: 'less',
+		rounds,
+		ours: {
+			name: 'ipc-mq recv -n',
+			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'recv', '-n', name], [notNow]),
+		},
 		peers: [emptyScript],
 	},
 ];
