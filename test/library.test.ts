@@ -27,3 +27,40 @@ test('as a library: import and require give the classes, with types', async (t) 
 	assert.throws(() => Fifo.open('log'), SystemError);
 	assert.match(readFileSync(join(root, 'dist', 'types', 'src', 'index.d.ts'), 'utf8'), /Fifo/);
 });
+
+test('a queue as a library: sent, received, iterated over without holding up the event loop', async (t) => {
+	const {MessageQueue, SystemError} = (await import(
+		join(root, 'dist', 'index.js')
+	)) as typeof import('../src/index.js');
+	const name = `ipc-tools-test-library-${process.pid}`;
+	assert.equal(MessageQueue.create(name, {maxmsg: 3, msgsize: 64}), true);
+	t.after(() => MessageQueue.remove(name));
+	assert.equal(MessageQueue.create(name), false);
+	const queue = MessageQueue.open(name);
+	t.after(() => queue.close());
+	assert.deepEqual([queue.maxmsg, queue.msgsize, queue.messages], [3, 64, 0]);
+	assert.equal(queue.tryReceive(), undefined);
+	assert.equal(queue.receive({timeoutMs: 20}), undefined);
+	assert.ok(queue.trySend('low') && queue.trySend('high', 9) && queue.trySend(Uint8Array.of(0, 255)));
+	assert.equal(queue.trySend('one too many'), false);
+	assert.equal(queue.send('one too many', {timeoutMs: 20}), false);
+	assert.throws(() => queue.trySend('x'.repeat(65)), SystemError);
+	assert.throws(() => queue.trySend('x', 32_768), /priority must be between 0 and 32767/);
+	const seen: unknown[] = [];
+	let ticks = 0;
+	const clock = setInterval(() => ticks++, 1);
+	setTimeout(() => queue.send('late'), 50);
+	for await (const {data, priority} of queue) {
+		seen.push([data.toString('latin1'), priority]);
+		if (data.toString() === 'late') break;
+	}
+	clearInterval(clock);
+	assert.deepEqual(seen, [
+		['high', 9],
+		['low', 0],
+		['\0\xff', 0],
+		['late', 0],
+	]);
+	assert.ok(ticks > 5, 'the event loop stood still');
+	assert.throws(() => MessageQueue.open('no-such-queue-here'), /no such queue \(make it with: ipc-mq create/);
+});

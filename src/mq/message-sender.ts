@@ -9,6 +9,7 @@ import {
 } from '../common/framing.js';
 import {stdin, tell} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
+import {growPipe} from '../common/transfer.js';
 import {native, POLLIN} from '../native/index.js';
 import {highestPriority, type MessageQueue} from './message-queue.js';
 import {split} from './split.js';
@@ -39,6 +40,7 @@ export class MessageSender {
 	}
 
 	sendInput(framing: Framing): boolean {
+		growPipe(stdin);
 		if (framing === 'raw' || framing === 'json' || this.sending.splits) return this.sendDecoded(framing);
 		return this.sendBuffers(framing);
 	}

@@ -108,7 +108,13 @@ export class Subscriber {
 	}
 
 	report(): SubscriberReport {
-		const {name, bytes, waiting: waitingBytes, missedBytes, missedRecords, state} = this;
-		return {name, bytes, waitingBytes, missedBytes, missedRecords, state};
+		return {
+			name: this.name,
+			bytes: this.bytes,
+			waitingBytes: this.waiting,
+			missedBytes: this.missedBytes,
+			missedRecords: this.missedRecords,
+			state: this.state,
+		};
 	}
 }
