@@ -1,4 +1,4 @@
-import {countOf, explain, SystemError} from '../common/errors.js';
+import {countOf, SystemError} from '../common/errors.js';
 import {
 	type Framing,
 	FramingError,
@@ -7,10 +7,11 @@ import {
 	RecordDecoder,
 	separatorOf,
 } from '../common/framing.js';
+import {readInput} from '../common/input.js';
 import {stdin, tell} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {growPipe} from '../common/transfer.js';
-import {native, POLLIN} from '../native/index.js';
+import {native} from '../native/index.js';
 import {highestPriority, type MessageQueue} from './message-queue.js';
 import {split} from './split.js';
 
@@ -140,17 +141,5 @@ export class MessageSender {
 		return new SystemError(
 			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'message')} went through)`,
 		);
-	}
-}
-
-function readInput(buffer: Buffer, offset: number): number {
-	for (;;) {
-		native.poll(Int32Array.of(stdin, POLLIN, 0), -1);
-		try {
-			const count = native.read(stdin, buffer, offset, buffer.length - offset);
-			if (count >= 0) return count;
-		} catch (error) {
-			throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
-		}
 	}
 }

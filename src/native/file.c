@@ -63,29 +63,39 @@ static napi_value js_unlinkat(napi_env env, napi_callback_info info)
 	return result < 0 ? throw_errno(env, errno, "unlinkat") : js_undefined(env);
 }
 
+/* descriptor, bytes, offset, length: what read and write take, and the part of the buffer that is meant. */
+static bool read_part(napi_env env, napi_callback_info info, int *descriptor, struct bytes *part)
+{
+	struct arguments arguments;
+	int64_t offset, length;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, descriptor) ||
+	    !bytes_argument(&arguments, 1, part) || !int64_argument(&arguments, 2, &offset) ||
+	    !int64_argument(&arguments, 3, &length))
+		return false;
+	if (offset < 0 || length < 0 || (uint64_t)offset + (uint64_t)length > part->length) {
+		napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer");
+		return false;
+	}
+	part->data += offset;
+	part->length = (size_t)length;
+	return true;
+}
+
 /* read(descriptor, bytes, offset, length) -> how many; 0 at the end, -1 when it would have to wait. read(2) */
 static napi_value js_read(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int descriptor;
-	int64_t offset, length;
-	struct bytes bytes;
-	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
-	    !bytes_argument(&arguments, 1, &bytes) || !int64_argument(&arguments, 2, &offset) ||
-	    !int64_argument(&arguments, 3, &length))
-		return NULL;
-	if (offset < 0 || length < 0 || (uint64_t)offset + (uint64_t)length > bytes.length)
-		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
+	struct bytes part;
 	struct wait wait;
 	ssize_t count;
+	if (!read_part(env, info, &descriptor, &part))
+		return NULL;
 	wait_begin(&wait, -1);
 	do
-		count = wait_allows(&wait) ? read(descriptor, bytes.data + offset, (size_t)length) : -1;
+		count = wait_allows(&wait) ? read(descriptor, part.data, part.length) : -1;
 	while (count < 0 && wait_goes_on(&wait));
 	wait_end(&wait);
-	if (count < 0 && errno != EAGAIN)
-		return throw_errno(env, errno, "read");
-	return js_number(env, (double)count);
+	return count < 0 && errno != EAGAIN ? throw_errno(env, errno, "read") : js_number(env, (double)count);
 }
 
 /*
@@ -94,26 +104,18 @@ static napi_value js_read(napi_env env, napi_callback_info info)
  */
 static napi_value js_write(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int descriptor;
-	int64_t offset, length;
-	struct bytes bytes;
-	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
-	    !bytes_argument(&arguments, 1, &bytes) || !int64_argument(&arguments, 2, &offset) ||
-	    !int64_argument(&arguments, 3, &length))
-		return NULL;
-	if (offset < 0 || length < 0 || (uint64_t)offset + (uint64_t)length > bytes.length)
-		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
+	struct bytes part;
 	struct wait wait;
 	ssize_t count;
+	if (!read_part(env, info, &descriptor, &part))
+		return NULL;
 	wait_begin(&wait, -1);
 	do
-		count = wait_allows(&wait) ? write(descriptor, bytes.data + offset, (size_t)length) : -1;
+		count = wait_allows(&wait) ? write(descriptor, part.data, part.length) : -1;
 	while (count < 0 && wait_goes_on(&wait));
 	wait_end(&wait);
-	if (count < 0 && errno != EAGAIN)
-		return throw_errno(env, errno, "write");
-	return js_number(env, (double)count);
+	return count < 0 && errno != EAGAIN ? throw_errno(env, errno, "write") : js_number(env, (double)count);
 }
 
 /*

@@ -1,8 +1,9 @@
-import {countOf, explain, hasCode, SystemError} from '../common/errors.js';
+import {countOf, hasCode, SystemError} from '../common/errors.js';
 import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../common/framing.js';
-import {print, stdin} from '../common/output.js';
+import {readInput} from '../common/input.js';
+import {print} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
-import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLERR, POLLIN, POLLOUT} from '../native/index.js';
+import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLOUT} from '../native/index.js';
 import {type Boundaries, boundariesOf, headerBytes} from './boundaries.js';
 
 /**
@@ -146,20 +147,11 @@ class RecordSender {
 
 	/** Waits for stdin, and notices when the reader of the FIFO leaves meanwhile. */
 	private readInput(buffer: Buffer, offset: number): number {
-		for (;;) {
-			const triples = Int32Array.of(stdin, POLLIN, 0, this.sending.writer, 0, 0);
-			native.poll(triples, -1);
-			if ((triples[5] as number) & POLLERR)
-				throw new SystemError(
-					`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
-				);
-			try {
-				const count = native.read(stdin, buffer, offset, buffer.length - offset);
-				if (count >= 0) return count;
-			} catch (error) {
-				throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
-			}
-		}
+		const count = readInput(buffer, offset, this.sending.writer);
+		if (count !== 'gone') return count;
+		throw new SystemError(
+			`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
+		);
 	}
 
 	private sendWhole(bytes: Buffer, start: number, end: number): void {

@@ -1,7 +1,8 @@
 import {fstatSync} from 'node:fs';
-import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing.js';
+import {readInputNow} from '../common/input.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {
@@ -187,12 +188,7 @@ class FanOut {
 
 	private readInput(): void {
 		if (this.filled === this.buffer.length) this.growBuffer();
-		let count: number;
-		try {
-			count = native.read(stdin, this.buffer, this.filled, this.buffer.length - this.filled);
-		} catch (error) {
-			throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
-		}
+		const count = readInputNow(this.buffer, this.filled);
 		if (count < 0) return;
 		this.isOver = count === 0;
 		this.filled += count;

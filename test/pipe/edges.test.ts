@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {mkdirSync, statSync, symlinkSync} from 'node:fs';
 import test from 'node:test';
+import {isStopped} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -39,6 +40,7 @@ test('another receiver that does not let go is waited for no longer than -t and 
 	await first.printed('xxxxx');
 	// Inside a record the first one keeps the lock; the next bytes belong to it.
 	first.kill('SIGSTOP');
+	await until('it has stopped', () => isStopped(first.pid));
 	writer.stdin.write('w 5\n');
 	await until(
 		'there is something',

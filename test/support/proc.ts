@@ -19,3 +19,5 @@ export function peakMemory(pid: number): number {
 }
 
 export const isAlive = (pid: number): boolean => !/^State:\s+Z/m.test(read(`/proc/${pid}/status`) ?? 'State: Z');
+
+export const isStopped = (pid: number): boolean => /^State:\s+T/m.test(read(`/proc/${pid}/status`) ?? '');

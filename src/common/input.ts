@@ -1,0 +1,28 @@
+import {native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {explain} from './errors.js';
+import {stdin} from './output.js';
+
+/**
+ * What stdin has, into a buffer from an offset on; 0 at its end. Waits as long as that takes, but not for a reader of
+ * `watched` (-1: none) that has gone: 'gone'.
+ */
+export function readInput(buffer: Buffer, offset: number): number;
+export function readInput(buffer: Buffer, offset: number, watched: number): number | 'gone';
+export function readInput(buffer: Buffer, offset: number, watched = -1): number | 'gone' {
+	for (;;) {
+		const triples = Int32Array.of(stdin, POLLIN, 0, watched, 0, 0);
+		native.poll(triples, -1);
+		if ((triples[5] as number) & (POLLERR | POLLHUP)) return 'gone';
+		const count = readInputNow(buffer, offset);
+		if (count >= 0) return count;
+	}
+}
+
+/** The same once stdin is ready; -1 when it was not after all. */
+export function readInputNow(buffer: Buffer, offset: number): number {
+	try {
+		return native.read(stdin, buffer, offset, buffer.length - offset);
+	} catch (error) {
+		throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
+	}
+}
