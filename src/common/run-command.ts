@@ -41,36 +41,43 @@ export async function startCommand(
 			pid: undefined,
 			ended: Promise.resolve({status: status.notFound, signal: null, wallMs: 0, problem: "cannot run '': not found"}),
 		};
-	// execa passes any descriptor on; its types know the standard ones only.
-	const child = execa(file as string, args, {
-		...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {stdin: streams.stdin as 'inherit' | 0}),
-		stdout: streams.stdout as 'inherit' | 1,
-		stderr: 'inherit',
-		env: environment,
-		reject: false,
-		buffer: false,
-		cleanup: false,
-		...(hasFolder() ? {} : {cwd: '/proc/self/cwd'}),
-		stripFinalNewline: false,
-	});
-	const ended = child.then((result): CommandEnd => {
+	const failed = (cause: unknown): CommandEnd => {
 		const wallMs = performance.now() - startMs;
-		if (result.exitCode !== undefined) return {status: result.exitCode, signal: null, wallMs, problem: null};
-		if (result.signal !== undefined) {
+		const tried = `cannot run ${quoted(file as string)}`;
+		if (hasCode(cause, 'ENOENT'))
+			return {status: status.notFound, signal: null, wallMs, problem: `${tried}: not found`};
+		if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
+			return {status: status.notRunnable, signal: null, wallMs, problem: `${tried}: ${reasonOf(cause)}`};
+		// Out of something: Node does not always say of what.
+		const why = hasCode(cause, 'EAGAIN')
+			? 'too many processes (see: ulimit -u)'
+			: 'too few descriptors or processes (see: ulimit -n -u)';
+		return {status: status.failedToRun, signal: null, wallMs, problem: `${tried}: ${why}`};
+	};
+	try {
+		// execa passes any descriptor on; its types know the standard ones only.
+		const child = execa(file as string, args, {
+			...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {stdin: streams.stdin as 'inherit' | 0}),
+			stdout: streams.stdout as 'inherit' | 1,
+			stderr: 'inherit',
+			env: environment,
+			reject: false,
+			buffer: false,
+			cleanup: false,
+			...(hasFolder() ? {} : {cwd: '/proc/self/cwd'}),
+			stripFinalNewline: false,
+		});
+		const ended = child.then((result): CommandEnd => {
+			const wallMs = performance.now() - startMs;
+			if (result.exitCode !== undefined) return {status: result.exitCode, signal: null, wallMs, problem: null};
+			if (result.signal === undefined) return failed(result.cause);
 			const number = constants.signals[result.signal as keyof typeof constants.signals] ?? 0;
 			return {status: status.signalBase + number, signal: result.signal, wallMs, problem: null};
-		}
-		const cause = result.cause;
-		const isMissing = hasCode(cause, 'ENOENT');
-		const why = isMissing ? 'not found' : reasonOf(cause);
-		return {
-			status: isMissing ? status.notFound : status.notRunnable,
-			signal: null,
-			wallMs,
-			problem: `cannot run ${quoted(file as string)}: ${why}`,
-		};
-	});
-	return {pid: child.pid, ended};
+		}, failed);
+		return {pid: child.pid, ended};
+	} catch (error) {
+		return {pid: undefined, ended: Promise.resolve(failed(error))};
+	}
 }
 
 /** A folder that has been removed serves a command as well as any, only Node cannot name it. */

@@ -1,17 +1,16 @@
 import {countOf, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 import {checkGeometry, geometry} from './options.js';
 import {putBack} from './outlet.js';
 
 export const copy = verb({
 	summary: 'move messages from one queue to another, priorities included',
-	operands: {source: one(objectName), destination: one(objectName)},
+	operands: {source: one(queueName), destination: one(queueName)},
 	options: {
 		count: {...common.count, help: 'end after so many (default: all there are)'},
 		follow: {...common.follow, help: 'go on for ever'},

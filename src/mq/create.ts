@@ -1,16 +1,16 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/many.js';
-import {formatAddress, objectName} from '../common/object-name.js';
+import {formatAddress} from '../common/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 import {geometry} from './options.js';
 
 export const create = verb({
 	summary: 'make queues that stay until they are removed',
-	operands: {names: many(objectName)},
+	operands: {names: many(queueName)},
 	options: {...geometry, exclusive},
 	examples: [
 		{

@@ -3,6 +3,7 @@ import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../c
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import type {FileIdentity} from '../common/proc.js';
+import type {TextFormat} from '../common/text-format.js';
 import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../native/index.js';
 import {explainGeometry, readLimits} from './limits.js';
 
@@ -129,6 +130,11 @@ export class MessageQueue implements Disposable {
 		return {dev, ino};
 	}
 
+	/** Whether its name has been unlinked: what is sent now is gone with the last who has it open. fstat(2) */
+	get isRemoved(): boolean {
+		return fstatSync(this.descriptor).nlink === 0;
+	}
+
 	/** Mode and owner. fstat(2) */
 	stat(): {mode: number; uid: number; gid: number} {
 		const {mode, uid, gid} = fstatSync(this.descriptor);
@@ -241,6 +247,9 @@ export class MessageQueue implements Disposable {
 const backgroundMs = 100;
 
 type QueueName = Address & {kind: 'name'};
+
+/** A queue's name on the command line: what can be none is refused before anything is done. */
+export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): QueueName {
 	const address = typeof name === 'string' ? parseAddress(name) : name;

@@ -139,6 +139,10 @@ export class Outlet {
 export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
 	let lost = 0;
 	let why = 'the queue is full';
+	if (messages.length > 0 && queue.isRemoved) {
+		tellError(`${countOf(messages.length, 'message')} not delivered could not be put back: the queue has been removed`);
+		return false;
+	}
 	for (const {data, priority} of messages) {
 		try {
 			if (!queue.send(data, {priority, timeoutMs: lost > 0 ? 0 : putBackPatienceMs})) lost++;

@@ -1,13 +1,12 @@
 import {done} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 
 export const purge = verb({
 	summary: 'throw away all messages of a queue, and print how many there were',
-	operands: {name: one(objectName)},
+	operands: {name: one(queueName)},
 	options: {json},
 	examples: [{purpose: 'start afresh', line: 'ipc-mq purge jobs'}],
 	run({name}, options) {

@@ -1,21 +1,21 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
-import {formatAddress, objectName} from '../common/object-name.js';
+import {formatAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {wholeNumber} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 import {MessageReceiver} from './message-receiver.js';
 import {checkGeometry, geometry} from './options.js';
 import {Worker} from './worker.js';
 
 export const recv = verb({
 	summary: 'a message to standard output, or to a command: the oldest of the highest priority first',
-	operands: {name: one(objectName)},
+	operands: {name: one(queueName)},
 	options: {
 		count: {...common.count, help: 'so many messages instead of one'},
 		all: {short: 'a', help: 'all there are now'},
@@ -28,7 +28,7 @@ export const recv = verb({
 		join: {help: 'put together what send --split sent in parts'},
 		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: so many at a time (default 1)'},
 		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: try a failed message so often again'},
-		deadLetter: {value: objectName, help: 'with CMD: the queue for what failed for good, made if missing'},
+		deadLetter: {value: queueName, help: 'with CMD: the queue for what failed for good, made if missing'},
 		create: {help: 'make the queue first when it is missing'},
 		...geometry,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},

@@ -1,19 +1,18 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
-import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {expectInput, tell} from '../common/output.js';
 import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 import {MessageSender} from './message-sender.js';
 import {checkGeometry, geometry, priority} from './options.js';
 
 export const send = verb({
 	summary: 'each operand, or each record of standard input, as a message',
-	operands: {name: one(objectName), messages: any(anyText('MESSAGE'))},
+	operands: {name: one(queueName), messages: any(anyText('MESSAGE'))},
 	options: {
 		priority,
 		timeout: common.timeout,

@@ -1,10 +1,9 @@
 import {done, failed} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
 import {formatFields} from '../common/table.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 import {lookAtQueues, type QueueStatus} from './queue-status.js';
 
 export function describeQueue(status: QueueStatus): [string, string | string[]][] {
@@ -23,7 +22,7 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 
 export const stat = verb({
 	summary: 'one queue, whole: how full, its geometry, mode, owner, who has it open',
-	operands: {name: one(objectName)},
+	operands: {name: one(queueName)},
 	options: {json},
 	examples: [{purpose: 'how many messages wait', line: 'ipc-mq stat jobs --json | jq .messages'}],
 	run({name}, options) {

@@ -1,13 +1,12 @@
 import {done, notNow, timedOut} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue} from './message-queue.js';
+import {MessageQueue, queueName} from './message-queue.js';
 
 export const wait = verb({
 	summary: 'until there is a message, without taking it',
-	operands: {name: one(objectName)},
+	operands: {name: one(queueName)},
 	options: {timeout, timeoutStatus, nonblock, readyFd},
 	examples: [{purpose: 'look only when there is something', line: 'ipc-mq wait jobs && ipc-mq stat jobs'}],
 	run({name}, options) {

@@ -1,16 +1,16 @@
 import {done} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {Levels} from '../common/redraw.js';
 import {formatFields, formatTable} from '../common/table.js';
 import {optional, verb} from '../common/verb.js';
 import {watchObjects, watchOptions} from '../common/watch-objects.js';
 import {queueColumns} from './list.js';
+import {queueName} from './message-queue.js';
 import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
 import {describeQueue} from './stat.js';
 
 export const watch = verb({
 	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(queueName)},
 	options: watchOptions,
 	examples: [{purpose: 'how full it was, and is', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {

@@ -32,9 +32,10 @@ export interface Failure {
 
 /** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
 export class Worker {
-	private readonly inHand = new Set<Message>();
 	private readonly pids = new Set<number>();
 	private failure: Failure | undefined;
+	/** What no hand expected: thrown again once all have let go. */
+	private defect: unknown;
 	private taken = 0;
 
 	constructor(
@@ -55,6 +56,7 @@ export class Worker {
 		});
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
+		if (this.defect !== undefined) throw this.defect;
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
 		if (this.failure !== undefined) {
 			tellError(this.failure.why);
@@ -63,26 +65,32 @@ export class Worker {
 		return ends.every((isComplete) => isComplete) ? 'complete' : 'empty';
 	}
 
+	/** Never rejects: as long as another hand holds a message, the queue has to stay open. */
 	private async useHand(stop: StopInLoop): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
 			const message = await this.next(stop);
-			if (stop.signal !== undefined || this.failure !== undefined) return true;
-			if (!message) return false;
-			this.inHand.add(message);
+			if (!message) return this.isEnding(stop);
 			try {
-				await this.handle(message, stop);
-			} finally {
-				this.inHand.delete(message);
+				if (this.isEnding(stop)) putBack(this.queue, [message]);
+				else await this.handle(message, stop);
+			} catch (error) {
+				putBack(this.queue, [message]);
+				this.defect ??= error;
 			}
+			if (this.isEnding(stop)) return true;
 		}
 		return true;
+	}
+
+	private isEnding(stop: StopInLoop): boolean {
+		return stop.signal !== undefined || this.failure !== undefined || this.defect !== undefined;
 	}
 
 	private async next(stop: StopInLoop): Promise<Message | undefined> {
 		const deadline = this.work.patienceMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.patienceMs;
 		for (;;) {
-			if (stop.signal !== undefined || this.failure !== undefined) return undefined;
+			if (this.isEnding(stop)) return undefined;
 			const message = this.queue.tryReceive();
 			if (message) return message;
 			const left = deadline - performance.now();
@@ -96,12 +104,12 @@ export class Worker {
 		for (let attempt = 0; ; attempt++) {
 			const failure = await this.runOnce(message);
 			if (failure === undefined) return;
-			if (stop.signal !== undefined || this.failure !== undefined) {
+			if (this.isEnding(stop)) {
 				putBack(this.queue, [message]);
 				return;
 			}
 			// What cannot be run at all will not be the next time, and it is not the message's fault.
-			const canRun = failure.status !== status.notFound && failure.status !== status.notRunnable;
+			const canRun = ![status.notFound, status.notRunnable, status.failedToRun].some((code) => code === failure.status);
 			if (canRun && attempt < retries) continue;
 			this.giveUp(message, failure, canRun);
 			return;

@@ -1,15 +1,15 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/many.js';
-import {formatAddress, objectName} from '../common/object-name.js';
+import {formatAddress} from '../common/object-name.js';
 import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {Fifo} from './fifo.js';
+import {Fifo, fifoName} from './fifo.js';
 
 export const create = verb({
 	summary: 'make FIFOs that stay until they are removed',
-	operands: {names: many(objectName)},
+	operands: {names: many(fifoName)},
 	options: {exclusive, mode},
 	examples: [
 		{purpose: 'a FIFO that your group may use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},

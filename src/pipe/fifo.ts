@@ -5,6 +5,7 @@ import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import {type FileIdentity, findOpeners, identityKey} from '../common/proc.js';
 import {openRuntimeFolder, runtimeFolderPath} from '../common/runtime-folder.js';
+import type {TextFormat} from '../common/text-format.js';
 import {
 	AT_FDCWD,
 	F_RDLCK,
@@ -304,6 +305,9 @@ export function noSuchFifo(address: Address): never {
 		`cannot open ${quoted(shown)}: no such FIFO (make it with: ipc-pipe create ${shellWord(shown)})`,
 	);
 }
+
+/** A FIFO's name on the command line: what can be none is refused before anything is done. */
+export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): Address {
 	const address = typeof name === 'string' ? parseAddress(name) : name;

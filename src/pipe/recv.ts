@@ -2,7 +2,6 @@ import {closeSync} from 'node:fs';
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
-import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
 import {findOpeners, identityKey} from '../common/proc.js';
@@ -14,13 +13,13 @@ import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../comm
 import {optional, verb} from '../common/verb.js';
 import {isKernelError, native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
 import {defaultName} from './default-name.js';
-import {Fifo} from './fifo.js';
+import {Fifo, fifoName} from './fifo.js';
 import {RecordReceiver} from './record-receiver.js';
 import {WriterCount} from './writer-count.js';
 
 export const recv = verb({
 	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,

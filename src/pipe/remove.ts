@@ -1,13 +1,12 @@
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/many.js';
-import {objectName} from '../common/object-name.js';
 import {many, verb} from '../common/verb.js';
-import {Fifo} from './fifo.js';
+import {Fifo, fifoName} from './fifo.js';
 
 export const remove = verb({
 	summary: 'unlink FIFOs; who has them open goes on',
 	aliases: ['rm'],
-	operands: {names: many(objectName)},
+	operands: {names: many(fifoName)},
 	examples: [{purpose: 'remove two of them', line: 'ipc-pipe remove log jobs'}],
 	run({names}) {
 		return forEachName(names, (name) => Fifo.remove(name)) ? done : failed;

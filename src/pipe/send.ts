@@ -1,7 +1,6 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
-import {objectName} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
@@ -9,12 +8,12 @@ import {size} from '../common/size.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import {defaultName} from './default-name.js';
-import {Fifo} from './fifo.js';
+import {Fifo, fifoName} from './fifo.js';
 import {lockSenders, sendRecords} from './record-sender.js';
 
 export const send = verb({
 	summary: 'standard input into a FIFO, made if missing, once there is a reader',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,

@@ -1,11 +1,10 @@
 import {done} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
 import {formatFields} from '../common/table.js';
 import {optional, verb} from '../common/verb.js';
 import {defaultName} from './default-name.js';
-import {noSuchFifo} from './fifo.js';
+import {fifoName, noSuchFifo} from './fifo.js';
 import {type FifoStatus, type FifoUser, lookAtAddresses} from './fifo-status.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
@@ -31,7 +30,7 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 
 export const stat = verb({
 	summary: 'one FIFO, whole: mode, owner, capacity, bytes queued, readers and writers',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(fifoName)},
 	options: {json},
 	examples: [{purpose: 'how many bytes wait in it', line: 'ipc-pipe stat log --json | jq .queued'}],
 	run({name = defaultName}, options) {

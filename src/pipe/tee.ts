@@ -3,7 +3,7 @@ import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing.js';
 import {readInputNow} from '../common/input.js';
-import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
+import {type Address, formatAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {
 	announceReady,
@@ -24,7 +24,7 @@ import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../native/index.js';
 import {type Boundaries, boundariesOf} from './boundaries.js';
-import {Fifo} from './fifo.js';
+import {Fifo, fifoName} from './fifo.js';
 import {type SlowPolicy, Subscriber} from './subscriber.js';
 
 const defaultBuffer = 1024 ** 2;
@@ -33,7 +33,7 @@ const readBytes = 1024 ** 2;
 /** A FIFO's name, or `-` for stdout. */
 const subscriberName: TextFormat<Address | 'stdout'> = {
 	placeholder: 'NAME',
-	parse: (text) => (text === '-' ? 'stdout' : parseAddress(text)),
+	parse: (text) => (text === '-' ? 'stdout' : fifoName.parse(text)),
 };
 
 export const tee = verb({

@@ -1,11 +1,11 @@
 import {UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {optional, verb} from '../common/verb.js';
 import {IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY} from '../native/index.js';
 import {defaultName} from './default-name.js';
+import {fifoName} from './fifo.js';
 import {type FifoStatus, lookAtAddresses} from './fifo-status.js';
 import {FifoWatch} from './fifo-watch.js';
 
@@ -24,7 +24,7 @@ const conditions: Record<string, Condition> = {
 
 export const wait = verb({
 	summary: 'until a FIFO has a reader, a writer or data, or is empty; nobody notices',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(fifoName)},
 	options: {
 		reader: {help: 'until somebody reads it, or waits to'},
 		writer: {help: 'until somebody writes to it, or waits to'},

@@ -1,16 +1,16 @@
 import {done} from '../common/exit.js';
-import {objectName} from '../common/object-name.js';
 import {Levels} from '../common/redraw.js';
 import {formatFields, formatTable} from '../common/table.js';
 import {optional, verb} from '../common/verb.js';
 import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {fifoName} from './fifo.js';
 import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
 import {fifoColumns} from './list.js';
 import {describeFifo} from './stat.js';
 
 export const watch = verb({
 	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
-	operands: {name: optional(objectName)},
+	operands: {name: optional(fifoName)},
 	options: watchOptions,
 	examples: [{purpose: 'how full it was, and is', line: 'ipc-pipe watch log'}],
 	async run({name}, options) {
