@@ -77,7 +77,6 @@ function parser(): Argv {
 		'camel-case-expansion': false,
 		'combine-arrays': false,
 		'dot-notation': false,
-		'duplicate-arguments-array': false,
 		'greedy-arrays': false,
 		'parse-numbers': false,
 		'parse-positional-numbers': false,
@@ -94,11 +93,7 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 	const reader = parser();
 	for (const [key, option] of Object.entries(declared)) {
 		const alias = option.short ? {alias: option.short} : {};
-		const kind = option.many
-			? ({array: true, string: true} as const)
-			: option.value
-				? ({string: true} as const)
-				: ({boolean: true} as const);
+		const kind = option.value ? ({string: true} as const) : ({boolean: true} as const);
 		reader.option(optionName(key), {...alias, ...kind, ...(option.value ? {requiresArg: true} : {})});
 	}
 	const ready = [...spreadLetters(verb, verb.takesCommand ? own : words)];
@@ -122,10 +117,12 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 	const operands = [...positional, ...((parsed['--'] as (string | number)[] | undefined) ?? []).map(String)];
 	const options = new Map<string, string | true | readonly string[]>();
 	for (const [key, option] of Object.entries(declared)) {
-		const value = parsed[optionName(key)];
+		const given = parsed[optionName(key)];
+		// What is said twice is a list to yargs; to us the last word counts.
+		const value = Array.isArray(given) && !option.many ? given.at(-1) : given;
 		if (value === undefined || value === false) continue;
 		if (!option.value) options.set(key, true);
-		else options.set(key, option.many ? (value as unknown[]).map(String) : String(value));
+		else options.set(key, option.many ? [value].flat().map(String) : String(value));
 	}
 	return {name, verb, operands, options, command};
 }

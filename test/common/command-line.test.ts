@@ -63,7 +63,7 @@ test('a plain line is read alike by both readers', async () => {
 				{...quick, options: Object.fromEntries(quick.options)},
 			);
 		}),
-		{numRuns: 500},
+		{numRuns: 1000},
 	);
 	assert.ok(plain > 100, `only ${plain} lines were plain`);
 });
