@@ -137,7 +137,7 @@ test('--jobs 3 runs three at the same time', async (t) => {
 	const name = await world.queue();
 	await world.mq('send', name, 'a', 'b', 'c');
 	// Each waits until all three are there.
-	const command = `touch ${world.scratch}/at.$$; until [ $(ls ${world.scratch}/at.* | wc -l) = 3 ]; do sleep 0.01; done; cat; echo`;
+	const command = `touch ${world.scratch}/at.$$; until [ $(ls ${world.scratch}/at.* | wc -l) = 3 ]; do sleep 0.01; done; printf "%s\\n" "$(cat)"`;
 	const {status, stdout, stderr} = await world.mq(
 		'recv',
 		name,
