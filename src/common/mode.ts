@@ -13,12 +13,5 @@ export const mode: TextFormat<number> = {
 
 export const defaultMode = 0o600;
 
-/** `-rw-------` without its first letter. */
-export function formatMode(bits: number): string {
-	return [6, 3, 0]
-		.map((shift) => ['r', 'w', 'x'].map((letter, i) => ((bits >> shift) & (4 >> i) ? letter : '-')).join(''))
-		.join('');
-}
-
 /** `0600` */
 export const octalMode = (bits: number): string => `0${(bits & 0o777).toString(8).padStart(3, '0')}`;

@@ -1,5 +1,4 @@
 import {UsageError} from './errors.js';
-import type {TextFormat} from './text-format.js';
 
 /** What a name on the command line stands for. */
 export type Address =
@@ -53,8 +52,6 @@ export function parseAddress(text: string): Address {
 	if (Buffer.byteLength(text) > longestPath) refuse(text, `it is longer than ${longestPath} bytes`);
 	return {kind: 'path', path: text};
 }
-
-export const objectName: TextFormat<Address> = {placeholder: 'NAME', parse: parseAddress};
 
 /** An address as messages show it: the way it is written on the command line. */
 export function formatAddress(address: Address): string {

@@ -1,6 +1,5 @@
 import {printable, UsageError} from './errors.js';
 import {print, stdout, wantsColor} from './output.js';
-import type {TextFormat} from './text-format.js';
 
 /** One column of a table, as data. */
 export interface Column<Row> {
@@ -20,8 +19,6 @@ export function chooseColumns<Row>(columns: readonly Column<Row>[], wish: string
 		return found;
 	});
 }
-
-export const columnNames: TextFormat<string> = {placeholder: 'COLUMNS', parse: (text) => text};
 
 /** Prints an aligned table on stdout; an empty cell is a dash. The last column is not padded. */
 export async function printTable<Row>(

@@ -180,10 +180,7 @@ export const IN_MODIFY = 0x2;
 export const IN_CLOSE_WRITE = 0x8;
 export const IN_CLOSE_NOWRITE = 0x10;
 export const IN_OPEN = 0x20;
-export const IN_CREATE = 0x100;
-export const IN_DELETE = 0x200;
 export const IN_DELETE_SELF = 0x400;
-export const IN_MOVED_TO = 0x80;
 /** The smallest size every write to a pipe up to which is whole. pipe(7) */
 export const PIPE_BUF = 4096;
 
