@@ -195,7 +195,7 @@ for (const [end, status] of [
 				'--',
 				'bash',
 				'-c',
-				`trap 'kill $!; exit ${status}' TERM; echo runs; sleep 100 & wait`,
+				`trap 'kill $!; exit ${status}' TERM; sleep 100 & echo runs; wait`,
 			])
 			.printed('runs\n');
 		worker.kill();
