@@ -59,7 +59,7 @@ for (const command of commands) {
 		assertFails(
 			await run(launcher(command), []),
 			2,
-			new RegExp(`^${command}: a verb is missing: send, .*\nTry '${command} --help'.\n$`),
+			`${command}: a verb is missing: ${verbs.join(', ')}\nTry '${command} --help'.\n`,
 		);
 		assertFails(
 			await run(launcher(command), ['frobnicate']),
@@ -114,16 +114,17 @@ for (const command of commands) {
 				.split('\n')
 				.slice(0, -1);
 		assert.deepEqual(await candidates(''), await verbsOf(command));
-		assert.deepEqual(await candidates('rem'), ['remove']);
+		assert.deepEqual(await candidates('compl'), ['completion']);
 		assert.ok((await candidates('list', '--')).includes('--no-headings'));
 		assert.deepEqual(await candidates('list', '--color', 'a'), ['auto', 'always']);
 		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
+		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is none of bash, zsh, fish/);
+		if (!(await verbsOf(command)).includes('create')) return;
 		const names = ['log', 'jobs'].map((word) => `${word}-${process.pid}-${command}`);
 		t.after(() => world.run(command, ['remove', ...names]));
-		await world.run(command, ['create', ...names]);
+		await world.run(command, ['create', ...names, ...(command === 'ipc-shm' ? ['--size', '1K'] : [])]);
 		const found = await candidates('stat', '');
 		assert.ok(names.every((name) => found.includes(name)));
-		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is none of bash, zsh, fish/);
 		const completed = await world.shell(
 			`source <(${command} completion bash); COMP_WORDS=(${command} stat ${names[0]?.slice(0, -1)}); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
 		);
