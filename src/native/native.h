@@ -29,6 +29,7 @@ void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
 void export_proc(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
+void export_semaphore(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
 
