@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,10 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* From <linux/futex.h>, which comes with the kernel's headers: not every libc brings those. futex(2) */
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
 
 #ifdef __GLIBC__
 #define VALUE_MASK 0xffffffffu
