@@ -106,13 +106,18 @@ export const waitersOf = (name: string): number => readFileSync(fileOf(name)).re
 export const untilWaiting = (name: string, count = 1): Promise<void> =>
 	until(`${count} wait for ${name}`, () => waitersOf(name) === count);
 
-/** How many were inside at once, at most, by the lines of a log: see test/peers/sem-peer.c. Who is killed is out. */
+/**
+ * How many were inside at once, at most, by the lines of a log: see test/peers/sem-peer.c. Whoever is killed is out from
+ * the line `killed PID` on, which is written before the kill.
+ */
 export function mostInside(log: string): number {
 	const inside = new Set<string>();
+	const killed = new Set<string>();
 	let most = 0;
 	for (const line of log.split('\n').slice(0, -1)) {
 		const [what, pid] = line.split(' ') as [string, string];
-		if (what === 'in') inside.add(pid);
+		if (what === 'killed') killed.add(pid);
+		if (what === 'in' && !killed.has(pid)) inside.add(pid);
 		else inside.delete(pid);
 		most = Math.max(most, inside.size);
 	}
