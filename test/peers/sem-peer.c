@@ -71,12 +71,13 @@ static int pairs(sem_t *semaphore, long count, const char *log_name)
 	for (long done = 0; count > 0 ? done < count : !stdin_has_ended(); done++) {
 		if (take(semaphore) != 0)
 			return fail("sem_wait");
-		if (log >= 0)
-			log_line(log, "in"), log_line(log, "out");
+		if (log >= 0) {
+			log_line(log, "in");
+			sleep_ms(1);
+			log_line(log, "out");
+		}
 		if (sem_post(semaphore) != 0)
 			return fail("sem_post");
-		if (log >= 0)
-			sleep_ms(1);
 	}
 	return 0;
 }

@@ -59,12 +59,14 @@ function holdForEver(name: string, logName: string, last: number | undefined): v
 	const log = fs.openSync(logName, 'a');
 	const {writeSync} = fs;
 	const say = (what: string) => writeSync(log, `${what} ${process.pid}\n`);
+	const nobodyWakesUs = new Int32Array(new SharedArrayBuffer(4));
 	using semaphore = Semaphore.open(name);
 	writeSync(1, 'ready\n');
 	if (last !== undefined) dieAt(last, () => say('killed'));
 	for (;;) {
 		const holding = semaphore.hold({command: 'loop', inherit: Math.random() < 0.5});
 		say('in');
+		Atomics.wait(nobodyWakesUs, 0, 0, Math.random() * 3);
 		say('out');
 		holding?.letGo();
 	}
