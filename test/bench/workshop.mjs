@@ -19,15 +19,15 @@ import {runInstrument} from './instrument.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
-/** Where mqueue is no part of libc yet. */
-const libraries = ['-lrt'];
+/** Where mqueue and semaphores are no part of libc yet. */
+const libraries = ['-lrt', '-lpthread'];
 
 export class Workshop {
 	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
 	fifo = 'bench';
-	/** The message queue of the run that is going on. */
-	queue;
-	queues = 0;
+	/** The object of the run that is going on, a queue or a semaphore, and the command it belongs to. */
+	object;
+	objects = 0;
 
 	constructor({quick}) {
 		this.quick = quick;
@@ -59,7 +59,7 @@ export class Workshop {
 	}
 
 	close() {
-		this.removeQueue();
+		this.removeObject();
 		rmSync(this.folder, {recursive: true, force: true});
 	}
 
@@ -88,22 +88,32 @@ export class Workshop {
 	}
 
 	/** Gives a message queue of its own, empty, ten messages large, and takes it away afterwards. */
-	async withQueue(use) {
-		this.queue = `ipc-bench-${process.pid}-${++this.queues}`;
-		this.run(this.command('ipc-mq'), ['create', this.queue, '--exclusive', '--maxmsg', '10', '--msgsize', '8192']);
+	withQueue(use) {
+		return this.withObject('ipc-mq', ['--maxmsg', '10', '--msgsize', '8192'], use);
+	}
+
+	/** Gives a semaphore of its own, with one unit, and takes it away afterwards. */
+	withSemaphore(use) {
+		return this.withObject('ipc-sem', ['--value', '1'], use);
+	}
+
+	async withObject(command, settings, use) {
+		const name = `ipc-bench-${process.pid}-${++this.objects}`;
+		this.object = {command, name};
+		this.run(this.command(command), ['create', name, '--exclusive', ...settings]);
 		try {
-			return await use(this.queue);
+			return await use(name);
 		} finally {
-			this.removeQueue();
+			this.removeObject();
 		}
 	}
 
-	/** All programs of the system share the names of queues: it must not stay, whatever happened. */
-	removeQueue() {
-		if (this.queue === undefined) return;
-		const name = this.queue;
-		this.queue = undefined;
-		this.run(this.command('ipc-mq'), ['remove', name]);
+	/** All programs of the system share its name: it must not stay, whatever happened. */
+	removeObject() {
+		if (this.object === undefined) return;
+		const {command, name} = this.object;
+		this.object = undefined;
+		this.run(this.command(command), ['remove', name]);
 	}
 
 	/** Makes a file for contenders to read. */
