@@ -52,7 +52,13 @@ export const batch = verb({
 		for (;;) {
 			semaphores.flush();
 			const count = readInput(buffer, 0);
-			for (const line of count > 0 ? decoder.push(buffer.subarray(0, count)) : decoder.end()) answer(line);
+			try {
+				for (const line of count > 0 ? decoder.push(buffer.subarray(0, count)) : decoder.end()) answer(line);
+			} catch (error) {
+				// A line too long ends us; what those before it have done is done, and said.
+				semaphores.flush();
+				throw error;
+			}
 			if (count === 0) break;
 		}
 		semaphores.flush();
