@@ -304,14 +304,14 @@ function denied(path: string): string {
 	return `permission denied: it belongs to ${owner}, with mode ${octalMode(stat.mode)}`;
 }
 
-/** The list of holders behind it comes and goes: whatever changes while we look is looked at again. */
+/** The list of holders behind it comes and goes, also between two calls of ours: several looks tell. */
 function checkSize(descriptor: number, complaint: string): void {
-	for (let size = -1; size !== fstatSync(descriptor).size; ) {
+	let size = 0;
+	for (let look = 0; look < 10; look++) {
 		size = fstatSync(descriptor).size;
 		if (size === semaphoreBytes() || SemaphoreHolders.isThere(descriptor)) return;
-		if (size === fstatSync(descriptor).size)
-			throw new SystemError(`${complaint} has ${size} bytes, a semaphore has ${semaphoreBytes()}`);
 	}
+	throw new SystemError(`${complaint} has ${size} bytes, a semaphore has ${semaphoreBytes()}`);
 }
 
 let bytes: number | undefined;
