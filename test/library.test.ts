@@ -64,3 +64,45 @@ test('a queue as a library: sent, received, iterated over without holding up the
 	assert.ok(ticks > 5, 'the event loop stood still');
 	assert.throws(() => MessageQueue.open('no-such-queue-here'), /no such queue \(make it with: ipc-mq create/);
 });
+
+test('a semaphore as a library: taken and given, held and let go, and the dead give theirs back', async (t) => {
+	const {Semaphore, UsageError} = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
+	const name = `ipc-tools-test-library-${process.pid}`;
+	assert.equal(Semaphore.create(name, {value: 2, mode: 0o640}), true);
+	t.after(() => Semaphore.remove(name));
+	assert.equal(Semaphore.create(name), false);
+	assert.ok(Semaphore.names().includes(name));
+	using semaphore = Semaphore.open(name);
+	assert.equal(semaphore.stat().mode & 0o640, 0o640);
+	assert.ok(semaphore.tryWait() && semaphore.wait(20));
+	assert.equal(semaphore.tryWait(), false);
+	assert.equal(semaphore.wait(20), false);
+	assert.equal(semaphore.awaitUnit(20), false);
+	semaphore.post(2);
+	assert.equal(semaphore.awaitUnit(), true);
+	assert.equal(semaphore.value, 2);
+	{
+		using holding = semaphore.hold({command: 'this test'});
+		assert.ok(holding);
+		assert.equal(semaphore.value, 1);
+		assert.deepEqual(
+			semaphore.listHolders().map(({pid, command, state}) => [pid, command, state]),
+			[[process.pid, 'this test', 'held']],
+		);
+	}
+	assert.equal(semaphore.value, 2);
+	const holdings = [semaphore.hold(), semaphore.hold()];
+	let waits = 0;
+	assert.equal(semaphore.hold({timeoutMs: 20, onWait: () => waits++}), undefined);
+	assert.deepEqual([waits, semaphore.value, semaphore.waiters], [1, 0, 0]);
+	// As a process that ends does.
+	closeSync(holdings[0]?.descriptor as number);
+	assert.equal(semaphore.reap(), 1);
+	assert.equal(semaphore.reap(), 0);
+	assert.equal(holdings[1]?.letGo(), true);
+	assert.equal(holdings[1]?.letGo(), true);
+	assert.deepEqual([semaphore.value, semaphore.listHolders()], [2, []]);
+	assert.throws(() => Semaphore.open('no-such-semaphore-here'), /no such semaphore \(make it with: ipc-sem create/);
+	assert.equal(Semaphore.tryOpen('no-such-semaphore-here'), undefined);
+	assert.throws(() => Semaphore.open('a/b'), UsageError);
+});

@@ -127,8 +127,8 @@ export interface Native {
 	semTrywait(semaphore: SemaphoreHandle): boolean;
 	/** sem_wait(3): takes a unit once there is one. */
 	semWait(semaphore: SemaphoreHandle, timeoutMs: number): void;
-	/** sem_post(3). EOVERFLOW when it holds as many as it can. */
-	semPost(semaphore: SemaphoreHandle): void;
+	/** sem_post(3), so many times: how many it were. None where there is no room for all, fewer where it ran out meanwhile. */
+	semPost(semaphore: SemaphoreHandle, count: number): number;
 	/** futex(2): until the value is not zero, and takes nothing. */
 	semAwait(semaphore: SemaphoreHandle, timeoutMs: number): void;
 	/** futex(2): wakes so many of those who wait, to look again. */
