@@ -233,23 +233,19 @@ export class Semaphore implements Disposable {
 	hold(settings: HoldSettings = {}): Holding | undefined {
 		const deadline = deadlineOf(settings.timeoutMs ?? -1);
 		let hasWaited = false;
-		for (;;) {
-			const holding = this.holders.tryTake(settings);
-			if (holding) return holding;
-			const patience = left(deadline);
-			if (patience === 0) {
-				if (hasWaited) this.passOn();
-				return undefined;
+		try {
+			for (;;) {
+				const holding = this.holders.tryTake(settings);
+				if (holding) return holding;
+				const patience = left(deadline);
+				if (patience === 0) return undefined;
+				if (!hasWaited) settings.onWait?.();
+				hasWaited = true;
+				this.awaitUnit(patience < 0 ? lookAgainMs : Math.min(patience, lookAgainMs));
 			}
-			if (!hasWaited) settings.onWait?.();
-			hasWaited = true;
-			try {
-				native.semAwait(this.handle, patience < 0 ? lookAgainMs : Math.min(patience, lookAgainMs));
-			} catch (error) {
-				if (hasCode(error, 'ETIMEDOUT')) continue;
-				this.passOn();
-				throw error;
-			}
+		} finally {
+			// However it ended: we may have been woken for a unit that we did not take, and somebody else may.
+			if (hasWaited && this.value > 0) native.semWake(this.handle, 1);
 		}
 	}
 
@@ -266,11 +262,6 @@ export class Semaphore implements Disposable {
 	/** For what several parties do together: see {@link SemaphoreHolders}. */
 	get table(): SemaphoreHolders {
 		return this.holders;
-	}
-
-	/** We may have been woken for a unit that we do not take: somebody else may. */
-	private passOn(): void {
-		if (this.value > 0) native.semWake(this.handle, 1);
 	}
 
 	private explained<Result>(what: string, call: () => Result, remedies: Record<string, string> = {}): Result {
