@@ -93,7 +93,7 @@ test('a semaphore as a library: taken and given, held and let go, and the dead g
 	assert.equal(semaphore.value, 2);
 	const holdings = [semaphore.hold(), semaphore.hold()];
 	let waits = 0;
-	assert.equal(semaphore.hold({timeoutMs: 20, onWait: () => waits++}), undefined);
+	assert.equal(semaphore.hold({timeoutMs: 700, onWait: () => waits++}), undefined);
 	assert.deepEqual([waits, semaphore.value, semaphore.waiters], [1, 0, 0]);
 	// As a process that ends does.
 	closeSync(holdings[0]?.descriptor as number);

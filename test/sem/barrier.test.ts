@@ -170,7 +170,7 @@ test('a barrier that is open and still there, since its last one was killed befo
 test('the last ones killed at any moment: those who wait leave together, or wait for one that comes', async (t) => {
 	const world = new BarrierWorld(t);
 	const name = world.name();
-	for (let round = 0; round < 20; round++) {
+	for (let round = 0; round < 10; round++) {
 		const first = await world.comes(name, 2, '-t', '15');
 		const last = world.startSem('barrier', name, '-p', '2', '-t', '15');
 		const killer = setTimeout(() => last.kill('SIGKILL'), Math.random() * 160);

@@ -142,6 +142,12 @@ test('a line that is too long, and a full stdout', async (t) => {
 	);
 });
 
+/** A wait with a time of more than nothing waits for nothing instead. */
+function withLimit(line: string): string {
+	const [word, name = '', time = '0', ...rest] = line.trim().split(/\s+/);
+	return [word, name, /^[.0-9]/.test(time) && !/^\.?0*(ms|s|m|h|d)?$/.test(time) ? '1ms' : time, ...rest].join(' ');
+}
+
 test('whatever the lines hold, each that is none or a comment has no answer, every other one has one', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(3);
@@ -172,8 +178,8 @@ test('whatever the lines hold, each that is none or a comment has no answer, eve
 	const line = fc.array(word, {maxLength: 5}).map((words) => words.join(' ').replaceAll('\n', ' '));
 	await fc.assert(
 		fc.asyncProperty(fc.array(line, {minLength: 1, maxLength: 60}), async (lines) => {
-			// What would wait for ever has a limit.
-			const bounded = lines.map((text) => (/^\s*(wait|acquire)\s+\S+\s*$/.test(text) ? `${text.trimEnd()} 0` : text));
+			// What would wait has a limit.
+			const bounded = lines.map((text) => (/^\s*(wait|acquire)\s/.test(text) ? withLimit(text) : text));
 			const {status, signal, stdout, stderr} = await world.run('ipc-sem', ['batch'], {
 				input: `post ${name}\n${bounded.join('\n')}\n`,
 			});

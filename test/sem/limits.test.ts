@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
+import {join} from 'node:path';
 import test from 'node:test';
+import {root} from '../support/run.js';
 import {SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -33,25 +35,22 @@ test(
 	async (t) => {
 		const world = new SemaphoreWorld(t);
 		// One page: the list has room for 31 in it.
-		const script = [
-			'ipc-sem create a --value 40',
-			'for i in {1..31}; do ipc-sem run a -- sh -c "echo; exec sleep 1000" >>/tmp/lines.$$ & done',
-			'until [ $(wc -l </tmp/lines.$$) = 31 ]; do sleep 0.05; done',
-			'ipc-sem run a -- true; echo $?',
-			'ipc-sem value a',
-			'kill $(jobs -p); wait',
-			'ipc-sem reap a >/dev/null',
-			'ipc-sem run a -- ipc-sem value a',
-			'ipc-sem value a',
-			'stat -c %s /dev/shm/sem.a',
-			'rm /tmp/lines.$$',
-		];
+		const holder = `
+		const {Semaphore} = require(process.env.LIBRARY);
+		const semaphore = Semaphore.open("a");
+		for (let i = 0; i < 31; i++) semaphore.hold();
+		try { semaphore.hold() } catch (error) { console.log(error.message) }
+		const {status} = require("child_process").spawnSync("ipc-sem", ["run", "a", "--", "true"], {stdio: "inherit"});
+		console.log(status, semaphore.value, semaphore.listHolders().length);
+	`;
 		const ended = await world.shell(
-			`unshare -m bash -c 'mount -t tmpfs -o size=4k none /dev/shm && { ${script.join('; ')}; }' 2>${world.file('errors')}; grep ^ipc-sem: ${world.file('errors')} >&2`,
+			`unshare -m bash -c 'mount -t tmpfs -o size=4k none /dev/shm && ipc-sem create a --value 40 && node -e "$HOLDER" && ipc-sem value a && ipc-sem reap && ipc-sem run a -- ipc-sem value a && stat -c %s /dev/shm/sem.a'`,
+			{env: {HOLDER: holder, LIBRARY: join(root, 'dist', 'index.js')}},
 		);
+		const message = "cannot record who holds 'a': no space left in /dev/shm";
 		assert.deepEqual(
 			[ended.status, ended.stdout.toString(), ended.stderr],
-			[0, '125\n9\n39\n40\n32\n', "ipc-sem: cannot record who holds 'a': no space left in /dev/shm\n"],
+			[0, `${message}\n125 9 31\n9\na 31\n39\n32\n`, `ipc-sem: ${message}\n`],
 		);
 	},
 );

@@ -321,7 +321,7 @@ test('reap prints of which semaphores and how many units came back; nothing wher
 test('SIGTERM and the unit at the same moment: whichever comes first, the signal ends both', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
-	for (let round = 0; round < 12; round++) {
+	for (let round = 0; round < 8; round++) {
 		const run = world.startSem('run', name, '--', 'sleep', '1000');
 		await untilWaiting(name);
 		await world.shell(`kill -TERM ${run.pid} & ${peer('sem-peer')} post ${name}; wait`);
