@@ -5,6 +5,8 @@
  */
 
 export {SystemError, UsageError} from './common/errors.js';
+export {Semaphore, type SemaphoreSettings} from './common/semaphore.js';
+export type {Holder, Holding, HoldSettings} from './common/semaphore-holders.js';
 export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './pipe/fifo.js';

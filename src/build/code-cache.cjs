@@ -12,6 +12,7 @@ const dist = join(__dirname, '..', '..', 'dist');
 const filename = join(dist, `${name}.js`);
 
 const queue = `ipc-tools-build-${process.pid}`;
+const semaphore = queue;
 
 // The command lines whose start matters. Each ends by itself, without anybody else and without an error.
 const lines = {
@@ -26,6 +27,13 @@ const lines = {
 		['recv', queue, '-n'],
 		['wait', queue, '-n'],
 		['remove', queue],
+	],
+	'ipc-sem': [
+		['create', semaphore],
+		['wait', semaphore, '-n'],
+		['post', semaphore],
+		['value', semaphore],
+		['remove', semaphore],
 	],
 };
 

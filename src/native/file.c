@@ -264,6 +264,18 @@ static napi_value js_fcntl_setfl(napi_env env, napi_callback_info info)
 	return fcntl(descriptor, F_SETFL, flags) < 0 ? throw_errno(env, errno, "fcntl") : js_undefined(env);
 }
 
+/* dupInheritable(descriptor, least) -> a duplicate numbered `least` or higher that commands we run inherit. fcntl(2), F_DUPFD */
+static napi_value js_dup_inheritable(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, least;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &least))
+		return NULL;
+	int duplicate = fcntl(descriptor, F_DUPFD, least);
+	return duplicate < 0 ? throw_errno(env, errno, "fcntl") : js_number(env, duplicate);
+}
+
 /* inotifyInit() -> a non-blocking descriptor. inotify_init1(2) */
 static napi_value js_inotify_init(napi_env env, napi_callback_info info)
 {
@@ -355,6 +367,7 @@ static const struct export table[] = {
 	{"ofdGetlk", js_ofd_getlk},
 	{"fcntlGetfl", js_fcntl_getfl},
 	{"fcntlSetfl", js_fcntl_setfl},
+	{"dupInheritable", js_dup_inheritable},
 	{"inotifyInit", js_inotify_init},
 	{"inotifyAddWatch", js_inotify_add_watch},
 };

@@ -37,6 +37,8 @@ export interface Native {
 	fcntlGetfl(descriptor: number): number;
 	/** fcntl(2), F_SETFL. */
 	fcntlSetfl(descriptor: number, flags: number): void;
+	/** fcntl(2), F_DUPFD: a duplicate numbered `least` or higher that commands we run inherit. */
+	dupInheritable(descriptor: number, least: number): number;
 	/** inotify_init1(2), non-blocking. */
 	inotifyInit(): number;
 	/** inotify_add_watch(2). */
@@ -121,6 +123,36 @@ export interface Native {
 	rlimitMsgqueue(): number;
 	/** fsopen(2), fsmount(2): a folder of the mqueue file system that is mounted nowhere. */
 	mountMqueue(): number;
+	/** sem_overview(7): the bytes of a semaphore's file. ENOSYS where this libc's semaphores are unknown. */
+	semSize(): number;
+	/** sem_open(3), the name with its slash. EEXIST when there is one. The umask applies. */
+	semCreate(name: string, mode: number, value: number): void;
+	/** sem_unlink(3), the name with its slash. */
+	semUnlink(name: string): void;
+	/** mmap(2): the semaphore in this file, whose size was checked. EILSEQ where it was made by another libc or is none. */
+	semMap(descriptor: number, writable: number): SemaphoreHandle;
+	/** munmap(2). */
+	semUnmap(semaphore: SemaphoreHandle): void;
+	/** sem_getvalue(3). */
+	semGetvalue(semaphore: SemaphoreHandle): number;
+	/** How many wait, as libc counts them: one that was killed while it waited stays counted. sem_overview(7) */
+	semWaiters(semaphore: SemaphoreHandle): number;
+	/** sem_trywait(3): whether a unit was there and is taken. */
+	semTrywait(semaphore: SemaphoreHandle): boolean;
+	/** sem_wait(3): takes a unit once there is one. */
+	semWait(semaphore: SemaphoreHandle, timeoutMs: number): void;
+	/** sem_post(3). EOVERFLOW when it holds as many as it can. */
+	semPost(semaphore: SemaphoreHandle): void;
+	/** futex(2): until the value is not zero, and takes nothing. */
+	semAwait(semaphore: SemaphoreHandle, timeoutMs: number): void;
+	/** futex(2): wakes so many of those who wait, to look again. */
+	semWake(semaphore: SemaphoreHandle, count: number): void;
+	/** Takes a unit, if there is one, and sets the tag, in one step. sem_trywait(3) */
+	semTakeTagged(semaphore: SemaphoreHandle, tag: number): boolean;
+	/** Adds a unit, if there is room, and sets the tag, in one step; wakes nobody. sem_post(3) */
+	semGiveTagged(semaphore: SemaphoreHandle, tag: number): boolean;
+	/** The tag that was set last. sem_overview(7) */
+	semTag(semaphore: SemaphoreHandle): number;
 	/** sigaction(2): from now on these end our waits instead of the process. */
 	catchSignals(numbers: Int32Array): void;
 	/** The first signal caught, 0 for none. sigaction(2) */
@@ -218,6 +250,12 @@ export interface Native {
 export type Mapping = {readonly mapping: unique symbol};
 /** A ring of the native layer: opaque. */
 export type RingHandle = {readonly ring: unique symbol};
+
+declare const semaphoreHandle: unique symbol;
+/** A mapped semaphore. */
+export interface SemaphoreHandle {
+	readonly [semaphoreHandle]: true;
+}
 
 /** What the native layer throws when the kernel refuses. */
 export interface KernelError extends Error {

@@ -31,6 +31,7 @@ void export_proc(napi_env env, napi_value exports);
 void export_ring(napi_env env, napi_value exports);
 void export_shm(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
+void export_semaphore(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +16,10 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* From <linux/futex.h>, which comes with the kernel's headers: not every libc brings those. futex(2) */
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
 
 struct mapping {
 	int descriptor; /* the caller's; not closed here */

@@ -1,0 +1,443 @@
+/*
+ * POSIX named semaphores. sem_overview(7)
+ *
+ * A named semaphore is a small file in /dev/shm that every process maps. Here the caller opens and checks that file
+ * (sem_open(3) checks nothing: a file that is too short would end us with SIGBUS), and what is mapped is used by libc's
+ * own functions, so that all programs agree about it.
+ *
+ * Two operations libc does not have, since one who counts holders needs them to survive a kill at any moment:
+ * takeTagged and giveTagged change the value and a tag beside it in one instruction. Whoever comes later sees by the
+ * tag whether the change of one who died has happened. Both libcs leave the word of the tag alone:
+ *
+ *	bytes   glibc (new_sem)          musl (__val)
+ *	0..3    value                    value; the highest bit: somebody waits
+ *	4..7    how many wait            how many wait
+ *	8..11   128: shared              0: shared
+ *	12..15  padding: our tag         unused: our tag
+ */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* From <linux/futex.h>, which comes with the kernel's headers: not every libc brings those. futex(2) */
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+
+#ifdef __GLIBC__
+#define VALUE_MASK 0xffffffffu
+#define SHARED_WORD 128
+#else
+#define VALUE_MASK 0x7fffffffu
+#define SHARED_WORD 0
+#define SOMEBODY_WAITS 0x80000000u
+#endif
+
+struct words {
+	_Alignas(16) uint32_t value;
+	uint32_t waiters;
+	uint32_t shared;
+	uint32_t tag;
+};
+
+struct semaphore {
+	struct words *words; /* NULL once it is unmapped */
+	bool writable;
+};
+
+static const napi_type_tag type_tag = {0x6f8a1c52d0b34e77, 0x9a3d5e10c7f24b86};
+
+static sem_t *libc_semaphore(const struct semaphore *semaphore)
+{
+	return (sem_t *)(void *)semaphore->words;
+}
+
+static void free_semaphore(napi_env env, void *data, void *hint)
+{
+	(void)env, (void)hint;
+	struct semaphore *semaphore = data;
+	if (semaphore->words)
+		munmap(semaphore->words, sizeof(sem_t));
+	free(semaphore);
+}
+
+/* The semaphore a handle stands for; throws and answers NULL for anything else, and where it may not be changed. */
+static struct semaphore *semaphore_argument(struct arguments *arguments, size_t index, bool writes)
+{
+	napi_valuetype type;
+	bool ours = false;
+	void *data = NULL;
+	if (napi_typeof(arguments->env, arguments->value[index], &type) == napi_ok && type == napi_external)
+		napi_check_object_type_tag(arguments->env, arguments->value[index], &type_tag, &ours);
+	if (!ours || napi_get_value_external(arguments->env, arguments->value[index], &data) != napi_ok) {
+		napi_throw_type_error(arguments->env, "ERR_INVALID_ARG_TYPE", "a semaphore is expected");
+		return NULL;
+	}
+	struct semaphore *semaphore = data;
+	if (!semaphore->words)
+		return throw_errno(arguments->env, EBADF, "sem_open"), NULL;
+	if (writes && !semaphore->writable)
+		return throw_errno(arguments->env, EACCES, "sem_open"), NULL;
+	return semaphore;
+}
+
+static struct semaphore *only_argument(napi_env env, napi_callback_info info, bool writes)
+{
+	struct arguments arguments;
+	return read_arguments(env, info, 1, &arguments) ? semaphore_argument(&arguments, 0, writes) : NULL;
+}
+
+static napi_value js_boolean(napi_env env, bool truth)
+{
+	napi_value result = NULL;
+	napi_get_boolean(env, truth, &result);
+	return result;
+}
+
+/* Whether this libc's semaphores look as described above: the changes that go round libc hang on it. */
+static bool layout_is_known(void)
+{
+	struct words words;
+	_Static_assert(sizeof(sem_t) >= sizeof words, "sem_t is smaller than expected");
+	union {
+		sem_t semaphore;
+		struct words words;
+	} probe;
+	memset(&probe, 0xff, sizeof probe);
+	if (sem_init(&probe.semaphore, 1, 5) != 0)
+		return false;
+	words = probe.words;
+	return words.value == 5 && words.waiters == 0 && words.shared == SHARED_WORD;
+}
+
+/* semSize() -> the bytes of a semaphore's file. ENOSYS where this libc's semaphores are unknown. sem_overview(7) */
+static napi_value js_sem_size(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return layout_is_known() ? js_number(env, sizeof(sem_t)) : throw_errno(env, ENOSYS, "sem_init");
+}
+
+/* semCreate(name, mode, value): the name with its slash; EEXIST when there is one. The umask applies. sem_open(3) */
+static napi_value js_sem_create(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int mode;
+	int64_t value;
+	char *name;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 1, &mode) ||
+	    !int64_argument(&arguments, 2, &value) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	errno = EINVAL;
+	sem_t *semaphore = value < 0 || value > SEM_VALUE_MAX
+				   ? SEM_FAILED
+				   : sem_open(name, O_CREAT | O_EXCL, (mode_t)mode, (unsigned)value);
+	free(name);
+	if (semaphore == SEM_FAILED)
+		return throw_errno(env, errno, "sem_open");
+	sem_close(semaphore);
+	return js_undefined(env);
+}
+
+/* semUnlink(name): the name with its slash. sem_unlink(3) */
+static napi_value js_sem_unlink(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	char *name;
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	int result = sem_unlink(name);
+	free(name);
+	return result < 0 ? throw_errno(env, errno, "sem_unlink") : js_undefined(env);
+}
+
+/*
+ * semMap(descriptor, writable) -> handle. The file has to be a semaphore's: its size checked, and EILSEQ where it was
+ * made by another libc or holds something else. mmap(2)
+ */
+static napi_value js_sem_map(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, writable;
+	napi_value handle;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &writable))
+		return NULL;
+	struct semaphore *semaphore = calloc(1, sizeof *semaphore);
+	if (!semaphore)
+		return throw_errno(env, ENOMEM, "calloc");
+	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+	void *memory = mmap(NULL, sizeof(sem_t), protection, MAP_SHARED, descriptor, 0);
+	if (memory == MAP_FAILED) {
+		free(semaphore);
+		return throw_errno(env, errno, "mmap");
+	}
+	semaphore->words = memory;
+	semaphore->writable = writable;
+	if (semaphore->words->shared != SHARED_WORD) {
+		free_semaphore(env, semaphore, NULL);
+		return throw_errno(env, EILSEQ, "sem_open");
+	}
+	if (napi_create_external(env, semaphore, free_semaphore, NULL, &handle) != napi_ok ||
+	    napi_type_tag_object(env, handle, &type_tag) != napi_ok)
+		return throw_errno(env, ENOMEM, "napi_create_external");
+	return handle;
+}
+
+/* semUnmap(handle): whoever uses it afterwards gets EBADF. munmap(2) */
+static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, false);
+	if (!semaphore)
+		return NULL;
+	munmap(semaphore->words, sizeof(sem_t));
+	semaphore->words = NULL;
+	return js_undefined(env);
+}
+
+/* semGetvalue(handle) -> its value. sem_getvalue(3) */
+static napi_value js_sem_getvalue(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, false);
+	int value;
+	if (!semaphore)
+		return NULL;
+	if (sem_getvalue(libc_semaphore(semaphore), &value) != 0)
+		return throw_errno(env, errno, "sem_getvalue");
+	return js_number(env, value);
+}
+
+/* semWaiters(handle) -> how many wait, as libc counts them: one that was killed while it waited stays counted. */
+static napi_value js_sem_waiters(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, false);
+	return semaphore ? js_number(env, __atomic_load_n(&semaphore->words->waiters, __ATOMIC_RELAXED)) : NULL;
+}
+
+/* semTrywait(handle) -> whether a unit was there and is taken. sem_trywait(3) */
+static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, true);
+	if (!semaphore)
+		return NULL;
+	int result;
+	do
+		result = sem_trywait(libc_semaphore(semaphore));
+	while (result != 0 && errno == EINTR);
+	if (result != 0 && errno != EAGAIN)
+		return throw_errno(env, errno, "sem_trywait");
+	return js_boolean(env, result == 0);
+}
+
+/* semWait(handle, timeoutMs): takes a unit once there is one; ETIMEDOUT, EINTR. sem_wait(3) */
+static napi_value js_sem_wait(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	int64_t timeout_ms;
+	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
+	    !int64_argument(&arguments, 1, &timeout_ms))
+		return NULL;
+	struct wait wait;
+	int result;
+	wait_begin(&wait, timeout_ms);
+	do
+		result = wait_allows(&wait) ? sem_wait(libc_semaphore(semaphore)) : -1;
+	while (result != 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	return result != 0 ? throw_errno(env, errno, "sem_wait") : js_undefined(env);
+}
+
+/* semPost(handle): one unit more; EOVERFLOW when it has SEM_VALUE_MAX. sem_post(3) */
+static napi_value js_sem_post(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, true);
+	if (!semaphore)
+		return NULL;
+	return sem_post(libc_semaphore(semaphore)) != 0 ? throw_errno(env, errno, "sem_post") : js_undefined(env);
+}
+
+static long futex(uint32_t *word, int operation, uint32_t value)
+{
+	return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+}
+
+/*
+ * semAwait(handle, timeoutMs): until its value is not zero, and takes nothing; ETIMEDOUT, EINTR. futex(2)
+ *
+ * It counts itself among those who wait, as libc does: sem_post(3) wakes nobody otherwise. A wake that came for one
+ * who then takes nothing has to be passed on: see semWake.
+ */
+static napi_value js_sem_await(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	int64_t timeout_ms;
+	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
+	    !int64_argument(&arguments, 1, &timeout_ms))
+		return NULL;
+	struct words *words = semaphore->words;
+	struct wait wait;
+	bool is_there = false;
+	int number = 0;
+	__atomic_add_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
+	wait_begin(&wait, timeout_ms);
+	while (!number) {
+		uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
+		is_there = (value & VALUE_MASK) != 0;
+		if (is_there)
+			break;
+#ifdef SOMEBODY_WAITS
+		if (!(value & SOMEBODY_WAITS) &&
+		    !__atomic_compare_exchange_n(&words->value, &value, value | SOMEBODY_WAITS, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			continue;
+		value |= SOMEBODY_WAITS;
+#endif
+		if (!wait_allows(&wait))
+			number = errno;
+		else if (futex(&words->value, FUTEX_WAIT, value) < 0 && errno != EAGAIN && errno != EINTR)
+			number = errno;
+	}
+	wait_end(&wait);
+	__atomic_sub_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
+	return number ? throw_errno(env, number, "futex") : js_undefined(env);
+}
+
+static void wake(struct words *words, uint32_t count)
+{
+	if (__atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST) > 0)
+		futex(&words->value, FUTEX_WAKE, count);
+}
+
+/* semWake(handle, count): wakes so many of those who wait, to look whether there is a unit. Harmless. futex(2) */
+static napi_value js_sem_wake(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	int count;
+	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
+	    !int_argument(&arguments, 1, &count))
+		return NULL;
+	wake(semaphore->words, (uint32_t)count);
+	return js_undefined(env);
+}
+
+/* All four words at once, if they still are what is expected. */
+static bool exchange(struct words *words, const struct words *expected, const struct words *desired)
+{
+#if defined(__x86_64__)
+	uint64_t old[2], new[2];
+	bool done;
+	memcpy(old, expected, sizeof old);
+	memcpy(new, desired, sizeof new);
+	__asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
+			 : "=q"(done), "+m"(*words), "+a"(old[0]), "+d"(old[1])
+			 : "b"(new[0]), "c"(new[1])
+			 : "cc", "memory");
+	return done;
+#elif defined(__aarch64__)
+	uint64_t old[2], new[2], low, high;
+	uint32_t busy;
+	memcpy(old, expected, sizeof old);
+	memcpy(new, desired, sizeof new);
+	__asm__ volatile("1:	ldaxp %[low], %[high], %[words]\n"
+			 "	cmp %[low], %[old0]\n"
+			 "	ccmp %[high], %[old1], #0, eq\n"
+			 "	b.ne 2f\n"
+			 "	stlxp %w[busy], %[new0], %[new1], %[words]\n"
+			 "	cbnz %w[busy], 1b\n"
+			 "	b 3f\n"
+			 "2:	clrex\n"
+			 "	mov %w[busy], #1\n"
+			 "3:\n"
+			 : [low] "=&r"(low), [high] "=&r"(high), [busy] "=&r"(busy), [words] "+Q"(*words)
+			 : [old0] "r"(old[0]), [old1] "r"(old[1]), [new0] "r"(new[0]), [new1] "r"(new[1])
+			 : "cc", "memory");
+	return !busy;
+#else
+#error "an exchange of 16 bytes is needed; it is known for x86-64 and AArch64"
+#endif
+}
+
+/* Adds `step` (1 or -1) to the value and sets the tag, together. False where there is nothing to take, or no room. */
+static bool change_tagged(struct words *words, int step, uint32_t tag)
+{
+	for (;;) {
+		/* Torn by others meanwhile it fits nothing, and is read again. */
+		struct words old = {
+			.value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST),
+			.waiters = __atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST),
+			.shared = __atomic_load_n(&words->shared, __ATOMIC_SEQ_CST),
+			.tag = __atomic_load_n(&words->tag, __ATOMIC_SEQ_CST),
+		};
+		uint32_t units = old.value & VALUE_MASK;
+		if (step < 0 ? units == 0 : units >= SEM_VALUE_MAX)
+			return false;
+		struct words new = old;
+		new.value = old.value + (uint32_t)step;
+		new.tag = tag;
+		if (exchange(words, &old, &new))
+			return true;
+	}
+}
+
+static napi_value change_by(napi_env env, napi_callback_info info, int step)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	int64_t tag;
+	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
+	    !int64_argument(&arguments, 1, &tag))
+		return NULL;
+	return js_boolean(env, change_tagged(semaphore->words, step, (uint32_t)tag));
+}
+
+/* semTakeTagged(handle, tag) -> whether a unit was there and is taken, and the tag set, in one step. */
+static napi_value js_sem_take_tagged(napi_env env, napi_callback_info info)
+{
+	return change_by(env, info, -1);
+}
+
+/* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, in one step. Wakes nobody. */
+static napi_value js_sem_give_tagged(napi_env env, napi_callback_info info)
+{
+	return change_by(env, info, 1);
+}
+
+/* semTag(handle) -> the tag that was set last. */
+static napi_value js_sem_tag(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, false);
+	return semaphore ? js_number(env, __atomic_load_n(&semaphore->words->tag, __ATOMIC_SEQ_CST)) : NULL;
+}
+
+static const struct export table[] = {
+	{"semSize", js_sem_size},
+	{"semCreate", js_sem_create},
+	{"semUnlink", js_sem_unlink},
+	{"semMap", js_sem_map},
+	{"semUnmap", js_sem_unmap},
+	{"semGetvalue", js_sem_getvalue},
+	{"semWaiters", js_sem_waiters},
+	{"semTrywait", js_sem_trywait},
+	{"semWait", js_sem_wait},
+	{"semPost", js_sem_post},
+	{"semAwait", js_sem_await},
+	{"semWake", js_sem_wake},
+	{"semTakeTagged", js_sem_take_tagged},
+	{"semGiveTagged", js_sem_give_tagged},
+	{"semTag", js_sem_tag},
+};
+
+void export_semaphore(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}

@@ -1,0 +1,83 @@
+import {UsageError} from '../common/errors.js';
+import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
+import type {Address} from '../common/object-name.js';
+import {mode, nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
+import {announceReady, tellVerbose} from '../common/output.js';
+import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {stopOnSignals} from '../common/signals.js';
+import {wholeNumber} from '../common/text-format.js';
+import {one, verb} from '../common/verb.js';
+
+/** Whoever waits looks this often, for the one that should have woken it may have been killed. */
+const lookAgainMs = 500;
+
+export const barrier = verb({
+	summary: 'wait until so many have come; then all go on',
+	operands: {name: one(semaphoreName)},
+	options: {
+		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'how many have to come'},
+		timeout,
+		timeoutStatus,
+		nonblock,
+		mode,
+		readyFd,
+	},
+	examples: [{purpose: 'three scripts start their second part together', line: 'ipc-sem barrier second --parties 3'}],
+	run({name}, options) {
+		const {parties} = options;
+		if (parties === undefined) throw new UsageError('--parties is missing: how many have to come');
+		stopOnSignals();
+		for (;;) {
+			using semaphore = Semaphore.open(barrierOf(name), {value: 0, mode: options.mode});
+			const outcome = meet(semaphore, parties, options);
+			if (outcome) return outcome;
+		}
+	},
+});
+
+/** A semaphore of its own: what it counts is not units. */
+function barrierOf(name: Address): string {
+	return `ipc-barrier.${name.kind === 'name' ? name.name : ''}`;
+}
+
+/** Undefined when this one has been opened already: the next round has another. */
+function meet(
+	semaphore: Semaphore,
+	parties: number,
+	options: {timeout: number | undefined; nonblock: boolean; readyFd: number | undefined},
+): Outcome | undefined {
+	const remove = (): void => {
+		if (!semaphore.isRemoved) Semaphore.remove(semaphore.shownName);
+	};
+	const open = (): void => {
+		semaphore.post();
+		semaphore.wakeAll();
+		remove();
+	};
+	const arrival = semaphore.table.arrive(parties, open, () => {
+		// One was killed after it had opened it.
+		if (semaphore.value > 0) remove();
+		return semaphore.isRemoved;
+	});
+	if (arrival === 'stale') return undefined;
+	if (arrival === 'last') {
+		announceReady(options.readyFd);
+		return done;
+	}
+	const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY);
+	tellVerbose(`number ${arrival.count} of ${parties} to come`);
+	let isOpen = false;
+	try {
+		announceReady(options.readyFd);
+		while (!isOpen && !options.nonblock) {
+			const left = deadline - performance.now();
+			if (left <= 0) break;
+			isOpen = semaphore.awaitUnit(Math.ceil(Math.min(left, lookAgainMs)));
+		}
+	} finally {
+		arrival.leave(remove);
+	}
+	// Opened while we were about to go.
+	if (isOpen || semaphore.value > 0) return done;
+	return options.nonblock ? notNow : timedOut;
+}

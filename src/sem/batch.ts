@@ -1,0 +1,155 @@
+import {duration} from '../common/duration.js';
+import {SystemError, UsageError} from '../common/errors.js';
+import {done, EndBySignal, failed} from '../common/exit.js';
+import {RecordDecoder} from '../common/framing.js';
+import {readInput} from '../common/input.js';
+import {formatAddress} from '../common/object-name.js';
+import {expectInput, print, stdout} from '../common/output.js';
+import {mostUnits, Semaphore, semaphoreName} from '../common/semaphore.js';
+import {SIGPIPE, stopOnSignals} from '../common/signals.js';
+import {wholeNumber} from '../common/text-format.js';
+import {verb} from '../common/verb.js';
+import {native, POLLERR, POLLHUP} from '../native/index.js';
+
+const readBytes = 65_536;
+/** A line is a word, a name of 251 bytes and a number. */
+const mostLineBytes = 4096;
+/** Lines repeat: what one means is kept, for so many different ones. */
+const mostRemembered = 1000;
+/** While we wait, the reader of our answers may leave. */
+const lookAgainMs = 1000;
+
+/** What one line asks for; the answer is a line without its newline. */
+type Request = (semaphores: OpenSemaphores) => string;
+
+export const batch = verb({
+	summary: 'a command a line on stdin (wait, post, value), an answer a line on stdout',
+	examples: [
+		{
+			purpose: 'from a script that keeps it open',
+			line: "printf 'post jobs\\nwait jobs 2s\\nvalue jobs\\n' | ipc-sem batch",
+		},
+	],
+	run() {
+		expectInput();
+		const meanings = new Map<string, Request>();
+		const decoder = new RecordDecoder('lines', mostLineBytes);
+		const buffer = Buffer.allocUnsafe(readBytes);
+		using semaphores = new OpenSemaphores();
+		let failures = 0;
+		const answer = (line: Buffer): void => {
+			const text = line.toString('latin1');
+			let request = meanings.get(text);
+			if (!request) {
+				request = understand(line.toString());
+				if (meanings.size >= mostRemembered) meanings.clear();
+				meanings.set(text, request);
+			}
+			const reply = request(semaphores);
+			if (reply.startsWith('error ')) failures++;
+			if (reply !== '') semaphores.answers += `${reply}\n`;
+		};
+		for (;;) {
+			semaphores.flush();
+			const count = readInput(buffer, 0);
+			for (const line of count > 0 ? decoder.push(buffer.subarray(0, count)) : decoder.end()) answer(line);
+			if (count === 0) break;
+		}
+		semaphores.flush();
+		return failures > 0 ? failed : done;
+	},
+});
+
+/** Those that lines have named, open, and the answers that have not been written yet. */
+class OpenSemaphores implements Disposable {
+	answers = '';
+	private readonly open = new Map<string, {semaphore: Semaphore; isChecked: boolean}>();
+	private stopsOnSignals = false;
+
+	/** Whoever waits for an answer should not wait for us to need the next line. */
+	flush(): void {
+		if (this.answers !== '') print(this.answers);
+		this.answers = '';
+		// Between two reads a semaphore may have been removed and made again.
+		for (const entry of this.open.values()) entry.isChecked = false;
+	}
+
+	find(name: ReturnType<typeof semaphoreName.parse>): Semaphore {
+		const key = formatAddress(name);
+		const entry = this.open.get(key);
+		if (entry && (entry.isChecked || !entry.semaphore.isRemoved)) {
+			entry.isChecked = true;
+			return entry.semaphore;
+		}
+		entry?.semaphore.close();
+		this.open.delete(key);
+		const semaphore = Semaphore.open(name);
+		this.open.set(key, {semaphore, isChecked: true});
+		return semaphore;
+	}
+
+	wait(semaphore: Semaphore, timeoutMs: number): boolean {
+		if (semaphore.tryWait()) return true;
+		if (timeoutMs === 0) return semaphore.reap() > 0 && semaphore.tryWait();
+		this.flush();
+		if (!this.stopsOnSignals) stopOnSignals();
+		this.stopsOnSignals = true;
+		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		for (;;) {
+			const left = deadline - performance.now();
+			if (semaphore.wait(Math.ceil(Math.max(0, Math.min(left, lookAgainMs))))) return true;
+			if (left <= 0) return false;
+			const triples = Int32Array.of(stdout, 0, 0);
+			native.poll(triples, 0);
+			if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+		}
+	}
+
+	[Symbol.dispose](): void {
+		for (const {semaphore} of this.open.values()) semaphore.close();
+	}
+}
+
+const count = wholeNumber(1, mostUnits);
+
+function understand(line: string): Request {
+	const [word, ...rest] = line.trim().split(/\s+/) as [string, ...string[]];
+	if (word === '' || word.startsWith('#')) return () => '';
+	const refuse = (why: string): Request => {
+		return () => `error ${why}`;
+	};
+	try {
+		const most = word === 'value' ? 1 : 2;
+		const known = ['wait', 'acquire', 'post', 'release', 'notify', 'value'];
+		if (!known.includes(word)) return refuse(`unknown command '${word}' (there are: wait, post, value)`);
+		if (rest[0] === undefined) return refuse(`NAME is missing: ${word} NAME`);
+		if (rest.length > most) return refuse(`'${rest[most]}' is one word too many`);
+		const name = semaphoreName.parse(rest[0]);
+		if (word === 'value') return guarded((semaphores) => String(semaphores.find(name).value));
+		if (word === 'wait' || word === 'acquire') {
+			const timeoutMs = rest[1] === undefined ? -1 : duration.parse(rest[1]);
+			const otherwise = timeoutMs === 0 ? 'busy' : 'timeout';
+			return guarded((semaphores) => (semaphores.wait(semaphores.find(name), timeoutMs) ? 'ok' : otherwise));
+		}
+		const units = rest[1] === undefined ? 1 : count.parse(rest[1]);
+		return guarded((semaphores) => {
+			semaphores.find(name).post(units);
+			return 'ok';
+		});
+	} catch (error) {
+		if (error instanceof UsageError) return refuse(error.message);
+		throw error;
+	}
+}
+
+/** A failure is an answer like any other. */
+const guarded =
+	(request: Request): Request =>
+	(semaphores) => {
+		try {
+			return request(semaphores);
+		} catch (error) {
+			if (error instanceof SystemError) return `error ${error.message}`;
+			throw error;
+		}
+	};

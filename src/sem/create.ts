@@ -1,0 +1,29 @@
+import {countOf, quoted, SystemError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {formatAddress} from '../common/object-name.js';
+import {exclusive} from '../common/options.js';
+import {tell} from '../common/output.js';
+import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {many, verb} from '../common/verb.js';
+import {settings} from './options.js';
+
+export const create = verb({
+	summary: 'make semaphores that stay until they are removed',
+	operands: {names: many(semaphoreName)},
+	options: {...settings(1), exclusive},
+	examples: [
+		{purpose: 'three at a time', line: 'ipc-sem create jobs --value 3'},
+		{purpose: 'none yet: somebody waits until somebody posts', line: 'ipc-sem create ready --value 0'},
+	],
+	run({names}, options) {
+		const allMade = forEachName(names, (name) => {
+			const shown = quoted(formatAddress(name));
+			if (Semaphore.create(name, options)) return;
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			using semaphore = Semaphore.tryOpen(name, 'look');
+			tell(`${shown} exists already${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
+		});
+		return allMade ? done : failed;
+	},
+});

@@ -1,0 +1,33 @@
+import {done} from '../common/exit.js';
+import {json, noHeadings, output} from '../common/options.js';
+import {printJson} from '../common/output.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
+
+export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
+	{name: 'name', value: ({name}) => name},
+	{name: 'value', align: 'right', value: ({value}) => String(value)},
+	{name: 'waiters', align: 'right', value: ({waiters}) => String(waiters)},
+	{name: 'mode', value: ({mode}) => mode},
+	{name: 'owner', value: ({owner}) => owner},
+	{
+		name: 'holders',
+		value: ({holders}) =>
+			holders.map(({pid, state}) => (state === 'held' ? String(pid) : `${pid} (${state})`)).join(', '),
+	},
+];
+
+export const list = verb({
+	summary: 'all semaphores that may be opened, with their values, who waits and who holds',
+	aliases: ['ls'],
+	options: {json, noHeadings, output},
+	examples: [{purpose: 'names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
+	async run(_, options) {
+		const columns = chooseColumns(semaphoreColumns, options.output);
+		const rows = lookAtSemaphores(allSemaphores());
+		if (options.json) for (const row of rows) printJson(row);
+		else await printTable(columns, rows, {headings: !options.noHeadings});
+		return done;
+	},
+});

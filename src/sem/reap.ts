@@ -1,0 +1,40 @@
+import {SystemError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {formatAddress} from '../common/object-name.js';
+import {json} from '../common/options.js';
+import {printJson, printLine, tellVerbose} from '../common/output.js';
+import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {any, verb} from '../common/verb.js';
+import {allSemaphores} from './semaphore-status.js';
+
+export const reap = verb({
+	summary: 'give back the units of dead holders, and print of which semaphores and how many',
+	operands: {names: any(semaphoreName)},
+	options: {json},
+	examples: [{purpose: 'of all semaphores', line: 'ipc-sem reap'}],
+	run({names}, options) {
+		const report = (name: string, reaped: number): void => {
+			if (options.json) printJson({name, reaped});
+			else if (reaped > 0) printLine(`${name} ${reaped}`);
+		};
+		if (names.length > 0) {
+			const allWell = forEachName(names, (name) => {
+				using semaphore = Semaphore.open(name);
+				report(formatAddress(name), semaphore.reap());
+			});
+			return allWell ? done : failed;
+		}
+		for (const name of allSemaphores()) {
+			try {
+				using semaphore = Semaphore.tryOpen(name);
+				if (semaphore) report(formatAddress(name), semaphore.reap());
+			} catch (error) {
+				// Somebody else's, or none: the others are still worth a look.
+				if (!(error instanceof SystemError)) throw error;
+				tellVerbose(error.message);
+			}
+		}
+		return done;
+	},
+});

@@ -1,0 +1,14 @@
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {many, verb} from '../common/verb.js';
+
+export const remove = verb({
+	summary: 'unlink semaphores; who has them open goes on',
+	aliases: ['rm'],
+	operands: {names: many(semaphoreName)},
+	examples: [{purpose: 'remove two of them', line: 'ipc-sem remove jobs ready'}],
+	run({names}) {
+		return forEachName(names, (name) => Semaphore.remove(name)) ? done : failed;
+	},
+});

@@ -1,0 +1,33 @@
+import {done} from '../common/exit.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {semaphoreName} from '../common/semaphore.js';
+import {formatFields} from '../common/table.js';
+import {one, verb} from '../common/verb.js';
+import {describeHolder, openToLook, type SemaphoreStatus, statusOf} from './semaphore-status.js';
+
+export function describeSemaphore(status: SemaphoreStatus): [string, string | string[]][] {
+	const holders = status.holders.map(describeHolder);
+	return [
+		['name', status.name],
+		['value', `${status.value} free`],
+		['waiters', String(status.waiters)],
+		['mode', status.mode],
+		['owner', status.owner],
+		['holders', holders.length > 0 ? holders : 'no run (what other programs have taken cannot be known)'],
+	];
+}
+
+export const stat = verb({
+	summary: 'one semaphore, whole: value, who waits, who holds',
+	operands: {name: one(semaphoreName)},
+	options: {json},
+	examples: [{purpose: 'who holds it', line: "ipc-sem stat jobs --json | jq '.holders[].command'"}],
+	run({name}, options) {
+		using semaphore = openToLook(name);
+		const status = statusOf(semaphore);
+		if (options.json) printJson(status);
+		else print(formatFields(describeSemaphore(status)));
+		return done;
+	},
+});

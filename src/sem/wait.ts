@@ -1,0 +1,34 @@
+import {done, notNow, timedOut} from '../common/exit.js';
+import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
+import {announceReady} from '../common/output.js';
+import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {stopOnSignals} from '../common/signals.js';
+import {one, verb} from '../common/verb.js';
+import {checkSettings, create, settings} from './options.js';
+
+export const wait = verb({
+	summary: 'take one unit, waiting until there is one',
+	aliases: ['acquire'],
+	operands: {name: one(semaphoreName)},
+	options: {timeout, timeoutStatus, nonblock, create, ...settings(0), readyFd},
+	examples: [
+		{purpose: 'take a unit within five seconds, else end with status 124', line: 'ipc-sem wait jobs -t 5'},
+		{purpose: 'take one if it is there, else end with status 3', line: 'ipc-sem wait jobs -n'},
+	],
+	run({name}, options) {
+		checkSettings(options);
+		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
+		if (semaphore.tryWait()) {
+			announceReady(options.readyFd);
+			return done;
+		}
+		if (options.nonblock) {
+			// What a dead holder has left is there to be taken.
+			return semaphore.reap() > 0 && semaphore.tryWait() ? done : notNow;
+		}
+		// Killed in the middle we would stay counted as one who waits.
+		stopOnSignals();
+		announceReady(options.readyFd);
+		return semaphore.wait(options.timeout) ? done : timedOut;
+	},
+});

@@ -1,0 +1,33 @@
+import {done} from '../common/exit.js';
+import {Levels} from '../common/redraw.js';
+import {semaphoreName} from '../common/semaphore.js';
+import {formatFields, formatTable} from '../common/table.js';
+import {optional, verb} from '../common/verb.js';
+import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {semaphoreColumns} from './list.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
+import {describeSemaphore} from './stat.js';
+
+export const watch = verb({
+	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	operands: {name: optional(semaphoreName)},
+	options: watchOptions,
+	examples: [{purpose: 'who holds it, and how many units were free', line: 'ipc-sem watch jobs'}],
+	async run({name}, options) {
+		const levels = new Levels();
+		const drawOne = (status: SemaphoreStatus | undefined) => {
+			const line = levels.add(status?.value ?? 0, 0);
+			return status ? formatFields([...describeSemaphore(status), ['level', line]]) : 'no such semaphore now\n';
+		};
+		await watchObjects(
+			{
+				look: () => lookAtSemaphores(name ? [name] : allSemaphores()),
+				key: (status) => status.name,
+				gone: (removed) => ({name: removed, removed: true}),
+				draw: (now) => (name ? drawOne(now[0]) : formatTable(semaphoreColumns, now, {headings: true})),
+			},
+			options,
+		);
+		return done;
+	},
+});
