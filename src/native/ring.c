@@ -854,14 +854,9 @@ static napi_value js_ring_done(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-static void settle_written(void *context)
-{
-	settle_all(context);
-}
-
 /*
  * ringRelease(ring, output, separator): the end of receiving. What ringDeliver wrote is delivered, except what the reader
- * of a pipe `output` (-1: none) has left unread; what is not stays in the slot for the next receiver.
+ * of a pipe `output` (-1: none) has left unread; what is not, nor by ringDone, stays in the slot for the next receiver.
  */
 static napi_value js_ring_release(napi_env env, napi_callback_info info)
 {
@@ -873,10 +868,7 @@ static napi_value js_ring_release(napi_env env, napi_callback_info info)
 		return NULL;
 	if (ring->slot < 0)
 		return js_undefined(env);
-	if (output >= 0)
-		settle_what_was_read(ring, output, separator);
-	else
-		guarded(settle_written, ring);
+	settle_what_was_read(ring, output, separator);
 	claim_now(ring, 0);
 	give_up_slot(ring);
 	return js_undefined(env);

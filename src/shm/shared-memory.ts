@@ -18,12 +18,12 @@ import {
 	O_RDWR,
 	O_TMPFILE,
 } from '../native/index.js';
-import {type SegmentName, segmentFolder, segmentPath, toAddress} from './segment-name.js';
+import {segmentFolder, segmentPath, toAddress} from './segment-name.js';
 import {bitsOf, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
 
 export interface SegmentSettings {
 	/** Bytes; the memory is reserved. Default 0. */
-	size?: number;
+	size?: number | undefined;
 	/** Permission bits; the umask applies. Default 0600. */
 	mode?: number | undefined;
 }
@@ -225,7 +225,10 @@ export class SharedMemory implements Disposable {
 
 	/** What a word holds. */
 	load(type: WordType, offset: number): bigint {
-		return wordOf(type, this.touch('read', type, offset, (mapping, width) => native.atomicLoad(mapping, offset, width)));
+		return wordOf(
+			type,
+			this.touch('read', type, offset, (mapping, width) => native.atomicLoad(mapping, offset, width)),
+		);
 	}
 
 	/** Stores, and answers what was there before. Wakes who waits for the word, as all that change it do. */
@@ -370,5 +373,3 @@ export function noRoom(wanted: number, missing = wanted): string {
 	const more = missing === wanted ? '' : `, ${formatSize(missing)} more than it has`;
 	return `it would need ${formatSize(wanted)} (${wanted} bytes)${more}, and ${segmentFolder} has ${formatSize(free)} free (${free} bytes; see: ipc-shm list, ipc-shm gc, or mount -o remount,size=… ${segmentFolder})`;
 }
-
-export type {SegmentName};

@@ -39,7 +39,11 @@ export function checkWord(type: WordType, value: bigint): void {
 export function parseWord(type: WordType, text: string): bigint {
 	const [, sign, digits] = /^([-+]?)(0x[0-9a-f]+|[0-9]+)$/i.exec(text) ?? [];
 	if (digits === undefined)
-		refuse(text, `a number (${type})`, text === '' ? 'it is empty' : 'digits, or 0x and hexadecimal digits, are expected');
+		refuse(
+			text,
+			`a number (${type})`,
+			text === '' ? 'it is empty' : 'digits, or 0x and hexadecimal digits, are expected',
+		);
 	const value = sign === '-' ? -BigInt(digits) : BigInt(digits);
 	checkWord(type, value);
 	return value;
@@ -52,7 +56,8 @@ export function parseDouble(text: string): number {
 		const value = /^n/i.test(word[2] as string) ? Number.NaN : Number.POSITIVE_INFINITY;
 		return word[1] === '-' ? -value : value;
 	}
-	if (!/^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$/i.test(text)) refuse(text, 'a number (f64)', 'digits are expected');
+	if (!/^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$/i.test(text))
+		refuse(text, 'a number (f64)', 'digits are expected');
 	return Number(text);
 }
 
