@@ -8,6 +8,8 @@ import {
 	mkdtempSync,
 	readdirSync,
 	rmSync,
+	statfsSync,
+	statSync,
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs';
@@ -19,6 +21,7 @@ import {runInstrument} from './instrument.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
+const sharedMemory = '/dev/shm';
 /** Where mqueue is no part of libc yet. */
 const libraries = ['-lrt'];
 
@@ -28,6 +31,8 @@ export class Workshop {
 	/** The message queue of the run that is going on. */
 	queue;
 	queues = 0;
+	segment;
+	segments = 0;
 
 	constructor({quick}) {
 		this.quick = quick;
@@ -60,6 +65,7 @@ export class Workshop {
 
 	close() {
 		this.removeQueue();
+		this.removeSegment();
 		rmSync(this.folder, {recursive: true, force: true});
 	}
 
@@ -104,6 +110,33 @@ export class Workshop {
 		const name = this.queue;
 		this.queue = undefined;
 		this.run(this.command('ipc-mq'), ['remove', name]);
+	}
+
+	/** A name for a segment of its own, and its path; whatever has that name afterwards is taken away. */
+	async withSegment(use) {
+		const name = `ipc-bench-${process.pid}-${++this.segments}`;
+		this.segment = join(sharedMemory, name);
+		try {
+			return await use(name, this.segment);
+		} finally {
+			this.removeSegment();
+		}
+	}
+
+	/** As with queues. */
+	removeSegment() {
+		if (this.segment !== undefined) rmSync(this.segment, {force: true});
+		this.segment = undefined;
+	}
+
+	/** Bytes that /dev/shm has left. */
+	freeSharedMemory() {
+		const {bavail, bsize} = statfsSync(sharedMemory);
+		return bavail * bsize;
+	}
+
+	sizeOf(path) {
+		return statSync(path).size;
 	}
 
 	/** Makes a file for contenders to read. */
