@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import {randomBytes} from 'node:crypto';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {writeFileSync} from 'node:fs';
 import test from 'node:test';
-import {peakMemory} from '../support/proc.js';
+import {peakMemory, sleepsIn} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
@@ -130,7 +130,7 @@ test('one that is cut while it is read: an error with the numbers', async (t) =>
 	const name = world.segment(8 * 1024 ** 2);
 	const reader = world.startShm(['read', name]);
 	reader.child.stdout?.pause();
-	await until('it waits for its reader', () => /pipe/.test(readFileSync(`/proc/${reader.pid}/wchan`, 'utf8')));
+	await until('it waits for its reader', () => sleepsIn(reader.pid, /sock|pipe/));
 	await world.stranger('cut', name, '4096');
 	reader.child.stdout?.resume();
 	const {status, stderr} = await reader.end();
@@ -146,7 +146,7 @@ test('--progress tells bytes and rate; memory stays flat', async (t) => {
 	const name = world.segment(48 * 1024 ** 2);
 	const reader = world.startShm(['read', name, '--progress']);
 	reader.child.stdout?.pause();
-	await until('it waits for its reader', () => /pipe/.test(readFileSync(`/proc/${reader.pid}/wchan`, 'utf8')));
+	await until('it waits for its reader', () => sleepsIn(reader.pid, /sock|pipe/));
 	reader.child.stdout?.resume();
 	await until('most has come', () => reader.received > 40 * 1024 ** 2);
 	const {status, stderr, stdout} = await reader.end();
