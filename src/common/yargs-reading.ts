@@ -188,7 +188,7 @@ function ownWordsOf(verb: Verb, words: readonly string[]): readonly string[] {
 	for (let i = 0; i < words.length; i++) {
 		const word = words[i] as string;
 		if (word === '--') return words.slice(0, i);
-		if (word !== '-' && word.startsWith('-')) {
+		if (word !== '-' && word.startsWith('-') && !isNegativeNumber(verb, word)) {
 			const key = keyOf(verb, word) ?? keyOf(verb, `-${word.at(-1)}`);
 			const option = key === undefined ? undefined : optionsOf(verb)[key];
 			const takesValue = option?.value !== undefined && !option.optionalValue;

@@ -288,7 +288,8 @@ export class SharedMemory implements Disposable {
 	lock(kind: 'shared' | 'exclusive', timeoutMs = -1): boolean {
 		const operation = (kind === 'shared' ? LOCK_SH : LOCK_EX) | (timeoutMs === 0 ? LOCK_NB : 0);
 		try {
-			native.flock(this.descriptor, operation, timeoutMs);
+			// Without LOCK_NB a time of 0 would be over before the first try.
+			native.flock(this.descriptor, operation, timeoutMs === 0 ? -1 : timeoutMs);
 		} catch (error) {
 			if (hasCode(error, 'EAGAIN', 'ETIMEDOUT')) return false;
 			throw explain(`cannot lock ${quoted(this.shownName)}`, error);

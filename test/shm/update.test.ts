@@ -90,7 +90,8 @@ test('killed while the filter works: nothing is changed, and nothing is locked',
 	const update = world.startShm(['update', name, '--', 'sh', '-c', 'echo changed; echo here >&2; exec sleep 60']);
 	await until('the filter has begun', () => update.errors.includes('here'));
 	update.kill('SIGKILL');
-	await update.end();
+	// The filter goes on, and has no part in the lock.
+	await until('it has ended', () => update.child.signalCode === 'SIGKILL');
 	assert.equal(world.contents(name).toString(), 'as it was');
 	assertDone(await world.shm('update', name, '-n', '--', 'tr', 'a-z', 'A-Z'), '');
 	assert.equal(world.contents(name).toString(), 'AS IT WAS');
