@@ -1,5 +1,5 @@
 import {closeSync, fstatSync, ftruncateSync, readFileSync, readSync, writeSync} from 'node:fs';
-import {AT_FDCWD, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../native/index.js';
+import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../native/index.js';
 import {explain, hasCode, SystemError} from './errors.js';
 
 /*
@@ -159,12 +159,14 @@ export class SemaphoreHolders {
 		});
 	}
 
-	/** Who is recorded, in the order of the list. */
+	/** Who is recorded, in the order of the list. May have to wait for those who change it; others may look as well. */
 	list(): Holder[] {
 		if (this.isEmpty()) return [];
-		return this.readTable()
-			.filter(({state}) => state === held || state === giving || state === taking)
-			.map(({index}) => this.describe(index));
+		const look = () =>
+			this.readTable()
+				.filter(({state}) => state === held || state === giving || state === taking)
+				.map(({index}) => this.describe(index));
+		return this.locked(look, F_RDLCK);
 	}
 
 	/**
@@ -253,13 +255,13 @@ export class SemaphoreHolders {
 		this.writeState(place.index, state, place.tag);
 	}
 
-	/** Under the lock of the whole list. */
-	private locked<Result>(work: () => Result): Result {
+	/** Under the lock of the whole list; to look, one of a kind that several may have is enough. */
+	private locked<Result>(work: () => Result, type = F_WRLCK): Result {
 		try {
-			native.ofdSetlk(this.descriptor, F_WRLCK, lockByte, 1);
+			native.ofdSetlk(this.descriptor, type, lockByte, 1);
 		} catch (error) {
 			if (!hasCode(error, 'EAGAIN', 'EACCES')) throw explain(`cannot lock ${this.shown}`, error);
-			this.waitForLock();
+			this.waitForLock(type);
 		}
 		try {
 			return work();
@@ -270,9 +272,9 @@ export class SemaphoreHolders {
 		}
 	}
 
-	private waitForLock(): void {
+	private waitForLock(type: number): void {
 		try {
-			native.ofdSetlkw(this.descriptor, F_WRLCK, lockByte, 1, lockPatienceMs);
+			native.ofdSetlkw(this.descriptor, type, lockByte, 1, lockPatienceMs);
 		} catch (error) {
 			throw hasCode(error, 'ETIMEDOUT') ? this.lockedOut() : explain(`cannot lock ${this.shown}`, error);
 		}
@@ -291,9 +293,19 @@ export class SemaphoreHolders {
 		const token = native.openat(AT_FDCWD, `/proc/self/fd/${this.descriptor}`, O_RDWR, 0, -1);
 		try {
 			native.ofdSetlk(token, F_WRLCK, tokenByte(index), 1);
-			return inherit ? native.dupInheritable(token, leastTokenDescriptor) : token;
+			return inherit ? this.inheritable(token) : token;
 		} finally {
 			if (inherit) closeSync(token);
+		}
+	}
+
+	private inheritable(token: number): number {
+		try {
+			return native.dupInheritable(token, leastTokenDescriptor);
+		} catch (error) {
+			throw explain(`cannot record who holds ${this.shown}`, error, {
+				EINVAL: `a command gets descriptor ${leastTokenDescriptor}, which the limit forbids (RLIMIT_NOFILE; see: ulimit -n)`,
+			});
 		}
 	}
 

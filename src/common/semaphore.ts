@@ -128,7 +128,8 @@ export class Semaphore implements Disposable {
 			throw explain(`cannot remove ${quoted(formatAddress(address))}`, error, {
 				ENOENT: 'no such semaphore',
 				EISDIR: 'it is no semaphore: it is a folder',
-				EPERM: 'operation not permitted: it belongs to somebody else',
+				// glibc says EACCES for the kernel's EPERM.
+				...(hasCode(error, 'EACCES', 'EPERM') ? {EACCES: denied(pathOf(address)), EPERM: denied(pathOf(address))} : {}),
 			});
 		}
 	}

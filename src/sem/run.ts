@@ -8,6 +8,7 @@ import {Semaphore, semaphoreName} from '../common/semaphore.js';
 import {stopOnSignals} from '../common/signals.js';
 import {StopInLoop} from '../common/stop-in-loop.js';
 import {one, verb} from '../common/verb.js';
+import {native} from '../native/index.js';
 import {checkSettings, create, settings} from './options.js';
 import {describeHolder} from './semaphore-status.js';
 
@@ -43,6 +44,12 @@ export const run = verb({
 		using stop = new StopInLoop((signal) => {
 			if (pid !== undefined) process.kill(pid, signal);
 		});
+		// One that came together with the unit has ended no wait.
+		const caught = native.caughtSignal();
+		if (caught) {
+			holding.letGo();
+			throw new EndBySignal(caught);
+		}
 		const running = await startCommand(command, {stdin: 'inherit', stdout: 'inherit'});
 		pid = running.pid;
 		const {status, problem} = await running.ended;

@@ -18,17 +18,13 @@ export const wait = verb({
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
-		if (semaphore.tryWait()) {
-			announceReady(options.readyFd);
-			return done;
-		}
-		if (options.nonblock) {
-			// What a dead holder has left is there to be taken.
-			return semaphore.reap() > 0 && semaphore.tryWait() ? done : notNow;
-		}
+		// Before a unit is taken: that would be lost where this fails.
+		announceReady(options.readyFd);
+		// What a dead holder has left is there to be taken.
+		if (semaphore.tryWait() || (options.nonblock && semaphore.reap() > 0 && semaphore.tryWait())) return done;
+		if (options.nonblock) return notNow;
 		// Killed in the middle we would stay counted as one who waits.
 		stopOnSignals();
-		announceReady(options.readyFd);
 		return semaphore.wait(options.timeout) ? done : timedOut;
 	},
 });

@@ -22,17 +22,17 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
 const sharedMemory = '/dev/shm';
-/** Where mqueue is no part of libc yet. */
-const libraries = ['-lrt'];
+/** Where mqueue and semaphores are no part of libc yet. */
+const libraries = ['-lrt', '-lpthread'];
 
 export class Workshop {
 	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
 	fifo = 'bench';
-	/** The message queue of the run that is going on. */
-	queue;
-	queues = 0;
+	/** The object of the run that is going on, a queue or a semaphore, and the command it belongs to. */
+	object;
+	objects = 0;
+	/** The path of the segment, likewise. */
 	segment;
-	segments = 0;
 
 	constructor({quick}) {
 		this.quick = quick;
@@ -64,7 +64,7 @@ export class Workshop {
 	}
 
 	close() {
-		this.removeQueue();
+		this.removeObject();
 		this.removeSegment();
 		rmSync(this.folder, {recursive: true, force: true});
 	}
@@ -94,27 +94,18 @@ export class Workshop {
 	}
 
 	/** Gives a message queue of its own, empty, ten messages large, and takes it away afterwards. */
-	async withQueue(use) {
-		this.queue = `ipc-bench-${process.pid}-${++this.queues}`;
-		this.run(this.command('ipc-mq'), ['create', this.queue, '--exclusive', '--maxmsg', '10', '--msgsize', '8192']);
-		try {
-			return await use(this.queue);
-		} finally {
-			this.removeQueue();
-		}
+	withQueue(use) {
+		return this.withObject('ipc-mq', ['--maxmsg', '10', '--msgsize', '8192'], use);
 	}
 
-	/** All programs of the system share the names of queues: it must not stay, whatever happened. */
-	removeQueue() {
-		if (this.queue === undefined) return;
-		const name = this.queue;
-		this.queue = undefined;
-		this.run(this.command('ipc-mq'), ['remove', name]);
+	/** Gives a semaphore of its own, with one unit, and takes it away afterwards. */
+	withSemaphore(use) {
+		return this.withObject('ipc-sem', ['--value', '1'], use);
 	}
 
-	/** A name for a segment of its own, and its path; whatever has that name afterwards is taken away. */
+	/** A name for a segment, and its path; whatever has that name afterwards is taken away. */
 	async withSegment(use) {
-		const name = `ipc-bench-${process.pid}-${++this.segments}`;
+		const name = `ipc-bench-${process.pid}-${++this.objects}`;
 		this.segment = join(sharedMemory, name);
 		try {
 			return await use(name, this.segment);
@@ -123,7 +114,6 @@ export class Workshop {
 		}
 	}
 
-	/** As with queues. */
 	removeSegment() {
 		if (this.segment !== undefined) rmSync(this.segment, {force: true});
 		this.segment = undefined;
@@ -137,6 +127,25 @@ export class Workshop {
 
 	sizeOf(path) {
 		return statSync(path).size;
+	}
+
+	async withObject(command, settings, use) {
+		const name = `ipc-bench-${process.pid}-${++this.objects}`;
+		this.object = {command, name};
+		this.run(this.command(command), ['create', name, '--exclusive', ...settings]);
+		try {
+			return await use(name);
+		} finally {
+			this.removeObject();
+		}
+	}
+
+	/** All programs of the system share its name: it must not stay, whatever happened. */
+	removeObject() {
+		if (this.object === undefined) return;
+		const {command, name} = this.object;
+		this.object = undefined;
+		this.run(this.command(command), ['remove', name]);
 	}
 
 	/** Makes a file for contenders to read. */

@@ -4,6 +4,7 @@ import {memory} from './memory.mjs';
 import {queue} from './queue.mjs';
 import {records} from './records.mjs';
 import {segment} from './segment.mjs';
+import {semaphore} from './semaphore.mjs';
 import {startUp} from './start-up.mjs';
 
-export const rows = [...startUp, ...fifo, ...records, ...queue, ...segment, ...memory];
+export const rows = [...startUp, ...fifo, ...records, ...queue, ...semaphore, ...segment, ...memory];

@@ -2,11 +2,12 @@
 import {existsSync} from 'node:fs';
 import {once, posixIpc} from './through-queue.mjs';
 
-const rounds = {full: 41, quick: 11};
+export const startRounds = {full: 41, quick: 11};
 const notNow = 3;
 
 /** Milliseconds of one start. */
-const start = (words, statuses) => async (workshop) => (await workshop.launch(words(workshop), {statuses})).elapsedMs;
+export const start = (words, statuses) => async (workshop) =>
+	(await workshop.launch(words(workshop), {statuses})).elapsedMs;
 
 const nonblocking = (verb) => ({
 	name: `ipc-pipe ${verb} -n`,
@@ -23,7 +24,7 @@ const withFifoOfItsOwn = {
 const startWithQueue = (words, statuses) => (workshop) =>
 	workshop.withQueue((name) => start(() => words(workshop, name), statuses)(workshop));
 
-const emptyScript = {
+export const emptyScript = {
 	name: 'node, empty script',
 	measure: start(({emptyScript}) => [process.execPath, emptyScript]),
 	must: 1.35,
@@ -31,7 +32,7 @@ const emptyScript = {
 };
 
 /** A python3 in the PATH may be a shell script that looks for the real one, which would not be python's fault. */
-const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 const installed = [
 	{name: 'GNU sem', needs: 'sem', words: () => ['sem', '--will-cite', '--id', 'bench', '--fg', 'true']},
@@ -47,7 +48,7 @@ export const startUp = [
 		title: 'start to end of ipc-pipe send -n on a FIFO that nobody reads',
 		unit: 'ms',
 		better: 'less',
-		rounds,
+		rounds: startRounds,
 		ours: nonblocking('send'),
 		peers: [emptyScript, withFifoOfItsOwn, ...installed],
 	},
@@ -56,7 +57,7 @@ export const startUp = [
 		title: 'start to end of ipc-pipe recv -n on a FIFO that nobody writes',
 		unit: 'ms',
 		better: 'less',
-		rounds,
+		rounds: startRounds,
 		ours: nonblocking('recv'),
 		peers: [emptyScript],
 	},
@@ -65,7 +66,7 @@ export const startUp = [
 		title: 'start to end of ipc-mq send NAME x',
 		unit: 'ms',
 		better: 'less',
-		rounds,
+		rounds: startRounds,
 		ours: {
 			name: 'ipc-mq send',
 			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'send', name, 'x']),
@@ -81,7 +82,7 @@ export const startUp = [
 		title: 'start to end of ipc-mq recv -n on an empty queue',
 		unit: 'ms',
 		better: 'less',
-		rounds,
+		rounds: startRounds,
 		ours: {
 			name: 'ipc-mq recv -n',
 			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'recv', '-n', name], [notNow]),

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import {randomBytes} from 'node:crypto';
+import {lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import test from 'node:test';
+import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
+import {assertFails} from '../support/world.js';
+
+// What lies where semaphores live and is none: libc would end us with SIGBUS, wait for ever or change somebody's data.
+
+interface Foreign {
+	title: string;
+	make: (path: string, world: SemaphoreWorld) => unknown;
+	why: (path: string) => string;
+	/** Bytes that have to be as they were. */
+	isFile?: boolean;
+}
+
+const wrongSize =
+	(size: number) =>
+	(path: string): string =>
+		`it is no semaphore: ${path} has ${size} bytes, a semaphore has 32`;
+const otherLibc = (path: string) =>
+	`it is no semaphore of this C library: ${path} holds something else, or was made by a program with another one`;
+
+/** 32 bytes of which the third word is not what libc writes there. */
+function randomWords(): Buffer {
+	const bytes = randomBytes(32);
+	bytes[9] = 1 + Math.floor(Math.random() * 255);
+	return bytes;
+}
+
+const magic = Buffer.from('ipc-sem\x01', 'latin1');
+
+const foreign: Foreign[] = [
+	{title: 'an empty file', make: (path) => writeFileSync(path, ''), why: wrongSize(0), isFile: true},
+	{
+		title: 'a file that is too short',
+		make: (path) => writeFileSync(path, 'x'.repeat(31)),
+		why: wrongSize(31),
+		isFile: true,
+	},
+	{
+		title: 'a file that is too long',
+		make: (path) => writeFileSync(path, 'x'.repeat(33)),
+		why: wrongSize(33),
+		isFile: true,
+	},
+	{
+		title: 'a file as long as one with holders',
+		make: (path) => writeFileSync(path, 'x'.repeat(256)),
+		why: wrongSize(256),
+		isFile: true,
+	},
+	{
+		title: 'a file with a list of holders and no semaphore before it',
+		make: (path) =>
+			writeFileSync(path, Buffer.concat([randomWords(), Buffer.alloc(32), magic, Buffer.alloc(56 + 128)])),
+		why: otherLibc,
+		isFile: true,
+	},
+	{
+		title: '32 bytes of something else',
+		make: (path) => writeFileSync(path, randomWords()),
+		why: otherLibc,
+		isFile: true,
+	},
+	{title: '32 letters', make: (path) => writeFileSync(path, 'y'.repeat(32)), why: otherLibc, isFile: true},
+	{title: 'a folder', make: (path) => mkdirSync(path), why: (path) => `it is no semaphore: ${path} is a folder`},
+	{
+		title: 'a symbolic link',
+		make: (path, world) => {
+			writeFileSync(world.file('target'), 'z'.repeat(32));
+			symlinkSync(world.file('target'), path);
+		},
+		why: (path) => `it is no semaphore: ${path} is a symbolic link`,
+	},
+	{
+		title: 'a FIFO',
+		make: (path, world) => world.shell(`mkfifo ${path}`),
+		why: (path) => `it is no semaphore: ${path} is no regular file`,
+	},
+	{
+		title: 'a socket',
+		make: (path, world) => world.shell(`python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("${path}")'`),
+		why: (path) => `it is no semaphore: ${path} is a socket or a device`,
+	},
+];
+
+for (const {title, make, why, isFile} of foreign)
+	test(`${title} is refused by every verb, and stays as it is`, async (t) => {
+		const world = new SemaphoreWorld(t);
+		const name = world.name();
+		const path = fileOf(name);
+		await make(path, world);
+		assert.ok(lstatSync(path));
+		const before = isFile ? readFileSync(path) : undefined;
+		const message = `cannot open '${name}': ${why(path)}`;
+		for (const [line, status] of [
+			['wait', 1],
+			['wait --create', 1],
+			['wait -n', 1],
+			['post', 1],
+			['value', 1],
+			['stat', 1],
+			['stat --json', 1],
+			['reap', 1],
+			['run', 125],
+			['run --create', 125],
+		] as const) {
+			const [verb = '', ...words] = line.split(' ');
+			const ended = await world.sem(verb, name, ...words, ...(verb === 'run' ? ['--', 'true'] : []));
+			assertFails(ended, status, `ipc-sem: ${message}\n`);
+		}
+		assertFails(await world.sem('create', name, '-x'), 1, `ipc-sem: cannot create '${name}': it exists already\n`);
+		assertFails(await world.sem('create', name), 1, `ipc-sem: ${message}\n`);
+		const batch = await world.run('ipc-sem', ['batch'], {input: `post ${name}\nvalue ${name}\n`});
+		assert.deepEqual([batch.status, batch.stdout.toString(), batch.stderr], [1, `error ${message}\n`.repeat(2), '']);
+		// All of them: one that is none is no reason to stop.
+		for (const words of [['list'], ['list', '--json'], ['reap']]) {
+			const {status, signal, stdout, stderr} = await world.sem(...words);
+			assert.deepEqual({status, signal, stderr}, {status: 0, signal: null, stderr: ''});
+			assert.ok(!stdout.includes(name));
+		}
+		if (before) assert.deepEqual(readFileSync(path), before);
+	});
+
+test('a folder cannot be removed, and the message says what it is', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = world.name();
+	mkdirSync(fileOf(name));
+	assertFails(await world.sem('rm', name), 1, `ipc-sem: cannot remove '${name}': it is no semaphore: it is a folder\n`);
+});
+
+test('a damaged list of holders is said, nothing is given back by it, and the value can still be seen', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(2);
+	const list = Buffer.alloc(64 + 128, 0xff);
+	magic.copy(list);
+	const damaged = Buffer.concat([readFileSync(fileOf(name)), Buffer.alloc(32), list]);
+	writeFileSync(fileOf(name), damaged);
+	const message = `ipc-sem: the list of who holds '${name}' is damaged (remove the semaphore, and create it again)\n`;
+	assertFails(await world.sem('run', name, '--', 'true'), 125, message);
+	assertFails(await world.sem('stat', name), 1, message);
+	assertFails(await world.sem('reap', name), 1, message);
+	assert.deepEqual(readFileSync(fileOf(name)), damaged);
+	assert.equal((await world.sem('value', name)).stdout.toString(), '2\n');
+	assert.equal((await world.sem('wait', name)).status, 0);
+	assert.equal(await world.value(name), 1);
+});
+
+test('a file that is cut off while we have it open: whatever we do next is no crash that loses others units', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const holder = await world.holding(name);
+	// What lies behind libc's part is ours, and somebody throws it away.
+	writeFileSync(fileOf(name), readFileSync(fileOf(name)).subarray(0, 32), {flag: 'r+'});
+	await world.shell(`truncate -s 32 ${fileOf(name)}`);
+	const {status, signal} = await holder.end();
+	assert.deepEqual({status, signal}, {status: 0, signal: null});
+	assert.equal((await world.sem('value', name)).status, 0);
+});
