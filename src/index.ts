@@ -10,3 +10,6 @@ export type {Holder, Holding, HoldSettings} from './common/semaphore-holders.js'
 export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './pipe/fifo.js';
+export {Ring} from './shm/ring.js';
+export {type SegmentAccess, type SegmentSettings, SharedMemory} from './shm/shared-memory.js';
+export type {WordType} from './shm/word.js';

@@ -106,3 +106,56 @@ test('a semaphore as a library: taken and given, held and let go, and the dead g
 	assert.equal(Semaphore.tryOpen('no-such-semaphore-here'), undefined);
 	assert.throws(() => Semaphore.open('a/b'), UsageError);
 });
+
+test('a segment and a ring as a library: words of every type, bytes, a lock, records', async (t) => {
+	const {SharedMemory, Ring, SystemError, UsageError} = (await import(
+		join(root, 'dist', 'index.js')
+	)) as typeof import('../src/index.js');
+	const name = `ipc-tools-test-library-shm-${process.pid}`;
+	assert.equal(SharedMemory.create(name, {size: 64}), true);
+	t.after(() => SharedMemory.remove(name));
+	assert.equal(SharedMemory.create(name, {size: 64}), false);
+	const segment = SharedMemory.open(name);
+	t.after(() => segment.close());
+	assert.equal(segment.exchange('i64', 0, -1n), 0n);
+	assert.equal(segment.load('u64', 0), 2n ** 64n - 1n);
+	assert.equal(segment.add('u64', 0, 2n), 2n ** 64n - 1n);
+	assert.equal(segment.compareExchange('i32', 0, 5n, 6n), 1n);
+	assert.equal(segment.compareExchange('i32', 0, 1n, 6n), 1n);
+	assert.equal(segment.load('i32', 0), 6n);
+	assert.equal(segment.exchangeDouble(8, 1.5), 0);
+	assert.equal(segment.loadDouble(8), 1.5);
+	assert.equal(
+		segment.wait('i32', 0, (value) => value > 5n, 0),
+		6n,
+	);
+	assert.equal(
+		segment.wait('i32', 0, (value) => value > 6n, 20),
+		undefined,
+	);
+	assert.throws(() => segment.load('i64', 4), UsageError);
+	assert.throws(() => segment.load('i64', 64), SystemError);
+	assert.throws(() => segment.exchange('i32', 0, 2n ** 31n), UsageError);
+	segment.writeBytes(60, Buffer.from('abcd'));
+	assert.throws(() => segment.writeBytes(61, Buffer.from('abcd')), SystemError);
+	assert.equal(segment.readBytes(58, 100).toString('latin1'), '\0\0abcd');
+	segment.resize(8192);
+	assert.equal(segment.load('i64', 8184), 0n);
+	const other = SharedMemory.open(name, 'read');
+	t.after(() => other.close());
+	assert.throws(() => other.add('i32', 0, 1n), /not open for writing/);
+	assert.ok(segment.lock('exclusive', 0) && !other.lock('shared', 0) && !other.lock('shared', 20));
+	segment.unlock();
+	assert.ok(other.lock('shared', 0));
+	const ringName = `${name}-ring`;
+	const ring = Ring.open(ringName, {size: 16_384});
+	t.after(() => SharedMemory.remove(ringName));
+	t.after(() => ring.close());
+	assert.ok(ring.send('one') && ring.send(Uint8Array.of(0, 255)) && ring.send(''));
+	assert.deepEqual(
+		[ring.receive()?.toString(), ring.receive(0)?.toString('hex'), ring.receive(0)?.length],
+		['one', '00ff', 0],
+	);
+	assert.equal(ring.receive(0), undefined);
+	assert.throws(() => Ring.open(name), /cannot use .* as a ring/);
+});

@@ -9,9 +9,10 @@ import {type Command, operandSynopsis, optionName} from '../src/common/verb.js';
 import {mq} from '../src/mq/index.js';
 import {pipe} from '../src/pipe/index.js';
 import {sem} from '../src/sem/index.js';
+import {shm} from '../src/shm/index.js';
 import {root} from './support/run.js';
 
-const commands: readonly Command[] = [pipe, mq, sem];
+const commands: readonly Command[] = [pipe, mq, sem, shm];
 const pages = readdirSync(join(root, 'man')).sort();
 const hasMandoc = spawnSync('mandoc', ['-V']).error === undefined || spawnSync('which', ['mandoc']).status === 0;
 const skip = hasMandoc ? false : 'needs mandoc';

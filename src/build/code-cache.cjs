@@ -11,6 +11,7 @@ const name = process.argv[2];
 const dist = join(__dirname, '..', '..', 'dist');
 const filename = join(dist, `${name}.js`);
 
+const segment = `ipc-tools-build-shm-${process.pid}`;
 const queue = `ipc-tools-build-${process.pid}`;
 const semaphore = queue;
 
@@ -34,6 +35,15 @@ const lines = {
 		['post', semaphore],
 		['value', semaphore],
 		['remove', semaphore],
+	],
+	'ipc-shm': [
+		['create', segment, '--size', '64K'],
+		['add', segment, '1'],
+		['get', segment],
+		['set', segment, '0'],
+		['send', segment, 'x'],
+		['recv', segment, '-n'],
+		['remove', segment],
 	],
 };
 

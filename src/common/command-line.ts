@@ -13,6 +13,11 @@ export interface Reading {
 	readonly command: readonly string[];
 }
 
+/** A number below zero, where no option is a digit. */
+export const isNegativeNumber = (verb: Verb, word: string): boolean =>
+	/^-(?:[0-9]|\.[0-9])/.test(word) &&
+	!Object.values(optionsOf(verb)).some(({short}) => short !== undefined && /[0-9]/.test(short));
+
 export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...verb.options, ...everywhere});
 
 /**
@@ -44,7 +49,7 @@ export function readPlainLine(command: Command, words: readonly string[]): Readi
 			else operands.push(...rest);
 			break;
 		}
-		if (word === '-' || !word.startsWith('-')) {
+		if (word === '-' || !word.startsWith('-') || isNegativeNumber(verb, word)) {
 			if (verb.takesCommand === true && operands.length === most) {
 				commandWords = words.slice(i);
 				break;
@@ -58,6 +63,10 @@ export function readPlainLine(command: Command, words: readonly string[]): Readi
 		if (key === undefined || !option) return undefined;
 		if (!option.value) {
 			if (equals >= 0) return undefined;
+			options.set(key, true);
+			continue;
+		}
+		if (option.optionalValue && equals < 0) {
 			options.set(key, true);
 			continue;
 		}
@@ -114,6 +123,7 @@ export function valuesOf({verb, operands: words, options: given, command}: Readi
 		};
 		if (!option.value) options[key] = text === true;
 		else if (option.many) options[key] = (Array.isArray(text) ? text : []).map(parse);
+		else if (option.optionalValue && text === true) options[key] = true;
 		else options[key] = typeof text === 'string' ? parse(text) : undefined;
 	}
 	return {operands, options};

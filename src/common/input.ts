@@ -1,3 +1,4 @@
+import {fstatSync, readFileSync} from 'node:fs';
 import {native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
 import {explain} from './errors.js';
 import {stdin} from './output.js';
@@ -25,4 +26,12 @@ export function readInputNow(buffer: Buffer, offset: number): number {
 	} catch (error) {
 		throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
 	}
+}
+
+/** How many bytes stdin still has, where that is known: when it is a file. */
+export function inputBytesLeft(): number | undefined {
+	const status = fstatSync(stdin);
+	if (!status.isFile()) return undefined;
+	const position = /^pos:\s+([0-9]+)/.exec(readFileSync(`/proc/self/fdinfo/${stdin}`, 'utf8'))?.[1] ?? 0;
+	return Math.max(0, status.size - Number(position));
 }

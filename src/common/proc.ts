@@ -59,6 +59,26 @@ export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[
 	return found;
 }
 
+/** Who has files in memory, with a descriptor or without. */
+export interface Mappers {
+	/** Process ids, by {@link identityKey}; our own is left out. */
+	pids: Map<string, number[]>;
+	/** How many processes there are whose memory we may not see. */
+	unseen: number;
+}
+
+export function findMappers(files: readonly FileIdentity[]): Mappers {
+	const pids = new Map<string, number[]>(files.map((file) => [identityKey(file), []]));
+	let unseen = 0;
+	const numbers = native.findMappings(Float64Array.from(files.flatMap(({dev, ino}) => [dev, ino])));
+	for (let i = 0; i < numbers.length; i += 2) {
+		const [pid, index] = numbers.slice(i, i + 2) as [number, number];
+		if (index < 0) unseen++;
+		else if (pid !== process.pid) pids.get(identityKey(files[index] as FileIdentity))?.push(pid);
+	}
+	return {pids, unseen};
+}
+
 function accessOfFlags(flags: number): Opener['access'] {
 	const access = flags & O_ACCMODE;
 	return access === O_RDONLY ? 'r' : access === O_WRONLY ? 'w' : 'rw';

@@ -99,6 +99,40 @@ export function moveBytes({
 	}
 }
 
+export interface Copy {
+	input: number;
+	/** Where in a file to read; without, wherever it stands, as a pipe has it. */
+	inputOffset?: number;
+	output: number;
+	/** Where in a file to write, likewise. */
+	outputOffset?: number;
+	/** Bytes at most. */
+	most?: number;
+	progress?: Progress | undefined;
+}
+
+/**
+ * Copies bytes until the input ends or so many have been moved, and answers how many. Blocks. Throws the kernel's error,
+ * with `side` and `bytes`. pread(2), pwrite(2)
+ */
+export function copyBytes({input, inputOffset, output, outputOffset, most, progress}: Copy): number {
+	let bytes = 0;
+	const from = (offset: number | undefined) => (offset === undefined ? -1 : offset + bytes);
+	for (;;) {
+		try {
+			const left = (most ?? Number.MAX_SAFE_INTEGER) - bytes;
+			const sliceMs = progress ? Progress.sliceMs : -1;
+			const moved = native.copyRange(input, from(inputOffset), output, from(outputOffset), left, sliceMs);
+			bytes += moved.bytes;
+			progress?.add(moved.bytes);
+			if (moved.ended) return bytes;
+		} catch (error) {
+			if (isKernelError(error)) error.bytes = bytes + (error.bytes ?? 0);
+			throw error;
+		}
+	}
+}
+
 /** Progress as --progress asks for it; the total is known when stdin is a file. */
 export function progressOf(
 	wanted: boolean,

@@ -11,6 +11,8 @@ export interface Option {
 	readonly value?: TextFormat<unknown>;
 	/** It may be given several times; the value is a list. */
 	readonly many?: true;
+	/** The value may be left out, and stands only behind a `=`: `--lock`, `--lock=NAME`. Without, it is `true`. */
+	readonly optionalValue?: true;
 	readonly help: string;
 }
 
@@ -28,7 +30,9 @@ type Parsed<Format> = Format extends TextFormat<infer Value> ? Value : never;
 type OptionValue<Item> = Item extends {readonly value: infer Format}
 	? Item extends {readonly many: true}
 		? Parsed<Format>[]
-		: Parsed<Format> | undefined
+		: Item extends {readonly optionalValue: true}
+			? Parsed<Format> | true | undefined
+			: Parsed<Format> | undefined
 	: boolean;
 
 type OperandValue<Item> = Item extends {readonly how: infer How; readonly format: infer Format}

@@ -1,6 +1,6 @@
 import {distance} from 'fastest-levenshtein';
 import yargs, {type Argv} from 'yargs';
-import {optionsOf, type Reading} from './command-line.js';
+import {isNegativeNumber, optionsOf, type Reading} from './command-line.js';
 import {UsageError} from './errors.js';
 import {columnsOf, print, printLine, stdout} from './output.js';
 import {type Command, findVerb, operandCount, operandSynopsis, optionName, type Verb} from './verb.js';
@@ -91,14 +91,25 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 	const command = verb.takesCommand ? (rest[0] === '--' ? rest.slice(1) : rest) : [];
 	const declared = optionsOf(verb);
 	const reader = parser();
+	const options = new Map<string, string | true | readonly string[]>();
 	for (const [key, option] of Object.entries(declared)) {
+		if (option.optionalValue) continue;
 		const alias = option.short ? {alias: option.short} : {};
 		const kind = option.value ? ({string: true} as const) : ({boolean: true} as const);
 		reader.option(optionName(key), {...alias, ...kind, ...(option.value ? {requiresArg: true} : {})});
 	}
-	const ready = [...spreadLetters(verb, verb.takesCommand ? own : words)];
+	const ready = [...spreadLetters(verb, takeOptionalValues(verb, verb.takesCommand ? own : words, options))];
 	const ownCount = untilDashes(ready).length;
 	for (const word of ready.slice(0, ownCount)) checkWord(verb, word);
+	// To yargs some numbers below zero are options.
+	const numbers = new Map<string, string>();
+	for (let i = 0; i < ownCount; i++) {
+		const word = ready[i] as string;
+		if (!isNegativeNumber(verb, word)) continue;
+		const standIn = `number ${numbers.size} `;
+		numbers.set(standIn, word);
+		ready[i] = standIn;
+	}
 	// A bare flag would swallow an operand that happens to be called `true`.
 	for (let i = 0; i < ownCount; i++) ready[i] = sayTrue(verb, ready, i);
 	let parsed: Record<string, unknown>;
@@ -114,8 +125,10 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		);
 	}
 	const positional = (parsed._ as (string | number)[]).map(String);
-	const operands = [...positional, ...((parsed['--'] as (string | number)[] | undefined) ?? []).map(String)];
-	const options = new Map<string, string | true | readonly string[]>();
+	const operands = [
+		...positional.map((word) => numbers.get(word) ?? word),
+		...((parsed['--'] as (string | number)[] | undefined) ?? []).map(String),
+	];
 	for (const [key, option] of Object.entries(declared)) {
 		const given = parsed[optionName(key)];
 		// What is said twice is a list to yargs; to us the last word counts.
@@ -125,6 +138,30 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		else options.set(key, option.many ? [value].flat().map(String) : String(value));
 	}
 	return {name, verb, operands, options, command};
+}
+
+/** The words without those options whose value may be left out: yargs would take the next word for it. */
+function* takeOptionalValues(
+	verb: Verb,
+	words: readonly string[],
+	options: Map<string, string | true | readonly string[]>,
+): Iterable<string> {
+	for (let i = 0; i < words.length; i++) {
+		const word = words[i] as string;
+		if (word === '--') {
+			yield* words.slice(i);
+			return;
+		}
+		const key = word.startsWith('--') ? keyOf(verb, word) : undefined;
+		const option = key === undefined ? undefined : optionsOf(verb)[key];
+		if (key === undefined || !option?.optionalValue) {
+			yield word;
+			continue;
+		}
+		const equals = word.indexOf('=');
+		if (equals === word.length - 1) throw new UsageError(`${word} needs a value: ${option.value?.placeholder}`);
+		options.set(key, equals < 0 ? true : word.slice(equals + 1));
+	}
 }
 
 function sayTrue(verb: Verb, words: readonly string[], at: number): string {
@@ -151,9 +188,10 @@ function ownWordsOf(verb: Verb, words: readonly string[]): readonly string[] {
 	for (let i = 0; i < words.length; i++) {
 		const word = words[i] as string;
 		if (word === '--') return words.slice(0, i);
-		if (word !== '-' && word.startsWith('-')) {
+		if (word !== '-' && word.startsWith('-') && !isNegativeNumber(verb, word)) {
 			const key = keyOf(verb, word) ?? keyOf(verb, `-${word.at(-1)}`);
-			const takesValue = key !== undefined && optionsOf(verb)[key]?.value !== undefined;
+			const option = key === undefined ? undefined : optionsOf(verb)[key];
+			const takesValue = option?.value !== undefined && !option.optionalValue;
 			const isSeparate = word.startsWith('--') ? !word.includes('=') : word.length === 2;
 			if (takesValue && isSeparate) i++;
 		} else if (operands++ === most && verb.takesCommand === true) {
@@ -164,14 +202,15 @@ function ownWordsOf(verb: Verb, words: readonly string[]): readonly string[] {
 }
 
 /** `-qt5` is `-q -t 5`, as getopt(3) has it. */
-function* spreadLetters(verb: Verb, words: readonly string[]): Iterable<string> {
+function* spreadLetters(verb: Verb, given: Iterable<string>): Iterable<string> {
+	const words = [...given];
 	for (let w = 0; w < words.length; w++) {
 		const word = words[w] as string;
 		if (word === '--') {
 			yield* words.slice(w);
 			return;
 		}
-		if (!/^-[^-]./s.test(word)) {
+		if (!/^-[^-]./s.test(word) || isNegativeNumber(verb, word)) {
 			yield word;
 			continue;
 		}
@@ -236,7 +275,10 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 		);
 	if (verb.aliases?.length) help.epilogue(`Also: ${command.name} ${verb.aliases.join(', ')}`);
 	for (const [key, option] of Object.entries(optionsOf(verb))) {
-		const shown = option.value ? `${optionName(key)} ${option.value.placeholder}` : optionName(key);
+		const {placeholder} = option.value ?? {};
+		const shown = !option.value
+			? optionName(key)
+			: optionName(key) + (option.optionalValue ? `[=${placeholder}]` : ` ${placeholder}`);
 		help.option(shown, {...(option.short ? {alias: option.short} : {}), describe: option.help});
 	}
 	if (verb.examples.length) help.epilogue(examplesText(verb.examples));
@@ -251,7 +293,8 @@ async function completions(command: Command, words: readonly string[]): Promise<
 		for (const [name, verb] of Object.entries(command.verbs)) reader.command(name, verb.summary);
 	} else {
 		const previous = words.length > 2 ? keyOf(found.verb, words.at(-2) as string) : undefined;
-		const value = previous === undefined ? undefined : optionsOf(found.verb)[previous]?.value;
+		const before = previous === undefined ? undefined : optionsOf(found.verb)[previous];
+		const value = before?.optionalValue ? undefined : before?.value;
 		if (value) return (value.words ?? []).filter((word) => word.startsWith(current));
 		if (!current.startsWith('-')) {
 			const [operand] = Object.values(found.verb.operands);

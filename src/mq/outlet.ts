@@ -1,9 +1,9 @@
-import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
 import {EndBySignal} from '../common/exit.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
+import {PipeReader} from '../common/pipe-reader.js';
 import {SIGPIPE} from '../common/signals.js';
-import {native, PIPE_BUF, POLLERR, POLLHUP, POLLOUT} from '../native/index.js';
+import {native, PIPE_BUF, POLLOUT} from '../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
 
 /** How long a full queue may keep us from putting a message back. */
@@ -12,8 +12,6 @@ const putBackPatienceMs = 2000;
 const stopPatienceMs = 500;
 /** So many messages go out one at a time, each waited for, before the batches grow. */
 const cautiousMessages = 16;
-/** A reader that has had enough needs a moment to end. */
-const graceMs = 2;
 const mostAtOnce = 1024;
 
 /** What went to stdout in one piece, and the messages it was made of. */
@@ -34,7 +32,7 @@ export interface Batch {
  * only when the one before has been read; a reader that is still there after those gets batches that grow.
  */
 export class Outlet {
-	private readonly isPipe = fstatSync(stdout).isFIFO();
+	private readonly reader = new PipeReader(stdout);
 	private written = 0;
 	private delivered = 0;
 	/** Batches with bytes that may be unread, and where each begins in all that was written. */
@@ -44,9 +42,9 @@ export class Outlet {
 
 	/** How many messages may go out now; waits while the reader should prove that it goes on reading. */
 	allowance(): number {
-		if (!this.isPipe) return mostAtOnce;
+		if (!this.reader.isPipe) return mostAtOnce;
 		if (this.delivered < cautiousMessages) {
-			this.waitUntilRead();
+			if (this.delivered > 0 && !this.reader.waitUntilRead()) this.readerLeft();
 			return 1;
 		}
 		return Math.min(mostAtOnce, this.delivered);
@@ -55,7 +53,7 @@ export class Outlet {
 	/** Writes all of it, or puts back what did not go out and throws the reason. */
 	deliver(batch: Batch, messages: number): void {
 		const start = this.written;
-		if (this.isPipe) {
+		if (this.reader.isPipe) {
 			this.forgetRead();
 			this.unread.push({start, batch});
 		} else {
@@ -91,19 +89,15 @@ export class Outlet {
 
 	/** The reader has gone: everything it has not read goes back, and we end as any filter does. */
 	readerLeft(): never {
-		this.putBackAfter(this.written - this.unreadBytes());
+		this.putBackAfter(this.written - this.reader.unreadBytes());
 		throw new EndBySignal(SIGPIPE);
-	}
-
-	private unreadBytes(): number {
-		return this.isPipe ? native.ioctlFionread(stdout) : 0;
 	}
 
 	private forgetRead(): void {
 		const first = this.unread[0];
 		// Asking the kernel each time would cost more than keeping a few batches longer.
 		if (!first || this.written - first.start < 65_536) return;
-		const seen = this.written - this.unreadBytes();
+		const seen = this.written - this.reader.unreadBytes();
 		this.unread = this.unread.filter(({start, batch}) => {
 			const isNeeded = start + batch.bytes.length > seen;
 			if (!isNeeded) batch.release?.();
@@ -120,18 +114,6 @@ export class Outlet {
 		);
 		this.unread = [];
 		putBack(this.queue, messages);
-	}
-
-	/** Nothing wakes a writer when a pipe runs empty: look again and again, ever less often. */
-	private waitUntilRead(): void {
-		for (let round = 0; this.unreadBytes() > 0; round++) this.watchReader(round < 50 ? 0 : Math.min(20, round - 49));
-		if (this.delivered > 0) this.watchReader(graceMs);
-	}
-
-	private watchReader(mostMs: number): void {
-		const triples = Int32Array.of(stdout, 0, 0);
-		native.poll(triples, mostMs);
-		if ((triples[2] as number) & (POLLERR | POLLHUP)) this.readerLeft();
 	}
 }
 

@@ -112,6 +112,31 @@ bool text_argument(struct arguments *arguments, size_t index, char **result)
 	return true;
 }
 
+void *handle_argument(struct arguments *arguments, size_t index, const napi_type_tag *tag)
+{
+	napi_valuetype type;
+	bool is_ours;
+	void *data;
+	if (napi_typeof(arguments->env, arguments->value[index], &type) != napi_ok || type != napi_object ||
+	    napi_check_object_type_tag(arguments->env, arguments->value[index], tag, &is_ours) != napi_ok || !is_ours ||
+	    napi_unwrap(arguments->env, arguments->value[index], &data) != napi_ok) {
+		refuse(arguments, index, "a handle of this kind");
+		return NULL;
+	}
+	return data;
+}
+
+napi_value make_handle(napi_env env, void *data, const napi_type_tag *tag, napi_finalize finish)
+{
+	napi_value handle;
+	if (napi_create_object(env, &handle) != napi_ok || napi_type_tag_object(env, handle, tag) != napi_ok ||
+	    napi_wrap(env, handle, data, finish, NULL, NULL) != napi_ok) {
+		finish(env, data, NULL);
+		return throw_errno(env, 12 /* ENOMEM */, "napi_wrap");
+	}
+	return handle;
+}
+
 napi_value js_number(napi_env env, double number)
 {
 	napi_value result = NULL;

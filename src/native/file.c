@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -61,6 +62,21 @@ static napi_value js_unlinkat(napi_env env, napi_callback_info info)
 	int result = unlinkat(folder, name, 0);
 	free(name);
 	return result < 0 ? throw_errno(env, errno, "unlinkat") : js_undefined(env);
+}
+
+/* linkDescriptor(descriptor, path): a file that was opened without a name (O_TMPFILE) gets one. linkat(2) */
+static napi_value js_link_descriptor(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	char *path, own[32];
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !text_argument(&arguments, 1, &path))
+		return NULL;
+	snprintf(own, sizeof own, "/proc/self/fd/%d", descriptor);
+	int result = linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	free(path);
+	return result < 0 ? throw_errno(env, errno, "linkat") : js_undefined(env);
 }
 
 /* descriptor, bytes, offset, length: what read and write take, and the part of the buffer that is meant. */
@@ -340,6 +356,7 @@ static const struct export table[] = {
 	{"openat", js_openat},
 	{"mkfifoat", js_mkfifoat},
 	{"unlinkat", js_unlinkat},
+	{"linkDescriptor", js_link_descriptor},
 	{"read", js_read},
 	{"write", js_write},
 	{"poll", js_poll},

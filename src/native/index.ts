@@ -15,6 +15,8 @@ export interface Native {
 	mkfifoat(folder: number, name: string, mode: number): void;
 	/** unlinkat(2). */
 	unlinkat(folder: number, name: string): void;
+	/** linkat(2): a file that was opened without a name (O_TMPFILE) gets one. */
+	linkDescriptor(descriptor: number, path: string): void;
 	/** read(2): how many bytes; 0 at the end; -1 when it would have to wait. */
 	read(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** write(2): how many bytes, maybe fewer; -1 when it would have to wait. */
@@ -66,6 +68,18 @@ export interface Native {
 		inputTimeoutMs: number,
 		outputTimeoutMs: number,
 		byCopy: number,
+	): {bytes: number; ended: boolean};
+	/**
+	 * Moves at most so many bytes by read(2) and write(2), or pread(2) and pwrite(2) where an offset is not negative.
+	 * Errors carry `side` and `bytes`.
+	 */
+	copyRange(
+		input: number,
+		inputOffset: number,
+		output: number,
+		outputOffset: number,
+		most: number,
+		sliceMs: number,
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
@@ -154,6 +168,68 @@ export interface Native {
 	 * index of the file; descriptor and index are -1 for a process that sleeps in the opening of some FIFO.
 	 */
 	findOpenFiles(files: Float64Array): number[];
+	/**
+	 * proc(5): who has these files, given as device and inode in turn, in its memory. Two numbers each: pid, index of the
+	 * file; the index is -1 for a process whose memory we may not see.
+	 */
+	findMappings(files: Float64Array): number[];
+	/** fallocate(2): the memory of a file's first so many bytes, now; it grows to them. */
+	fallocate(descriptor: number, length: number): void;
+	/** memfd_create(2): a file in memory, in no folder. */
+	memfdCreate(name: string): number;
+	/** mmap(2), of all of a file, as it grows. The descriptor stays the caller's and has to stay open. */
+	shmMap(descriptor: number, writable: number): Mapping;
+	/** munmap(2): the handle cannot be used any more. */
+	shmUnmap(mapping: Mapping): void;
+	/**
+	 * What a word of 4 or 8 bytes holds, read in one step; as the other atomic ones by mmap(2). ENXIO: beyond the end; EINVAL:
+	 * not aligned; EFAULT: another process cut it away, or the file system is full.
+	 */
+	atomicLoad(mapping: Mapping, offset: number, width: number): bigint;
+	/** Stores and answers what was there before, in one step. mmap(2) */
+	atomicExchange(mapping: Mapping, offset: number, width: number, value: bigint): bigint;
+	/** Adds, wrapping around, and answers what was there before, in one step. mmap(2) */
+	atomicAdd(mapping: Mapping, offset: number, width: number, value: bigint): bigint;
+	/** Stores where the expected value is, and answers what was there, in one step. mmap(2) */
+	atomicCompareExchange(mapping: Mapping, offset: number, width: number, expected: bigint, value: bigint): bigint;
+	/** futex(2): sleeps while the 32 bits there are as expected; whether it was woken. */
+	futexWait(mapping: Mapping, offset: number, expected: bigint, timeoutMs: number): boolean;
+	/** futex(2): wakes all who wait for these 32 bits. */
+	futexWake(mapping: Mapping, offset: number): void;
+	/** mmap(2), of a ring as ipc-shm(1) describes it: EBADMSG where there is none. The descriptor has to stay open. */
+	ringOpen(descriptor: number): RingHandle;
+	/** munmap(2). */
+	ringClose(ring: RingHandle): void;
+	/**
+	 * ipc-shm(1): sends every whole record of a range, told apart by a separating byte, by the length before each (-1), or all
+	 * of it as one (-2). `problem` is '' or the name of the error that stopped it.
+	 */
+	ringSend(
+		ring: RingHandle,
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		separator: number,
+		timeoutMs: number,
+	): {used: number; records: number; problem: string};
+	/**
+	 * ipc-shm(1): takes records for this receiver, `most` at most, waiting for the first: false when none came in time. EPIPE
+	 * when nobody reads `output` (-1: none) any more, ENOENT when the ring has been removed.
+	 */
+	ringClaim(ring: RingHandle, most: number, output: number, separator: number, timeoutMs: number): boolean;
+	/** ipc-shm(1): writes what was claimed, `most` records at most, with separator, length (-1) or neither (-2). write(2) */
+	ringDeliver(
+		ring: RingHandle,
+		output: number,
+		separator: number,
+		most: number,
+	): {used: number; records: number; problem: string};
+	/** ipc-shm(1): the next record of those claimed; it stays claimed until `ringDone`. */
+	ringNext(ring: RingHandle): Buffer | undefined;
+	/** ipc-shm(1): so many of those that `ringNext` gave are delivered. */
+	ringDone(ring: RingHandle, count: number): void;
+	/** ipc-shm(1): the end of receiving; what is not delivered, or unread in the pipe `output` (-1: none), is left to the next. */
+	ringRelease(ring: RingHandle, output: number, separator: number): void;
 	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
 	setChildSubreaper(): void;
 	/** pidfd_open(2). */
@@ -169,6 +245,11 @@ export interface Native {
 	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
 	windowRows(descriptor: number): number;
 }
+
+/** A mapping of the native layer: opaque. */
+export type Mapping = {readonly mapping: unique symbol};
+/** A ring of the native layer: opaque. */
+export type RingHandle = {readonly ring: unique symbol};
 
 declare const semaphoreHandle: unique symbol;
 /** A mapped semaphore. */
@@ -202,11 +283,13 @@ export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000;
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 export const O_PATH = 0o10000000;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
+export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const LOCK_UN = 8;

@@ -19,6 +19,8 @@ NAPI_MODULE_INIT()
 	export_transfer(env, exports);
 	export_proc(env, exports);
 	export_process(env, exports);
+	export_ring(env, exports);
+	export_shm(env, exports);
 	export_semaphore(env, exports);
 	export_terminal(env, exports);
 	return exports;

@@ -21,31 +21,8 @@ struct attributes {
 	long flags, maxmsg, msgsize, curmsgs, reserved[4];
 };
 
-/*
- * Before it sleeps a call is tried again for a while: two sleeping processes need far longer to answer one another.
- * Where both share one processor that is in vain, since the other side cannot run meanwhile; so how often is learnt:
- * half as often after a round in vain, twice as often after one that was not, and now and then a full round to see
- * whether things have changed. What was learnt holds for the process, so it is static.
- */
-#define MOST_TRIES 100
-#define SLEEPS_BETWEEN_PROBES 64
-static int tries_allowed = MOST_TRIES;
-static int sleeps;
-
-static int tries_now(void)
-{
-	return sleeps % SLEEPS_BETWEEN_PROBES == SLEEPS_BETWEEN_PROBES - 1 ? MOST_TRIES : tries_allowed;
-}
-
-static void learn_from(bool was_in_vain)
-{
-	if (was_in_vain) {
-		tries_allowed = tries_allowed > 1 ? tries_allowed / 2 : 1;
-		sleeps++;
-	} else if (tries_allowed < MOST_TRIES) {
-		tries_allowed = tries_allowed < MOST_TRIES / 2 ? 2 * tries_allowed : MOST_TRIES;
-	}
-}
+/* What was learnt holds for the process, so it is static. */
+static struct retries retries = {.allowed = MOST_TRIES};
 
 /* mqOpen(name, flags, mode, maxmsg, msgsize) -> descriptor, non-blocking. A maxmsg of 0 leaves both to the system. mq_open(3) */
 static napi_value js_mq_open(napi_env env, napi_callback_info info)
@@ -115,17 +92,17 @@ static int wait_for_queue(int descriptor, short events, int watched, int64_t tim
 static int send_one(int descriptor, const uint8_t *data, size_t length, unsigned priority, int64_t timeout_ms)
 {
 	for (;;) {
-		int most = tries_now();
+		int most = tries_now(&retries);
 		for (int tries = 0; tries < most; tries++) {
 			if (syscall(SYS_mq_timedsend, descriptor, data, length, priority, NULL) == 0) {
 				if (tries > 0)
-					learn_from(false);
+					learn_from(&retries, false);
 				return 0;
 			}
 			if (errno != EAGAIN || timeout_ms == 0)
 				return -1;
 		}
-		learn_from(true);
+		learn_from(&retries, true);
 		if (wait_for_queue(descriptor, POLLOUT, -1, timeout_ms) < 0)
 			return -1;
 	}
@@ -135,53 +112,19 @@ static ssize_t receive_one(int descriptor, uint8_t *data, size_t length, unsigne
 			   int64_t timeout_ms)
 {
 	for (;;) {
-		int most = tries_now();
+		int most = tries_now(&retries);
 		for (int tries = 0; tries < most; tries++) {
 			ssize_t count = syscall(SYS_mq_timedreceive, descriptor, data, length, priority, NULL);
 			if (count >= 0 || errno != EAGAIN || timeout_ms == 0) {
 				if (count >= 0 && tries > 0)
-					learn_from(false);
+					learn_from(&retries, false);
 				return count;
 			}
 		}
-		learn_from(true);
+		learn_from(&retries, true);
 		if (wait_for_queue(descriptor, POLLIN, watched, timeout_ms) < 0)
 			return -1;
 	}
-}
-
-/*
- * Where the record at the start of a buffer lies: `separator` 0 to 255, or -1 for a 32-bit big-endian length before
- * it. False when its end is not there yet.
- */
-static bool find_record(const uint8_t *data, size_t length, int separator, size_t *start, size_t *size, size_t *next)
-{
-	if (separator >= 0) {
-		const uint8_t *end = memchr(data, separator, length);
-		if (!end)
-			return false;
-		*start = 0;
-		*size = (size_t)(end - data);
-		*next = *size + 1;
-		return true;
-	}
-	if (length < 4)
-		return false;
-	*start = 4;
-	*size = (size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3];
-	*next = 4 + *size;
-	return *next <= length;
-}
-
-static napi_value send_result(napi_env env, size_t used, double records, const char *problem)
-{
-	napi_value result, text;
-	napi_create_object(env, &result);
-	napi_set_named_property(env, result, "used", js_number(env, (double)used));
-	napi_set_named_property(env, result, "records", js_number(env, records));
-	napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &text);
-	napi_set_named_property(env, result, "problem", text);
-	return result;
 }
 
 /*
@@ -208,11 +151,11 @@ static napi_value js_mq_send_records(napi_env env, napi_callback_info info)
 	double records = 0;
 	while (find_record(data + used, length - used, separator, &body, &size, &next)) {
 		if (send_one(descriptor, data + used + body, size, (unsigned)priority, timeout_ms) < 0)
-			return send_result(env, used, records, errno_name(errno));
+			return sent_records(env, used, records, errno_name(errno));
 		used += next;
 		records++;
 	}
-	return send_result(env, used, records, "");
+	return sent_records(env, used, records, "");
 }
 
 /* mqSend(descriptor, bytes, priority, timeoutMs): one message; EAGAIN, ETIMEDOUT, EINTR, EMSGSIZE. mq_send(3) */

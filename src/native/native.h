@@ -28,6 +28,8 @@ void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
 void export_proc(napi_env env, napi_value exports);
+void export_ring(napi_env env, napi_value exports);
+void export_shm(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
 void export_semaphore(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
@@ -53,6 +55,11 @@ bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **d
 /* The text is allocated; free() it. Text with a NUL inside is refused: the kernel would cut it there. */
 bool text_argument(struct arguments *arguments, size_t index, char **result);
 
+/* What make_handle made with this tag, NULL for anything else. */
+void *handle_argument(struct arguments *arguments, size_t index, const napi_type_tag *tag);
+
+/* An object that stands for memory of ours; `finish` frees it once nobody holds the object any more, or at once on failure. */
+napi_value make_handle(napi_env env, void *data, const napi_type_tag *tag, napi_finalize finish);
 napi_value js_number(napi_env env, double number);
 napi_value js_undefined(napi_env env);
 
@@ -86,8 +93,36 @@ int64_t monotonic_ns(void);
 /* Whether a caught signal wants an end; answers so once for each. Sets errno to EINTR. */
 bool take_stop(void);
 
+/*
+ * Before it sleeps a call is tried again for a while: two sleeping processes need far longer to answer one another.
+ * Where both share one processor that is in vain, since the other side cannot run meanwhile; so how often is learnt:
+ * half as often after a round in vain, twice as often after one that was not, and now and then a full round to see
+ * whether things have changed.
+ */
+#define MOST_TRIES 100
+struct retries {
+	int allowed, sleeps;
+};
+int tries_now(const struct retries *retries);
+void learn_from(struct retries *retries, bool was_in_vain);
+
 struct pollfd;
 /* ppoll(2) with a timeout in milliseconds (negative: none): -1 with EINTR only when a caught signal ended it. */
 int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms);
+
+/* guard.c: whether the work came to its end; false with EFAULT when a page that it touched is not there. */
+bool guarded(void (*work)(void *context), void *context);
+
+/* shm.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
+int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms);
+void futex_wake(uint32_t *word);
+
+/*
+ * records.c: where the record at the start of a buffer lies. `separator` is 0 to 255, or -1 for a 32-bit
+ * big-endian length before it. False when its end is not there yet.
+ */
+bool find_record(const uint8_t *data, size_t length, int separator, size_t *start, size_t *size, size_t *next);
+/* {used, records, problem}: what became of a buffer of records that was to be sent. */
+napi_value sent_records(napi_env env, size_t used, double records, const char *problem);
 
 #endif

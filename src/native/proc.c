@@ -136,8 +136,81 @@ static napi_value js_find_open_files(napi_env env, napi_callback_info info)
 	return search.found;
 }
 
+/* The file of one line of /proc/PID/maps: `7f…-7f… rw-s 00000000 00:19 1234   /dev/shm/x`. */
+static int index_of_line(const struct search *search, const char *line)
+{
+	unsigned major_number, minor_number;
+	unsigned long long inode;
+	if (sscanf(line, "%*s %*s %*s %x:%x %llu", &major_number, &minor_number, &inode) != 3 || inode == 0)
+		return -1;
+	double device = (double)makedev(major_number, minor_number);
+	for (size_t i = 0; i < search->count; i++)
+		if (search->files[2 * i] == device && search->files[2 * i + 1] == (double)inode)
+			return (int)i;
+	return -1;
+}
+
+static void search_maps(struct search *search, FILE *maps, int pid, bool *has)
+{
+	char *line = NULL;
+	size_t size = 0;
+	memset(has, 0, search->count * sizeof *has);
+	while (getline(&line, &size, maps) > 0) {
+		int index = index_of_line(search, line);
+		if (index < 0 || has[index])
+			continue;
+		has[index] = true;
+		add(search, pid);
+		add(search, index);
+	}
+	free(line);
+}
+
+/*
+ * findMappings(files) -> numbers, two for each: pid, index of the file
+ *
+ * Who has these files, device and inode in turn, in its memory, with a descriptor or without. A process whose memory we
+ * may not see is there with index -1. proc(5)
+ */
+static napi_value js_find_mappings(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct search search = {.env = env};
+	size_t length;
+	if (!read_arguments(env, info, 1, &arguments) ||
+	    !float64_array_argument(&arguments, 0, &search.files, &length))
+		return NULL;
+	search.count = length / 2;
+	bool *has = calloc(search.count + 1, sizeof *has);
+	DIR *processes = has ? opendir("/proc") : NULL;
+	if (!processes) {
+		int number = errno;
+		free(has);
+		return throw_errno(env, number, "opendir");
+	}
+	napi_create_array(env, &search.found);
+	for (struct dirent *entry; (entry = readdir(processes));) {
+		char path[64];
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof path, "/proc/%.20s/maps", entry->d_name);
+		FILE *maps = fopen(path, "re");
+		if (maps) {
+			search_maps(&search, maps, atoi(entry->d_name), has);
+			fclose(maps);
+		} else if (errno == EACCES || errno == EPERM) {
+			add(&search, atoi(entry->d_name));
+			add(&search, -1);
+		}
+	}
+	closedir(processes);
+	free(has);
+	return search.found;
+}
+
 static const struct export table[] = {
 	{"findOpenFiles", js_find_open_files},
+	{"findMappings", js_find_mappings},
 };
 
 void export_proc(napi_env env, napi_value exports)

@@ -24,6 +24,9 @@ struct transfer {
 	int64_t slice_end_ns;
 	int64_t in_timeout_ms, out_timeout_ms;
 	double bytes;
+	/* Where in a file to read and to write; negative: wherever it stands, as a pipe has it. */
+	int64_t in_offset, out_offset;
+	double most;
 	const char *failed_call, *failed_side;
 };
 
@@ -151,12 +154,16 @@ static enum outcome write_all(struct transfer *transfer, int out, const uint8_t 
 			outcome = failed(transfer, "write", "out");
 			break;
 		}
-		ssize_t count = write(out, data, length);
+		ssize_t count = out == transfer->out && transfer->out_offset >= 0
+					? pwrite(out, data, length, transfer->out_offset)
+					: write(out, data, length);
 		if (count >= 0) {
 			data += count;
 			length -= (size_t)count;
 			if (out == transfer->out)
 				transfer->bytes += (double)count;
+			if (out == transfer->out && transfer->out_offset >= 0)
+				transfer->out_offset += count;
 		} else if (errno == EAGAIN) {
 			outcome = wait_for_room(transfer, out);
 		} else if (errno != EINTR) {
@@ -176,10 +183,15 @@ static enum outcome move_by_copy(struct transfer *transfer)
 		return failed(transfer, "malloc", "in");
 	}
 	for (;;) {
+		double left = transfer->most - transfer->bytes;
+		if (left <= 0)
+			break;
+		size_t wanted = left < PIECE ? (size_t)left : PIECE;
 		outcome = wait_for_input(transfer);
 		if (outcome != ENDED)
 			break;
-		ssize_t count = read(transfer->in, buffer, PIECE);
+		ssize_t count = transfer->in_offset < 0 ? read(transfer->in, buffer, wanted)
+							: pread(transfer->in, buffer, wanted, transfer->in_offset);
 		if (count == 0)
 			break;
 		if (count < 0 && (errno == EINTR || errno == EAGAIN))
@@ -188,6 +200,8 @@ static enum outcome move_by_copy(struct transfer *transfer)
 			outcome = failed(transfer, "read", "in");
 			break;
 		}
+		if (transfer->in_offset >= 0)
+			transfer->in_offset += count;
 		if (transfer->copy_to >= 0)
 			outcome = write_all(transfer, transfer->copy_to, buffer, (size_t)count);
 		if (outcome == ENDED)
@@ -205,6 +219,18 @@ static enum outcome move_by_copy(struct transfer *transfer)
 	return outcome;
 }
 
+static napi_value transfer_result(napi_env env, const struct transfer *transfer, enum outcome outcome)
+{
+	napi_value result, ended;
+	if (outcome == FAILED)
+		return throw_transfer_errno(env, errno, transfer->failed_call, transfer->failed_side, transfer->bytes);
+	napi_create_object(env, &result);
+	napi_set_named_property(env, result, "bytes", js_number(env, transfer->bytes));
+	napi_get_boolean(env, outcome == ENDED, &ended);
+	napi_set_named_property(env, result, "ended", ended);
+	return result;
+}
+
 /*
  * transfer(in, out, copyTo, sliceMs, inTimeoutMs, outTimeoutMs, byCopy) -> {bytes, ended}
  *
@@ -216,7 +242,7 @@ static enum outcome move_by_copy(struct transfer *transfer)
 static napi_value js_transfer(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	struct transfer transfer = {0};
+	struct transfer transfer = {.in_offset = -1, .out_offset = -1, .most = __builtin_inf()};
 	int64_t slice_ms;
 	int by_copy;
 	if (!read_arguments(env, info, 7, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
@@ -229,14 +255,28 @@ static napi_value js_transfer(napi_env env, napi_callback_info info)
 	enum outcome outcome = refused ? ENDED : move_by_splice(&transfer, &refused);
 	if (refused)
 		outcome = move_by_copy(&transfer);
-	if (outcome == FAILED)
-		return throw_transfer_errno(env, errno, transfer.failed_call, transfer.failed_side, transfer.bytes);
-	napi_value result, ended;
-	napi_create_object(env, &result);
-	napi_set_named_property(env, result, "bytes", js_number(env, transfer.bytes));
-	napi_get_boolean(env, outcome == ENDED, &ended);
-	napi_set_named_property(env, result, "ended", ended);
-	return result;
+	return transfer_result(env, &transfer, outcome);
+}
+
+/*
+ * copyRange(in, inOffset, out, outOffset, most, sliceMs) -> {bytes, ended}
+ *
+ * The same by read(2) and write(2), or by pread(2) and pwrite(2) where an offset is not negative, until `in` ends or so
+ * many bytes have been moved (ended: true). A file is never mapped: who shortens it meanwhile ends the copy and not us.
+ */
+static napi_value js_copy_range(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct transfer transfer = {.copy_to = -1, .in_timeout_ms = -1, .out_timeout_ms = -1};
+	int64_t slice_ms, most;
+	if (!read_arguments(env, info, 6, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
+	    !int64_argument(&arguments, 1, &transfer.in_offset) || !int_argument(&arguments, 2, &transfer.out) ||
+	    !int64_argument(&arguments, 3, &transfer.out_offset) || !int64_argument(&arguments, 4, &most) ||
+	    !int64_argument(&arguments, 5, &slice_ms))
+		return NULL;
+	transfer.most = (double)most;
+	transfer.slice_end_ns = slice_ms < 0 ? -1 : monotonic_ns() + slice_ms * 1000000;
+	return transfer_result(env, &transfer, move_by_copy(&transfer));
 }
 
 /* One pipe to another, for pumpLinks. */
@@ -370,6 +410,7 @@ static napi_value js_pump_links(napi_env env, napi_callback_info info)
 
 static const struct export table[] = {
 	{"transfer", js_transfer},
+	{"copyRange", js_copy_range},
 	{"pumpLinks", js_pump_links},
 };
 

@@ -141,6 +141,23 @@ void wait_end(struct wait *wait)
 	errno = saved;
 }
 
+#define SLEEPS_BETWEEN_PROBES 64
+
+int tries_now(const struct retries *retries)
+{
+	return retries->sleeps % SLEEPS_BETWEEN_PROBES == SLEEPS_BETWEEN_PROBES - 1 ? MOST_TRIES : retries->allowed;
+}
+
+void learn_from(struct retries *retries, bool was_in_vain)
+{
+	if (was_in_vain) {
+		retries->allowed = retries->allowed > 1 ? retries->allowed / 2 : 1;
+		retries->sleeps++;
+	} else if (retries->allowed < MOST_TRIES) {
+		retries->allowed = retries->allowed < MOST_TRIES / 2 ? 2 * retries->allowed : MOST_TRIES;
+	}
+}
+
 int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms)
 {
 	struct wait wait = {.deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000};

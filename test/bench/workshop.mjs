@@ -8,6 +8,8 @@ import {
 	mkdtempSync,
 	readdirSync,
 	rmSync,
+	statfsSync,
+	statSync,
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs';
@@ -19,6 +21,7 @@ import {runInstrument} from './instrument.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
+const sharedMemory = '/dev/shm';
 /** Where mqueue and semaphores are no part of libc yet. */
 const libraries = ['-lrt', '-lpthread'];
 
@@ -28,6 +31,8 @@ export class Workshop {
 	/** The object of the run that is going on, a queue or a semaphore, and the command it belongs to. */
 	object;
 	objects = 0;
+	/** The path of the segment, likewise. */
+	segment;
 
 	constructor({quick}) {
 		this.quick = quick;
@@ -60,6 +65,7 @@ export class Workshop {
 
 	close() {
 		this.removeObject();
+		this.removeSegment();
 		rmSync(this.folder, {recursive: true, force: true});
 	}
 
@@ -95,6 +101,32 @@ export class Workshop {
 	/** Gives a semaphore of its own, with one unit, and takes it away afterwards. */
 	withSemaphore(use) {
 		return this.withObject('ipc-sem', ['--value', '1'], use);
+	}
+
+	/** A name for a segment, and its path; whatever has that name afterwards is taken away. */
+	async withSegment(use) {
+		const name = `ipc-bench-${process.pid}-${++this.objects}`;
+		this.segment = join(sharedMemory, name);
+		try {
+			return await use(name, this.segment);
+		} finally {
+			this.removeSegment();
+		}
+	}
+
+	removeSegment() {
+		if (this.segment !== undefined) rmSync(this.segment, {force: true});
+		this.segment = undefined;
+	}
+
+	/** Bytes that /dev/shm has left. */
+	freeSharedMemory() {
+		const {bavail, bsize} = statfsSync(sharedMemory);
+		return bavail * bsize;
+	}
+
+	sizeOf(path) {
+		return statSync(path).size;
 	}
 
 	async withObject(command, settings, use) {

@@ -20,6 +20,12 @@ const command: Command = {
 			takesCommand: true,
 			run: () => done,
 		}),
+		held: verb({
+			summary: 'an option whose value may be left out, and numbers below zero',
+			operands: {names: any(text)},
+			options: {lock: {value: text, optionalValue: true, help: ''}, value: {short: 'k', value: text, help: ''}},
+			run: () => done,
+		}),
 		many: verb({summary: '', operands: {names: any(text)}, options: {zero: {short: '0', help: ''}}, run: () => done}),
 	},
 };
@@ -32,10 +38,15 @@ const word = fc.oneof(
 /** A line made of what a verb declares, in any order. */
 const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
 	const declared = optionsOf(command.verbs[name] as Verb);
-	const option = fc.constantFrom(...Object.entries(declared)).chain(([key, {short, value}]) => {
+	const option = fc.constantFrom(...Object.entries(declared)).chain(([key, {short, value, optionalValue}]) => {
 		const switches = [`--${optionName(key)}`, ...(short ? [`-${short}`] : [])];
 		const chosen = fc.constantFrom(...switches);
 		if (!value) return chosen.map((flag) => [flag]);
+		if (optionalValue)
+			return fc.oneof(
+				chosen.map((flag) => [flag]),
+				word.map((given) => [`--${optionName(key)}=${given}`]),
+			);
 		return fc.oneof(
 			fc.tuple(chosen, word).map((pair) => [...pair]),
 			word.map((given) => [`--${optionName(key)}=${given}`]),
@@ -44,6 +55,7 @@ const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
 	const part = fc.oneof(
 		option,
 		word.map((operand) => [operand]),
+		fc.constantFrom('-5', '-15', '-0x10', '-1e5', '-.5').map((number) => [number]),
 		fc.constant(['--']),
 	);
 	return fc.array(part, {maxLength: 7}).map((parts) => [name, ...parts.flat()]);
@@ -97,3 +109,4 @@ refuses(['send', '-nZ'], /unknown option '-Z' in '-nZ'/);
 refuses(['send', '-t'], /--timeout needs a value: DURATION/);
 refuses(['send', '--tee=yes'], /--tee takes no value/);
 refuses(['--quiet', 'send'], /a verb is expected before '--quiet'/);
+refuses(['held', '--lock='], /--lock= needs a value: TEXT/);

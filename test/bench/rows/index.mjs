@@ -3,7 +3,8 @@ import {fifo} from './fifo.mjs';
 import {memory} from './memory.mjs';
 import {queue} from './queue.mjs';
 import {records} from './records.mjs';
+import {segment} from './segment.mjs';
 import {semaphore} from './semaphore.mjs';
 import {startUp} from './start-up.mjs';
 
-export const rows = [...startUp, ...fifo, ...records, ...queue, ...semaphore, ...memory];
+export const rows = [...startUp, ...fifo, ...records, ...queue, ...semaphore, ...segment, ...memory];

@@ -1,0 +1,39 @@
+import {fstatSync} from 'node:fs';
+import {native, POLLERR, POLLHUP} from '../native/index.js';
+
+/** A reader that has had enough needs a moment to end. */
+const graceMs = 2;
+
+/**
+ * Whoever reads a pipe that we write to: how much it has left unread, which the kernel tells also when it has gone. Of anything
+ * but a pipe nothing is known, and all counts as read.
+ */
+export class PipeReader {
+	readonly isPipe: boolean;
+
+	constructor(private readonly descriptor: number) {
+		this.isPipe = fstatSync(descriptor).isFIFO();
+	}
+
+	/** ioctl(2), FIONREAD */
+	unreadBytes(): number {
+		return this.isPipe ? native.ioctlFionread(this.descriptor) : 0;
+	}
+
+	/** Waits so long at most: whether the reader has gone. */
+	hasGone(mostMs: number): boolean {
+		const triples = Int32Array.of(this.descriptor, 0, 0);
+		native.poll(triples, mostMs);
+		return ((triples[2] as number) & (POLLERR | POLLHUP)) !== 0;
+	}
+
+	/**
+	 * Until everything has been read and the reader is still there a moment later; false when it has gone. Nothing wakes a writer
+	 * when a pipe runs empty: look again and again, ever less often.
+	 */
+	waitUntilRead(): boolean {
+		for (let round = 0; this.unreadBytes() > 0; round++)
+			if (this.hasGone(round < 50 ? 0 : Math.min(20, round - 49))) return false;
+		return !this.hasGone(graceMs);
+	}
+}

@@ -1,0 +1,30 @@
+import {done} from '../common/exit.js';
+import {anyText} from '../common/text-format.js';
+import {one, verb} from '../common/verb.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {json, offset, wordType} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+import {defaultType, printChange, showWord} from './value.js';
+import {parseWord, wordOf} from './word.js';
+
+export const add = verb({
+	summary: 'add to a number in one step, and print the old and the new one',
+	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
+	options: {type: wordType, offset, json, ...lockOptions},
+	examples: [
+		{purpose: 'count one more', line: 'ipc-shm add state 1'},
+		{purpose: 'and one less', line: 'ipc-shm add state -1'},
+	],
+	run({name, value}, options) {
+		checkLock(options);
+		const type = options.type ?? defaultType;
+		const amount = parseWord(type, value);
+		using segment = SharedMemory.open(name);
+		return underLock(segment, 'exclusive', options, () => {
+			const before = segment.add(type, options.offset ?? 0, amount);
+			printChange(showWord(before), showWord(wordOf(type, before + amount)), options.json);
+			return done;
+		});
+	},
+});

@@ -1,0 +1,34 @@
+import {done, notNow} from '../common/exit.js';
+import {anyText} from '../common/text-format.js';
+import {one, verb} from '../common/verb.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {json, offset, wordType} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+import {defaultType, printChange, printValue, showWord} from './value.js';
+import {parseWord} from './word.js';
+
+export const cas = verb({
+	summary: 'store a number only where another one is, in one step (else status 3)',
+	operands: {name: one(segmentName), expected: one(anyText('OLD')), value: one(anyText('NEW'))},
+	options: {type: wordType, offset, json, ...lockOptions},
+	examples: [{purpose: 'be the one who begins', line: 'ipc-shm cas state 0 1 && ./begin'}],
+	run({name, expected, value}, options) {
+		checkLock(options);
+		const type = options.type ?? defaultType;
+		const wanted = parseWord(type, expected);
+		const fresh = parseWord(type, value);
+		using segment = SharedMemory.open(name);
+		return underLock(segment, 'exclusive', options, () => {
+			const before = segment.compareExchange(type, options.offset ?? 0, wanted, fresh);
+			const found = showWord(before);
+			if (before === wanted) {
+				printChange(found, showWord(fresh), options.json);
+				return done;
+			}
+			if (options.json) printChange(found, found, true);
+			else printValue(found, false);
+			return notNow;
+		});
+	},
+});

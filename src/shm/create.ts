@@ -1,0 +1,41 @@
+import {quoted, SystemError, UsageError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {formatAddress} from '../common/object-name.js';
+import {exclusive, mode} from '../common/options.js';
+import {tell} from '../common/output.js';
+import {formatSize} from '../common/size.js';
+import {many, verb} from '../common/verb.js';
+import {size} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+
+export const create = verb({
+	summary: 'make segments, zeroed, their memory reserved',
+	operands: {names: many(segmentName)},
+	options: {size, mode, exclusive},
+	examples: [{purpose: 'one MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'}],
+	run({names}, options) {
+		if (options.size === undefined) throw new UsageError('--size is missing');
+		const {size: bytes, mode: bits} = options;
+		const allMade = forEachName(names, (name) => {
+			if (SharedMemory.create(name, {size: bytes, mode: bits})) return;
+			const shown = quoted(formatAddress(name));
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			using segment = openToLook(name);
+			const what = segment ? ` with ${formatSize(segment.size)} (${segment.size} bytes)` : '';
+			tell(`${shown} exists already${what}`);
+		});
+		return allMade ? done : failed;
+	},
+});
+
+/** Somebody else's exists all the same. */
+function openToLook(name: Parameters<typeof SharedMemory.tryOpen>[0]): SharedMemory | undefined {
+	try {
+		return SharedMemory.tryOpen(name, 'read');
+	} catch (error) {
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}

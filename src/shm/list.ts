@@ -1,0 +1,38 @@
+import {done} from '../common/exit.js';
+import {json, noHeadings, output} from '../common/options.js';
+import {printJson} from '../common/output.js';
+import {formatSize} from '../common/size.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {allSegments} from './segment-name.js';
+import {lookAtSegments, type SegmentStatus} from './segment-status.js';
+
+const namesOf = ({users}: SegmentStatus, which: 'maps' | 'open') =>
+	users
+		.filter((user) => user[which])
+		.map(({pid, command}) => `${pid} ${command}`)
+		.join(', ');
+
+export const segmentColumns: readonly Column<SegmentStatus>[] = [
+	{name: 'name', value: ({name}) => name},
+	{name: 'size', align: 'right', value: ({size}) => formatSize(size)},
+	{name: 'memory', align: 'right', value: ({allocated}) => formatSize(allocated)},
+	{name: 'mode', value: ({mode}) => mode},
+	{name: 'owner', value: ({owner}) => owner},
+	{name: 'ring', align: 'right', value: ({ring}) => (ring ? formatSize(ring.used) : '')},
+	{name: 'mapped', value: (status) => namesOf(status, 'maps')},
+];
+
+export const list = verb({
+	summary: 'all segments, and who maps them',
+	aliases: ['ls'],
+	options: {json, noHeadings, output},
+	examples: [{purpose: 'names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
+	async run(_, options) {
+		const columns = chooseColumns(segmentColumns, options.output);
+		const rows = lookAtSegments(allSegments());
+		if (options.json) for (const row of rows) printJson(row);
+		else await printTable(columns, rows, {headings: !options.noHeadings});
+		return done;
+	},
+});

@@ -1,0 +1,73 @@
+import {UsageError} from '../common/errors.js';
+import {notNow, type Outcome, timedOut} from '../common/exit.js';
+import type {Address} from '../common/object-name.js';
+import {nonblock, timeout, timeoutStatus} from '../common/options.js';
+import {Semaphore} from '../common/semaphore.js';
+import {stopOnSignals} from '../common/signals.js';
+import {lock} from './options.js';
+import type {SharedMemory} from './shared-memory.js';
+
+/** The options of what can be done under a lock. */
+export const lockOptions = {
+	lock,
+	timeout: {...timeout, help: 'with --lock: give up after this long (status 124)'},
+	timeoutStatus,
+	nonblock: {...nonblock, help: 'with --lock: status 3 when it is taken'},
+} as const;
+
+export interface LockWish {
+	lock: Address | true | undefined;
+	timeout: number | undefined;
+	nonblock: boolean;
+}
+
+export function checkLock({lock, timeout, nonblock}: LockWish): void {
+	if (lock === undefined && (timeout !== undefined || nonblock))
+		throw new UsageError('--timeout and --nonblock are for waiting for a lock: --lock is missing');
+}
+
+/**
+ * Does something under the lock that was asked for, if one was. A holder that dies does not leave it locked: flock(2) sees
+ * to that, and ipc-sem's list of holders.
+ */
+export function underLock<Result extends Outcome | Promise<Outcome>>(
+	segment: SharedMemory,
+	kind: 'shared' | 'exclusive',
+	wish: LockWish,
+	work: () => Result,
+): Result | Outcome {
+	const patienceMs = wish.nonblock ? 0 : (wish.timeout ?? -1);
+	const tooLate = wish.nonblock ? notNow : timedOut;
+	if (wish.lock === undefined) return work();
+	if (wish.lock === true) {
+		if (!segment.lock(kind, patienceMs)) return tooLate;
+		return afterwards(work, () => segment.unlock());
+	}
+	const semaphore = Semaphore.open(wish.lock);
+	const holding = semaphore.hold({
+		timeoutMs: patienceMs,
+		command: `ipc-shm ${segment.shownName}`,
+		// Killed in the middle of a wait we would stay counted as one who waits.
+		onWait: stopOnSignals,
+	});
+	if (!holding) {
+		semaphore.close();
+		return tooLate;
+	}
+	return afterwards(work, () => {
+		holding.letGo();
+		semaphore.close();
+	});
+}
+
+function afterwards<Result extends Outcome | Promise<Outcome>>(work: () => Result, release: () => void): Result {
+	let isLater = false;
+	try {
+		const result = work();
+		if (!(result instanceof Promise)) return result;
+		isLater = true;
+		return result.finally(release) as Result;
+	} finally {
+		if (!isLater) release();
+	}
+}

@@ -1,0 +1,58 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import {progress as progressOption} from '../common/options.js';
+import {stdout} from '../common/output.js';
+import {Progress} from '../common/progress.js';
+import {copyBytes, explainMove, growPipe} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {length, offset} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+
+export const read = verb({
+	summary: 'the bytes of a segment to standard output',
+	operands: {name: one(segmentName)},
+	options: {
+		offset,
+		length: {...length, help: 'so many bytes (default: up to its end)'},
+		...lockOptions,
+		progress: progressOption,
+	},
+	examples: [
+		{purpose: 'all of it', line: 'ipc-shm read config'},
+		{
+			purpose: 'the second KiB, as no writer is at work',
+			line: 'ipc-shm read state --offset 1K --length 1K --lock | xxd',
+		},
+	],
+	run({name}, options) {
+		checkLock(options);
+		using segment = SharedMemory.open(name, 'read');
+		return underLock(segment, 'shared', options, () => {
+			const {size} = segment;
+			const at = options.offset ?? 0;
+			const wanted = options.length ?? Math.max(0, size - at);
+			if (at + wanted > size) throw segment.beyond('read', at, wanted, size);
+			const progress = options.progress ? new Progress('bytes', wanted) : undefined;
+			growPipe(stdout);
+			try {
+				const copied = copyBytes({
+					input: segment.descriptor,
+					inputOffset: at,
+					output: stdout,
+					most: wanted,
+					progress,
+				});
+				if (copied < wanted)
+					throw new SystemError(
+						`cannot read ${quoted(segment.shownName)}: another process made it smaller after ${copied} of ${wanted} bytes`,
+					);
+			} catch (error) {
+				throw explainMove(error, {from: quoted(segment.shownName)});
+			}
+			progress?.finish();
+			return done;
+		});
+	},
+});

@@ -1,0 +1,61 @@
+import {countOf, quoted, UsageError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import * as common from '../common/options.js';
+import {announceReady, expectOutput, tell} from '../common/output.js';
+import {stopOnSignals} from '../common/signals.js';
+import {progressOf} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {Ring} from './ring.js';
+import {RingReceiver} from './ring-receiver.js';
+import {segmentName} from './segment-name.js';
+import {checkRingSettings, ringSettings} from './send.js';
+
+export const recv = verb({
+	summary: 'records from a ring to standard output, oldest first',
+	operands: {name: one(segmentName)},
+	options: {
+		count: {...common.count, help: 'so many records instead of one'},
+		all: {short: 'a', help: 'all there are now'},
+		follow: {...common.follow, help: 'go on for ever'},
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		...framingOptions,
+		json: {help: 'print an object per record'},
+		...ringSettings,
+		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'the next record, or status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
+		{purpose: 'whatever comes, from now on', line: 'ipc-shm recv ring --create --follow'},
+	],
+	run({name}, options) {
+		const limits = [
+			options.count !== undefined && '--count',
+			options.all && '--all',
+			options.follow && '--follow',
+		].filter(Boolean);
+		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		checkRingSettings(options);
+		const framing = chosenFraming(options) ?? 'lines';
+		expectOutput();
+		stopOnSignals();
+		using ring = Ring.open(name, options.create ? options : undefined);
+		const progress = progressOf(options.progress, 'records');
+		const receiver = new RingReceiver(ring, {
+			framing,
+			most: options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1),
+			patienceMs: options.all || options.nonblock ? 0 : (options.timeout ?? -1),
+			progress,
+		});
+		announceReady(options.readyFd);
+		const isComplete = receiver.run();
+		progress?.finish();
+		if (isComplete || options.all) return done;
+		if (receiver.received > 0 && !options.follow)
+			tell(`gave up with ${quoted(ring.shownName)} empty: ${countOf(receiver.received, 'record')} came`);
+		return options.nonblock ? notNow : timedOut;
+	},
+});

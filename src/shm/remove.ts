@@ -1,0 +1,15 @@
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {many, verb} from '../common/verb.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+
+export const remove = verb({
+	summary: 'unlink segments; who maps them goes on',
+	aliases: ['rm'],
+	operands: {names: many(segmentName)},
+	examples: [{purpose: 'remove two of them', line: 'ipc-shm remove state ring'}],
+	run({names}) {
+		return forEachName(names, (name) => SharedMemory.remove(name)) ? done : failed;
+	},
+});

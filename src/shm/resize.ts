@@ -1,0 +1,36 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import {findMappers, identityKey} from '../common/proc.js';
+import {size as sizeFormat} from '../common/size.js';
+import {one, verb} from '../common/verb.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {segmentName} from './segment-name.js';
+import {describeProcesses} from './segment-status.js';
+import {SharedMemory} from './shared-memory.js';
+
+export const resize = verb({
+	summary: 'make a segment larger, or smaller',
+	operands: {name: one(segmentName), size: one(sizeFormat)},
+	options: {
+		force: {help: 'make it smaller though others map it: SIGBUS ends who touches the rest'},
+		...lockOptions,
+	},
+	examples: [{purpose: 'twice as large as before', line: 'ipc-shm resize state 2M'}],
+	run({name, size}, options) {
+		checkLock(options);
+		using segment = SharedMemory.open(name);
+		return underLock(segment, 'exclusive', options, () => {
+			if (size < segment.size && !options.force) checkNobodyMaps(segment);
+			segment.resize(size);
+			return done;
+		});
+	},
+});
+
+function checkNobodyMaps(segment: SharedMemory): void {
+	const pids = findMappers([segment.identity]).pids.get(identityKey(segment.identity)) ?? [];
+	if (pids.length > 0)
+		throw new SystemError(
+			`cannot make ${quoted(segment.shownName)} smaller: ${describeProcesses(pids)} would be ended by SIGBUS when touching the rest (--force does it all the same)`,
+		);
+}

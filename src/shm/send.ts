@@ -1,0 +1,60 @@
+import {countOf, quoted, UsageError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import * as common from '../common/options.js';
+import {expectInput, tell} from '../common/output.js';
+import {anyText} from '../common/text-format.js';
+import {progressOf} from '../common/transfer.js';
+import {any, one, verb} from '../common/verb.js';
+import {size} from './options.js';
+import {Ring} from './ring.js';
+import {RingSender} from './ring-sender.js';
+import {segmentName} from './segment-name.js';
+
+/** How a ring is made, where a verb makes one. */
+export const ringSettings = {
+	create: {help: 'make the ring first when it is missing'},
+	size: {...size, help: 'with --create: bytes of the segment (default 1M)'},
+	mode: common.mode,
+} as const;
+
+export function checkRingSettings(options: {create: boolean; size: unknown; mode: unknown}): void {
+	if (!options.create && (options.size ?? options.mode) !== undefined)
+		throw new UsageError('--size and --mode are for a ring that is made: --create is missing');
+}
+
+export const send = verb({
+	summary: 'each operand, or each record of standard input, into a ring',
+	operands: {name: one(segmentName), records: any(anyText('RECORD'))},
+	options: {
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		...framingOptions,
+		json: {help: 'stdin has objects as recv --json prints them'},
+		...ringSettings,
+		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+	},
+	examples: [
+		{purpose: 'a record a line', line: 'seq 1000000 | ipc-shm send ring --create'},
+		{purpose: 'one record', line: 'ipc-shm send ring "rebuild all"'},
+	],
+	run({name, records}, options) {
+		checkRingSettings(options);
+		const framing = chosenFraming(options);
+		if (framing && records.length > 0) throw new UsageError('each operand is a record as it is: framing is for stdin');
+		using ring = Ring.open(name, options.create ? options : undefined);
+		const progress = progressOf(options.progress, 'records');
+		const sender = new RingSender(ring, {
+			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
+			progress,
+		});
+		if (records.length === 0) expectInput();
+		const ended = records.length > 0 ? sender.sendAll(records) : sender.sendInput(framing ?? 'lines');
+		progress?.finish();
+		if (ended) return done;
+		if (sender.sent > 0)
+			tell(`gave up with ${quoted(ring.shownName)} full: ${countOf(sender.sent, 'record')} went through`);
+		return options.nonblock ? notNow : timedOut;
+	},
+});

@@ -1,0 +1,28 @@
+import {done} from '../common/exit.js';
+import {anyText} from '../common/text-format.js';
+import {one, verb} from '../common/verb.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {anyType, json, offset} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+import {defaultType, parseStore, printChange} from './value.js';
+
+export const set = verb({
+	summary: 'store a value, and print the old and the new one',
+	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
+	options: {type: anyType, offset, json, ...lockOptions},
+	examples: [
+		{purpose: 'a flag that others wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},
+		{purpose: 'bytes', line: 'ipc-shm set state 00ff10 --type hex --offset 64'},
+	],
+	run({name, value}, options) {
+		checkLock(options);
+		const store = parseStore(options.type ?? defaultType, value);
+		using segment = SharedMemory.open(name);
+		return underLock(segment, 'exclusive', options, () => {
+			const {before, after} = store(segment, options.offset ?? 0);
+			printChange(before, after, options.json);
+			return done;
+		});
+	},
+});

@@ -1,0 +1,51 @@
+import {done, failed} from '../common/exit.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {formatFields} from '../common/table.js';
+import {one, verb} from '../common/verb.js';
+import {segmentName} from './segment-name.js';
+import {lookAtSegments, type SegmentStatus} from './segment-status.js';
+import {SharedMemory} from './shared-memory.js';
+
+export function describeSegment(status: SegmentStatus): [string, string | string[]][] {
+	const {ring, users, unseen} = status;
+	const mapped = users.filter(({maps}) => maps).map(({pid, command}) => `${pid} ${command}`);
+	const open = users.filter((user) => user.open).map(({pid, command}) => `${pid} ${command}`);
+	const hint =
+		unseen > 0 ? ` (${unseen === 1 ? '1 process' : `${unseen} processes`} of others cannot be seen into)` : '';
+	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
+	return [
+		['name', status.name],
+		['size', `${status.size} bytes`],
+		['memory', `${status.allocated} bytes`],
+		['mode', status.mode],
+		['owner', status.owner],
+		['changed', status.changed],
+		['mapped', mapped.length === 0 ? `nobody${hint}` : mapped],
+		['open', open.length === 0 ? 'nobody' : open],
+		...(ring
+			? ([
+					['ring', `${ring.used} of ${ring.capacity} bytes used${records}`],
+					['receivers', String(ring.receivers)],
+				] as [string, string][])
+			: []),
+	];
+}
+
+export const stat = verb({
+	summary: 'one segment, whole: size, mode, owner, who maps it',
+	operands: {name: one(segmentName)},
+	options: {json},
+	examples: [{purpose: 'who maps it', line: "ipc-shm stat state --json | jq '.users[].pid'"}],
+	run({name}, options) {
+		const [status] = lookAtSegments([name]);
+		if (!status) {
+			// Says why it cannot be looked at.
+			SharedMemory.open(name, 'read').close();
+			return failed;
+		}
+		if (options.json) printJson(status);
+		else print(formatFields(describeSegment(status)));
+		return done;
+	},
+});

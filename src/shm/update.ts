@@ -1,0 +1,88 @@
+import {closeSync, fstatSync} from 'node:fs';
+import {quoted, SystemError} from '../common/errors.js';
+import {EndBySignal, endedWith, type Outcome} from '../common/exit.js';
+import {tellError} from '../common/output.js';
+import {startCommand} from '../common/run-command.js';
+import {StopInLoop} from '../common/stop-in-loop.js';
+import {copyBytes, explainMove} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {AT_FDCWD, native, O_RDONLY} from '../native/index.js';
+import {lockOptions, underLock} from './lock.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+
+export const update = verb({
+	summary: 'replace the contents by what a filter makes of them',
+	operands: {name: one(segmentName)},
+	options: {
+		keepSize: {help: 'the size stays, filled up with NULs: for segments that others map'},
+		lock: {...lockOptions.lock, help: 'holding a semaphore too; its own lock is always taken'},
+		timeout: {...lockOptions.timeout, help: 'wait for the lock no longer than this (status 124)'},
+		timeoutStatus: lockOptions.timeoutStatus,
+		nonblock: {...lockOptions.nonblock, help: 'status 3 when it is locked'},
+	},
+	takesCommand: true,
+	examples: [
+		{purpose: 'sort the lines in it', line: 'ipc-shm update list -- sort -u'},
+		{purpose: 'change a setting', line: "ipc-shm update config -- jq '.level += 1'"},
+	],
+	run({name}, options, command) {
+		const segment = SharedMemory.open(name);
+		const semaphore = options.lock === true ? undefined : options.lock;
+		const work = () => replace(segment, command, options.keepSize);
+		const inner = () => underLock(segment, 'exclusive', {...options, lock: true}, work);
+		const outcome = semaphore ? underLock(segment, 'exclusive', options, inner) : inner();
+		return Promise.resolve(outcome).finally(() => segment.close());
+	},
+});
+
+/** Nothing is changed before the filter's whole output is there and it has succeeded. */
+async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
+	const output = native.memfdCreate('ipc-shm-update');
+	// A description of its own: the filter reads from its beginning, and has no part in our lock.
+	const input = native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1);
+	let pid: number | undefined;
+	try {
+		using stop = new StopInLoop((signal) => {
+			if (pid !== undefined) process.kill(pid, signal);
+		});
+		const running = await startCommand(command, {stdin: input, stdout: output});
+		pid = running.pid;
+		const {status, problem} = await running.ended;
+		pid = undefined;
+		const unchanged = `${quoted(segment.shownName)} is unchanged`;
+		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		if (problem !== null) tellError(`${problem}; ${unchanged}`);
+		else if (status !== 0) tellError(`${quoted(command[0] as string)} ended with status ${status}: ${unchanged}`);
+		else writeBack(segment, output, keepsSize);
+		return endedWith(status);
+	} finally {
+		closeSync(output);
+		closeSync(input);
+	}
+}
+
+function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): void {
+	const tried = `cannot update ${quoted(segment.shownName)}`;
+	const {size: bytes} = fstatSync(output);
+	const before = segment.size;
+	if (keepsSize && bytes > before)
+		throw new SystemError(
+			`${tried}: the output has ${bytes} bytes and it has ${before} (--keep-size); it is unchanged`,
+		);
+	// With the memory at hand nothing can come in between.
+	segment.reserve(bytes, tried);
+	try {
+		copyBytes({input: output, inputOffset: 0, output: segment.descriptor, outputOffset: 0, most: bytes});
+	} catch (error) {
+		throw explainMove(error, {to: quoted(segment.shownName), from: 'the output'});
+	}
+	if (keepsSize) clear(segment, bytes, before);
+	else if (bytes < before) segment.truncate(bytes);
+}
+
+function clear(segment: SharedMemory, from: number, to: number): void {
+	const nothing = Buffer.alloc(Math.min(1024 ** 2, to - from));
+	for (let at = from; at < to; at += nothing.length)
+		segment.writeBytes(at, nothing.subarray(0, Math.min(nothing.length, to - at)));
+}

@@ -1,0 +1,40 @@
+import {UsageError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
+import {announceReady} from '../common/output.js';
+import {one, verb} from '../common/verb.js';
+import {json, offset, wordType} from './options.js';
+import {segmentName} from './segment-name.js';
+import {SharedMemory} from './shared-memory.js';
+import {defaultType, printValue, showWord} from './value.js';
+import {condition} from './word.js';
+
+export const wait = verb({
+	summary: 'until a number is as wanted, and print it',
+	operands: {name: one(segmentName)},
+	options: {
+		until: {value: condition, help: 'what is waited for: =5, !=0, >3, >=3, <3, <=3'},
+		type: wordType,
+		offset,
+		timeout,
+		timeoutStatus,
+		nonblock,
+		json,
+		readyFd,
+	},
+	examples: [
+		{purpose: 'until somebody says so', line: "ipc-shm wait state --until '!=0' -t 10s"},
+		{purpose: 'and who says it', line: 'ipc-shm set state 1'},
+	],
+	run({name}, options) {
+		if (!options.until) throw new UsageError("--until is missing, such as --until '=1'");
+		const type = options.type ?? defaultType;
+		const isWanted = options.until(type);
+		using segment = SharedMemory.open(name, 'read');
+		announceReady(options.readyFd);
+		const value = segment.wait(type, options.offset ?? 0, isWanted, options.nonblock ? 0 : (options.timeout ?? -1));
+		if (value === undefined) return options.nonblock ? notNow : timedOut;
+		printValue(showWord(value), options.json);
+		return done;
+	},
+});

@@ -1,0 +1,92 @@
+import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import {inputBytesLeft, readInput} from '../common/input.js';
+import {mode, progress as progressOption} from '../common/options.js';
+import {expectInput, stdin} from '../common/output.js';
+import type {Progress} from '../common/progress.js';
+import {copyBytes, explainMove, growPipe, progressOf} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {isKernelError} from '../native/index.js';
+import {checkLock, lockOptions, underLock} from './lock.js';
+import {offset} from './options.js';
+import {segmentName} from './segment-name.js';
+import {noRoom, SharedMemory} from './shared-memory.js';
+
+export const write = verb({
+	summary: 'standard input into a segment',
+	operands: {name: one(segmentName)},
+	options: {
+		offset,
+		create: {help: 'make the segment first when it is missing, as large as the data'},
+		mode,
+		grow: {help: 'let it grow where the data needs more room'},
+		...lockOptions,
+		progress: progressOption,
+	},
+	examples: [
+		{purpose: 'a segment with these bytes', line: 'ipc-shm write config --create <config.json'},
+		{purpose: 'four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
+	],
+	run({name}, options) {
+		checkLock(options);
+		if (options.mode !== undefined && !options.create)
+			throw new UsageError('--mode is for a segment that is made: --create is missing');
+		expectInput();
+		growPipe(stdin);
+		const progress = progressOf(options.progress, 'bytes', stdin);
+		const at = options.offset ?? 0;
+		using segment = options.create ? SharedMemory.tryOpen(name) : SharedMemory.open(name);
+		if (segment) {
+			return underLock(segment, 'exclusive', options, () => {
+				store(segment, at, options.grow, progress);
+				return done;
+			});
+		}
+		// Nobody sees it before it is whole.
+		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) => store(fresh, at, true, progress));
+		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: somebody else has made it meanwhile`);
+		made.close();
+		return done;
+	},
+});
+
+const nameOf = (name: {kind: string; name?: string}): string => name.name ?? '';
+
+/** All of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is touched. */
+function store(segment: SharedMemory, offset: number, grow: boolean, progress: Progress | undefined): void {
+	const {size, shownName} = segment;
+	const tried = `cannot write to ${quoted(shownName)}`;
+	const room = grow ? Number.MAX_SAFE_INTEGER - offset : size - offset;
+	if (room < 0)
+		throw new SystemError(`${tried}: offset ${offset} is beyond its end, it has ${size} bytes (see: --grow)`);
+	const expected = inputBytesLeft();
+	const tooMuch = (more: string) =>
+		new SystemError(
+			`${tried}: there is room for ${room} bytes from offset ${offset} on, and ${more} (see: --grow, ipc-shm resize)`,
+		);
+	// Where the amount is known, nothing at all happens.
+	if (expected !== undefined && expected > room) throw tooMuch(`stdin has ${expected}`);
+	if (expected !== undefined && grow && offset + expected > size) segment.reserve(offset + expected, tried);
+	try {
+		const copied = copyBytes({input: stdin, output: segment.descriptor, outputOffset: offset, most: room, progress});
+		if (copied === room && readInput(Buffer.alloc(1), 0) > 0) throw tooMuch('more came; the first of it were written');
+		// An offset behind the end, and no data: the gap is what was asked for.
+		if (grow && copied === 0 && offset > segment.size) segment.reserve(offset, tried);
+	} catch (error) {
+		if (grow && hasCode(error, 'ENOSPC', 'EFBIG')) {
+			const wanted = segment.size;
+			if (wanted > size) segment.truncate(size);
+			throw new SystemError(
+				hasCode(error, 'ENOSPC')
+					? `${tried}: ${noRoom(wanted)}; it has its former size again`
+					: `${tried}: it would become larger than a file may be (RLIMIT_FSIZE; see: ulimit -f); it has its former size again`,
+				{cause: error},
+			);
+		}
+		const isOurs = isKernelError(error) && error.side === 'out';
+		throw isOurs
+			? explain(tried, error, {ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size)}`})
+			: explainMove(error, {to: quoted(shownName)});
+	}
+	progress?.finish();
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import {randomBytes} from 'node:crypto';
+import {writeFileSync} from 'node:fs';
+import test from 'node:test';
+import {peakMemory, sleepsIn} from '../support/proc.js';
+import {isRoot} from '../support/queues.js';
+import {SegmentWorld} from '../support/segments.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const needsRoot = isRoot ? false : 'needs root';
+
+test('what write takes, read gives: any bytes, of any size', async (t) => {
+	const world = new SegmentWorld(t);
+	for (const bytes of [Buffer.alloc(0), Buffer.from('\0\r\n\xff', 'latin1'), randomBytes(3 * 1024 ** 2 + 17)]) {
+		const name = world.name();
+		assertDone(await world.feed(bytes, 'write', name, '--create'), '');
+		assert.ok(world.contents(name).equals(bytes));
+		assertDone(await world.shm('read', name), bytes);
+	}
+});
+
+test('parts: an offset, a length, bounds', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('0123456789');
+	assertDone(await world.feed('ab', 'write', name, '--offset', '4'), '');
+	assertDone(await world.shm('read', name), '0123ab6789');
+	assertDone(await world.shm('read', name, '--offset', '0x3', '--length', '4'), '3ab6');
+	assertDone(await world.shm('read', name, '--offset', '10'), '');
+	assertFails(
+		await world.shm('read', name, '--offset', '8', '--length', '3'),
+		1,
+		`ipc-shm: cannot read '${name}': 3 bytes at offset 8 need 11 and it has 10 (see: ipc-shm resize)\n`,
+	);
+	assertFails(await world.shm('read', name, '--offset', '11'), 1, /0 bytes at offset 11 need 11 and it has 10/);
+});
+
+test('more data than room: refused, and nothing beyond the end is touched', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('0123456789');
+	assertFails(
+		await world.feed('abcd', 'write', name, '--offset', '8'),
+		1,
+		`ipc-shm: cannot write to '${name}': there is room for 2 bytes from offset 8 on, and more came; the first of it were written (see: --grow, ipc-shm resize)\n`,
+	);
+	assert.equal(world.contents(name).toString(), '01234567ab');
+	// Where the amount is known beforehand, nothing at all is touched.
+	writeFileSync(world.file('data'), 'ABCD');
+	const {status, stderr} = await world.shell(`ipc-shm write ${name} --offset 8 <${world.file('data')}`);
+	assert.deepEqual(
+		[status, stderr],
+		[
+			1,
+			`ipc-shm: cannot write to '${name}': there is room for 2 bytes from offset 8 on, and stdin has 4 (see: --grow, ipc-shm resize)\n`,
+		],
+	);
+	assert.equal(world.contents(name).toString(), '01234567ab');
+	assertDone(await world.feed('abcd', 'write', name, '--offset', '8', '--grow'), '');
+	assert.equal(world.contents(name).toString(), '01234567abcd');
+	assertDone(await world.feed('z', 'write', name, '--offset', '14', '--grow'), '');
+	assert.equal(world.contents(name).toString('latin1'), '01234567abcd\0\0z');
+	assertFails(
+		await world.feed('z', 'write', name, '--offset', '16'),
+		1,
+		/offset 16 is beyond its end, it has 15 bytes/,
+	);
+});
+
+test('what is made by write is seen when it is whole, and not at all when it fails', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.name();
+	const writer = world.startShm(['write', name, '--create', '-m', '0644']);
+	writer.stdin.write('first half, ');
+	await until('the half has been read', () => /\b0\b/.test(String(writer.stdin.writableLength)));
+	assert.equal(world.exists(name), false);
+	writer.stdin.end('second half');
+	assert.equal((await writer.end()).status, 0);
+	assert.equal(world.contents(name).toString(), 'first half, second half');
+	const killed = world.name();
+	const victim = world.startShm(['write', killed, '--create']);
+	victim.stdin.write('x');
+	victim.kill('SIGKILL');
+	await victim.end();
+	assert.equal(world.exists(killed), false);
+	assertFails(await world.feed('', 'write', killed), 1, /no such segment/);
+	assertFails(await world.feed('', 'write', killed, '-m', '0644'), 2, /--create is missing/);
+});
+
+test('a full /dev/shm: said with both numbers, and the former size is back', {skip: needsRoot}, async (t) => {
+	const world = new SegmentWorld(t);
+	const inside = (line: string) =>
+		world.shell(
+			`unshare -m bash -c 'mount -t tmpfs -o size=1M shm /dev/shm && printf hello | ipc-shm write x --create && { ${line}; }'`,
+		);
+	const grown = await inside('head -c 4M /dev/zero | ipc-shm write x --grow; echo $?; stat -c %s /dev/shm/x');
+	assert.match(grown.stdout.toString(), /^1\n5\n$/);
+	assert.match(
+		grown.stderr,
+		/cannot write to 'x': it would need .* and \/dev\/shm has .*free.*; it has its former size again\n$/,
+	);
+	const made = await inside('head -c 4M /dev/zero | ipc-shm write y --create; echo $?; ls /dev/shm');
+	assert.equal(made.stdout.toString(), '1\nx\n');
+	const sparse = await inside(
+		'truncate -s 8M /dev/shm/z; for i in 0 4194304; do ipc-shm set z 1 --offset $i; done; dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null; ipc-shm set z 1 --offset 6291456; echo $?',
+	);
+	assert.match(sparse.stdout.toString(), /1\n$/);
+	assert.match(
+		sparse.stderr,
+		/^ipc-shm: cannot change 'z': the memory at offset 6291456 is not there: another process made it smaller, or \/dev\/shm is full\n$/,
+	);
+	const filtered = await inside('ipc-shm update x -- head -c 4M /dev/zero; echo $?; cat /dev/shm/x');
+	assert.equal(filtered.stdout.toString(), '125\nhello');
+	assert.match(filtered.stderr, /cannot update 'x': it would need 4.0M .* and \/dev\/shm has/);
+});
+
+test('stdout closed, or on a full device', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(4 * 1024 ** 2);
+	const gone = await world.shell(`(ipc-shm read ${name}; echo $? >&2) | true`);
+	assert.equal(gone.stderr, '141\n');
+	const full = await world.shell(`ipc-shm read ${name} >/dev/full`);
+	assert.deepEqual(
+		[full.status, full.stderr],
+		[1, 'ipc-shm: cannot write to stdout: no space left on the device (0 bytes were written)\n'],
+	);
+});
+
+test('one that is cut while it is read: an error with the numbers', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(8 * 1024 ** 2);
+	const reader = world.startShm(['read', name]);
+	reader.child.stdout?.pause();
+	await until('it waits for its reader', () => sleepsIn(reader.pid, /sock|pipe/));
+	await world.stranger('cut', name, '4096');
+	reader.child.stdout?.resume();
+	const {status, stderr} = await reader.end();
+	assert.equal(status, 1);
+	assert.match(
+		stderr,
+		new RegExp(`^ipc-shm: cannot read '${name}': another process made it smaller after [0-9]+ of 8388608 bytes\n$`),
+	);
+});
+
+test('--progress tells bytes and rate; memory stays flat', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(48 * 1024 ** 2);
+	const reader = world.startShm(['read', name, '--progress']);
+	reader.child.stdout?.pause();
+	await until('it waits for its reader', () => sleepsIn(reader.pid, /sock|pipe/));
+	reader.child.stdout?.resume();
+	await until('most has come', () => reader.received > 40 * 1024 ** 2);
+	const {status, stderr, stdout} = await reader.end();
+	assert.deepEqual([status, stdout.length], [0, 48 * 1024 ** 2]);
+	assert.match(stderr, /^48MiB {2}\S+\/s {2}\S+\n$/m);
+	const writer = world.startShm(['write', name]);
+	writer.stdin.write(Buffer.alloc(40 * 1024 ** 2));
+	await until('it has been read', () => writer.stdin.writableLength === 0);
+	const peak = peakMemory(writer.pid);
+	assert.ok(peak < 90 * 1024 ** 2, `${peak} bytes`);
+	writer.stdin.end();
+	assert.equal((await writer.end()).status, 0);
+});

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import test from 'node:test';
+import {asAnother, isRoot} from '../support/queues.js';
+import {peer} from '../support/run.js';
+import {SegmentWorld} from '../support/segments.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const needsRoot = isRoot ? false : 'needs root';
+
+test('create reserves the memory, zeroed, with the mode that was asked for; twice says so', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.name();
+	assertDone(await world.shm('create', `/${name}`, '--size', '1M', '-m', '0640'), '');
+	const {size, blocks, mode} = statSync(world.at(name));
+	assert.deepEqual([size, blocks * 512 >= size, mode & 0o777], [1024 ** 2, true, 0o640]);
+	assert.ok(world.contents(name).every((byte) => byte === 0));
+	const again = await world.shm('create', name, '--size', '4K');
+	assert.deepEqual([again.status, again.stderr], [0, `ipc-shm: '${name}' exists already with 1.0M (1048576 bytes)\n`]);
+	assertFails(
+		await world.shm('create', name, '--size', '4K', '-x'),
+		1,
+		`ipc-shm: cannot create '${name}': it exists already\n`,
+	);
+	assert.equal(world.size(name), 1024 ** 2);
+	assertFails(await world.shm('create', name), 2, /^ipc-shm: --size is missing\n/);
+});
+
+test('more than there is: an error with both numbers, and no object is left', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.name();
+	assertFails(
+		await world.shm('create', name, '--size', '900G'),
+		1,
+		new RegExp(
+			`^ipc-shm: cannot create '${name}': it would need 900G \\(966367641600 bytes\\), and /dev/shm has \\S+ free \\([0-9]+ bytes; see: .*\\)\n$`,
+		),
+	);
+	assert.equal(world.exists(name), false);
+	assertFails(await world.shm('create', name, '--size', '8000000000T'), 2, /it is too large/);
+});
+
+test('a limit on the size of files is named', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.name();
+	const {status, stderr} = await world.shell(`ulimit -f 64; ipc-shm create ${name} --size 1M`);
+	assert.deepEqual(
+		[status, stderr],
+		[1, `ipc-shm: cannot create '${name}': 1.0M are more than a file may have here (RLIMIT_FSIZE; see: ulimit -f)\n`],
+	);
+	assert.equal(world.exists(name), false);
+});
+
+test('what can be no name of a segment is refused before anything is done', async (t) => {
+	const world = new SegmentWorld(t);
+	for (const [name, why] of [
+		['', /it is empty/],
+		['a/b', /it has no slash inside/],
+		['..', /'\.\.' is a folder/],
+		['@x', /it has no @/],
+		['nats://host/x', /an address on a cluster/],
+		['sem.jobs', /names with 'sem\.' are semaphores \(see: ipc-sem stat jobs\)/],
+		['x'.repeat(256), /it is 256 bytes long, the most is 255/],
+	] as const)
+		assertFails(await world.shm('create', name, '--size', '4K'), 2, why);
+});
+
+test('what is no regular file is refused: a link, a folder, a FIFO that nobody writes to', async (t) => {
+	const world = new SegmentWorld(t);
+	const [link, folder, fifo, missing] = [world.name(), world.name(), world.name(), world.name()];
+	writeFileSync(world.file('target'), 'target');
+	symlinkSync(world.file('target'), world.at(link));
+	mkdirSync(world.at(folder));
+	execFileSync('mkfifo', [world.at(fifo)]);
+	for (const words of [['get'], ['read'], ['set', '1']]) {
+		const [verb, ...more] = words as [string, ...string[]];
+		const start = `ipc-shm: cannot open '`;
+		assertFails(await world.shm(verb, link, ...more), 1, `${start}${link}': it is a symbolic link, no segment\n`);
+		assertFails(await world.shm(verb, folder, ...more), 1, /is no segment|it is a folder/);
+		assertFails(await world.shm(verb, fifo, ...more), 1, `${start}${fifo}': it is no segment: no regular file\n`);
+		assertFails(
+			await world.shm(verb, missing, ...more),
+			1,
+			`${start}${missing}': no such segment (make it with: ipc-shm create ${missing} --size SIZE)\n`,
+		);
+	}
+	assertFails(await world.shm('stat', missing), 1, /no such segment/);
+	assertFails(await world.shm('remove', missing), 1, `ipc-shm: cannot remove '${missing}': no such segment\n`);
+	const {stdout} = await world.shm('list', '--no-headings', '-o', 'name');
+	assert.ok(![link, folder, fifo].some((name) => stdout.includes(name)));
+});
+
+test('remove goes on past a failure, and who maps a segment goes on too', async (t) => {
+	const world = new SegmentWorld(t);
+	const [first, missing, last] = [world.segment(4096), world.name(), world.segment(4096)];
+	const mapper = await world.startStranger('shm-peer', 'map', first);
+	const {status, stderr} = await world.shm('rm', first, missing, last);
+	assert.deepEqual([status, stderr], [1, `ipc-shm: cannot remove '${missing}': no such segment\n`]);
+	assert.ok(!world.exists(first) && !world.exists(last));
+	assert.equal((await mapper.end()).status, 0);
+});
+
+test('stat and list name who maps a segment, with a descriptor or without', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(8192);
+	const mapper = await world.startStranger('shm-peer', 'map', name);
+	const opener = await world.startStranger('shm-peer', 'lock', name);
+	const status = JSON.parse((await world.shm('stat', name, '--json')).stdout.toString());
+	assert.deepEqual(status, {
+		name,
+		size: 8192,
+		allocated: 8192,
+		mode: '0600',
+		owner: status.owner,
+		changed: status.changed,
+		ring: null,
+		users: [
+			{pid: mapper.pid, command: 'shm-peer', maps: true, open: false},
+			{pid: opener.pid, command: 'shm-peer', maps: false, open: true},
+		].sort((a, b) => a.pid - b.pid),
+		unseen: status.unseen,
+	});
+	const text = (await world.shm('stat', name)).stdout.toString();
+	assert.match(text, new RegExp(`^mapped: +${mapper.pid} shm-peer$`, 'm'));
+	assert.match(text, new RegExp(`^open: +${opener.pid} shm-peer$`, 'm'));
+	const {stdout} = await world.shm('list', '--no-headings', '-o', 'name,size,mapped');
+	assert.match(stdout.toString(), new RegExp(`^${name} +8.0K +${mapper.pid} shm-peer$`, 'm'));
+});
+
+test('gc --dry-run names exactly those nobody maps or has open, and touches none', async (t) => {
+	const world = new SegmentWorld(t);
+	const [unused, mapped, open, young] = [world.segment(64), world.segment(64), world.segment(64), world.segment(64)];
+	await world.startStranger('shm-peer', 'map', mapped);
+	await world.startStranger('shm-peer', 'lock', open);
+	const ours = (text: Buffer) =>
+		text
+			.toString()
+			.split('\n')
+			.filter((name) => [unused, mapped, open, young].includes(name))
+			.sort();
+	assert.deepEqual(ours((await world.shm('gc', '--dry-run')).stdout), [unused, young].sort());
+	assert.deepEqual(ours((await world.shm('gc', '--dry-run', '--older', '1h')).stdout), []);
+	assert.ok([unused, mapped, open, young].every((name) => world.exists(name)));
+});
+
+test('gc removes them, and neither semaphores nor others’ segments', {skip: needsRoot}, async (t) => {
+	const world = new SegmentWorld(t);
+	// In a /dev/shm of its own: this one is the whole machine's.
+	const line = [
+		'mount -t tmpfs shm /dev/shm',
+		'ipc-shm create a b c --size 4K',
+		'ipc-sem create s',
+		'chown 65533 /dev/shm/c',
+		`{ sleep 60 <&3 3>&- & } 3<>/dev/shm/b; sleeper=$!`,
+		'ipc-shm gc',
+		'kill $sleeper',
+		'cd /dev/shm; echo *',
+	].join(' && ');
+	const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line.replaceAll("'", "'\\''")}'`);
+	assert.deepEqual([status, stdout.toString(), stderr], [0, 'a\nb c sem.s\n', '']);
+});
+
+test('resize grows with zeros, shrinks, and refuses what would kill others', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('0123456789');
+	assertDone(await world.shm('resize', name, '4K'), '');
+	assert.equal(world.size(name), 4096);
+	assert.equal(world.contents(name).toString('latin1', 0, 12), '0123456789\0\0');
+	assertDone(await world.shm('resize', name, '4'), '');
+	assert.equal(world.contents(name).toString(), '0123');
+	await world.shm('resize', name, '8K');
+	const mapper = await world.startStranger('shm-peer', 'map', name);
+	assertFails(
+		await world.shm('resize', name, '4'),
+		1,
+		`ipc-shm: cannot make '${name}' smaller: process (${mapper.pid} shm-peer) would be ended by SIGBUS when touching the rest (--force does it all the same)\n`,
+	);
+	assertDone(await world.shm('resize', name, '16K'), '');
+	assertDone(await world.shm('resize', name, '4', '--force'), '');
+	assert.equal(world.size(name), 4);
+	assertFails(await world.shm('resize', name, '900G'), 1, /cannot resize .*: it would need 900G/);
+	assert.equal(world.size(name), 4);
+});
+
+test('another user gets nothing, and is told so', {skip: needsRoot}, async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('secret');
+	const {status, stdout, stderr} = await world.shell(`${asAnother} ipc-shm read ${name}`);
+	assert.deepEqual([status, stdout.toString(), stderr], [1, '', `ipc-shm: cannot open '${name}': permission denied\n`]);
+	const removed = await world.shell(`${asAnother} ipc-shm remove ${name}`);
+	assert.deepEqual(
+		[removed.status, removed.stderr],
+		[1, `ipc-shm: cannot remove '${name}': it belongs to another user, or is no segment\n`],
+	);
+	const collected = await world.shell(`${asAnother} ipc-shm gc --dry-run`);
+	assert.ok(!collected.stdout.includes(name));
+});
+
+test('watch prints a JSON line per change, and the end', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.name();
+	const watcher = world.startShm(['watch', name, '--interval', '10ms', '--count', '4']);
+	const lines = () => watcher.output.toString().split('\n').slice(0, -1);
+	await world.shm('create', name, '--size', '4K');
+	await until('it shows', () => lines().length >= 1);
+	await world.shm('resize', name, '8K');
+	await until('the size shows', () => lines().length >= 2);
+	const mapper = await world.startStranger('shm-peer', 'map', name);
+	await until('the mapper shows', () => lines().length >= 3);
+	await world.shm('remove', name);
+	const {status} = await watcher.end();
+	const seen = lines().map((line) => JSON.parse(line));
+	assert.equal(status, 0);
+	assert.deepEqual(
+		[seen[0].size, seen[1].size, seen[2].users[0]?.pid, seen[3]],
+		[4096, 8192, mapper.pid, {name, removed: true}],
+	);
+});
+
+test('the peer of these tests is what it says: it maps without a descriptor', async (t) => {
+	const world = new SegmentWorld(t);
+	const mapper = await world.startStranger('shm-peer', 'map', world.segment(4096));
+	const open = execFileSync('ls', ['-l', `/proc/${mapper.pid}/fd`], {encoding: 'utf8'});
+	assert.ok(!open.includes('ipc-test-shm') && peer('shm-peer').length > 0);
+});
