@@ -1,4 +1,4 @@
-import {closeSync, fstatSync, ftruncateSync, readSync, statfsSync, unlinkSync, writeSync} from 'node:fs';
+import {closeSync, fstatSync, ftruncateSync, readFileSync, readSync, statfsSync, unlinkSync, writeSync} from 'node:fs';
 import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress} from '../common/object-name.js';
@@ -178,6 +178,11 @@ export class SharedMemory implements Disposable {
 		try {
 			// To try would first take all the memory there is from everybody else.
 			if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`);
+			const memory = availableMemory();
+			if (missing > memory)
+				throw new SystemError(
+					`${tried}: it would need ${formatSize(bytes)} (${bytes} bytes), and this machine has ${formatSize(memory)} of memory left (${memory} bytes; see: free)`,
+				);
 			native.fallocate(this.descriptor, bytes);
 		} catch (error) {
 			throw explain(tried, error, {
@@ -339,9 +344,12 @@ export class SharedMemory implements Disposable {
 			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both' ? 1 : 0);
 			return call(this.mapping, width);
 		} catch (error) {
-			if (hasCode(error, 'ENXIO')) throw this.beyond(tried, offset, width, this.size);
+			const {size} = this;
+			if (hasCode(error, 'ENXIO') && offset + width > size) throw this.beyond(tried, offset, width, size);
+			const notThere = `the memory at offset ${offset} is not there: another process made it smaller, or ${segmentFolder} is full`;
 			throw explain(`cannot ${tried} ${quoted(this.shownName)}`, error, {
-				EFAULT: `the memory at offset ${offset} is not there: another process made it smaller, or ${segmentFolder} is full`,
+				EFAULT: notThere,
+				ENXIO: notThere,
 				EACCES: 'it is not open for writing',
 			});
 		}
@@ -366,6 +374,14 @@ function freeBytes(): number {
 	const {bavail, bsize, blocks} = statfsSync(segmentFolder);
 	// A tmpfs without a limit says that it has no blocks at all.
 	return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+}
+
+/** What can be had before the kernel ends processes to get more: /dev/shm may promise more than there is. proc(5) */
+function availableMemory(): number {
+	const text = readFileSync('/proc/meminfo', 'utf8');
+	const kibibytes = (field: string) => Number(new RegExp(`^${field}: +([0-9]+) kB`, 'm').exec(text)?.[1] ?? Number.NaN);
+	const total = 1024 * (kibibytes('MemAvailable') + kibibytes('SwapFree'));
+	return Number.isNaN(total) ? Number.POSITIVE_INFINITY : total;
 }
 
 /** No room, with both numbers and what to do. */

@@ -42,6 +42,20 @@ test('more than there is: an error with both numbers, and no object is left', as
 	assertFails(await world.shm('create', name, '--size', '8000000000T'), 2, /it is too large/);
 });
 
+test('more than the machine has is refused before it is tried, whatever /dev/shm promises', {
+	skip: needsRoot,
+}, async (t) => {
+	const world = new SegmentWorld(t);
+	const {status, stdout, stderr} = await world.shell(
+		"unshare -m bash -c 'mount -t tmpfs -o size=64T shm /dev/shm && { ipc-shm create x --size 32T; echo $?; ls /dev/shm; }'",
+	);
+	assert.deepEqual([status, stdout.toString()], [0, '1\n']);
+	assert.match(
+		stderr,
+		/^ipc-shm: cannot create 'x': it would need 32T \(35184372088832 bytes\), and this machine has \S+ of memory left \([0-9]+ bytes; see: free\)\n$/,
+	);
+});
+
 test('a limit on the size of files is named', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.name();
