@@ -8,3 +8,5 @@ export {SystemError, UsageError} from './common/errors.js';
 export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './pipe/fifo.js';
+export type {ReceivedSignal} from './signal/received-signal.js';
+export {Signals} from './signal/signals.js';

@@ -30,7 +30,8 @@ const read = (path: string): string | undefined => {
 
 export const commandOf = (pid: number): string => read(`/proc/${pid}/comm`)?.trimEnd() ?? '?';
 
-function* processes(): Iterable<number> {
+/** All there are now. */
+export function* processes(): Iterable<number> {
 	for (const name of readdirSync('/proc')) if (/^[0-9]+$/.test(name)) yield Number(name);
 }
 
@@ -116,8 +117,8 @@ function textAt(pid: number, address: string): string | undefined {
 	}
 }
 
-/** Everything alive that descends from a process now, parents before children. */
-export function descendantsOf(ancestor: number): number[] {
+/** Everything alive that descends from one of these processes now, parents before children. */
+export function descendantsOf(...ancestors: number[]): number[] {
 	const children = new Map<number, number[]>();
 	for (const pid of processes()) {
 		// The name stands in brackets and may hold anything; behind it come the state and the parent.
@@ -129,8 +130,10 @@ export function descendantsOf(ancestor: number): number[] {
 		children.set(Number(parent), [...(children.get(Number(parent)) ?? []), pid]);
 	}
 	const found: number[] = [];
-	for (const queue = [ancestor]; queue.length > 0; ) {
-		const next = children.get(queue.shift() as number) ?? [];
+	const seen = new Set(ancestors);
+	for (const queue = [...ancestors]; queue.length > 0; ) {
+		const next = (children.get(queue.shift() as number) ?? []).filter((pid) => !seen.has(pid));
+		for (const pid of next) seen.add(pid);
 		found.push(...next);
 		queue.push(...next);
 	}

@@ -1,0 +1,165 @@
+import {explain, hasCode, SystemError} from '../common/errors.js';
+import {descendantsOf, processes} from '../common/proc.js';
+import {processStat} from '../common/process-status.js';
+import {signalName} from '../common/signal-name.js';
+import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../native/index.js';
+import {ProcessHandle} from './process-handle.js';
+import {SI_QUEUE, SI_USER} from './received-signal.js';
+
+/** Whoever gets one signal: a process, or a process group as a whole. */
+export interface Recipient extends Disposable {
+	readonly pid: number;
+	/** Only of a process group. */
+	readonly group?: number;
+	/** False when a queue is full. */
+	trySend(signal: number, value?: number): boolean;
+	isGone(): boolean;
+	/** Whether the end came in time. */
+	waitUntilGone(timeoutMs: number): boolean;
+}
+
+/** Opens a process that may have gone. */
+function tryOpen(pid: number): ProcessHandle | undefined {
+	try {
+		return ProcessHandle.open(pid);
+	} catch (error) {
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}
+
+/**
+ * The process group that a process belongs to. The signal goes to all of it in one step of the kernel, so that nobody
+ * can escape by forking; its members, as they are now, are who is waited for.
+ */
+export class GroupHandle implements Recipient {
+	readonly pid: number;
+	readonly group: number;
+	private readonly members: ProcessHandle[] = [];
+
+	/** Takes the handle over. */
+	constructor(private readonly of: ProcessHandle) {
+		this.pid = of.pid;
+		const stat = processStat(of.pid);
+		if (!stat || of.isGone()) throw new SystemError(`cannot send to the process group of ${of.pid}: it has ended`);
+		// A kernel thread is in no group, and 0 would mean our own.
+		if (stat.group === 0) throw new SystemError(`cannot send to the process group of ${of.pid}: it is in none`);
+		this.group = stat.group;
+	}
+
+	/** Finds everybody in it, for who wants to wait. We are not among those we wait for. */
+	findMembers(): void {
+		const known = new Set([process.pid, ...this.members.map(({pid}) => pid)]);
+		for (const pid of processes()) {
+			if (known.has(pid) || processStat(pid)?.group !== this.group) continue;
+			const handle = tryOpen(pid);
+			// Looked at again once it cannot be taken for another.
+			if (handle && processStat(pid)?.group === this.group) this.members.push(handle);
+			else handle?.[Symbol.dispose]();
+		}
+	}
+
+	trySend(signal: number, value?: number): boolean {
+		const tried = `cannot send ${signalName(signal)} to the process group ${this.group}`;
+		const leader = tryOpen(this.group);
+		try {
+			try {
+				if (leader?.pidfd !== undefined) {
+					const uid = process.getuid?.() ?? 0;
+					const code = value === undefined ? SI_USER : SI_QUEUE;
+					native.pidfdSendSignal(leader.pidfd, signal, code, process.pid, uid, value ?? 0, PIDFD_SIGNAL_PROCESS_GROUP);
+					return true;
+				}
+			} catch (error) {
+				if (hasCode(error, 'EAGAIN')) return false;
+				// Before Linux 6.9.
+				if (!hasCode(error, 'EINVAL')) throw error;
+			}
+			if (value !== undefined)
+				throw new SystemError(
+					`${tried} with a value: this kernel cannot, or its leader has ended (send to each process instead)`,
+				);
+			native.kill(-this.group, signal);
+			return true;
+		} catch (error) {
+			throw explain(tried, error, {ESRCH: 'all of it has ended', EPERM: 'not permitted'});
+		} finally {
+			leader?.[Symbol.dispose]();
+		}
+	}
+
+	isGone(): boolean {
+		return this.members.every((member) => member.isGone());
+	}
+
+	waitUntilGone(timeoutMs: number): boolean {
+		return waitForAll(this.members, timeoutMs).length === 0;
+	}
+
+	[Symbol.dispose](): void {
+		this.of[Symbol.dispose]();
+		for (const member of this.members) member[Symbol.dispose]();
+	}
+}
+
+/** Waits until all have ended; those that have not in time. Negative: for ever. */
+export function waitForAll<Waited extends {waitUntilGone(timeoutMs: number): boolean}>(
+	all: readonly Waited[],
+	timeoutMs: number,
+): Waited[] {
+	const deadline = performance.now() + timeoutMs;
+	// Each has to go: in which order does not matter.
+	return all.filter(
+		(one) => !one.waitUntilGone(timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()))),
+	);
+}
+
+/** A fork bomb can go on for ever; we do not. */
+const mostRounds = 100;
+
+/**
+ * A process with all its descendants, parents first; our own process is never part of it.
+ *
+ * A descendant counts once it was seen after it was opened, since its number alone may be another's by then. Looking
+ * ends when a look finds nobody new.
+ */
+export class ProcessTree {
+	private readonly confirmed = new Map<number, ProcessHandle>();
+
+	/** Takes the handle over. */
+	constructor(root: ProcessHandle) {
+		if (root.pid !== process.pid) this.confirmed.set(root.pid, root);
+	}
+
+	/** Those that were not known before. */
+	findMore(): ProcessHandle[] {
+		const found: ProcessHandle[] = [];
+		let opened = new Map<number, ProcessHandle>();
+		for (let round = 0; round < mostRounds; round++) {
+			const living = [...this.confirmed.values()].filter((handle) => !handle.isGone()).map(({pid}) => pid);
+			const next = new Map<number, ProcessHandle>();
+			for (const pid of descendantsOf(...living)) {
+				if (pid === process.pid || this.confirmed.has(pid)) continue;
+				const seenBefore = opened.get(pid);
+				if (seenBefore && !seenBefore.isGone()) {
+					this.confirmed.set(pid, seenBefore);
+					found.push(seenBefore);
+					opened.delete(pid);
+					continue;
+				}
+				const handle = tryOpen(pid);
+				if (handle) next.set(pid, handle);
+			}
+			for (const handle of opened.values()) handle[Symbol.dispose]();
+			opened = next;
+			if (opened.size === 0) break;
+		}
+		for (const handle of opened.values()) handle[Symbol.dispose]();
+		return found;
+	}
+
+	/** All that are known, the root first. */
+	get all(): ProcessHandle[] {
+		return [...this.confirmed.values()];
+	}
+}
