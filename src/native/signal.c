@@ -167,6 +167,34 @@ static int wait_for_signal(int descriptor, int watched, int64_t timeout_ms)
 	return ready == 0 ? -1 : 0;
 }
 
+/* Takes what is there, `room` at most: how many, or -1 with EAGAIN when there is none. */
+static ssize_t take_signals(int descriptor, int32_t *fields, size_t room)
+{
+	size_t taken = 0;
+	while (taken < room) {
+		struct signalfd_siginfo signals[MOST_AT_ONCE];
+		size_t wanted = room - taken < MOST_AT_ONCE ? room - taken : MOST_AT_ONCE;
+		ssize_t bytes = read(descriptor, signals, wanted * sizeof signals[0]);
+		if (bytes < 0 && errno == EINTR)
+			continue;
+		if (bytes < 0)
+			return taken > 0 ? (ssize_t)taken : -1;
+		size_t count = (size_t)bytes / sizeof signals[0];
+		for (size_t i = 0; i < count; i++) {
+			int32_t *item = fields + FIELDS * taken++;
+			item[0] = (int32_t)signals[i].ssi_signo;
+			item[1] = signals[i].ssi_code;
+			item[2] = (int32_t)signals[i].ssi_pid;
+			item[3] = (int32_t)signals[i].ssi_uid;
+			item[4] = signals[i].ssi_int;
+			item[5] = signals[i].ssi_status;
+		}
+		if (count < wanted)
+			break;
+	}
+	return (ssize_t)taken;
+}
+
 /*
  * readSignals(descriptor, fields, most, watched, timeoutMs) -> how many
  *
@@ -187,31 +215,20 @@ static napi_value js_read_signals(napi_env env, napi_callback_info info)
 		return NULL;
 	if ((uint64_t)most > room / FIELDS)
 		most = most < 0 ? 0 : (int64_t)(room / FIELDS);
-	if (wait_for_signal(descriptor, watched, timeout_ms) < 0)
-		return errno == ETIMEDOUT ? js_number(env, 0) : throw_errno(env, errno, "poll");
-	while ((int64_t)taken < most) {
-		struct signalfd_siginfo signals[MOST_AT_ONCE];
-		size_t wanted = (size_t)most - taken < MOST_AT_ONCE ? (size_t)most - taken : MOST_AT_ONCE;
-		ssize_t bytes = read(descriptor, signals, wanted * sizeof signals[0]);
-		if (bytes < 0 && errno == EINTR)
-			continue;
-		/* Another reader may have been quicker. */
-		if (bytes < 0 && (errno == EAGAIN || taken > 0))
-			break;
-		if (bytes < 0)
+	/* Asked first, since many that come fast are there already. */
+	for (;;) {
+		ssize_t count = take_signals(descriptor, fields + FIELDS * taken, (size_t)most - taken);
+		if (count < 0 && errno != EAGAIN)
 			return throw_errno(env, errno, "read");
-		size_t count = (size_t)bytes / sizeof signals[0];
-		for (size_t i = 0; i < count; i++) {
-			int32_t *item = fields + FIELDS * taken++;
-			item[0] = (int32_t)signals[i].ssi_signo;
-			item[1] = signals[i].ssi_code;
-			item[2] = (int32_t)signals[i].ssi_pid;
-			item[3] = (int32_t)signals[i].ssi_uid;
-			item[4] = signals[i].ssi_int;
-			item[5] = signals[i].ssi_status;
-		}
-		if (count < wanted)
+		taken += count < 0 ? 0 : (size_t)count;
+		if (taken > 0 || most == 0)
 			break;
+		/* Another reader may be quicker once more. */
+		if (wait_for_signal(descriptor, watched, timeout_ms) < 0) {
+			if (errno == ETIMEDOUT)
+				break;
+			return throw_errno(env, errno, "poll");
+		}
 	}
 	return js_number(env, (double)taken);
 }
