@@ -74,7 +74,9 @@ export function readPlainLine(command: Command, given: readonly string[]): Readi
 		let value: string | undefined = word.slice(equals + 1);
 		if (equals < 0) {
 			value = words[++i];
-			if (value === undefined || (value.startsWith('-') && value !== '-')) return undefined;
+			// A negative number is a value; a letter that happens to be a digit is left to yargs.
+			const isWord = value !== undefined && (!/^-./.test(value) || (/^-[0-9]/.test(value) && !bySwitch.has(value)));
+			if (value === undefined || !isWord) return undefined;
 		}
 		if (value === '') return undefined;
 		if (option.many) options.set(key, [...((options.get(key) as string[] | undefined) ?? []), value]);

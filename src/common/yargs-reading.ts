@@ -161,7 +161,9 @@ function* spreadLetters(verb: Verb, words: readonly string[]): Iterable<string> 
 			yield* words.slice(w);
 			return;
 		}
-		if (!/^-[^-]./s.test(word)) {
+		const before = w > 0 ? keyOf(verb, words[w - 1] as string) : undefined;
+		const takesWord = before !== undefined && optionsOf(verb)[before]?.value && !(words[w - 1] as string).includes('=');
+		if (!/^-[^-]./s.test(word) || (takesWord && /^-[0-9]/.test(word))) {
 			yield word;
 			continue;
 		}

@@ -45,13 +45,16 @@ export const wait = verb({
 		announceReady(options.readyFd);
 
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
-		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const patienceMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
+		let deadline = performance.now() + patienceMs;
 		const fields = new Int32Array(batch * fieldsPerSignal);
 		const printer = new SignalPrinter(options.json);
 		let printed = 0;
 		let passedOver = 0;
 		try {
 			while (printed < most) {
+				const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
+				const timeoutMs = leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs;
 				const count = takeBatch(signals, fields, {timeoutMs, most: Math.min(batch, most - printed)}, printer);
 				if (count === 0) {
 					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
@@ -61,8 +64,10 @@ export const wait = verb({
 				for (let at = 0; at < count; at++)
 					if (options.from === undefined || fields[at * fieldsPerSignal + 2] === options.from) wanted.push(at);
 				passedOver += count - wanted.length;
-				if (wanted.length > 0) printer.print(fields, wanted);
+				if (wanted.length === 0) continue;
+				printer.print(fields, wanted);
 				printed += wanted.length;
+				deadline = performance.now() + patienceMs;
 			}
 			return done;
 		} finally {

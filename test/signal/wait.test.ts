@@ -130,7 +130,7 @@ test('nothing came: 3 with --nonblock, 124 after the time, another number if ask
 	assertFails(await world.signal('wait', 'USR1', '-n'), 3, '');
 	assertFails(await world.signal('wait', 'USR1', '-t', '20ms'), 124, '');
 	assertFails(await world.signal('wait', 'USR1', '-t', '20ms', '-E', '9'), 9, '');
-	const receiver = await world.receiver('wait', 'USR1', '--count', '2', '-t', '0.3');
+	const receiver = await world.receiver('wait', 'USR1', '--count', '2', '-t', '1.5');
 	await world.shell(`kill -USR1 ${receiver.pid}`);
 	const {status, stderr} = await receiver.end();
 	assert.deepEqual([status, stderr], [124, 'ipc-signal: gave up: 1 signal came\n']);
@@ -165,11 +165,11 @@ refuses(['TREM'], "'TREM' is not a signal; did you mean 'TERM'?");
 refuses(['65'], "'65' is not a signal: the highest is 64");
 refuses(['0'], "'0' is not a signal: the lowest is 1");
 refuses(['USR1', '-f', '-c', '2'], '--count and --follow cannot both say when to end');
-refuses(['USR1', '--name', 'a/b'], "'a/b' is no name for a receiver: it has a slash inside");
+refuses(['USR1', '--name', 'a/b'], "--name: 'a/b' is no name for a receiver: it has a slash inside");
 
 test('a reader that leaves ends the wait at once, as any filter', async (t) => {
 	const world = new SignalWorld(t);
-	const {stdout, stderr} = await world.shell('ipc-signal wait USR1 | true; echo ${PIPESTATUS[0]}');
+	const {stdout, stderr} = await world.shell('ipc-signal wait USR1 | true; echo $PIPESTATUS');
 	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
 });
 
