@@ -4,8 +4,9 @@
  *   flood FILE COUNT     sends SIGRTMIN with 0, 1, 2 … to the process whose number stands in FILE, waiting while its
  *                        queue is full
  *   recv FILE COUNT      writes its number into FILE and prints so many: signal, pid, uid and value, a line each
+ *   recv FILE COUNT flush    the same, each as soon as it has come
+ *   ping FILE COUNT FIFO     sends one signal at a time, each once the line of the one before has come through FIFO
  *   once PID             sends signal 0
- *   ping FILE COUNT      sends one signal at a time, each once the line of the one before has come on stdin
  */
 #include <errno.h>
 #include <sched.h>
@@ -41,7 +42,7 @@ static int send_one(pid_t pid, int value)
 	return 0;
 }
 
-static int receive(const char *path, long count)
+static int receive(const char *path, long count, int flushes)
 {
 	sigset_t set;
 	sigemptyset(&set);
@@ -57,6 +58,8 @@ static int receive(const char *path, long count)
 		if (sigwaitinfo(&set, &info) < 0)
 			return fail("sigwaitinfo");
 		printf("RTMIN %d %d %d\n", info.si_pid, info.si_uid, info.si_value.sival_int);
+		if (flushes)
+			fflush(stdout);
 	}
 	return fflush(stdout) == 0 ? 0 : fail("stdout");
 }
@@ -65,18 +68,21 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "once") == 0)
 		return kill(atoi(argv[2]), 0) < 0 ? fail("kill") : 0;
-	if (argc != 4)
+	if (argc < 4)
 		return 2;
 	long count = atol(argv[3]);
 	if (strcmp(argv[1], "recv") == 0)
-		return receive(argv[2], count);
+		return receive(argv[2], count, argc == 5);
 	pid_t pid = read_pid(argv[2]);
+	FILE *lines = argc == 5 ? fopen(argv[4], "r") : NULL;
+	if (argc == 5 && !lines)
+		return fail(argv[4]);
 	for (long i = 0; i < count; i++) {
 		char line[256];
 		if (send_one(pid, (int)i) != 0)
 			return 1;
-		if (strcmp(argv[1], "ping") == 0 && !fgets(line, sizeof line, stdin))
-			return fail("stdin");
+		if (lines && !fgets(line, sizeof line, lines))
+			return fail(argv[4]);
 	}
 	return 0;
 }
