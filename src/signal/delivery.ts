@@ -138,12 +138,7 @@ export class Delivery {
 	private attempt(target: Target, recipient: Recipient, report: Report, signal: number): void {
 		try {
 			report.result = this.sendPatiently(recipient, signal);
-			if (report.result === 'sent') {
-				tellVerbose(`sent ${report.signal} to ${this.describe(recipient)}`);
-				return;
-			}
-			const shown = recipient.group === undefined ? `${recipient.pid}` : `the process group ${recipient.group}`;
-			tellVerbose(`the queue of ${shown} is full (RLIMIT_SIGPENDING; see: ipc-signal show ${recipient.pid})`);
+			if (report.result === 'sent') tellVerbose(`sent ${report.signal} to ${this.describe(recipient)}`);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
 			report.result = 'failed';
@@ -152,16 +147,17 @@ export class Delivery {
 	}
 
 	private sendPatiently(recipient: Recipient, signal: number): 'sent' | 'full' {
-		for (
-			let pauseMs = 1;
-			!recipient.trySend(signal, this.settings.value);
-			pauseMs = Math.min(2 * pauseMs, longestPauseMs)
-		) {
-			const left = this.settings.deadline - performance.now();
-			if (this.settings.nonblock) this.wasFull = true;
-			else if (left <= 0) this.wasLate = true;
-			if (this.settings.nonblock || left <= 0) return 'full';
-			native.poll(new Int32Array(0), Math.ceil(Math.min(pauseMs, left)));
+		for (let pauseMs = 1; !recipient.trySend(signal, this.settings.value); pauseMs *= 2) {
+			const {nonblock, deadline} = this.settings;
+			const leftMs = deadline - performance.now();
+			if (nonblock) this.wasFull = true;
+			else if (leftMs <= 0) this.wasLate = true;
+			const {pid} = recipient;
+			const doing = nonblock || leftMs <= 0 ? 'no' : 'waiting for';
+			if (pauseMs === 1 || doing === 'no')
+				tellVerbose(`${doing} room in the queue of ${pid} (RLIMIT_SIGPENDING; see: ipc-signal show ${pid})`);
+			if (doing === 'no') return 'full';
+			native.poll(new Int32Array(0), Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
 		}
 		return 'sent';
 	}

@@ -37,14 +37,21 @@ export class GroupHandle implements Recipient {
 	readonly group: number;
 	private readonly members: ProcessHandle[] = [];
 
+	/** While it is held the number of the group stays that of this group, even when its leader has ended. */
+	private readonly leader: ProcessHandle | undefined;
+
 	/** Takes the handle over. */
 	constructor(private readonly of: ProcessHandle) {
+		const tried = `cannot send to the process group of ${of.pid}`;
 		this.pid = of.pid;
 		const stat = processStat(of.pid);
-		if (!stat || of.isGone()) throw new SystemError(`cannot send to the process group of ${of.pid}: it has ended`);
+		if (!stat || of.isGone()) throw new SystemError(`${tried}: it has ended`);
 		// A kernel thread is in no group, and 0 would mean our own.
-		if (stat.group === 0) throw new SystemError(`cannot send to the process group of ${of.pid}: it is in none`);
+		if (stat.group === 0) throw new SystemError(`${tried}: it is in none`);
 		this.group = stat.group;
+		this.leader = tryOpen(this.group);
+		// Still there and in it: so the group has been there all the time, and its leader is who was opened.
+		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new SystemError(`${tried}: it has ended`);
 	}
 
 	/** Finds everybody in it, for who wants to wait. We are not among those we wait for. */
@@ -61,13 +68,12 @@ export class GroupHandle implements Recipient {
 
 	trySend(signal: number, value?: number): boolean {
 		const tried = `cannot send ${signalName(signal)} to the process group ${this.group}`;
-		const leader = tryOpen(this.group);
 		try {
 			try {
-				if (leader?.pidfd !== undefined) {
-					const uid = process.getuid?.() ?? 0;
+				if (this.leader?.pidfd !== undefined) {
+					const [pidfd, uid] = [this.leader.pidfd, process.getuid?.() ?? 0];
 					const code = value === undefined ? SI_USER : SI_QUEUE;
-					native.pidfdSendSignal(leader.pidfd, signal, code, process.pid, uid, value ?? 0, PIDFD_SIGNAL_PROCESS_GROUP);
+					native.pidfdSendSignal(pidfd, signal, code, process.pid, uid, value ?? 0, PIDFD_SIGNAL_PROCESS_GROUP);
 					return true;
 				}
 			} catch (error) {
@@ -83,8 +89,6 @@ export class GroupHandle implements Recipient {
 			return true;
 		} catch (error) {
 			throw explain(tried, error, {ESRCH: 'all of it has ended', EPERM: 'not permitted'});
-		} finally {
-			leader?.[Symbol.dispose]();
 		}
 	}
 
@@ -98,6 +102,7 @@ export class GroupHandle implements Recipient {
 
 	[Symbol.dispose](): void {
 		this.of[Symbol.dispose]();
+		this.leader?.[Symbol.dispose]();
 		for (const member of this.members) member[Symbol.dispose]();
 	}
 }

@@ -1,5 +1,5 @@
 import {closeSync, fstatSync, ftruncateSync} from 'node:fs';
-import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {attempt, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {parseAddress} from '../common/object-name.js';
 import {processStat} from '../common/process-status.js';
 import {openRuntimeFolder} from '../common/runtime-folder.js';
@@ -71,8 +71,10 @@ export class Registration implements Disposable {
 			// Its owner may have removed it between our opening and our locking: then it is no longer the one.
 			if (isSame(folder, file, descriptor)) {
 				const text = Buffer.from(`${process.pid} ${processStat(process.pid)?.startTime}\n`);
-				ftruncateSync(descriptor);
-				native.write(descriptor, text, 0, text.length);
+				attempt(tried, () => {
+					ftruncateSync(descriptor);
+					native.write(descriptor, text, 0, text.length);
+				});
 				return new Registration(folder, file, descriptor);
 			}
 			closeSync(descriptor);

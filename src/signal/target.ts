@@ -1,4 +1,4 @@
-import {UsageError} from '../common/errors.js';
+import {SystemError, UsageError} from '../common/errors.js';
 import {readInput} from '../common/input.js';
 import type {TextFormat} from '../common/text-format.js';
 import {receiverName} from './registration.js';
@@ -26,11 +26,12 @@ export const target: TextFormat<Target> = {
 /** The words of stdin as they come, whatever space is between them. */
 export function* wordsOfInput(): Generator<string> {
 	const buffer = Buffer.alloc(65_536);
+	const decoder = new TextDecoder();
 	let rest = '';
 	for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
-		const words = (rest + buffer.toString('latin1', 0, count)).split(/\s+/);
+		const words = (rest + decoder.decode(buffer.subarray(0, count), {stream: true})).split(/\s+/);
 		rest = words.pop() as string;
-		if (rest.length > buffer.length) throw new UsageError('a word on stdin is far too long for a process');
+		if (rest.length > buffer.length) throw new SystemError('a word on stdin is far too long for a process');
 		yield* words.filter((word) => word !== '');
 	}
 	if (rest !== '') yield rest;

@@ -5,7 +5,8 @@
  *   queue PID SIGNAL VALUE       sigqueue(3); prints `EAGAIN` when the queue is full
  *   burst PID SIGNAL COUNT       sigqueue(3) with 0, 1, 2 …, as fast as it can, waiting while the queue is full
  *   ignore SIGNAL                ignores it, says `ready` and waits until it is ended
- *   hold SIGNAL                  blocks it, says `ready`; at the end of stdin it prints how many were in the queue
+ *   hold SIGNAL                  blocks it, says `ready`; takes one for each line of stdin, and at its end prints how
+ *                                many there were in all
  *   stop SIGNAL                  catches it, says `ready`, and ends with status 7 when it comes
  */
 #include <errno.h>
@@ -86,8 +87,8 @@ int main(int argc, char **argv)
 		if (say_ready() != 0)
 			return 1;
 		while (getchar() != EOF)
-			;
-		while (sigtimedwait(&set, NULL, &(struct timespec){0, 300000000}) > 0)
+			count += sigwaitinfo(&set, NULL) > 0;
+		while (sigtimedwait(&set, NULL, &(struct timespec){0, 0}) > 0)
 			count++;
 		printf("%d\n", count);
 		return 0;
