@@ -1,9 +1,10 @@
 import {formatDuration} from '../common/duration.js';
-import {countOf, SystemError, type UsageError} from '../common/errors.js';
+import {SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
 import {commandOf} from '../common/proc.js';
 import {signalName} from '../common/signal-name.js';
+import {SIGKILL, SIGSTOP} from '../common/signals.js';
 import {native} from '../native/index.js';
 import type {Step} from './escalation.js';
 import {ProcessHandle} from './process-handle.js';
@@ -13,6 +14,9 @@ import type {Target} from './target.js';
 
 /** A full queue tells nobody when it has room again: look, ever less often. */
 const longestPauseMs = 50;
+
+/** A tree that is deaf to the signal can grow for ever. */
+const mostRounds = 100;
 
 export interface DeliverySettings {
 	steps: readonly Step[];
@@ -52,6 +56,7 @@ interface Sent {
 /** Signals on their way to targets: does all that is possible, says what was not, and knows the status at the end. */
 export class Delivery {
 	private readonly waitedFor: Sent[] = [];
+	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
 	private wasFull = false;
 	private wasLate = false;
@@ -89,20 +94,50 @@ export class Delivery {
 		return this.wasFull ? notNow : done;
 	}
 
-	/** What it does in the end is decided by who is there when it has looked twice and found nobody new. */
+	/** Until a look finds nobody new: a child that is born while we send is not missed. */
 	private sendToTree(target: Target, root: ProcessHandle): void {
 		const tree = new ProcessTree(root);
-		tree.findMore();
+		this.gather(tree, this.firstSignal);
 		let fresh = tree.all;
-		while (fresh.length > 0) {
-			for (const handle of fresh) this.sendTo({...target, shown: target.shown}, handle, {keep: true});
-			// Born while we were sending. What is only looked at, or lives on, is complete.
-			fresh = this.settings.dryRun || this.firstSignal === 0 ? [] : tree.findMore();
+		for (let round = 0; fresh.length > 0; round++) {
+			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});
+			// What is only looked at lives on, and may go on growing.
+			if (this.settings.dryRun || this.firstSignal === 0) break;
+			fresh = tree.findMore();
+			if (fresh.length > 0 && round === mostRounds) {
+				const why = 'it makes new ones faster than they can be found';
+				this.fail(target, root.pid, `gave up on the descendants of ${root.pid}: ${why}`);
+				break;
+			}
 		}
-		if (!this.settings.waits) for (const handle of tree.all) handle[Symbol.dispose]();
+		if (this.settings.waits) this.trees.push({target, tree});
+		else for (const handle of tree.all) handle[Symbol.dispose]();
 	}
 
-	private sendTo(target: Target, recipient: Recipient, {keep = false} = {}): void {
+	/**
+	 * Those of a tree that were not known before. What is to be killed is stopped first, and then nothing is born any
+	 * more: the children of the killed would be nobody's. Other signals leave that to the process, which may clean up.
+	 */
+	private gather(tree: ProcessTree, signal: number): ProcessHandle[] {
+		const found = tree.findMore();
+		if (signal !== SIGKILL || this.settings.dryRun) return found;
+		let running = tree.all;
+		for (let round = 0; running.length > 0 && round < mostRounds; round++) {
+			for (const handle of running) {
+				try {
+					handle.trySend(SIGSTOP);
+				} catch (error) {
+					// It has ended, or is not ours: then it cannot be killed either, which will be said.
+					if (!(error instanceof SystemError)) throw error;
+				}
+			}
+			running = tree.findMore();
+			found.push(...running);
+		}
+		return found;
+	}
+
+	private sendTo(target: Target, recipient: Recipient, {inTree = false} = {}): void {
 		const report = this.reportOf(target, recipient, this.firstSignal);
 		const {waits, dryRun, json} = this.settings;
 		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
@@ -110,14 +145,14 @@ export class Delivery {
 			report.result = 'dry-run';
 			if (!json) printLine(`${report.signal} to ${this.describe(recipient)}`);
 		} else {
-			this.attempt(target, recipient, report, this.firstSignal);
+			this.attempt(target, recipient, report, inTree);
 		}
 		if (waits && report.result === 'sent') {
 			this.waitedFor.push({recipient, report});
 			return;
 		}
 		if (json && report.result !== 'failed') printJson(report);
-		if (!keep) recipient[Symbol.dispose]();
+		if (!inTree) recipient[Symbol.dispose]();
 	}
 
 	private describe(recipient: Recipient): string {
@@ -135,14 +170,15 @@ export class Delivery {
 		};
 	}
 
-	private attempt(target: Target, recipient: Recipient, report: Report, signal: number): void {
+	/** One that has ended since it was found, as the child of one that got the signal before, is no failure. */
+	private attempt(target: Target, recipient: Recipient, report: Report, wasFound: boolean): void {
 		try {
-			report.result = this.sendPatiently(recipient, signal);
+			report.result = this.sendPatiently(recipient, this.firstSignal);
 			if (report.result === 'sent') tellVerbose(`sent ${report.signal} to ${this.describe(recipient)}`);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
-			report.result = 'failed';
-			this.fail(target, recipient.pid, error.message);
+			report.result = wasFound && recipient.isGone() ? 'ended' : 'failed';
+			if (report.result === 'failed') this.fail(target, recipient.pid, error.message);
 		}
 	}
 
@@ -168,39 +204,40 @@ export class Delivery {
 		const tried: string[] = [];
 		for (const [i, {signal, waitMs}] of this.settings.steps.entries()) {
 			// The first has been sent already.
-			if (i > 0) for (const one of living) this.sendNext(one, signal);
+			if (i > 0) {
+				for (const one of [...living, ...this.lateBorn(signal)]) this.sendNext(one, signal);
+				living = this.waitedFor.filter(({report}) => report.result === 'sent');
+			}
 			living = living.filter(({report}) => report.result !== 'failed');
 			tried.push(signalName(signal));
-			const leftMs = Math.min(
-				waitMs ?? Number.POSITIVE_INFINITY,
-				Math.max(0, this.settings.deadline - performance.now()),
+			const leftMs = Math.max(0, this.settings.deadline - performance.now());
+			living = waitForAll(living, Math.min(waitMs ?? Number.POSITIVE_INFINITY, leftMs), (one) =>
+				this.hasEnded(one, tried, performance.now() - startMs),
 			);
-			const late = waitForAll(
-				living.map((one) => ({
-					one,
-					waitUntilGone: (ms: number) => {
-						if (!one.recipient.waitUntilGone(ms)) return false;
-						this.hasEnded(one, tried, performance.now() - startMs);
-						return true;
-					},
-				})),
-				leftMs === Number.POSITIVE_INFINITY ? -1 : Math.ceil(leftMs),
-			);
-			living = late.map(({one}) => one);
 			if (living.length === 0 || performance.now() >= this.settings.deadline) break;
 		}
+		this.reportLiving(living, tried);
+		if (this.settings.json) for (const {report} of this.waitedFor) if (report.result !== 'failed') printJson(report);
+	}
+
+	private reportLiving(living: readonly Sent[], tried: readonly string[]): void {
+		if (living.length === 0) return;
+		this.wasLate = true;
 		for (const {recipient, report} of living) {
 			report.result = 'alive';
 			if (this.settings.escalates) tell(`${this.describe(recipient)} is still there after ${tried.join(', ')}`);
 		}
-		if (living.length > 0) {
-			this.wasLate = true;
-			if (!this.settings.escalates && this.waitedFor.length > 1)
-				tell(
-					`${living.length} of ${countOf(this.waitedFor.length, 'process').replace(/processs$/, 'processes')} still there`,
-				);
-		}
-		if (this.settings.json) for (const {report} of this.waitedFor) if (report.result !== 'failed') printJson(report);
+		const all = this.waitedFor.length;
+		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still there`);
+	}
+
+	/** Who has come into the trees since the last signal. */
+	private lateBorn(signal: number): Sent[] {
+		const born = this.trees.flatMap(({target, tree}) =>
+			this.gather(tree, signal).map((recipient) => ({recipient, report: this.reportOf(target, recipient, signal)})),
+		);
+		this.waitedFor.push(...born);
+		return born;
 	}
 
 	private sendNext({recipient, report}: Sent, signal: number): void {

@@ -1,10 +1,14 @@
 import {closeSync} from 'node:fs';
 import {hasCode, reasonOf} from '../common/errors.js';
-import {tell, tellVerbose} from '../common/output.js';
-import {signalName} from '../common/signal-name.js';
+import {tell, tellError, tellVerbose} from '../common/output.js';
+import {rtmin, signalName} from '../common/signal-name.js';
 import {SIGCHLD} from '../common/signals.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../native/index.js';
 import {type RawSignal, SI_KERNEL, SI_QUEUE, SI_USER} from './received-signal.js';
+
+/** How long a full queue may keep the signals behind from being passed on. */
+const mostTries = 200;
+const pauseMs = 5;
 
 export interface ForwardSettings {
 	/** The child leads a process group, and all of it gets the signals. */
@@ -46,20 +50,37 @@ export class Forwarder implements Disposable {
 	}
 
 	/** With all that it came with, where the kernel lets us: an invented sender is allowed for queued signals only. */
-	private send(number: number, {code, pid, uid, value}: RawSignal): void {
-		const isQueued = code < 0;
-		const flags = this.settings.toGroup ? PIDFD_SIGNAL_PROCESS_GROUP : 0;
-		try {
-			if (this.pidfd !== undefined && (isQueued || code === SI_USER)) {
-				native.pidfdSendSignal(this.pidfd, number, isQueued ? code : SI_QUEUE, pid, uid, isQueued ? value : 0, flags);
-				return;
+	private send(number: number, signal: RawSignal): void {
+		// Taking it has made room in the queue of our user, but somebody may have been quicker.
+		const patience = number >= rtmin ? mostTries : 1;
+		for (let tries = 1; ; tries++) {
+			try {
+				if (this.tryQueue(number, signal)) return;
+				break;
+			} catch (error) {
+				if (!hasCode(error, 'EAGAIN')) throw error;
+				if (tries < patience) native.poll(new Int32Array(0), pauseMs);
+				else if (number >= rtmin) tellError(`the queue is full: passing ${signalName(number)} on without its value`);
+				if (tries >= patience) break;
 			}
-		} catch (error) {
-			// The queue is full, or the kernel is older than that flag: better without than not at all.
-			if (!hasCode(error, 'EAGAIN', 'EINVAL', 'ENOSYS', 'EPERM')) throw error;
 		}
 		// Ours, and not yet reaped: the number cannot be another's.
 		native.kill(this.settings.toGroup ? -this.child : this.child, number);
+	}
+
+	/** False where the kernel cannot do it. */
+	private tryQueue(number: number, {code, pid, uid, value}: RawSignal): boolean {
+		const isQueued = code < 0;
+		if (this.pidfd === undefined || !(isQueued || code === SI_USER)) return false;
+		const flags = this.settings.toGroup ? PIDFD_SIGNAL_PROCESS_GROUP : 0;
+		try {
+			native.pidfdSendSignal(this.pidfd, number, isQueued ? code : SI_QUEUE, pid, uid, isQueued ? value : 0, flags);
+			return true;
+		} catch (error) {
+			// Older than that flag, or than the call.
+			if (hasCode(error, 'EINVAL', 'ENOSYS', 'EPERM')) return false;
+			throw error;
+		}
 	}
 
 	[Symbol.dispose](): void {

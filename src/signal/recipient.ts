@@ -97,7 +97,8 @@ export class GroupHandle implements Recipient {
 	}
 
 	waitUntilGone(timeoutMs: number): boolean {
-		return waitForAll(this.members, timeoutMs).length === 0;
+		const members = this.members.map((recipient) => ({recipient}));
+		return waitForAll(members, timeoutMs < 0 ? Number.POSITIVE_INFINITY : timeoutMs).length === 0;
 	}
 
 	[Symbol.dispose](): void {
@@ -107,26 +108,26 @@ export class GroupHandle implements Recipient {
 	}
 }
 
-/** Waits until all have ended; those that have not in time. Negative: for ever. */
-export function waitForAll<Waited extends {waitUntilGone(timeoutMs: number): boolean}>(
+/** Waits until all have ended, each of which is told; those that have not in time. */
+export function waitForAll<Waited extends {recipient: Recipient}>(
 	all: readonly Waited[],
 	timeoutMs: number,
+	onEnd?: (ended: Waited) => void,
 ): Waited[] {
 	const deadline = performance.now() + timeoutMs;
 	// Each has to go: in which order does not matter.
-	return all.filter(
-		(one) => !one.waitUntilGone(timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()))),
-	);
+	return all.filter((one) => {
+		const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
+		if (!one.recipient.waitUntilGone(leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs)) return true;
+		onEnd?.(one);
+		return false;
+	});
 }
-
-/** A fork bomb can go on for ever; we do not. */
-const mostRounds = 100;
 
 /**
  * A process with all its descendants, parents first; our own process is never part of it.
  *
- * A descendant counts once it was seen after it was opened, since its number alone may be another's by then. Looking
- * ends when a look finds nobody new.
+ * A descendant counts once it was seen after it was opened, since its number alone may be another's by then.
  */
 export class ProcessTree {
 	private readonly confirmed = new Map<number, ProcessHandle>();
@@ -136,31 +137,30 @@ export class ProcessTree {
 		if (root.pid !== process.pid) this.confirmed.set(root.pid, root);
 	}
 
-	/** Those that were not known before. */
+	/** Looks twice; those that were not known before. */
 	findMore(): ProcessHandle[] {
+		const opened = new Map<number, ProcessHandle>();
+		for (const pid of this.lookForMore()) {
+			const handle = tryOpen(pid);
+			if (handle) opened.set(pid, handle);
+		}
+		if (opened.size === 0) return [];
 		const found: ProcessHandle[] = [];
-		let opened = new Map<number, ProcessHandle>();
-		for (let round = 0; round < mostRounds; round++) {
-			const living = [...this.confirmed.values()].filter((handle) => !handle.isGone()).map(({pid}) => pid);
-			const next = new Map<number, ProcessHandle>();
-			for (const pid of descendantsOf(...living)) {
-				if (pid === process.pid || this.confirmed.has(pid)) continue;
-				const seenBefore = opened.get(pid);
-				if (seenBefore && !seenBefore.isGone()) {
-					this.confirmed.set(pid, seenBefore);
-					found.push(seenBefore);
-					opened.delete(pid);
-					continue;
-				}
-				const handle = tryOpen(pid);
-				if (handle) next.set(pid, handle);
-			}
-			for (const handle of opened.values()) handle[Symbol.dispose]();
-			opened = next;
-			if (opened.size === 0) break;
+		for (const pid of this.lookForMore()) {
+			const handle = opened.get(pid);
+			if (!handle || handle.isGone()) continue;
+			opened.delete(pid);
+			this.confirmed.set(pid, handle);
+			found.push(handle);
 		}
 		for (const handle of opened.values()) handle[Symbol.dispose]();
 		return found;
+	}
+
+	/** The numbers of descendants of those that are known and live. */
+	private lookForMore(): number[] {
+		const living = this.all.filter((handle) => !handle.isGone()).map(({pid}) => pid);
+		return descendantsOf(...living).filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
 	}
 
 	/** All that are known, the root first. */

@@ -4,7 +4,7 @@ import {parseAddress} from '../common/object-name.js';
 import {processStat} from '../common/process-status.js';
 import {openRuntimeFolder} from '../common/runtime-folder.js';
 import type {TextFormat} from '../common/text-format.js';
-import {F_RDLCK, F_WRLCK, native, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR} from '../native/index.js';
+import {F_RDLCK, F_WRLCK, native, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR} from '../native/index.js';
 import {ProcessHandle} from './process-handle.js';
 
 /**
@@ -56,7 +56,7 @@ export class Registration implements Disposable {
 		for (;;) {
 			let descriptor: number;
 			try {
-				descriptor = native.openat(folder, file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600, -1);
+				descriptor = native.openat(folder, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600, -1);
 			} catch (error) {
 				throw explain(tried, error);
 			}
@@ -117,7 +117,7 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 function lockedOwner(folder: number, file: string, tried: string): Owner | 'nobody' | undefined {
 	let descriptor: number;
 	try {
-		descriptor = native.openat(folder, file, O_RDONLY | O_NOFOLLOW, 0, -1);
+		descriptor = native.openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, -1);
 	} catch (error) {
 		if (hasCode(error, 'ENOENT')) return 'nobody';
 		throw explain(tried, error);
@@ -149,7 +149,7 @@ function readOwner(descriptor: number): Owner | undefined {
 
 function isSame(folder: number, file: string, descriptor: number): boolean {
 	try {
-		const now = native.openat(folder, file, O_RDONLY | O_NOFOLLOW, 0, -1);
+		const now = native.openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, -1);
 		const [a, b] = [fstatSync(now), fstatSync(descriptor)];
 		closeSync(now);
 		return a.ino === b.ino && a.dev === b.dev;

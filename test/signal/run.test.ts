@@ -58,6 +58,20 @@ test('every signal is passed on, with its sender and value', async (t) => {
 	assert.match(second as string, new RegExp(`^${rtmin} [1-9][0-9]* ${process.getuid?.()} 0 -1$`));
 });
 
+test('a burst of real-time signals is passed on whole, in order', async (t) => {
+	const world = new SignalWorld(t);
+	const words = ['run', '--', peer('signal-peer'), 'receive', String(rtmin), '2000'];
+	const runner = await world.startOther('ipc-signal', words).printed('ready\n');
+	await world.did('burst', runner.pid, rtmin, 2000);
+	const {status, stdout} = await runner.end();
+	const values = stdout
+		.toString()
+		.split('\n')
+		.slice(1, -1)
+		.map((line) => Number(line.split(' ')[3]));
+	assert.deepEqual([status, values], [0, Array.from({length: 2000}, (_, i) => i)]);
+});
+
 test('--map translates, none drops', async (t) => {
 	const world = new SignalWorld(t);
 	const runner = await world

@@ -240,6 +240,17 @@ test('--tree: the process and all its descendants', async (t) => {
 	assert.deepEqual(pids.filter(isAlive), []);
 });
 
+test('--tree on one that has children all the time', async (t) => {
+	const world = new SignalWorld(t);
+	const storm = await world
+		.startOther('bash', ['-c', 'echo; while :; do (sleep 60 & sleep 60; :) & sleep 0.01; done'])
+		.printed('\n');
+	await until('some are there', async () => (await descendants(world, storm.pid)).length > 20);
+	assertDone(await world.signal('send', 'KILL', `${storm.pid}`, '--tree', '--wait', '-t', '10'), '');
+	const {stdout} = await world.shell(`ps -e -o pgid=,stat= | grep -c "^ *${storm.pid} [^Z]"`);
+	assert.equal(stdout.toString(), '0\n');
+});
+
 async function descendants(world: SignalWorld, pid: number): Promise<number[]> {
 	const {stdout} = await world.shell('ps -e -o pid=,ppid=');
 	const rows = stdout
