@@ -73,9 +73,35 @@ export function receivedSignal({number, code, pid, uid, value}: RawSignal): Rece
 	};
 }
 
-/** `SIGNAL pid uid value`, with a dash where there is no value. */
-export function formatLine(fields: Int32Array, at: number): string {
+/** The most that {@link writeLine} needs. */
+export const mostLineBytes = 64;
+const nameBytes = names.map((name) => Buffer.from(`${name} `));
+const [zero, hyphen, space, newline] = [...Buffer.from('0- \n')] as [number, number, number, number];
+
+/**
+ * `SIGNAL pid uid value` into a buffer from an offset on, with a dash where there is no value; answers where it ends.
+ * Bytes and no strings: of millions the garbage collector would have to take care.
+ */
+export function writeLine(bytes: Uint8Array, offset: number, fields: Int32Array, at: number): number {
 	const start = fieldsPerSignal * at;
-	const value = carriesValue(fields[start + 1] as number) ? (fields[start + 4] as number) : '-';
-	return `${names[fields[start] as number]} ${fields[start + 2]} ${(fields[start + 3] as number) >>> 0} ${value}\n`;
+	const name = nameBytes[fields[start] as number] as Buffer;
+	bytes.set(name, offset);
+	let end = writeNumber(bytes, offset + name.length, fields[start + 2] as number);
+	bytes[end++] = space;
+	end = writeNumber(bytes, end, (fields[start + 3] as number) >>> 0);
+	bytes[end++] = space;
+	if (carriesValue(fields[start + 1] as number)) end = writeNumber(bytes, end, fields[start + 4] as number);
+	else bytes[end++] = hyphen;
+	bytes[end++] = newline;
+	return end;
+}
+
+function writeNumber(bytes: Uint8Array, offset: number, number: number): number {
+	let at = offset;
+	if (number < 0) bytes[at++] = hyphen;
+	let digits = 1;
+	const size = Math.abs(number);
+	for (let rest = size; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+	for (let rest = size, i = at + digits - 1; i >= at; i--, rest = Math.floor(rest / 10)) bytes[i] = zero + (rest % 10);
+	return at + digits;
 }

@@ -2,67 +2,84 @@ import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {native} from '../native/index.js';
-import {formatLine, rawSignal, receivedSignal} from './received-signal.js';
+import {mostLineBytes, rawSignal, receivedSignal, writeLine} from './received-signal.js';
 
 const newline = 10;
 
 /** Signals on stdout, a line each. What was taken from the kernel and did not get through is said. */
 export class SignalPrinter {
-	private readonly isPipe = fstatSync(stdout).isFIFO();
-	/** What was written last and may lie unread in the pipe, the latest piece behind. */
-	private recent: Buffer[] = [];
-	private recentBytes = 0;
+	/** Used again and again: many small ones would pile up until the garbage collector comes. */
+	private readonly lines: Buffer;
+	private readonly unread: Unread | undefined;
 
-	constructor(private readonly json: boolean) {}
-
-	/** Writes those of a batch that `wanted` lists by position. */
-	print(fields: Int32Array, wanted: readonly number[]): void {
-		let text = '';
-		for (const at of wanted)
-			text += this.json ? `${JSON.stringify(receivedSignal(rawSignal(fields, at)))}\n` : formatLine(fields, at);
-		this.write(Buffer.from(text, 'latin1'));
+	/** @param batch as many are printed at once at most */
+	constructor(
+		private readonly json: boolean,
+		batch: number,
+	) {
+		this.lines = Buffer.allocUnsafe(batch * mostLineBytes);
+		this.unread = fstatSync(stdout).isFIFO() ? new Unread() : undefined;
 	}
 
-	private write(bytes: Buffer): void {
+	/** Writes the first `count` of a batch. */
+	print(fields: Int32Array, count: number): void {
+		if (this.json) {
+			let text = '';
+			for (let at = 0; at < count; at++) text += `${JSON.stringify(receivedSignal(rawSignal(fields, at)))}\n`;
+			const bytes = Buffer.from(text, 'latin1');
+			this.write(bytes, bytes.length);
+			return;
+		}
+		let end = 0;
+		for (let at = 0; at < count; at++) end = writeLine(this.lines, end, fields, at);
+		this.write(this.lines, end);
+	}
+
+	private write(bytes: Buffer, length: number): void {
 		let done = 0;
 		try {
-			while (done < bytes.length) done += printBytes(bytes, done, bytes.length - done);
+			while (done < length) done += printBytes(bytes, done, length - done);
 		} catch (error) {
-			if (hasCode(error, 'EPIPE')) this.remember(bytes.subarray(0, done));
-			const unread = hasCode(error, 'EPIPE') ? this.unreadLines() : 0;
-			const lost = unread + linesIn(bytes.subarray(done));
+			this.unread?.remember(bytes, done);
+			const unread = hasCode(error, 'EPIPE') ? (this.unread?.count() ?? 0) : 0;
+			const lost = unread + linesIn(bytes.subarray(done, length));
 			if (lost > 0) tellError(`${countOf(lost, 'signal')} had been taken and could not be printed`);
 			throw explainStdout(error);
 		}
-		this.remember(bytes);
+		this.unread?.remember(bytes, length);
 	}
 
 	/** The reader has left while we waited: what it has not read is lost. */
 	readerLeft(): void {
-		const unread = this.unreadLines();
+		const unread = this.unread?.count() ?? 0;
 		if (unread > 0) tellError(`${countOf(unread, 'signal')} had been taken and nobody read them`);
 	}
+}
 
-	private remember(bytes: Buffer): void {
-		if (!this.isPipe || bytes.length === 0) return;
-		this.recent.push(bytes);
-		this.recentBytes += bytes.length;
-		const capacity = native.fcntlGetpipeSz(stdout);
-		while (this.recentBytes - (this.recent[0] as Buffer).length > capacity)
-			this.recentBytes -= (this.recent.shift() as Buffer).length;
+/** What was written to a pipe last. A pipe tells how much of that is unread, also when its reader has gone. */
+class Unread {
+	private readonly ring: Buffer;
+	private written = 0;
+
+	constructor() {
+		this.ring = Buffer.alloc(native.fcntlGetpipeSz(stdout));
 	}
 
-	/** A pipe tells how much is unread, also when its reader has gone. */
-	private unreadLines(): number {
-		if (!this.isPipe) return 0;
-		let left = native.ioctlFionread(stdout);
-		let lines = 0;
-		for (const piece of [...this.recent].reverse()) {
-			if (left <= 0) break;
-			lines += linesIn(piece.subarray(Math.max(0, piece.length - left)));
-			left -= piece.length;
-		}
-		return lines;
+	remember(bytes: Buffer, length: number): void {
+		this.written += length;
+		const from = Math.max(0, length - this.ring.length);
+		const start = (this.written - (length - from)) % this.ring.length;
+		const copied = bytes.copy(this.ring, start, from, length);
+		bytes.copy(this.ring, 0, from + copied, length);
+	}
+
+	/** Lines of which a part is unread. */
+	count(): number {
+		const {ring, written} = this;
+		const left = Math.min(native.ioctlFionread(stdout), ring.length, written);
+		const start = (written - left) % ring.length;
+		const first = ring.subarray(start, start + left);
+		return linesIn(first) + linesIn(ring.subarray(0, left - first.length));
 	}
 }
 

@@ -48,7 +48,7 @@ export const wait = verb({
 		const patienceMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
 		let deadline = performance.now() + patienceMs;
 		const fields = new Int32Array(batch * fieldsPerSignal);
-		const printer = new SignalPrinter(options.json);
+		const printer = new SignalPrinter(options.json, batch);
 		let printed = 0;
 		let passedOver = 0;
 		try {
@@ -60,13 +60,11 @@ export const wait = verb({
 					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
 					return options.nonblock ? notNow : timedOut;
 				}
-				const wanted: number[] = [];
-				for (let at = 0; at < count; at++)
-					if (options.from === undefined || fields[at * fieldsPerSignal + 2] === options.from) wanted.push(at);
-				passedOver += count - wanted.length;
-				if (wanted.length === 0) continue;
+				const wanted = options.from === undefined ? count : keepFrom(options.from, fields, count);
+				passedOver += count - wanted;
+				if (wanted === 0) continue;
 				printer.print(fields, wanted);
-				printed += wanted.length;
+				printed += wanted;
 				deadline = performance.now() + patienceMs;
 			}
 			return done;
@@ -89,4 +87,14 @@ function takeBatch(
 		printer.readerLeft();
 		throw new EndBySignal(SIGPIPE);
 	}
+}
+
+/** Moves those of one sender to the front of a batch: how many there are. */
+function keepFrom(pid: number, fields: Int32Array, count: number): number {
+	let kept = 0;
+	for (let at = 0; at < count; at++) {
+		const start = at * fieldsPerSignal;
+		if (fields[start + 2] === pid) fields.copyWithin(kept++ * fieldsPerSignal, start, start + fieldsPerSignal);
+	}
+	return kept;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
-import {readFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {isAlive, isStopped} from '../support/proc.js';
 import {peer} from '../support/run.js';
@@ -149,9 +149,9 @@ test('as PID 1: zombies are reaped, TERM is translated, the status is passed on'
 	const world = new SignalWorld(t);
 	const script = [
 		'trap "echo interrupted; exit 42" INT',
-		'(setsid sleep 0.05 &)',
-		'until ! pgrep -x sleep >/dev/null; do :; done',
-		'ps -e -o stat= | grep -c Z',
+		// Its parent ends at once; a zombie would stay in /proc.
+		'orphan=$(sleep 0.05 >/dev/null & echo $!)',
+		'until ! test -e /proc/$orphan; do sleep 0.01; done',
 		'kill -TERM 1',
 		'sleep 60 & wait',
 	].join('; ');
@@ -169,7 +169,7 @@ test('as PID 1: zombies are reaped, TERM is translated, the status is passed on'
 		script,
 	]);
 	const {status, stdout} = await runner.end();
-	assert.deepEqual([status, stdout.toString()], [42, '0\ninterrupted\n']);
+	assert.deepEqual([status, stdout.toString()], [42, 'interrupted\n']);
 	const killed = await world
 		.startOther('unshare', ['--pid', '--fork', '--mount-proc', 'ipc-signal', 'run', '--', 'sh', '-c', 'kill -TERM $$'])
 		.end();
@@ -196,12 +196,14 @@ type(b"PS1='@'; ${line}\\n")
 ${keys}
 `;
 
+const hasPython = spawnSync('python3', ['-c', 'pass']).status === 0;
 for (const option of ['', '--group']) {
-	test(`at a terminal${option && ` with ${option}`}: Ctrl-Z stops both, fg goes on, Ctrl-C comes once`, async (t) => {
+	test(`at a terminal${option && ` with ${option}`}: Ctrl-Z stops both, fg goes on, Ctrl-C comes once`, {
+		skip: hasPython ? false : 'needs python3',
+	}, async (t) => {
 		const world = new SignalWorld(t);
 		const program = "trap 'echo inter''rupted' INT; echo rea''dy; while :; do read -r line && echo got-$line; done";
 		const file = world.file('program.sh');
-		const {writeFileSync} = await import('node:fs');
 		writeFileSync(file, program);
 		const keys = [
 			"until(b'ready')",
