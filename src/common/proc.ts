@@ -1,5 +1,6 @@
 import {closeSync, openSync, readdirSync, readFileSync, readSync, statSync} from 'node:fs';
 import {native, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY} from '../native/index.js';
+import {hasEnded, processStat} from './process-status.js';
 
 /** Who uses what, from /proc: proc(5). What we may not see is left out; as root everything shows. */
 
@@ -121,13 +122,9 @@ function textAt(pid: number, address: string): string | undefined {
 export function descendantsOf(...ancestors: number[]): number[] {
 	const children = new Map<number, number[]>();
 	for (const pid of processes()) {
-		// The name stands in brackets and may hold anything; behind it come the state and the parent.
-		const [state, parent] =
-			read(`/proc/${pid}/stat`)
-				?.replace(/^.*\) /s, '')
-				.split(' ') ?? [];
-		if (parent === undefined || state === 'Z') continue;
-		children.set(Number(parent), [...(children.get(Number(parent)) ?? []), pid]);
+		const stat = processStat(pid);
+		if (!stat || hasEnded(stat)) continue;
+		children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);
 	}
 	const found: number[] = [];
 	const seen = new Set(ancestors);
