@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
 import {closeSync, readFileSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
@@ -158,4 +159,36 @@ test('a segment and a ring as a library: words of every type, bytes, a lock, rec
 	);
 	assert.equal(ring.receive(0), undefined);
 	assert.throws(() => Ring.open(name), /cannot use .* as a ring/);
+});
+
+test('signals as a library: blocked in every thread, taken in order, sent through a pidfd', async () => {
+	const {Signals, SystemError, UsageError} = (await import(
+		join(root, 'dist', 'index.js')
+	)) as typeof import('../src/index.js');
+	using signals = Signals.receive('RTMIN+5', 'SIGWINCH');
+	assert.equal(signals.tryTake(), undefined);
+	assert.equal(signals.take({timeoutMs: 20}), undefined);
+	for (const value of [3, 1, 2]) assert.equal(Signals.send(process.pid, 'RTMIN+5', {value}), true);
+	assert.equal(signals.take()?.value, 3);
+	const seen: unknown[] = [];
+	let ticks = 0;
+	const clock = setInterval(() => ticks++, 1);
+	setTimeout(() => Signals.send(process.pid, 'WINCH'), 50);
+	for await (const {signal, pid, uid, value, code} of signals) {
+		seen.push([signal, value, code]);
+		assert.deepEqual([pid, uid], [process.pid, process.getuid?.()]);
+		if (signal === 'WINCH') break;
+	}
+	clearInterval(clock);
+	assert.deepEqual(seen, [
+		['RTMIN+5', 1, 'QUEUE'],
+		['RTMIN+5', 2, 'QUEUE'],
+		['WINCH', null, 'USER'],
+	]);
+	assert.ok(ticks > 5, 'the event loop stood still');
+	// Who is started by Node has them unblocked.
+	assert.match(execFileSync('grep', ['SigBlk', '/proc/self/status'], {encoding: 'utf8'}), /^SigBlk:\t0+\n$/);
+	assert.throws(() => Signals.receive('KILL'), UsageError);
+	assert.throws(() => Signals.receive(), UsageError);
+	assert.throws(() => Signals.send(4_194_304, 0), SystemError);
 });
