@@ -40,7 +40,7 @@ export class StopInLoop implements Disposable {
 }
 
 /** Whether our process group is the one its terminal listens to. proc(5), /proc/pid/stat */
-function isInForeground(): boolean {
+export function isInForeground(): boolean {
 	const fields = readFileSync('/proc/self/stat', 'utf8')
 		.replace(/^.*\) /s, '')
 		.split(' ');

@@ -157,6 +157,8 @@ export interface Native {
 	catchSignals(numbers: Int32Array): void;
 	/** The first signal caught, 0 for none. sigaction(2) */
 	caughtSignal(): number;
+	/** The signals caught since it was last asked. sigaction(2) */
+	takeCaughtSignals(): number[];
 	/** signal(7): from now on the signal's default action, whatever handled it before. */
 	defaultSignal(number: number): void;
 	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */

@@ -26,6 +26,7 @@
 #define AGAIN_NS 5000000 /* how often a nudge is repeated until it was noticed */
 
 static volatile sig_atomic_t caught_signal; /* the first one, for good */
+static volatile sig_atomic_t not_taken[65];  /* by number: it came, and nobody has asked yet */
 static volatile sig_atomic_t stop_pending;  /* one came, and no wait has ended for it yet */
 static bool timer_exists;
 static int timer_id;
@@ -63,6 +64,7 @@ static void on_signal(int number)
 	int saved = errno;
 	if (!caught_signal)
 		caught_signal = number;
+	not_taken[number] = 1;
 	stop_pending = 1;
 	nudge_at(0);
 	errno = saved;
@@ -222,6 +224,22 @@ static napi_value js_caught_signal(napi_env env, napi_callback_info info)
 	return js_number(env, caught_signal);
 }
 
+/* takeCaughtSignals() -> the numbers of those caught since it was last asked. sigaction(2) */
+static napi_value js_take_caught_signals(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	napi_value numbers;
+	uint32_t count = 0;
+	napi_create_array(env, &numbers);
+	for (int number = 1; number <= 64; number++) {
+		if (!not_taken[number])
+			continue;
+		not_taken[number] = 0;
+		napi_set_element(env, numbers, count++, js_number(env, number));
+	}
+	return numbers;
+}
+
 /* defaultSignal(number): from now on its default action, whatever handled it before. signal(7) */
 static napi_value js_default_signal(napi_env env, napi_callback_info info)
 {
@@ -256,6 +274,7 @@ static napi_value js_raise_signal(napi_env env, napi_callback_info info)
 static const struct export table[] = {
 	{"catchSignals", js_catch_signals},
 	{"caughtSignal", js_caught_signal},
+	{"takeCaughtSignals", js_take_caught_signals},
 	{"defaultSignal", js_default_signal},
 	{"raiseSignal", js_raise_signal},
 };

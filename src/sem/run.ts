@@ -1,12 +1,13 @@
+import {startChild, waitForChild} from '../common/children.js';
 import {formatDuration} from '../common/duration.js';
-import {quoted} from '../common/errors.js';
+import {hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, notNow, timedOut} from '../common/exit.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {tellError, tellVerbose, verbose} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
 import {Semaphore, semaphoreName} from '../common/semaphore.js';
-import {stopOnSignals} from '../common/signals.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
+import type {Holding} from '../common/semaphore-holders.js';
+import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
+import {isInForeground} from '../common/stop-in-loop.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {checkSettings, create, settings} from './options.js';
@@ -24,43 +25,58 @@ export const run = verb({
 		},
 		{purpose: 'only if nobody else does it now', line: 'ipc-sem run backup --create -n -- ./backup'},
 	],
-	async run({name}, options, command) {
+	run({name}, options, command) {
 		checkSettings(options);
-		const semaphore = Semaphore.open(name, options.create ? options : undefined);
+		using semaphore = Semaphore.open(name, options.create ? options : undefined);
 		const startMs = performance.now();
+		// Killed in the middle of a wait we would stay counted; and the command hears of what tells us to stop.
+		native.catchSignals(Int32Array.of(SIGHUP, SIGINT, SIGQUIT, SIGTERM));
 		const holding = semaphore.hold({
 			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			command: command.join(' '),
 			inherit: true,
-			onWait() {
-				// Killed in the middle we would stay counted as one who waits.
-				stopOnSignals();
-				if (verbose()) sayWhomWeWaitFor(semaphore);
-			},
+			onWait: () => verbose() && sayWhomWeWaitFor(semaphore),
 		});
 		if (!holding) return options.nonblock ? notNow : timedOut;
 		tellVerbose(`took a unit of ${quoted(semaphore.shownName)} after ${formatDuration(performance.now() - startMs)}`);
-		let pid: number | undefined;
-		using stop = new StopInLoop((signal) => {
-			if (pid !== undefined) process.kill(pid, signal);
-		});
-		// One that came together with the unit has ended no wait.
-		const caught = native.caughtSignal();
-		if (caught) {
-			holding.letGo();
-			throw new EndBySignal(caught);
+		let status: number;
+		try {
+			// One that came together with the unit has ended no wait.
+			status = native.caughtSignal() ? 0 : perform(command);
+		} finally {
+			letGo(holding, command);
 		}
-		const running = await startCommand(command, {stdin: 'inherit', stdout: 'inherit'});
-		pid = running.pid;
-		const {status, problem} = await running.ended;
-		pid = undefined;
-		if (problem) tellError(problem);
-		const isBack = holding.letGo();
-		if (!isBack) tellVerbose(`what ${quoted(command[0] as string)} has left running keeps the unit`);
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		const signal = native.caughtSignal();
+		if (signal) throw new EndBySignal(signal);
 		return endedWith(status);
 	},
 });
+
+/** Runs the command to its end, passing on to it what tells us to stop: its status. */
+function perform(command: readonly string[]): number {
+	const child = startChild(command, process.env);
+	if (typeof child === 'object') {
+		tellError(child.problem);
+		return child.status;
+	}
+	return waitForChild(child, () => {
+		for (const signal of native.takeCaughtSignals()) {
+			// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
+			if ((signal === SIGINT || signal === SIGQUIT) && isInForeground()) continue;
+			native.kill(child, signal);
+		}
+	});
+}
+
+/** The command's status counts, whatever happens here: what we do not give back others will. */
+function letGo(holding: Holding, [file]: readonly string[]): void {
+	try {
+		if (!holding.letGo()) tellVerbose(`what ${quoted(file as string)} has left running keeps the unit`);
+	} catch (error) {
+		if (!(error instanceof SystemError) && !hasCode(error, 'EINTR')) throw error;
+		tellError(`${reasonOf(error)}: the unit comes back with the next run, wait or reap`);
+	}
+}
 
 function sayWhomWeWaitFor(semaphore: Semaphore): void {
 	const holders = semaphore.listHolders().map(describeHolder);

@@ -1,4 +1,5 @@
 import {closeSync} from 'node:fs';
+import {openPidfd} from '../common/children.js';
 import {hasCode, reasonOf} from '../common/errors.js';
 import {tell, tellError, tellVerbose} from '../common/output.js';
 import {rtmin, signalName} from '../common/signal-name.js';
@@ -85,15 +86,5 @@ export class Forwarder implements Disposable {
 
 	[Symbol.dispose](): void {
 		if (this.pidfd !== undefined) closeSync(this.pidfd);
-	}
-}
-
-/** Undefined where the kernel has none. */
-function openPidfd(pid: number): number | undefined {
-	try {
-		return native.pidfdOpen(pid);
-	} catch (error) {
-		if (hasCode(error, 'ENOSYS', 'EPERM')) return undefined;
-		throw error;
 	}
 }

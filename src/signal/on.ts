@@ -1,3 +1,4 @@
+import {startChild, takeChanges} from '../common/children.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
@@ -7,7 +8,6 @@ import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
 import {wholeNumber} from '../common/text-format.js';
 import {many, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
-import {startChild, takeChanges} from './children.js';
 import {Forwarder} from './forwarder.js';
 import {type RawSignal, receivedSignal} from './received-signal.js';
 import {Registration, receiverName} from './registration.js';

@@ -1,3 +1,4 @@
+import {startChild, takeChanges} from '../common/children.js';
 import {UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
@@ -6,7 +7,6 @@ import {SIGKILL, SIGSTOP} from '../common/signals.js';
 import type {TextFormat} from '../common/text-format.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
-import {startChild, takeChanges} from './children.js';
 import {Forwarder} from './forwarder.js';
 import {JobControl} from './job-control.js';
 import {Signals} from './signals.js';

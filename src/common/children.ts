@@ -1,6 +1,8 @@
-import {status} from '../common/exit.js';
-import {explainStart} from '../common/run-command.js';
-import {isKernelError, native, WNOHANG, WUNTRACED} from '../native/index.js';
+import {closeSync} from 'node:fs';
+import {isKernelError, native, POLLIN, WNOHANG, WUNTRACED} from '../native/index.js';
+import {hasCode} from './errors.js';
+import {status} from './exit.js';
+import {explainStart} from './run-command.js';
 
 /** Why a command did not start: the status to end with, and the reason in words. */
 export interface StartProblem {
@@ -35,13 +37,51 @@ export function startChild(
 	}
 }
 
+/** What waitpid(2) tells of a child that has ended: its status, or 128+n. */
+const statusFrom = (code: number): number => (code & 0x7f ? status.signalBase + (code & 0x7f) : code >> 8);
+
 /** All children that have ended or been stopped since the last time, those included that nobody of us started. wait(2) */
 export function* takeChanges(): Generator<Change> {
 	for (;;) {
 		const [pid, code] = native.waitpid(-1, WNOHANG | WUNTRACED) ?? [];
 		if (pid === undefined || code === undefined) return;
-		const signal = code & 0x7f;
 		if ((code & 0xff) === 0x7f) yield {pid, status: undefined, stoppedBy: code >> 8};
-		else yield {pid, status: signal ? status.signalBase + signal : code >> 8, stoppedBy: undefined};
+		else yield {pid, status: statusFrom(code), stoppedBy: undefined};
+	}
+}
+
+/**
+ * Waits in the kernel until a child has ended, and answers its status. `onSignals` is called whenever a caught signal has
+ * ended the wait. pidfd_open(2), waitpid(2)
+ */
+export function waitForChild(pid: number, onSignals: () => void): number {
+	const pidfd = openPidfd(pid);
+	try {
+		for (;;) {
+			const [, code] = native.waitpid(pid, WNOHANG) ?? [];
+			if (code !== undefined) return statusFrom(code);
+			try {
+				if (pidfd === undefined) native.poll(new Int32Array(0), lookAgainMs);
+				else native.poll(Int32Array.of(pidfd, POLLIN, 0), -1);
+			} catch (error) {
+				if (!hasCode(error, 'EINTR')) throw error;
+				onSignals();
+			}
+		}
+	} finally {
+		if (pidfd !== undefined) closeSync(pidfd);
+	}
+}
+
+/** Where the kernel has no pidfd. */
+const lookAgainMs = 10;
+
+/** Undefined where the kernel has none, before Linux 5.3. pidfd_open(2) */
+export function openPidfd(pid: number): number | undefined {
+	try {
+		return native.pidfdOpen(pid);
+	} catch (error) {
+		if (hasCode(error, 'ENOSYS', 'EPERM')) return undefined;
+		throw error;
 	}
 }
