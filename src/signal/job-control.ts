@@ -3,6 +3,7 @@ import {hasCode} from '../common/errors.js';
 import {processStat} from '../common/process-status.js';
 import {SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU} from '../common/signals.js';
 import {AT_FDCWD, native, O_RDWR} from '../native/index.js';
+import {type RawSignal, SI_KERNEL} from './received-signal.js';
 
 /**
  * What a shell above us expects of the command it believes to run: that it is in the foreground with its child, and
@@ -27,17 +28,27 @@ export class JobControl implements Disposable {
 		this.child = child;
 	}
 
-	/** The child has been stopped: so are we, for whoever waits for us, until we are told to go on. */
-	stopped(signal: number): void {
+	/**
+	 * The child has been stopped: so are we, for whoever waits for us, until we are told to go on. Answers what came by
+	 * then and is the child's.
+	 */
+	stopped(signal: number, takeSignals: () => Iterable<RawSignal>): RawSignal[] {
 		// Somebody who stops the child on purpose means the child.
-		if (![SIGTSTP, SIGTTIN, SIGTTOU].includes(signal) || process.pid === 1) return;
+		if (![SIGTSTP, SIGTTIN, SIGTTOU].includes(signal) || process.pid === 1) return [];
 		this.takeTerminal();
 		native.kill(process.pid, SIGSTOP);
-		if (!this.leads) return;
 		// Going on again: the shell has put us into the foreground, or has not.
 		if (this.terminal >= 0) native.tcsetpgrp(this.terminal, this.child);
+		const came = [...takeSignals()];
+		// Without a group of its own the child has been told as we have; maybe it has been stopped again since.
+		const isStoppedAgain = came.some(({number, code}) => number === SIGTSTP && code === SI_KERNEL);
+		if (!isStoppedAgain && processStat(this.child)?.state === 'T') this.continueChild();
+		return came.filter(({number}) => number !== SIGCONT);
+	}
+
+	private continueChild(): void {
 		try {
-			native.kill(-this.child, SIGCONT);
+			native.kill(this.leads ? -this.child : this.child, SIGCONT);
 		} catch (error) {
 			if (!hasCode(error, 'ESRCH')) throw error;
 		}

@@ -57,7 +57,8 @@ export const run = verb({
 			for (const change of takeChanges()) {
 				if (change.pid !== child) continue;
 				if (change.status !== undefined) return endedWith(change.status);
-				if (change.stoppedBy !== undefined) jobs.stopped(change.stoppedBy);
+				if (change.stoppedBy === undefined) continue;
+				for (const signal of jobs.stopped(change.stoppedBy, () => signals.takeRaw())) forwarder.pass(signal);
 			}
 			signals.waitForAny();
 			for (const signal of signals.takeRaw()) forwarder.pass(signal);

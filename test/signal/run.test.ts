@@ -177,7 +177,7 @@ test('as PID 1: zombies are reaped, TERM is translated, the status is passed on'
 });
 
 /** What a person at a terminal does, in python's pty: an interactive shell with job control. */
-const terminal = (line: string, keys: string): string => `
+const terminal = (line: string, pidFile: string, keys: string): string => `
 import os, pty, sys, time, select
 pid, fd = pty.fork()
 if pid == 0:
@@ -192,6 +192,11 @@ def until(text, since=0):
             try: seen += os.read(fd, 4096)
             except OSError: sys.exit('closed: %r' % seen)
 def type(text): os.write(fd, text)
+def key(text):
+    # A shell that is just about to read would see the signal after its next line.
+    program = open('${pidFile}').read().strip()
+    while open('/proc/%s/stat' % program).read().rsplit(')', 1)[1].split()[0] != 'S': time.sleep(0.001)
+    type(text)
 type(b"PS1='@'; ${line}\\n")
 ${keys}
 `;
@@ -202,19 +207,20 @@ for (const option of ['', '--group']) {
 		skip: hasPython ? false : 'needs python3',
 	}, async (t) => {
 		const world = new SignalWorld(t);
-		const program = "trap 'echo inter''rupted' INT; echo rea''dy; while :; do read -r line && echo got-$line; done";
+		const program =
+			"echo $$ >$0.pid; trap 'echo inter''rupted' INT; echo rea''dy; while :; do read -r line && echo got-$line; done";
 		const file = world.file('program.sh');
 		writeFileSync(file, program);
 		const keys = [
 			"until(b'ready')",
 			"at = len(seen); type(b'one\\n'); until(b'got-one', at)",
-			"at = len(seen); type(b'\\x1a'); until(b'Stopped', at); until(b'@', at)",
+			"at = len(seen); key(b'\\x1a'); until(b'Stopped', at); until(b'@', at)",
 			"at = len(seen); type(b'fg\\n'); until(b'run', at); type(b'two\\n'); until(b'got-two', at)",
-			"at = len(seen); type(b'\\x03'); until(b'interrupted', at); type(b'three\\n'); until(b'got-three', at)",
+			"at = len(seen); key(b'\\x03'); until(b'interrupted', at); type(b'three\\n'); until(b'got-three', at)",
 			"print(seen[at:].count(b'interrupted'))",
-			"at = len(seen); type(b'\\x1a'); until(b'Stopped', at); type(b'kill -9 %1; kill -CONT %1; exit\\n')",
+			"at = len(seen); key(b'\\x1a'); until(b'Stopped', at); type(b'kill -9 %1; kill -CONT %1; exit\\n')",
 		].join('\n');
-		const script = terminal(`ipc-signal run ${option} -- bash ${file}`, keys);
+		const script = terminal(`ipc-signal run ${option} -- bash ${file}`, `${file}.pid`, keys);
 		const {status, stdout, stderr} = await world.startOther('python3', ['-c', script]).end();
 		assert.deepEqual([status, stdout.toString(), stderr], [0, '1\n', '']);
 	});
