@@ -13,3 +13,5 @@ export {type CreateSettings, Fifo} from './pipe/fifo.js';
 export {Ring} from './shm/ring.js';
 export {type SegmentAccess, type SegmentSettings, SharedMemory} from './shm/shared-memory.js';
 export type {WordType} from './shm/word.js';
+export type {ReceivedSignal} from './signal/received-signal.js';
+export {Signals} from './signal/signals.js';

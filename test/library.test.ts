@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
 import {closeSync, readFileSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
@@ -65,6 +66,48 @@ test('a queue as a library: sent, received, iterated over without holding up the
 	assert.throws(() => MessageQueue.open('no-such-queue-here'), /no such queue \(make it with: ipc-mq create/);
 });
 
+test('a semaphore as a library: taken and given, held and let go, and the dead give theirs back', async (t) => {
+	const {Semaphore, UsageError} = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
+	const name = `ipc-tools-test-library-${process.pid}`;
+	assert.equal(Semaphore.create(name, {value: 2, mode: 0o640}), true);
+	t.after(() => Semaphore.remove(name));
+	assert.equal(Semaphore.create(name), false);
+	assert.ok(Semaphore.names().includes(name));
+	using semaphore = Semaphore.open(name);
+	assert.equal(semaphore.stat().mode & 0o640, 0o640);
+	assert.ok(semaphore.tryWait() && semaphore.wait(20));
+	assert.equal(semaphore.tryWait(), false);
+	assert.equal(semaphore.wait(20), false);
+	assert.equal(semaphore.awaitUnit(20), false);
+	semaphore.post(2);
+	assert.equal(semaphore.awaitUnit(), true);
+	assert.equal(semaphore.value, 2);
+	{
+		using holding = semaphore.hold({command: 'this test'});
+		assert.ok(holding);
+		assert.equal(semaphore.value, 1);
+		assert.deepEqual(
+			semaphore.listHolders().map(({pid, command, state}) => [pid, command, state]),
+			[[process.pid, 'this test', 'held']],
+		);
+	}
+	assert.equal(semaphore.value, 2);
+	const holdings = [semaphore.hold(), semaphore.hold()];
+	let waits = 0;
+	assert.equal(semaphore.hold({timeoutMs: 700, onWait: () => waits++}), undefined);
+	assert.deepEqual([waits, semaphore.value, semaphore.waiters], [1, 0, 0]);
+	// As a process that ends does.
+	closeSync(holdings[0]?.descriptor as number);
+	assert.equal(semaphore.reap(), 1);
+	assert.equal(semaphore.reap(), 0);
+	assert.equal(holdings[1]?.letGo(), true);
+	assert.equal(holdings[1]?.letGo(), true);
+	assert.deepEqual([semaphore.value, semaphore.listHolders()], [2, []]);
+	assert.throws(() => Semaphore.open('no-such-semaphore-here'), /no such semaphore \(make it with: ipc-sem create/);
+	assert.equal(Semaphore.tryOpen('no-such-semaphore-here'), undefined);
+	assert.throws(() => Semaphore.open('a/b'), UsageError);
+});
+
 test('a segment and a ring as a library: words of every type, bytes, a lock, records', async (t) => {
 	const {SharedMemory, Ring, SystemError, UsageError} = (await import(
 		join(root, 'dist', 'index.js')
@@ -116,4 +159,36 @@ test('a segment and a ring as a library: words of every type, bytes, a lock, rec
 	);
 	assert.equal(ring.receive(0), undefined);
 	assert.throws(() => Ring.open(name), /cannot use .* as a ring/);
+});
+
+test('signals as a library: blocked in every thread, taken in order, sent through a pidfd', async () => {
+	const {Signals, SystemError, UsageError} = (await import(
+		join(root, 'dist', 'index.js')
+	)) as typeof import('../src/index.js');
+	using signals = Signals.receive('RTMIN+5', 'SIGWINCH');
+	assert.equal(signals.tryTake(), undefined);
+	assert.equal(signals.take({timeoutMs: 20}), undefined);
+	for (const value of [3, 1, 2]) assert.equal(Signals.send(process.pid, 'RTMIN+5', {value}), true);
+	assert.equal(signals.take()?.value, 3);
+	const seen: unknown[] = [];
+	let ticks = 0;
+	const clock = setInterval(() => ticks++, 1);
+	setTimeout(() => Signals.send(process.pid, 'WINCH'), 50);
+	for await (const {signal, pid, uid, value, code} of signals) {
+		seen.push([signal, value, code]);
+		assert.deepEqual([pid, uid], [process.pid, process.getuid?.()]);
+		if (signal === 'WINCH') break;
+	}
+	clearInterval(clock);
+	assert.deepEqual(seen, [
+		['RTMIN+5', 1, 'QUEUE'],
+		['RTMIN+5', 2, 'QUEUE'],
+		['WINCH', null, 'USER'],
+	]);
+	assert.ok(ticks > 5, 'the event loop stood still');
+	// Who is started by Node has them unblocked.
+	assert.match(execFileSync('grep', ['SigBlk', '/proc/self/status'], {encoding: 'utf8'}), /^SigBlk:\t0+\n$/);
+	assert.throws(() => Signals.receive('KILL'), UsageError);
+	assert.throws(() => Signals.receive(), UsageError);
+	assert.throws(() => Signals.send(4_194_304, 0), SystemError);
 });

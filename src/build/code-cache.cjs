@@ -45,6 +45,12 @@ const lines = {
 		['recv', segment, '-n'],
 		['remove', segment],
 	],
+	'ipc-signal': [
+		['send', '0', String(process.pid)],
+		['send', 'CONT', String(process.pid), '--value', '1'],
+		['wait', 'RTMAX', '-n'],
+		['list', '15'],
+	],
 };
 
 // What a command does last is to leave the process; here it must not.

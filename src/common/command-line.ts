@@ -1,6 +1,15 @@
 import {UsageError} from './errors.js';
 import {everywhere} from './options.js';
-import {type Command, findVerb, type Option, operandCount, operandSynopsis, optionName, type Verb} from './verb.js';
+import {
+	type Command,
+	expandShorthand,
+	findVerb,
+	type Option,
+	operandCount,
+	operandSynopsis,
+	optionName,
+	type Verb,
+} from './verb.js';
 
 /** A command line taken apart, the values still text. */
 export interface Reading {
@@ -25,7 +34,8 @@ export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...
  * value behind its option. Anything else (help, a mistake, letters run together) answers undefined and is left to
  * yargs (yargs-reading.ts), which costs a start several times as much. A test holds the two together.
  */
-export function readPlainLine(command: Command, words: readonly string[]): Reading | undefined {
+export function readPlainLine(command: Command, given: readonly string[]): Reading | undefined {
+	const words = expandShorthand(command, given);
 	const found = words[0] === undefined ? undefined : findVerb(command, words[0]);
 	if (!found) return undefined;
 	const {name, verb} = found;
@@ -73,7 +83,9 @@ export function readPlainLine(command: Command, words: readonly string[]): Readi
 		let value: string | undefined = word.slice(equals + 1);
 		if (equals < 0) {
 			value = words[++i];
-			if (value === undefined || (value.startsWith('-') && value !== '-')) return undefined;
+			// A negative number is a value; a letter that happens to be a digit is left to yargs.
+			const isWord = value !== undefined && (!/^-./.test(value) || (/^-[0-9]/.test(value) && !bySwitch.has(value)));
+			if (value === undefined || !isWord) return undefined;
 		}
 		if (value === '') return undefined;
 		if (option.many) options.set(key, [...((options.get(key) as string[] | undefined) ?? []), value]);
@@ -117,7 +129,7 @@ export function valuesOf({verb, operands: words, options: given, command}: Readi
 			try {
 				return option.value?.parse(word);
 			} catch (error) {
-				if (error instanceof UsageError) throw new UsageError(`--${optionName(key)}: ${error.message}`);
+				if (error instanceof UsageError) error.message = `--${optionName(key)}: ${error.message}`;
 				throw error;
 			}
 		};

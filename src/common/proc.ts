@@ -1,5 +1,6 @@
 import {closeSync, openSync, readdirSync, readFileSync, readSync, statSync} from 'node:fs';
 import {native, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY} from '../native/index.js';
+import {hasEnded, processStat} from './process-status.js';
 
 /** Who uses what, from /proc: proc(5). What we may not see is left out; as root everything shows. */
 
@@ -30,7 +31,8 @@ const read = (path: string): string | undefined => {
 
 export const commandOf = (pid: number): string => read(`/proc/${pid}/comm`)?.trimEnd() ?? '?';
 
-function* processes(): Iterable<number> {
+/** All there are now. */
+export function* processes(): Iterable<number> {
 	for (const name of readdirSync('/proc')) if (/^[0-9]+$/.test(name)) yield Number(name);
 }
 
@@ -136,21 +138,19 @@ function textAt(pid: number, address: string): string | undefined {
 	}
 }
 
-/** Everything alive that descends from a process now, parents before children. */
-export function descendantsOf(ancestor: number): number[] {
+/** Everything alive that descends from one of these processes now, parents before children. */
+export function descendantsOf(...ancestors: number[]): number[] {
 	const children = new Map<number, number[]>();
 	for (const pid of processes()) {
-		// The name stands in brackets and may hold anything; behind it come the state and the parent.
-		const [state, parent] =
-			read(`/proc/${pid}/stat`)
-				?.replace(/^.*\) /s, '')
-				.split(' ') ?? [];
-		if (parent === undefined || state === 'Z') continue;
-		children.set(Number(parent), [...(children.get(Number(parent)) ?? []), pid]);
+		const stat = processStat(pid);
+		if (!stat || hasEnded(stat)) continue;
+		children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);
 	}
 	const found: number[] = [];
-	for (const queue = [ancestor]; queue.length > 0; ) {
-		const next = children.get(queue.shift() as number) ?? [];
+	const seen = new Set(ancestors);
+	for (const queue = [...ancestors]; queue.length > 0; ) {
+		const next = (children.get(queue.shift() as number) ?? []).filter((pid) => !seen.has(pid));
+		for (const pid of next) seen.add(pid);
 		found.push(...next);
 		queue.push(...next);
 	}

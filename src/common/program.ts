@@ -50,7 +50,15 @@ function perform(command: Command, reading: Reading): void {
 }
 
 function guard(command: Command, reading: Reading | undefined, work: () => void | Promise<void>): void {
-	const onError = (error: unknown) => report(command, reading, error);
+	const onError = (error: unknown) => {
+		if (!(error instanceof UsageError && error.meant)) report(command, reading, error);
+		// The hint needs what no other way through here does.
+		const {word, candidates} = error.meant;
+		import('./did-you-mean.js').then(({didYouMean}) => {
+			error.message += didYouMean(word, candidates);
+			report(command, reading, error);
+		});
+	};
 	try {
 		const result = work();
 		if (result) result.catch(onError);

@@ -36,24 +36,12 @@ export async function startCommand(
 	const [file, ...args] = words;
 	const startMs = performance.now();
 	// execvp(3) would say the same.
-	if (file === '')
-		return {
-			pid: undefined,
-			ended: Promise.resolve({status: status.notFound, signal: null, wallMs: 0, problem: "cannot run '': not found"}),
-		};
-	const failed = (cause: unknown): CommandEnd => {
-		const wallMs = performance.now() - startMs;
-		const tried = `cannot run ${quoted(file as string)}`;
-		if (hasCode(cause, 'ENOENT'))
-			return {status: status.notFound, signal: null, wallMs, problem: `${tried}: not found`};
-		if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
-			return {status: status.notRunnable, signal: null, wallMs, problem: `${tried}: ${reasonOf(cause)}`};
-		// Out of something: Node does not always say of what.
-		const why = hasCode(cause, 'EAGAIN')
-			? 'too many processes (see: ulimit -u)'
-			: 'too few descriptors or processes (see: ulimit -n -u)';
-		return {status: status.failedToRun, signal: null, wallMs, problem: `${tried}: ${why}`};
-	};
+	if (file === '') return {pid: undefined, ended: Promise.resolve({...notFound(file), signal: null, wallMs: 0})};
+	const failed = (cause: unknown): CommandEnd => ({
+		...explainStart(file as string, cause),
+		signal: null,
+		wallMs: performance.now() - startMs,
+	});
 	try {
 		// execa passes any descriptor on; its types know the standard ones only.
 		const child = execa(file as string, args, {
@@ -78,6 +66,21 @@ export async function startCommand(
 	} catch (error) {
 		return {pid: undefined, ended: Promise.resolve(failed(error))};
 	}
+}
+
+const notFound = (file: string) => ({status: status.notFound, problem: `cannot run ${quoted(file)}: not found`});
+
+/** What it means that a command could not be started: the status to end with, and the reason in words. */
+export function explainStart(file: string, cause: unknown): {status: number; problem: string} {
+	const tried = `cannot run ${quoted(file)}`;
+	if (hasCode(cause, 'ENOENT')) return notFound(file);
+	if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
+		return {status: status.notRunnable, problem: `${tried}: ${reasonOf(cause)}`};
+	// Out of something: Node does not always say of what.
+	const why = hasCode(cause, 'EAGAIN')
+		? 'too many processes (see: ulimit -u)'
+		: 'too few descriptors or processes (see: ulimit -n -u)';
+	return {status: status.failedToRun, problem: `${tried}: ${why}`};
 }
 
 /** A folder that has been removed serves a command as well as any, only Node cannot name it. */

@@ -147,6 +147,8 @@ export class SemaphoreHolders {
 
 	/** Gives back the units of the dead: how many. */
 	reap(): number {
+		// Whoever was woken for a free unit may have been killed before it took that: another one can have it.
+		if (native.semGetvalue(this.handle) > 0) native.semWake(this.handle, 1);
 		return this.isEmpty() ? 0 : this.locked(() => this.settle());
 	}
 

@@ -1,6 +1,6 @@
 import {closeSync, fstatSync, lstatSync, readdirSync} from 'node:fs';
 import {AT_FDCWD, native, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, type SemaphoreHandle} from '../native/index.js';
-import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from './errors.js';
+import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from './errors.js';
 import {defaultMode, octalMode} from './mode.js';
 import {type Address, formatAddress, parseAddress} from './object-name.js';
 import type {FileIdentity} from './proc.js';
@@ -202,11 +202,12 @@ export class Semaphore implements Disposable {
 
 	/** Adds units, and wakes as many who wait. sem_post(3) */
 	post(count = 1): void {
-		for (let posted = 0; posted < count; posted++) {
-			this.explained(`post to`, () => native.semPost(this.handle), {
-				EOVERFLOW: `it has ${mostUnits} units, the most there can be${count > 1 ? ` (${posted} of ${count} were posted)` : ''}`,
-			});
-		}
+		const posted = this.explained('post to', () => native.semPost(this.handle, count));
+		if (posted === count) return;
+		const sofar = posted > 0 ? ` (${posted} were posted)` : '';
+		throw new SystemError(
+			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and ${mostUnits} are the most there can be${sofar}`,
+		);
 	}
 
 	/** Until there is a unit, without taking it: false when there was none in time. futex(2) */
@@ -232,23 +233,19 @@ export class Semaphore implements Disposable {
 	hold(settings: HoldSettings = {}): Holding | undefined {
 		const deadline = deadlineOf(settings.timeoutMs ?? -1);
 		let hasWaited = false;
-		for (;;) {
-			const holding = this.holders.tryTake(settings);
-			if (holding) return holding;
-			const patience = left(deadline);
-			if (patience === 0) {
-				if (hasWaited) this.passOn();
-				return undefined;
+		try {
+			for (;;) {
+				const holding = this.holders.tryTake(settings);
+				if (holding) return holding;
+				const patience = left(deadline);
+				if (patience === 0) return undefined;
+				if (!hasWaited) settings.onWait?.();
+				hasWaited = true;
+				this.awaitUnit(patience < 0 ? lookAgainMs : Math.min(patience, lookAgainMs));
 			}
-			if (!hasWaited) settings.onWait?.();
-			hasWaited = true;
-			try {
-				native.semAwait(this.handle, patience < 0 ? lookAgainMs : Math.min(patience, lookAgainMs));
-			} catch (error) {
-				if (hasCode(error, 'ETIMEDOUT')) continue;
-				this.passOn();
-				throw error;
-			}
+		} finally {
+			// However it ended: we may have been woken for a unit that we did not take, and somebody else may.
+			if (hasWaited && this.value > 0) native.semWake(this.handle, 1);
 		}
 	}
 
@@ -265,11 +262,6 @@ export class Semaphore implements Disposable {
 	/** For what several parties do together: see {@link SemaphoreHolders}. */
 	get table(): SemaphoreHolders {
 		return this.holders;
-	}
-
-	/** We may have been woken for a unit that we do not take: somebody else may. */
-	private passOn(): void {
-		if (this.value > 0) native.semWake(this.handle, 1);
 	}
 
 	private explained<Result>(what: string, call: () => Result, remedies: Record<string, string> = {}): Result {
@@ -304,14 +296,14 @@ function denied(path: string): string {
 	return `permission denied: it belongs to ${owner}, with mode ${octalMode(stat.mode)}`;
 }
 
-/** The list of holders behind it comes and goes: whatever changes while we look is looked at again. */
+/** The list of holders behind it comes and goes, also between two calls of ours: several looks tell. */
 function checkSize(descriptor: number, complaint: string): void {
-	for (let size = -1; size !== fstatSync(descriptor).size; ) {
+	let size = 0;
+	for (let look = 0; look < 10; look++) {
 		size = fstatSync(descriptor).size;
 		if (size === semaphoreBytes() || SemaphoreHolders.isThere(descriptor)) return;
-		if (size === fstatSync(descriptor).size)
-			throw new SystemError(`${complaint} has ${size} bytes, a semaphore has ${semaphoreBytes()}`);
 	}
+	throw new SystemError(`${complaint} has ${size} bytes, a semaphore has ${semaphoreBytes()}`);
 }
 
 let bytes: number | undefined;

@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {constants} from 'node:os';
+import {hasCode} from './errors.js';
 
 /**
  * For verbs that run commands and so live in the event loop: what stops us is passed on to the commands, which may
@@ -17,10 +18,19 @@ export class StopInLoop implements Disposable {
 				this.signal ??= constants.signals[name];
 				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
 				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
-				if (!cameFromTerminal) passOn(name);
+				if (!cameFromTerminal) this.passOn(passOn, name);
 			};
 			this.handlers.set(name, handler);
 			process.on(name, handler);
+		}
+	}
+
+	/** A command that has ended already hears of nothing. */
+	private passOn(passOn: (signal: NodeJS.Signals) => void, name: NodeJS.Signals): void {
+		try {
+			passOn(name);
+		} catch (error) {
+			if (!hasCode(error, 'ESRCH')) throw error;
 		}
 	}
 

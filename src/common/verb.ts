@@ -63,6 +63,8 @@ export interface Verb {
 	 * only `--` begins it.
 	 */
 	readonly takesCommand: boolean | 'optional';
+	/** A first word that is short for others, as `-9` is to kill(1): what it stands for, undefined for any other word. */
+	shorthand?(word: string): readonly string[] | undefined;
 	readonly examples: readonly Example[];
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
@@ -85,6 +87,7 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	operands?: Names;
 	options?: Flags;
 	takesCommand?: boolean | 'optional';
+	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
 	run(
 		operands: OperandValues<Names>,
@@ -133,4 +136,12 @@ export function findVerb(command: Command, word: string): {name: string; verb: V
 	if (Object.hasOwn(command.verbs, word)) return {name: word, verb: command.verbs[word] as Verb};
 	for (const [name, verb] of Object.entries(command.verbs)) if (verb.aliases?.includes(word)) return {name, verb};
 	return undefined;
+}
+
+/** The words with a first one that is short for others written out. */
+export function expandShorthand(command: Command, words: readonly string[]): readonly string[] {
+	const [verbWord, first] = words;
+	if (verbWord === undefined || first === undefined) return words;
+	const meant = findVerb(command, verbWord)?.verb.shorthand?.(first);
+	return meant ? [verbWord, ...meant, ...words.slice(2)] : words;
 }

@@ -1,16 +1,17 @@
-import {distance} from 'fastest-levenshtein';
 import yargs, {type Argv} from 'yargs';
 import {isNegativeNumber, optionsOf, type Reading} from './command-line.js';
+import {didYouMean} from './did-you-mean.js';
 import {UsageError} from './errors.js';
 import {columnsOf, print, printLine, stdout} from './output.js';
-import {type Command, findVerb, operandCount, operandSynopsis, optionName, type Verb} from './verb.js';
+import {type Command, expandShorthand, findVerb, operandCount, operandSynopsis, optionName, type Verb} from './verb.js';
 import {version} from './version.js';
 
 /**
  * Whatever is not a plain command line: help, version, completion, letters run together, and mistakes with a hint.
  * Loaded only then, since yargs makes a start five times as long.
  */
-export async function readWithYargs(command: Command, words: readonly string[]): Promise<Reading | undefined> {
+export async function readWithYargs(command: Command, given: readonly string[]): Promise<Reading | undefined> {
+	const words = expandShorthand(command, given);
 	if (words[0] === completionRequest) {
 		for (const word of await completions(command, words.slice(2))) printLine(word);
 		return undefined;
@@ -57,17 +58,6 @@ function needVerb(command: Command, word: string): {name: string; verb: Verb} {
 	const words = Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]);
 	const hint = didYouMean(word, words) || ` (there are: ${Object.keys(command.verbs).join(', ')})`;
 	throw new UsageError(`unknown verb '${word}'${hint}`);
-}
-
-/** `; did you mean 'recv'?`, or nothing where no candidate is near. */
-export function didYouMean(word: string, candidates: readonly string[]): string {
-	const [nearest] = candidates
-		.map((candidate) => ({candidate, steps: distance(word.toLowerCase(), candidate.toLowerCase())}))
-		.filter(
-			({candidate, steps}) => steps <= Math.max(1, Math.floor(candidate.length / 2)) || candidate.startsWith(word),
-		)
-		.sort((a, b) => a.steps - b.steps);
-	return nearest ? `; did you mean '${nearest.candidate}'?` : '';
 }
 
 /** The parser that the help and the reading share. */
@@ -210,7 +200,9 @@ function* spreadLetters(verb: Verb, given: Iterable<string>): Iterable<string> {
 			yield* words.slice(w);
 			return;
 		}
-		if (!/^-[^-]./s.test(word) || isNegativeNumber(verb, word)) {
+		const before = w > 0 ? keyOf(verb, words[w - 1] as string) : undefined;
+		const takesWord = before !== undefined && optionsOf(verb)[before]?.value && !(words[w - 1] as string).includes('=');
+		if (!/^-[^-]./s.test(word) || (takesWord && /^-[0-9]/.test(word)) || isNegativeNumber(verb, word)) {
 			yield word;
 			continue;
 		}

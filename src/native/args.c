@@ -137,6 +137,38 @@ napi_value make_handle(napi_env env, void *data, const napi_type_tag *tag, napi_
 	return handle;
 }
 
+void free_texts(char **texts)
+{
+	for (char **text = texts; text && *text; text++)
+		free(*text);
+	free(texts);
+}
+
+bool texts_argument(struct arguments *arguments, size_t index, char ***result)
+{
+	napi_env env = arguments->env;
+	bool is_array;
+	uint32_t length;
+	if (napi_is_array(env, arguments->value[index], &is_array) != napi_ok || !is_array ||
+	    napi_get_array_length(env, arguments->value[index], &length) != napi_ok)
+		return refuse(arguments, index, "an array of strings");
+	char **texts = calloc((size_t)length + 1, sizeof *texts);
+	if (!texts) {
+		throw_errno(env, 12 /* ENOMEM */, "calloc");
+		return false;
+	}
+	for (uint32_t i = 0; i < length; i++) {
+		struct arguments item = {.env = env};
+		if (napi_get_element(env, arguments->value[index], i, &item.value[0]) != napi_ok ||
+		    !text_argument(&item, 0, &texts[i])) {
+			free_texts(texts);
+			return false;
+		}
+	}
+	*result = texts;
+	return true;
+}
+
 napi_value js_number(napi_env env, double number)
 {
 	napi_value result = NULL;

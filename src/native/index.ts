@@ -141,8 +141,8 @@ export interface Native {
 	semTrywait(semaphore: SemaphoreHandle): boolean;
 	/** sem_wait(3): takes a unit once there is one. */
 	semWait(semaphore: SemaphoreHandle, timeoutMs: number): void;
-	/** sem_post(3). EOVERFLOW when it holds as many as it can. */
-	semPost(semaphore: SemaphoreHandle): void;
+	/** sem_post(3), so many times: how many it were. None where there is no room for all, fewer where it ran out meanwhile. */
+	semPost(semaphore: SemaphoreHandle, count: number): number;
 	/** futex(2): until the value is not zero, and takes nothing. */
 	semAwait(semaphore: SemaphoreHandle, timeoutMs: number): void;
 	/** futex(2): wakes so many of those who wait, to look again. */
@@ -161,6 +161,45 @@ export interface Native {
 	defaultSignal(number: number): void;
 	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */
 	raiseSignal(number: number): void;
+	/**
+	 * rt_sigprocmask(2) in every thread: from now on they stay in the kernel's queue until they are read. ESRCH when a
+	 * thread cannot be reached.
+	 */
+	blockSignals(numbers: Int32Array): void;
+	/** signalfd(2), non-blocking. The signals have to be blocked. */
+	signalfd(numbers: Int32Array): number;
+	/**
+	 * signalfd(2): waits for a signal, then takes what is there, `most` at most. Six numbers each: signal, code, pid, uid
+	 * (as a signed number), value, status of a child. Answers how many; 0 when none came in time. EPIPE when nobody reads
+	 * `watched` (-1: none) any more.
+	 */
+	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
+	/**
+	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all that is given, as sigqueue(3)
+	 * does, and then EAGAIN means that the receiver's queue is full.
+	 */
+	pidfdSendSignal(
+		pidfd: number,
+		signal: number,
+		code: number,
+		pid: number,
+		uid: number,
+		value: number,
+		flags: number,
+	): void;
+	/** rt_sigqueueinfo(2). */
+	rtSigqueueinfo(pid: number, signal: number, code: number, senderPid: number, senderUid: number, value: number): void;
+	/** kill(2). A negative pid is a process group. */
+	kill(pid: number, signal: number): void;
+	/** signal(7): the first real-time signal that libc leaves to programs. */
+	sigrtmin(): number;
+	/**
+	 * fork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup` 1: in a
+	 * process group of its own, which goes into the foreground of `terminal` (-1: none). Answers its pid.
+	 */
+	spawn(words: readonly string[], environment: readonly string[], ownGroup: number, terminal: number): number;
+	/** waitpid(2): pid and status; undefined when none has changed or there is none. */
+	waitpid(pid: number, options: number): [number, number] | undefined;
 	/** _exit(2): at once. */
 	exit(status: number): never;
 	/**
@@ -244,6 +283,10 @@ export interface Native {
 	windowColumns(descriptor: number): number;
 	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
 	windowRows(descriptor: number): number;
+	/** tcgetpgrp(3): -1 where it is not our terminal. */
+	tcgetpgrp(descriptor: number): number;
+	/** tcsetpgrp(3). */
+	tcsetpgrp(descriptor: number, group: number): void;
 }
 
 /** A mapping of the native layer: opaque. */
@@ -302,6 +345,10 @@ export const IN_CLOSE_WRITE = 0x8;
 export const IN_CLOSE_NOWRITE = 0x10;
 export const IN_OPEN = 0x20;
 export const IN_DELETE_SELF = 0x400;
+export const WNOHANG = 1;
+export const WUNTRACED = 2;
+/** pidfd_send_signal(2): to all of the process group, since Linux 6.9. */
+export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
 /** The smallest size every write to a pipe up to which is whole. pipe(7) */
 export const PIPE_BUF = 4096;
 

@@ -17,6 +17,7 @@ NAPI_MODULE_INIT()
 	export_mqueue(env, exports);
 	export_pipe(env, exports);
 	export_transfer(env, exports);
+	export_signal(env, exports);
 	export_proc(env, exports);
 	export_process(env, exports);
 	export_ring(env, exports);

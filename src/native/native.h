@@ -27,6 +27,7 @@ void export_file(napi_env env, napi_value exports);
 void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
+void export_signal(napi_env env, napi_value exports);
 void export_proc(napi_env env, napi_value exports);
 void export_ring(napi_env env, napi_value exports);
 void export_shm(napi_env env, napi_value exports);
@@ -54,6 +55,9 @@ bool float64_array_argument(struct arguments *arguments, size_t index, const dou
 bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length);
 /* The text is allocated; free() it. Text with a NUL inside is refused: the kernel would cut it there. */
 bool text_argument(struct arguments *arguments, size_t index, char **result);
+/* An array of such texts with a NULL behind them; free_texts() it. */
+bool texts_argument(struct arguments *arguments, size_t index, char ***result);
+void free_texts(char **texts);
 
 /* What make_handle made with this tag, NULL for anything else. */
 void *handle_argument(struct arguments *arguments, size_t index, const napi_type_tag *tag);
@@ -90,6 +94,8 @@ bool wait_allows(struct wait *wait);
 bool wait_goes_on(struct wait *wait);
 void wait_end(struct wait *wait);
 int64_t monotonic_ns(void);
+/* A signal that does no harm where it comes unexpectedly, and is not in this set (bit 0 is signal 1). */
+int harmless_signal(uint64_t unfit);
 /* Whether a caught signal wants an end; answers so once for each. Sets errno to EINTR. */
 bool take_stop(void);
 

@@ -2,9 +2,13 @@
 #include "native.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SYS_close_range
@@ -69,12 +73,119 @@ static napi_value js_user_name(napi_env env, napi_callback_info info)
 	return name;
 }
 
+extern char **environ;
+
+/* In the child: everything as a program expects to find it, then the program. Only returns where that failed. */
+static int become(char **words, char **environment, int own_group, int terminal)
+{
+	uint64_t none = 0;
+	struct sigaction action;
+	if (own_group && setpgid(0, 0) < 0)
+		return errno;
+	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
+	if (terminal >= 0)
+		tcsetpgrp(terminal, getpid());
+	memset(&action, 0, sizeof action);
+	action.sa_handler = SIG_DFL;
+	for (int number = 1; number <= 64; number++)
+		sigaction(number, &action, NULL);
+	/* Node has marked them so that nothing is passed on by accident; these are. */
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		fcntl(descriptor, F_SETFD, 0);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+	environ = environment;
+	execvp(words[0], words);
+	return errno;
+}
+
+/*
+ * spawn(words, environment, ownGroup, terminal) -> pid
+ *
+ * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none ignored or caught.
+ * `ownGroup` 1: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
+ * foreground. Our child alone: nobody but waitpid takes its end. fork(2), execvp(3)
+ */
+static napi_value js_spawn(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int own_group, terminal, ends[2], number = 0;
+	char **words, **environment;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 2, &own_group) ||
+	    !int_argument(&arguments, 3, &terminal) || !texts_argument(&arguments, 0, &words))
+		return NULL;
+	if (!words[0]) {
+		free_texts(words);
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "a program is expected"), NULL;
+	}
+	if (!texts_argument(&arguments, 1, &environment)) {
+		free_texts(words);
+		return NULL;
+	}
+	/* Whatever keeps the child from becoming the program comes through this pipe; success closes it. */
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		number = errno;
+		free_texts(words);
+		free_texts(environment);
+		return throw_errno(env, number, "pipe2");
+	}
+	uint64_t all = ~(uint64_t)0, before;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	pid_t pid = fork();
+	if (pid == 0) {
+		number = become(words, environment, own_group, terminal);
+		if (write(ends[1], &number, sizeof number) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	if (pid < 0)
+		number = errno;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+	close(ends[1]);
+	free_texts(words);
+	free_texts(environment);
+	ssize_t count = 0;
+	if (pid > 0) {
+		do
+			count = read(ends[0], &number, sizeof number);
+		while (count < 0 && errno == EINTR);
+		if (count > 0)
+			waitpid(pid, NULL, 0);
+	}
+	close(ends[0]);
+	return pid < 0 ? throw_errno(env, number, "fork") : count > 0 ? throw_errno(env, number, "execvp") : js_number(env, pid);
+}
+
+/* waitpid(pid, options) -> [pid, status], or undefined when none has changed or there is none. waitpid(2) */
+static napi_value js_waitpid(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int pid, options, status = 0;
+	napi_value result;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &pid) ||
+	    !int_argument(&arguments, 1, &options))
+		return NULL;
+	pid_t changed;
+	do
+		changed = waitpid(pid, &status, options);
+	while (changed < 0 && errno == EINTR);
+	if (changed < 0 && errno != ECHILD)
+		return throw_errno(env, errno, "waitpid");
+	if (changed <= 0)
+		return js_undefined(env);
+	napi_create_array_with_length(env, 2, &result);
+	napi_set_element(env, result, 0, js_number(env, changed));
+	napi_set_element(env, result, 1, js_number(env, status));
+	return result;
+}
+
 static const struct export table[] = {
 	{"userName", js_user_name},
 	{"exit", js_exit},
 	{"setChildSubreaper", js_set_child_subreaper},
 	{"pidfdOpen", js_pidfd_open},
 	{"pidfdGetfd", js_pidfd_getfd},
+	{"spawn", js_spawn},
+	{"waitpid", js_waitpid},
 };
 
 void export_process(napi_env env, napi_value exports)

@@ -255,13 +255,23 @@ static napi_value js_sem_wait(napi_env env, napi_callback_info info)
 	return result != 0 ? throw_errno(env, errno, "sem_wait") : js_undefined(env);
 }
 
-/* semPost(handle): one unit more; EOVERFLOW when it has SEM_VALUE_MAX. sem_post(3) */
+/*
+ * semPost(handle, count) -> how many units more: all, or fewer when others fill it up to SEM_VALUE_MAX meanwhile.
+ * None where there was no room for all of them from the start. sem_post(3)
+ */
 static napi_value js_sem_post(napi_env env, napi_callback_info info)
 {
-	struct semaphore *semaphore = only_argument(env, info, true);
-	if (!semaphore)
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	int64_t count, posted = 0;
+	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
+	    !int64_argument(&arguments, 1, &count))
 		return NULL;
-	return sem_post(libc_semaphore(semaphore)) != 0 ? throw_errno(env, errno, "sem_post") : js_undefined(env);
+	uint32_t value = __atomic_load_n(&semaphore->words->value, __ATOMIC_SEQ_CST) & VALUE_MASK;
+	if (count <= (int64_t)SEM_VALUE_MAX - (int64_t)value)
+		while (posted < count && sem_post(libc_semaphore(semaphore)) == 0)
+			posted++;
+	return js_number(env, (double)posted);
 }
 
 static long futex(uint32_t *word, int operation, uint32_t value)

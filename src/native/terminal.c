@@ -1,6 +1,7 @@
 /* Terminals: whether a person looks, and how wide. */
 #include "native.h"
 
+#include <errno.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -42,10 +43,33 @@ static napi_value js_window_rows(napi_env env, napi_callback_info info)
 	return read_window(env, info, &size) ? js_number(env, size.ws_row) : NULL;
 }
 
+/* tcgetpgrp(descriptor) -> the process group in the foreground; -1 where it is not our terminal. tcgetpgrp(3) */
+static napi_value js_tcgetpgrp(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &descriptor))
+		return NULL;
+	return js_number(env, tcgetpgrp(descriptor));
+}
+
+/* tcsetpgrp(descriptor, group): into the foreground with it. tcsetpgrp(3) */
+static napi_value js_tcsetpgrp(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, group;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &group))
+		return NULL;
+	return tcsetpgrp(descriptor, group) < 0 ? throw_errno(env, errno, "tcsetpgrp") : js_undefined(env);
+}
+
 static const struct export table[] = {
 	{"isatty", js_isatty},
 	{"windowColumns", js_window_columns},
 	{"windowRows", js_window_rows},
+	{"tcgetpgrp", js_tcgetpgrp},
+	{"tcsetpgrp", js_tcsetpgrp},
 };
 
 void export_terminal(napi_env env, napi_value exports)

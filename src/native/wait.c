@@ -8,7 +8,8 @@
  * Why a timer and not just the signal itself: the kernel may hand a signal to any of Node's threads, where it
  * interrupts nothing of interest; and one that arrives between the check and the call would be lost. So the timer
  * is bound to the main thread (SIGEV_THREAD_ID) and fires again every few milliseconds until somebody has noticed.
- * Why SIGURG: without our handler it is ignored, so a late one does no harm.
+ * Why SIGURG: without our handler it is ignored, so a late one does no harm. Where the user waits for SIGURG itself it
+ * is blocked, and another one has to do.
  *
  * The state is static because a signal handler has no other.
  */
@@ -67,13 +68,29 @@ static void on_signal(int number)
 	errno = saved;
 }
 
+int harmless_signal(uint64_t unfit)
+{
+	/* Those that are ignored unless somebody handles them; then any that has a handler now does no harm either. */
+	static const int ignored[] = {SIGURG, SIGWINCH, SIGCONT, SIGCHLD};
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+		if (!(unfit >> (ignored[i] - 1) & 1))
+			return ignored[i];
+	for (int number = SIGRTMAX; number >= SIGRTMIN; number--)
+		if (!(unfit >> (number - 1) & 1))
+			return number;
+	return SIGURG;
+}
+
 static bool need_timer(void)
 {
 	if (timer_exists)
 		return true;
+	uint64_t blocked = 0;
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked);
+	int nudge = harmless_signal(blocked);
 	struct kernel_sigevent event;
 	memset(&event, 0, sizeof event);
-	event.signal = SIGURG;
+	event.signal = nudge;
 	event.notify = NOTIFY_THREAD;
 	event.thread = (int)syscall(SYS_gettid);
 	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0)
@@ -81,7 +98,7 @@ static bool need_timer(void)
 	struct sigaction action;
 	memset(&action, 0, sizeof action);
 	action.sa_handler = on_nudge; /* no SA_RESTART: to interrupt is all it is for */
-	sigaction(SIGURG, &action, NULL);
+	sigaction(nudge, &action, NULL);
 	timer_exists = true;
 	return true;
 }

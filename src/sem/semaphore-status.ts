@@ -53,14 +53,14 @@ export function lookAtSemaphores(names: readonly Address[]): SemaphoreStatus[] {
 
 export const allSemaphores = (): Address[] => Semaphore.names().map((name) => ({kind: 'name', name}));
 
-const whatHolds: Record<Holder['state'], string> = {
-	held: '',
-	left: ', which has ended: what it started holds on',
-	dead: ', which has died: its unit comes back with the next run, wait or reap',
+const whatHolds: Record<Holder['state'], (pid: number) => string> = {
+	held: () => '',
+	left: (pid) => `; ${pid} has ended, what it started holds on`,
+	dead: () => '; nobody holds it any more: it comes back with the next run, wait or reap',
 };
 
 /** `1234 make -j4, for 5.0s` */
 export function describeHolder({pid, command, since, state}: Holder): string {
 	const forMs = Math.max(0, Date.now() - Date.parse(since));
-	return `${pid} ${command || '?'}, for ${formatDuration(forMs)}${whatHolds[state]}`;
+	return `${pid} ${command || '?'}, for ${formatDuration(forMs)}${whatHolds[state](pid)}`;
 }

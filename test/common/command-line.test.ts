@@ -27,6 +27,13 @@ const command: Command = {
 			run: () => done,
 		}),
 		many: verb({summary: '', operands: {names: any(text)}, options: {zero: {short: '0', help: ''}}, run: () => done}),
+		short: verb({
+			summary: 'a first word that is short for others',
+			operands: {names: any(text)},
+			options: {number: {short: 'k', value: text, help: ''}},
+			shorthand: (first) => (/^-[0-9]+$/.test(first) ? ['--number', first.slice(1)] : undefined),
+			run: () => done,
+		}),
 	},
 };
 
@@ -34,6 +41,8 @@ const word = fc.oneof(
 	fc.constantFrom('jobs', 'a b', '-', '5s', '|', '=', 'x=y', '0', '007', '1e3', 'true', 'ä', '@x'),
 	fc.string({minLength: 1}).filter((value) => !value.startsWith('-')),
 );
+/** What only an option's value can be. */
+const given = fc.oneof(word, fc.constantFrom('-1', '-2147483648', '-0.5'));
 
 /** A line made of what a verb declares, in any order. */
 const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
@@ -48,8 +57,8 @@ const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
 				word.map((given) => [`--${optionName(key)}=${given}`]),
 			);
 		return fc.oneof(
-			fc.tuple(chosen, word).map((pair) => [...pair]),
-			word.map((given) => [`--${optionName(key)}=${given}`]),
+			fc.tuple(chosen, given).map((pair) => [...pair]),
+			given.map((text) => [`--${optionName(key)}=${text}`]),
 		);
 	});
 	const part = fc.oneof(
@@ -58,7 +67,8 @@ const line = fc.constantFrom(...Object.keys(command.verbs)).chain((name) => {
 		fc.constantFrom('-5', '-15', '-0x10', '-1e5', '-.5').map((number) => [number]),
 		fc.constant(['--']),
 	);
-	return fc.array(part, {maxLength: 7}).map((parts) => [name, ...parts.flat()]);
+	const first = fc.constantFrom<string[]>([], [], ...(name === 'short' ? [['-9'], ['-17']] : []));
+	return fc.tuple(first, fc.array(part, {maxLength: 7})).map(([short, parts]) => [name, ...short, ...parts.flat()]);
 });
 
 test('a plain line is read alike by both readers', async () => {

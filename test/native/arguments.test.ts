@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import {closeSync} from 'node:fs';
+import {closeSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import fc from 'fast-check';
-import {isKernelError, native, O_NONBLOCK} from '../../src/native/index.js';
+import {isKernelError, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../../src/native/index.js';
 
 /** Those whose purpose is to end or to hold up the process, which this one is not to be. */
 const dangerous = new Set([
@@ -101,4 +101,55 @@ test('a wait ends on its deadline', () => {
 	assert.ok(performance.now() - start >= 60);
 	closeSync(read);
 	closeSync(write);
+});
+
+test('a semaphore is used only as what it is: another value, one that is unmapped, or one that may only be read', (t) => {
+	const name = `ipc-test-arguments-${process.pid}`;
+	native.semCreate(`/${name}`, 0o600, 1);
+	t.after(() => native.semUnlink(`/${name}`));
+	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDONLY, 0, -1);
+	t.after(() => closeSync(descriptor));
+	const handle = native.semMap(descriptor, 0);
+	const hasCode = (code: string) => (error: unknown) => isKernelError(error) && error.code === code;
+	assert.equal(native.semGetvalue(handle), 1);
+	assert.equal(native.semTag(handle), 0);
+	for (const change of [
+		() => native.semPost(handle, 1),
+		() => native.semTrywait(handle),
+		() => native.semWait(handle, 0),
+		() => native.semAwait(handle, 0),
+		() => native.semWake(handle, 1),
+		() => native.semTakeTagged(handle, 1),
+		() => native.semGiveTagged(handle, 1),
+	])
+		assert.throws(change, hasCode('EACCES'));
+	native.semUnmap(handle);
+	assert.throws(() => native.semGetvalue(handle), hasCode('EBADF'));
+	assert.throws(() => native.semUnmap(handle), hasCode('EBADF'));
+	for (const other of [undefined, 7, {}, descriptor, process, new Uint8Array(32)])
+		assert.throws(() => native.semGetvalue(other as never), /a semaphore is expected/);
+	assert.throws(() => native.semCreate(`/${name}`, 0o600, 1), hasCode('EEXIST'));
+	for (const value of [-1, 2 ** 31]) assert.throws(() => native.semCreate('/x', 0o600, value), hasCode('EINVAL'));
+});
+
+test('a tagged change happens as a whole, or not at all', (t) => {
+	const name = `ipc-test-tagged-${process.pid}`;
+	native.semCreate(`/${name}`, 0o600, 1);
+	t.after(() => native.semUnlink(`/${name}`));
+	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDWR, 0, -1);
+	t.after(() => closeSync(descriptor));
+	const handle = native.semMap(descriptor, 1);
+	const words = () => [native.semGetvalue(handle), native.semTag(handle)];
+	assert.equal(native.semTakeTagged(handle, 7), true);
+	assert.deepEqual(words(), [0, 7]);
+	assert.equal(native.semTakeTagged(handle, 8), false);
+	assert.deepEqual(words(), [0, 7]);
+	assert.equal(native.semGiveTagged(handle, 2 ** 32 - 1), true);
+	assert.deepEqual(words(), [1, 2 ** 32 - 1]);
+	native.semUnmap(handle);
+	writeFileSync(`/dev/shm/sem.${name}`, Uint8Array.of(255, 255, 255, 127), {flag: 'r+'});
+	const full = native.semMap(descriptor, 1);
+	assert.equal(native.semGiveTagged(full, 9), false);
+	assert.deepEqual([native.semGetvalue(full), native.semTag(full)], [2 ** 31 - 1, 2 ** 32 - 1]);
+	native.semUnmap(full);
 });

@@ -140,7 +140,7 @@ function defineTests(): void {
 		const slot = async (): Promise<void> => {
 			while (left-- > 0) {
 				const run = world.startSem('run', name, '--', peer('sem-peer'), 'work', log, String(20 + random(40)));
-				await sleep(random(wholeMs * 4));
+				await sleep(random(wholeMs * 2));
 				run.kill('SIGKILL');
 				// The command has its output open too: this is when both have ended.
 				const {status, signal, stderr} = await run.end();

@@ -229,18 +229,19 @@ test('watch draws in place on a terminal, with the level over time', async (t) =
 	assert.match(stdout.toString(), /level: +[▁▂▃▄▅▆▇█]/);
 });
 
-test('post to a semaphore that has the most units there can be says so, and how many were posted', async (t) => {
+test('post to a semaphore that has the most units there can be says so, and posts none of them', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(mostUnits - 2);
 	assertFails(
 		await world.sem('post', name, '--count', '5'),
 		1,
-		`ipc-sem: cannot post to '${name}': it has 2147483647 units, the most there can be (2 of 5 were posted)\n`,
+		`ipc-sem: cannot post 5 units to '${name}': it has 2147483645, and 2147483647 are the most there can be\n`,
 	);
+	assertDone(await world.sem('post', name, '--count', '2'), '');
 	assertFails(
 		await world.sem('post', name),
 		1,
-		`ipc-sem: cannot post to '${name}': it has 2147483647 units, the most there can be\n`,
+		`ipc-sem: cannot post 1 unit to '${name}': it has 2147483647, and 2147483647 are the most there can be\n`,
 	);
 	assert.equal(await world.value(name), mostUnits);
 });

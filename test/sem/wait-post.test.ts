@@ -166,3 +166,17 @@ test('a semaphore that is removed and made again while one waits: that one has t
 	assertFails(await waiter.end(), 124, '');
 	await world.assertAtRest(name, 1);
 });
+
+test('thousands of takes by C programs, by us and by a `run` between them: as many units at the end as at first', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(2);
+	const pairs = 20_000;
+	const input = `wait ${name}\npost ${name}\n`.repeat(pairs);
+	const strangers = [1, 2].map(() => world.startStranger(['pairs', name, String(pairs)]));
+	const ours = [1, 2].map(() => world.run('ipc-sem', ['batch'], {input}));
+	const runs = await world.shell(`for i in {1..5}; do ipc-sem run ${name} -- true || exit; done`);
+	assertDone(runs, '');
+	for (const ended of await Promise.all(ours)) assertDone(ended, 'ok\n'.repeat(2 * pairs));
+	for (const stranger of strangers) assertDone(await stranger.end(), 'ready\n');
+	await world.assertAtRest(name, 2);
+});

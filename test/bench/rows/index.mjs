@@ -5,6 +5,7 @@ import {queue} from './queue.mjs';
 import {records} from './records.mjs';
 import {segment} from './segment.mjs';
 import {semaphore} from './semaphore.mjs';
+import {signals} from './signals.mjs';
 import {startUp} from './start-up.mjs';
 
-export const rows = [...startUp, ...fifo, ...records, ...queue, ...semaphore, ...segment, ...memory];
+export const rows = [...startUp, ...fifo, ...records, ...queue, ...semaphore, ...segment, ...signals, ...memory];

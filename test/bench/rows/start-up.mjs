@@ -89,4 +89,19 @@ export const startUp = [
 		},
 		peers: [emptyScript],
 	},
+	{
+		id: 'start-up-signal-send',
+		title: 'start to end of ipc-signal send 0 PID',
+		unit: 'ms',
+		better: 'less',
+		rounds,
+		ours: {
+			name: 'ipc-signal send 0',
+			measure: start((workshop) => [workshop.command('ipc-signal'), 'send', '0', process.pid]),
+		},
+		peers: [
+			emptyScript,
+			{name: 'C: kill', measure: start((workshop) => [workshop.program('signals'), 'once', process.pid])},
+		],
+	},
 ];

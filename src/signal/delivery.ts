@@ -1,0 +1,274 @@
+import {formatDuration} from '../common/duration.js';
+import {SystemError, type UsageError} from '../common/errors.js';
+import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
+import {commandOf} from '../common/proc.js';
+import {signalName} from '../common/signal-name.js';
+import {SIGKILL, SIGSTOP} from '../common/signals.js';
+import {native} from '../native/index.js';
+import type {Step} from './escalation.js';
+import {ProcessHandle} from './process-handle.js';
+import {GroupHandle, ProcessTree, type Recipient, waitForAll} from './recipient.js';
+import {openReceiver} from './registration.js';
+import type {Target} from './target.js';
+
+/** A full queue tells nobody when it has room again: look, ever less often. */
+const longestPauseMs = 50;
+
+/** A tree that is deaf to the signal can grow for ever. */
+const mostRounds = 100;
+
+export interface DeliverySettings {
+	steps: readonly Step[];
+	value: number | undefined;
+	/** To whom, beside the target itself. */
+	scope: 'process' | 'group' | 'tree';
+	/** The end of all of them is waited for. */
+	waits: boolean;
+	/** Several steps: what it took is said. */
+	escalates: boolean;
+	/** Until when, by performance.now(). */
+	deadline: number;
+	nonblock: boolean;
+	dryRun: boolean;
+	json: boolean;
+}
+
+/** What became of one recipient, as --json prints it. */
+export interface Report {
+	target: string;
+	pid: number | null;
+	group?: number;
+	/** The last signal that was sent. */
+	signal: string;
+	result: 'sent' | 'ended' | 'alive' | 'full' | 'failed' | 'dry-run';
+	/** Why it failed. */
+	error?: string;
+	/** With --escalate: from the first signal to the end, in milliseconds. */
+	elapsedMs?: number;
+}
+
+interface Sent {
+	recipient: Recipient;
+	report: Report;
+}
+
+/** Signals on their way to targets: does all that is possible, says what was not, and knows the status at the end. */
+export class Delivery {
+	private readonly waitedFor: Sent[] = [];
+	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
+	private hasFailed = false;
+	private wasFull = false;
+	private wasLate = false;
+
+	constructor(private readonly settings: DeliverySettings) {}
+
+	private get firstSignal(): number {
+		return (this.settings.steps[0] as Step).signal;
+	}
+
+	/** The first signal to one target. */
+	send(target: Target): void {
+		try {
+			const name = signalName(this.firstSignal);
+			const tried = this.firstSignal === 0 ? `cannot find ${target.shown}` : `cannot send ${name} to ${target.shown}`;
+			const handle = 'pid' in target ? ProcessHandle.open(target.pid, tried) : openReceiver(target.name, tried);
+			if (this.settings.scope === 'tree') this.sendToTree(target, handle);
+			else this.sendTo(target, this.settings.scope === 'group' ? new GroupHandle(handle) : handle);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			this.fail(target, 'pid' in target ? target.pid : null, error.message);
+		}
+	}
+
+	/** A word that is no target: the others may be. */
+	refuse(word: string, error: UsageError): void {
+		this.fail({shown: word, pid: 0}, null, error.message);
+	}
+
+	/** Waits, escalates, reports. */
+	finish(): Outcome {
+		if (this.settings.waits && !this.settings.dryRun) this.waitAndEscalate();
+		if (this.hasFailed) return failed;
+		if (this.wasLate) return timedOut;
+		return this.wasFull ? notNow : done;
+	}
+
+	/** Until a look finds nobody new: a child that is born while we send is not missed. */
+	private sendToTree(target: Target, root: ProcessHandle): void {
+		const tree = new ProcessTree(root);
+		this.gather(tree, this.firstSignal);
+		let fresh = tree.all;
+		for (let round = 0; fresh.length > 0; round++) {
+			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});
+			// What is only looked at lives on, and may go on growing.
+			if (this.settings.dryRun || this.firstSignal === 0) break;
+			fresh = tree.findMore();
+			if (fresh.length > 0 && round === mostRounds) {
+				const why = 'it makes new ones faster than they can be found';
+				this.fail(target, root.pid, `gave up on the descendants of ${root.pid}: ${why}`);
+				break;
+			}
+		}
+		if (this.settings.waits) this.trees.push({target, tree});
+		else for (const handle of tree.all) handle[Symbol.dispose]();
+	}
+
+	/**
+	 * Those of a tree that were not known before. What is to be killed is stopped first, and then nothing is born any
+	 * more: the children of the killed would be nobody's. Other signals leave that to the process, which may clean up.
+	 */
+	private gather(tree: ProcessTree, signal: number): ProcessHandle[] {
+		const found = tree.findMore();
+		if (signal !== SIGKILL || this.settings.dryRun) return found;
+		let running = tree.all;
+		for (let round = 0; running.length > 0 && round < mostRounds; round++) {
+			for (const handle of running) {
+				try {
+					handle.trySend(SIGSTOP);
+				} catch (error) {
+					// It has ended, or is not ours: then it cannot be killed either, which will be said.
+					if (!(error instanceof SystemError)) throw error;
+				}
+			}
+			running = tree.findMore();
+			found.push(...running);
+		}
+		return found;
+	}
+
+	private sendTo(target: Target, recipient: Recipient, {inTree = false} = {}): void {
+		const report = this.reportOf(target, recipient, this.firstSignal);
+		const {waits, dryRun, json} = this.settings;
+		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
+		if (dryRun) {
+			report.result = 'dry-run';
+			if (!json) printLine(`${report.signal} to ${this.describe(recipient)}`);
+		} else {
+			this.attempt(target, recipient, report, inTree);
+		}
+		if (waits && report.result === 'sent') {
+			this.waitedFor.push({recipient, report});
+			return;
+		}
+		if (json && report.result !== 'failed') printJson(report);
+		if (!inTree) recipient[Symbol.dispose]();
+	}
+
+	private describe(recipient: Recipient): string {
+		if (recipient.group !== undefined) return `the process group ${recipient.group}`;
+		return `${recipient.pid} (${commandOf(recipient.pid)})`;
+	}
+
+	private reportOf(target: Target, {pid, group}: Recipient, signal: number): Report {
+		return {
+			target: target.shown,
+			pid,
+			...(group === undefined ? {} : {group}),
+			signal: signalName(signal),
+			result: 'sent',
+		};
+	}
+
+	/** One that has ended since it was found, as the child of one that got the signal before, is no failure. */
+	private attempt(target: Target, recipient: Recipient, report: Report, wasFound: boolean): void {
+		try {
+			report.result = this.sendPatiently(recipient, this.firstSignal);
+			if (report.result === 'sent') tellVerbose(`sent ${report.signal} to ${this.describe(recipient)}`);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			report.result = wasFound && recipient.isGone() ? 'ended' : 'failed';
+			if (report.result === 'failed') this.fail(target, recipient.pid, error.message);
+		}
+	}
+
+	private sendPatiently(recipient: Recipient, signal: number): 'sent' | 'full' {
+		for (let pauseMs = 1; !recipient.trySend(signal, this.settings.value); pauseMs *= 2) {
+			const {nonblock, deadline} = this.settings;
+			const leftMs = deadline - performance.now();
+			if (nonblock) this.wasFull = true;
+			else if (leftMs <= 0) this.wasLate = true;
+			const {pid} = recipient;
+			const doing = nonblock || leftMs <= 0 ? 'no' : 'waiting for';
+			if (pauseMs === 1 || doing === 'no')
+				tellVerbose(`${doing} room in the queue of ${pid} (RLIMIT_SIGPENDING; see: ipc-signal show ${pid})`);
+			if (doing === 'no') return 'full';
+			native.poll(new Int32Array(0), Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
+		}
+		return 'sent';
+	}
+
+	private waitAndEscalate(): void {
+		const startMs = performance.now();
+		let living = this.waitedFor;
+		const tried: string[] = [];
+		for (const [i, {signal, waitMs}] of this.settings.steps.entries()) {
+			// The first has been sent already.
+			if (i > 0) {
+				for (const one of [...living, ...this.lateBorn(signal)]) this.sendNext(one, signal);
+				living = this.waitedFor.filter(({report}) => report.result === 'sent');
+			}
+			living = living.filter(({report}) => report.result !== 'failed');
+			tried.push(signalName(signal));
+			const leftMs = Math.max(0, this.settings.deadline - performance.now());
+			living = waitForAll(living, Math.min(waitMs ?? Number.POSITIVE_INFINITY, leftMs), (one) =>
+				this.hasEnded(one, tried, performance.now() - startMs),
+			);
+			if (living.length === 0 || performance.now() >= this.settings.deadline) break;
+		}
+		this.reportLiving(living, tried);
+		if (this.settings.json) for (const {report} of this.waitedFor) if (report.result !== 'failed') printJson(report);
+	}
+
+	private reportLiving(living: readonly Sent[], tried: readonly string[]): void {
+		if (living.length === 0) return;
+		this.wasLate = true;
+		for (const {recipient, report} of living) {
+			report.result = 'alive';
+			if (this.settings.escalates) tell(`${this.describe(recipient)} is still there after ${tried.join(', ')}`);
+		}
+		const all = this.waitedFor.length;
+		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still there`);
+	}
+
+	/** Who has come into the trees since the last signal. */
+	private lateBorn(signal: number): Sent[] {
+		const born = this.trees.flatMap(({target, tree}) =>
+			this.gather(tree, signal).map((recipient) => ({recipient, report: this.reportOf(target, recipient, signal)})),
+		);
+		this.waitedFor.push(...born);
+		return born;
+	}
+
+	private sendNext({recipient, report}: Sent, signal: number): void {
+		// What has ended since needs no more.
+		if (recipient.isGone()) return;
+		report.signal = signalName(signal);
+		try {
+			this.sendPatiently(recipient, signal);
+			tellVerbose(`sent ${report.signal} to ${this.describe(recipient)}`);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			if (recipient.isGone()) return;
+			report.result = 'failed';
+			this.fail({shown: report.target, pid: recipient.pid}, recipient.pid, error.message);
+		}
+	}
+
+	private hasEnded({recipient, report}: Sent, tried: readonly string[], elapsedMs: number): void {
+		report.result = 'ended';
+		if (!this.settings.escalates) return;
+		report.elapsedMs = Math.round(elapsedMs);
+		const before = tried.slice(0, tried.indexOf(report.signal));
+		const inVain = before.length > 0 ? ` (${before.join(', ')} in vain)` : '';
+		const who = recipient.group === undefined ? `${recipient.pid}` : `the process group ${recipient.group}`;
+		tell(`${who} ended on ${report.signal} after ${formatDuration(elapsedMs)}${inVain}`);
+	}
+
+	private fail(target: Target, pid: number | null, message: string): void {
+		this.hasFailed = true;
+		tellError(message);
+		const signal = signalName(this.firstSignal);
+		if (this.settings.json) printJson({target: target.shown, pid, signal, result: 'failed', error: message});
+	}
+}

@@ -1,0 +1,17 @@
+import {command} from '../common/command.js';
+import {list} from './list.js';
+import {on} from './on.js';
+import {run} from './run.js';
+import {send} from './send.js';
+import {show} from './show.js';
+import {wait} from './wait.js';
+
+export const signal = command({
+	name: 'ipc-signal',
+	summary: 'Signals: receiving them with sender and value, sending them to the right process.',
+	verbs: {send, wait, on, run, show, list},
+	examples: [
+		{purpose: 'in one terminal', line: 'ipc-signal wait USR1 RTMIN --follow --name events'},
+		{purpose: 'in another', line: 'ipc-signal send RTMIN @events --value 42'},
+	],
+});

@@ -1,0 +1,58 @@
+import {UsageError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {allSignals, parseSignal, type SignalRow, signalName} from '../common/signal-name.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import type {TextFormat} from '../common/text-format.js';
+import {any, verb} from '../common/verb.js';
+
+const base = 128;
+
+/** A signal, or the status that a shell gives a command which a signal has ended. */
+const signalOrStatus: TextFormat<{number: number; isName: boolean}> = {
+	placeholder: 'SIGNAL|STATUS',
+	parse(text) {
+		const isStatus = /^[0-9]+$/.test(text) && Number(text) > base && Number(text) <= base + 64;
+		const number = parseSignal(isStatus ? String(Number(text) - base) : text);
+		if (number === 0) throw new UsageError(`'${text}' is not a signal: the lowest is 1`);
+		return {number, isName: !/^[0-9]+$/.test(text)};
+	},
+};
+
+const columns: readonly Column<SignalRow>[] = [
+	{name: 'number', align: 'right', value: ({number}) => String(number)},
+	{name: 'name', value: ({name}) => name},
+	{name: 'action', value: ({action}) => action},
+	{name: 'description', value: ({description}) => description},
+];
+
+export const list = verb({
+	summary: 'all signals; or the name of a number or status, the number of a name',
+	aliases: ['ls'],
+	operands: {signals: any(signalOrStatus)},
+	options: {json: common.json, noHeadings: common.noHeadings, output: common.output},
+	examples: [
+		{purpose: 'which signal ended a command with status 137', line: 'ipc-signal list 137'},
+		{purpose: 'the number of a name', line: 'ipc-signal list RTMIN+3'},
+		{purpose: 'those that leave a core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
+	],
+	async run({signals}, options) {
+		const shown = chooseColumns(columns, options.output);
+		const all = allSignals();
+		const rows = signals.length === 0 ? all : signals.map(({number}) => rowOf(all, number));
+		if (options.json) for (const row of rows) printJson(row);
+		else if (signals.length === 0 || options.output !== undefined)
+			await printTable(shown, rows, {headings: !options.noHeadings});
+		else print(signals.map(({number, isName}) => `${isName ? number : signalName(number)}\n`).join(''));
+		return done;
+	},
+});
+
+const rowOf = (rows: readonly SignalRow[], number: number): SignalRow =>
+	rows.find((row) => row.number === number) ?? {
+		number,
+		name: String(number),
+		action: 'terminate',
+		description: 'kept by the C library for itself',
+	};

@@ -1,0 +1,160 @@
+import {countOf, quoted} from '../common/errors.js';
+import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {announceReady, tell, tellError} from '../common/output.js';
+import {signalFormat} from '../common/signal-name.js';
+import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
+import {wholeNumber} from '../common/text-format.js';
+import {many, verb} from '../common/verb.js';
+import {native, POLLIN} from '../native/index.js';
+import {startChild, takeChanges} from './children.js';
+import {Forwarder} from './forwarder.js';
+import {type RawSignal, receivedSignal} from './received-signal.js';
+import {Registration, receiverName} from './registration.js';
+import {Signals} from './signals.js';
+
+/** Signals that may wait for a hand here; those beyond wait in the kernel. */
+const mostWaiting = 10_000;
+
+export const on = verb({
+	summary: 'run a command for each signal that comes',
+	operands: {signals: many(signalFormat({receivable: true}))},
+	options: {
+		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'so many commands at a time (default 1)'},
+		count: {...common.count, help: 'end after so many signals'},
+		name: {value: receiverName, help: 'be known to senders as @NAME'},
+		timeout: {...common.timeout, help: 'give up after this long without a signal (status 124)'},
+		timeoutStatus: common.timeoutStatus,
+		readyFd: common.readyFd,
+	},
+	takesCommand: true,
+	examples: [
+		{purpose: 'rotate when told to', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
+		{purpose: 'who sends what', line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'"},
+	],
+	run({signals: wanted}, options, command): Outcome {
+		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
+		Signals.block([...wanted, SIGCHLD, ...stops]);
+		using arriving = Signals.ofBlocked(wanted.filter((number) => number !== SIGCHLD));
+		using control = Signals.ofBlocked([SIGCHLD, ...stops]);
+		using _ = options.name === undefined ? undefined : Registration.claim(options.name);
+		announceReady(options.readyFd);
+		const handler = new Handler(
+			command,
+			{arriving, control, wantsChild: wanted.includes(SIGCHLD)},
+			{
+				jobs: options.jobs ?? 1,
+				most: options.count ?? Number.POSITIVE_INFINITY,
+				patienceMs: options.timeout ?? Number.POSITIVE_INFINITY,
+			},
+		);
+		return handler.run();
+	},
+});
+
+/** Takes signals as they come, and runs the command for them in that order. */
+class Handler {
+	private readonly waiting: RawSignal[] = [];
+	private readonly running = new Map<number, Forwarder>();
+	private received = 0;
+	private hasFailed = false;
+	private stop: number | undefined;
+	/** The command cannot be run at all. */
+	private problem: number | undefined;
+	private idleSince = performance.now();
+
+	constructor(
+		private readonly command: readonly string[],
+		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
+		private readonly limits: {jobs: number; most: number; patienceMs: number},
+	) {}
+
+	run(): Outcome {
+		for (;;) {
+			while (!this.isEnding() && this.waiting.length > 0 && this.running.size < this.limits.jobs)
+				this.start(this.waiting.shift() as RawSignal);
+			if (this.running.size === 0) {
+				if (this.isEnding()) return this.end();
+				if (this.received >= this.limits.most) return this.hasFailed ? failed : done;
+				if (performance.now() >= this.idleSince + this.limits.patienceMs) return timedOut;
+			}
+			this.waitForMore();
+		}
+	}
+
+	private isEnding(): boolean {
+		return this.stop !== undefined || this.problem !== undefined;
+	}
+
+	private start(signal: RawSignal): void {
+		const {signal: name, pid, uid, value} = receivedSignal(signal);
+		const child = startChild(this.command, {
+			...process.env,
+			IPC_SIGNAL: name,
+			IPC_SENDER_PID: String(pid),
+			IPC_SENDER_UID: String(uid),
+			IPC_VALUE: value === null ? undefined : String(value),
+		});
+		if (typeof child === 'object') {
+			tellError(child.problem);
+			this.problem = child.status;
+			this.waiting.unshift(signal);
+			return;
+		}
+		this.running.set(child, new Forwarder(child, {toGroup: false, translations: new Map()}));
+	}
+
+	private waitForMore(): void {
+		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
+		const isIdle = this.running.size === 0 && this.limits.patienceMs !== Number.POSITIVE_INFINITY;
+		const leftMs = this.idleSince + this.limits.patienceMs - performance.now();
+		const triples = Int32Array.of(
+			this.sources.control.pollDescriptor,
+			POLLIN,
+			0,
+			mayTake ? this.sources.arriving.pollDescriptor : -1,
+			POLLIN,
+			0,
+		);
+		native.poll(triples, isIdle ? Math.max(0, Math.ceil(leftMs)) : -1);
+		for (const signal of this.sources.control.takeRaw()) this.heed(signal);
+		for (const change of takeChanges()) if (change.status !== undefined) this.ended(change.pid, change.status);
+		if (!mayTake) return;
+		const room = Math.min(this.limits.most - this.received, mostWaiting - this.waiting.length);
+		for (const signal of this.sources.arriving.takeRaw(room)) this.receive(signal);
+	}
+
+	private receive(signal: RawSignal): void {
+		this.received++;
+		this.waiting.push(signal);
+		this.idleSince = performance.now();
+	}
+
+	/** A child has changed, or we are told to stop: then so are the commands that run. */
+	private heed(signal: RawSignal): void {
+		if (signal.number === SIGCHLD) {
+			if (this.sources.wantsChild && signal.code <= 0) this.receive(signal);
+			return;
+		}
+		this.stop ??= signal.number;
+		for (const forwarder of this.running.values()) forwarder.pass(signal);
+	}
+
+	private ended(pid: number, status: number): void {
+		const forwarder = this.running.get(pid);
+		if (!forwarder) return;
+		forwarder[Symbol.dispose]();
+		this.running.delete(pid);
+		this.idleSince = performance.now();
+		if (status === 0) return;
+		this.hasFailed = true;
+		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ended with status ${status}`);
+	}
+
+	private end(): Outcome {
+		const rest = this.waiting.length + [...this.sources.arriving.takeRaw()].length;
+		if (rest > 0) tellError(`${countOf(rest, 'signal')} had come and nothing was run for them`);
+		if (this.stop !== undefined) throw new EndBySignal(this.stop);
+		return endedWith(this.problem as number);
+	}
+}

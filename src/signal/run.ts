@@ -1,0 +1,66 @@
+import {UsageError} from '../common/errors.js';
+import {endedWith, type Outcome} from '../common/exit.js';
+import {tellError} from '../common/output.js';
+import {allSignals, parseSignal} from '../common/signal-name.js';
+import {SIGKILL, SIGSTOP} from '../common/signals.js';
+import type {TextFormat} from '../common/text-format.js';
+import {verb} from '../common/verb.js';
+import {native} from '../native/index.js';
+import {startChild, takeChanges} from './children.js';
+import {Forwarder} from './forwarder.js';
+import {JobControl} from './job-control.js';
+import {Signals} from './signals.js';
+
+/** `TERM=INT`; `HUP=none` passes nothing on. */
+const translation: TextFormat<readonly [number, number]> = {
+	placeholder: 'FROM=TO',
+	parse(text) {
+		const [from, to, ...rest] = text.split('=');
+		if (from === undefined || to === undefined || rest.length > 0)
+			throw new UsageError(`'${text}' does not translate a signal: write FROM=TO, such as TERM=INT`);
+		const number = parseSignal(from);
+		if (number === 0) throw new UsageError(`'${text}' does not translate a signal: 0 is none`);
+		if (number === SIGKILL || number === SIGSTOP)
+			throw new UsageError(`'${text}' cannot be done: the kernel lets no process catch ${from}`);
+		return [number, to.toLowerCase() === 'none' ? 0 : parseSignal(to)];
+	},
+};
+
+export const run = verb({
+	summary: 'run a command, pass all signals on to it, reap orphans; fit to be PID 1',
+	options: {
+		map: {value: translation, many: true, help: 'pass TO on when FROM comes; none for TO drops it'},
+		group: {help: 'CMD gets a process group of its own; signals go to all of it'},
+	},
+	takesCommand: true,
+	examples: [
+		{purpose: 'in a container: nginx stops gracefully on QUIT', line: 'ipc-signal run --map TERM=QUIT -- nginx'},
+		{purpose: 'a shell script whose children shall hear of it too', line: 'ipc-signal run --group -- ./work.sh'},
+	],
+	run(_, options, words): Outcome {
+		const all = allSignals()
+			.map(({number}) => number)
+			.filter((number) => number !== SIGKILL && number !== SIGSTOP);
+		// Before the command is there: what comes from now on is passed on once it is.
+		Signals.block(all);
+		using signals = Signals.ofBlocked(all);
+		if (process.pid !== 1) native.setChildSubreaper();
+		using jobs = new JobControl(options.group);
+		const child = startChild(words, process.env, {ownGroup: options.group, terminal: jobs.terminal});
+		if (typeof child === 'object') {
+			tellError(child.problem);
+			return endedWith(child.status);
+		}
+		jobs.started(child);
+		using forwarder = new Forwarder(child, {toGroup: options.group, translations: new Map(options.map)});
+		for (;;) {
+			for (const change of takeChanges()) {
+				if (change.pid !== child) continue;
+				if (change.status !== undefined) return endedWith(change.status);
+				if (change.stoppedBy !== undefined) jobs.stopped(change.stoppedBy);
+			}
+			signals.waitForAny();
+			for (const signal of signals.takeRaw()) forwarder.pass(signal);
+		}
+	},
+});

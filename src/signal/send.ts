@@ -1,0 +1,120 @@
+import {SystemError, UsageError} from '../common/errors.js';
+import type {Outcome} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {expectInput, isTerminal, stdin} from '../common/output.js';
+import {parseSignal, signalFormat, signalName} from '../common/signal-name.js';
+import {refuse, type TextFormat} from '../common/text-format.js';
+import {any, verb} from '../common/verb.js';
+import {Delivery} from './delivery.js';
+import {escalation, type Step} from './escalation.js';
+import {type Target, target, wordsOfInput} from './target.js';
+
+/** What sigqueue(3) carries. */
+const queuedValue: TextFormat<number> = {
+	placeholder: 'N',
+	parse(text) {
+		if (!/^[-+]?[0-9]+$/.test(text)) refuse(text, 'a value', 'a whole number is expected');
+		const value = Number(text);
+		if (value < -(2 ** 31) || value > 2 ** 31 - 1)
+			refuse(text, 'a fitting value', 'it is an integer of 32 bits, -2147483648 to 2147483647');
+		return value;
+	},
+};
+
+/** The signal, where an option has not named it, then targets: which is which is told by what stands there. */
+const word: TextFormat<string> = {placeholder: 'TARGET', parse: (text) => text};
+const signalWord: TextFormat<string> = {
+	placeholder: 'SIGNAL',
+	...{words: signalFormat().words ?? []},
+	parse: (text) => text,
+};
+
+export const send = verb({
+	summary: 'send a signal to processes: PIDs, @NAMEs, or those that stdin lists',
+	operands: {first: {format: signalWord, how: 'optional'}, rest: any(word)},
+	options: {
+		signal: {short: 's', value: signalFormat({zero: true}), help: 'the signal, also written -9 or -HUP; 0 only looks'},
+		value: {value: queuedValue, help: 'queue this integer with it'},
+		group: {help: 'to the whole process group of each target'},
+		tree: {help: 'to each target and all its descendants'},
+		wait: {help: 'until all of them have ended'},
+		escalate: {value: escalation, help: 'TERM:5s,KILL: the next signal for those that have not ended'},
+		timeout: {...common.timeout, help: 'give up waiting after this long (status 124)'},
+		timeoutStatus: common.timeoutStatus,
+		nonblock: {...common.nonblock, help: 'never wait for room in a full queue: status 3'},
+		dryRun: {help: 'say what would be sent, and send nothing'},
+		json: {help: 'print an object per process: what became of it'},
+	},
+	shorthand: (first) =>
+		/^-([0-9]+|[A-Z][A-Z0-9]+([-+][0-9]+)?)$/.test(first) ? ['--signal', first.slice(1)] : undefined,
+	examples: [
+		{purpose: 'read the configuration again', line: 'pgrep -f worker | ipc-signal send HUP'},
+		{purpose: 'a number to a receiver by name', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'end it, whatever it takes', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL 4711'},
+	],
+	run({first, rest}, options): Outcome {
+		const given = first === undefined ? [] : [first, ...rest];
+		if (options.group && options.tree) throw new UsageError('--group and --tree cannot both say who is meant');
+		const {steps, words} = stepsAndTargets(given, options);
+		const targets = words.map((text) => target.parse(text));
+		if (options.value !== undefined && steps.some(({signal}) => signal === 0))
+			throw new UsageError('signal 0 is not sent and carries no --value');
+		const waits = options.wait || options.escalate !== undefined;
+		const delivery = new Delivery({
+			steps,
+			value: options.value,
+			scope: options.group ? 'group' : options.tree ? 'tree' : 'process',
+			waits,
+			escalates: options.escalate !== undefined,
+			deadline: options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout,
+			nonblock: options.nonblock,
+			dryRun: options.dryRun,
+			json: options.json,
+		});
+		if (words.length > 0) for (const one of targets) delivery.send(one);
+		else sendToInput(delivery);
+		return delivery.finish();
+	},
+});
+
+function stepsAndTargets(
+	given: readonly string[],
+	{signal, escalate}: {signal: number | undefined; escalate: Step[] | undefined},
+): {steps: readonly Step[]; words: readonly string[]} {
+	const [first, ...rest] = given;
+	if (escalate === undefined) {
+		if (signal !== undefined) return {steps: [{signal, waitMs: undefined}], words: given};
+		if (first === undefined) throw new UsageError('SIGNAL is missing');
+		return {steps: [{signal: signalFormat({zero: true}).parse(first), waitMs: undefined}], words: rest};
+	}
+	const begin = (escalate[0] as Step).signal;
+	if (signal !== undefined && signal !== begin)
+		throw new UsageError(`--escalate begins with ${signalName(begin)}, not with ${signalName(signal)}`);
+	if (first === undefined || first.startsWith('@') || /^-?[0-9]+$/.test(first)) {
+		if (rest.length > 0 && Number(first) === begin)
+			throw new UsageError(`'${first}' could be a signal or a process: --escalate names the signals, so leave it out`);
+		return {steps: escalate, words: given};
+	}
+	if (parseSignal(first) !== begin)
+		throw new UsageError(`--escalate begins with ${signalName(begin)}, not with ${signalName(parseSignal(first))}`);
+	return {steps: escalate, words: rest};
+}
+
+function sendToInput(delivery: Delivery): void {
+	if (isTerminal(stdin)) throw new UsageError('TARGET is missing');
+	expectInput();
+	let count = 0;
+	for (const text of wordsOfInput()) {
+		count++;
+		let found: Target;
+		try {
+			found = target.parse(text);
+		} catch (error) {
+			if (!(error instanceof UsageError)) throw error;
+			delivery.refuse(text, error);
+			continue;
+		}
+		delivery.send(found);
+	}
+	if (count === 0) throw new SystemError('nothing was sent: no target is named, and stdin lists none');
+}

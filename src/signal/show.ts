@@ -1,0 +1,47 @@
+import {SystemError} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {formatFields} from '../common/table.js';
+import {wholeNumber} from '../common/text-format.js';
+import {many, verb} from '../common/verb.js';
+import {describeTerm, type SignalStatus, signalStatus} from './signal-status.js';
+
+export const show = verb({
+	summary: 'what a process does with signals: pending, blocked, ignored, caught; and TERM',
+	operands: {pids: many({...wholeNumber(1, 2 ** 22), placeholder: 'PID'})},
+	options: {threads: {help: 'pending and blocked of each thread too'}, json},
+	examples: [
+		{purpose: 'does this shell hear me', line: 'ipc-signal show $$'},
+		{purpose: 'is its queue full', line: "ipc-signal show $$ --json | jq '.queued, .queueLimit'"},
+	],
+	run({pids}, options) {
+		let isFirst = true;
+		const allWell = forEachName(pids, (pid) => {
+			const status = signalStatus(pid, options.threads);
+			if (!status) throw new SystemError(`cannot show ${pid}: no such process`);
+			if (options.json) printJson(status);
+			else print(`${isFirst ? '' : '\n'}${formatFields(describe(status))}`);
+			isFirst = false;
+		});
+		return allWell ? done : failed;
+	},
+});
+
+const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : list.join(' '));
+
+function describe(status: SignalStatus): [string, string | string[]][] {
+	const fields: [string, string | string[]][] = [
+		['process', `${status.pid} ${status.command}`],
+		['pending', names(status.pending)],
+		['blocked', names(status.blocked)],
+		['ignored', names(status.ignored)],
+		['caught', names(status.caught)],
+		['queued', `${status.queued} of ${status.queueLimit}, for all processes of its user`],
+		['TERM', describeTerm(status)],
+	];
+	for (const {tid, command, pending, blocked} of status.threads ?? [])
+		fields.push([`thread ${tid}`, [command, `pending ${names(pending)}`, `blocked ${names(blocked)}`]]);
+	return fields;
+}

@@ -1,0 +1,100 @@
+import {countOf, hasCode, UsageError} from '../common/errors.js';
+import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
+import {signalFormat} from '../common/signal-name.js';
+import {SIGPIPE, stopOnSignals} from '../common/signals.js';
+import {wholeNumber} from '../common/text-format.js';
+import {many, verb} from '../common/verb.js';
+import {fieldsPerSignal} from './received-signal.js';
+import {Registration, receiverName} from './registration.js';
+import {SignalPrinter} from './signal-printer.js';
+import {Signals} from './signals.js';
+
+/** So many are taken and printed at once. */
+const batch = 1024;
+
+export const wait = verb({
+	summary: 'wait for a signal and print it: SIGNAL pid uid value',
+	operands: {signals: many(signalFormat({receivable: true}))},
+	options: {
+		count: {...common.count, help: 'so many signals instead of one'},
+		follow: common.follow,
+		from: {value: wholeNumber(1, 2 ** 22), help: 'only those that this process sent'},
+		name: {value: receiverName, help: 'be known to senders as @NAME'},
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+		nonblock: {...common.nonblock, help: 'take what is there now; status 3 when that is too little'},
+		json: {help: 'print an object per signal, with how it was sent'},
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'who sends me USR1, and with which value', line: 'ipc-signal wait USR1'},
+		{purpose: 'all that come, under a name', line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events'},
+		{purpose: 'and the other side', line: 'ipc-signal send RTMIN @events --value 42'},
+	],
+	run({signals: numbers}, options) {
+		if (options.follow && options.count !== undefined)
+			throw new UsageError('--count and --follow cannot both say when to end');
+		expectOutput();
+		// First of all, so that nobody who knows our name or was told that we are ready is too early.
+		Signals.block(numbers);
+		stopOnSignals(numbers);
+		using signals = Signals.ofBlocked(numbers);
+		using _ = options.name === undefined ? undefined : Registration.claim(options.name);
+		announceReady(options.readyFd);
+
+		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
+		const patienceMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
+		let deadline = performance.now() + patienceMs;
+		const fields = new Int32Array(batch * fieldsPerSignal);
+		const printer = new SignalPrinter(options.json, batch);
+		let printed = 0;
+		let passedOver = 0;
+		try {
+			while (printed < most) {
+				const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
+				const timeoutMs = leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs;
+				const count = takeBatch(signals, fields, {timeoutMs, most: Math.min(batch, most - printed)}, printer);
+				if (count === 0) {
+					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
+					return options.nonblock ? notNow : timedOut;
+				}
+				const wanted = options.from === undefined ? count : keepFrom(options.from, fields, count);
+				passedOver += count - wanted;
+				if (wanted === 0) continue;
+				printer.print(fields, wanted);
+				printed += wanted;
+				deadline = performance.now() + patienceMs;
+			}
+			return done;
+		} finally {
+			if (passedOver > 0) tell(`${countOf(passedOver, 'signal')} of other senders came and were passed over`);
+		}
+	},
+});
+
+function takeBatch(
+	signals: Signals,
+	fields: Int32Array,
+	limits: {timeoutMs: number; most: number},
+	printer: SignalPrinter,
+): number {
+	try {
+		return signals.takeInto(fields, {...limits, watched: stdout});
+	} catch (error) {
+		if (!hasCode(error, 'EPIPE')) throw error;
+		printer.readerLeft();
+		throw new EndBySignal(SIGPIPE);
+	}
+}
+
+/** Moves those of one sender to the front of a batch: how many there are. */
+function keepFrom(pid: number, fields: Int32Array, count: number): number {
+	let kept = 0;
+	for (let at = 0; at < count; at++) {
+		const start = at * fieldsPerSignal;
+		if (fields[start + 2] === pid) fields.copyWithin(kept++ * fieldsPerSignal, start, start + fieldsPerSignal);
+	}
+	return kept;
+}

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+test('an answer a line, for every command and its other names', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const input = [
+		`wait ${name}`,
+		`acquire ${name} 0`,
+		`wait ${name} 20ms`,
+		'# a comment',
+		'',
+		`post ${name}`,
+		`  release\t/${name}   2  `,
+		`notify ${name}`,
+		`value ${name}`,
+		`acquire ${name} 2s`,
+		`value ${name}`,
+	];
+	assertDone(
+		await world.run('ipc-sem', ['batch'], {input: input.join('\n')}),
+		'ok\nbusy\ntimeout\nok\nok\nok\n4\nok\n3\n',
+	);
+	await world.assertAtRest(name, 3);
+});
+
+test('a mistake is an answer, the next line is another, and the status is 1', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const [name, nope] = [await world.semaphore(2 ** 31 - 2), world.name()];
+	const input = [
+		'frobnicate x',
+		'wait',
+		`value ${name} x`,
+		`wait ${name} 1x`,
+		`wait ${name} 1s 2`,
+		`post ${name} 0`,
+		'post a/b',
+		`value ${nope}`,
+		`post ${name} 2`,
+		`value ${name}`,
+	];
+	const {status, stdout, stderr} = await world.run('ipc-sem', ['batch'], {input: `${input.join('\n')}\n`});
+	assert.deepEqual([status, stderr], [1, '']);
+	assert.deepEqual(stdout.toString().split('\n'), [
+		"error unknown command 'frobnicate' (there are: wait, post, value)",
+		'error NAME is missing: wait NAME',
+		"error 'x' is one word too many",
+		"error '1x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
+		"error '2' is one word too many",
+		"error '0' is not a fitting number: the least is 1",
+		"error 'a/b' is no name for a semaphore: it has no slash inside",
+		`error cannot open '${nope}': no such semaphore (make it with: ipc-sem create ${nope})`,
+		`error cannot post 2 units to '${name}': it has 2147483646, and 2147483647 are the most there can be`,
+		'2147483646',
+		'',
+	]);
+});
+
+test('as a coprocess: each answer comes before the next line is needed, also while it waits', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const batch = world.startSem('batch');
+	batch.stdin.write(`wait ${name}\n`);
+	await batch.printed('ok\n');
+	batch.stdin.write(`value ${name}\nwait ${name}\nvalue ${name}\n`);
+	// It answers what it can before it waits.
+	await batch.printed('ok\n0\n');
+	await untilWaiting(name);
+	await world.stranger('post', name);
+	await batch.printed('ok\n0\nok\n0\n');
+	assertDone(await batch.end(), 'ok\n0\nok\n0\n');
+	await world.assertAtRest(name, 0);
+});
+
+test('a semaphore that is removed and made again between two lines: the new one is meant', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const batch = world.startSem('batch');
+	batch.stdin.write(`value ${name}\n`);
+	await batch.printed('1\n');
+	assertDone(await world.sem('rm', name), '');
+	batch.stdin.write(`post ${name}\n`);
+	await batch.printed('no such semaphore');
+	assertDone(await world.sem('create', name, '--value', '5'), '');
+	batch.stdin.write(`post ${name}\nvalue ${name}\n`);
+	await batch.printed('ok\n6\n');
+	assert.equal((await batch.end()).status, 1);
+	await world.assertAtRest(name, 6);
+});
+
+test('the reader of the answers goes while it waits: it ends by SIGPIPE, and takes nothing', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(0);
+	const {stdout, stderr} = await world.shell(
+		`{ { echo "wait ${name} 15s"; sleep 15 & echo $! >${world.file('sleep')}; wait; } | { ipc-sem batch; echo $? >&3; kill $(cat ${world.file('sleep')}); } | true; } 3>&1`,
+	);
+	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
+	assert.equal(waitersOf(name), 0);
+	assert.equal(await world.value(name), 0);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+	test(`${signal} while it waits ends it by that signal, and nobody stays counted`, async (t) => {
+		const world = new SemaphoreWorld(t);
+		const name = await world.semaphore(0);
+		const batch = world.startSem('batch');
+		batch.stdin.write(`value ${name}\nwait ${name}\n`);
+		await untilWaiting(name);
+		batch.kill(signal);
+		const ended = await batch.end();
+		assert.deepEqual([ended.signal, ended.stdout.toString(), ended.stderr], [signal, '0\n', '']);
+		await world.assertAtRest(name, 0);
+	});
+
+test('SIGTERM after a wait, while it reads, ends it by that signal', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(0);
+	const batch = world.startSem('batch');
+	batch.stdin.write(`wait ${name} 10ms\n`);
+	await batch.printed('timeout\n');
+	batch.kill();
+	const closed = batch.closed.then(() => true);
+	assert.ok(await closed);
+	assert.equal(batch.child.signalCode, 'SIGTERM');
+});
+
+test('a line that is too long, and a full stdout', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const {status, stdout, stderr} = await world.run('ipc-sem', ['batch'], {
+		input: `post ${name}\n${'x'.repeat(60_000)}`,
+	});
+	// The answers to what was done before are there.
+	assert.deepEqual([status, stdout.toString(), stderr], [1, 'ok\nerror the line is longer than 4096 bytes\n', '']);
+	assertFails(
+		await world.shell(`echo value ${name} | ipc-sem batch >/dev/full`),
+		1,
+		'ipc-sem: cannot write to stdout: no space left on the device\n',
+	);
+});
+
+/** A wait with a time of more than nothing waits for nothing instead. */
+function withLimit(line: string): string {
+	const [word, name = '', time = '0', ...rest] = line.trim().split(/\s+/);
+	return [word, name, /^[.0-9]/.test(time) && !/^\.?0*(ms|s|m|h|d)?$/.test(time) ? '1ms' : time, ...rest].join(' ');
+}
+
+test('whatever the lines hold, each that is none or a comment has no answer, every other one has one', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(3);
+	const word = fc.oneof(
+		fc.constantFrom(
+			'wait',
+			'post',
+			'value',
+			'acquire',
+			'release',
+			'notify',
+			'POST',
+			'#',
+			'-1',
+			'0',
+			'1',
+			'0ms',
+			'1ms',
+			'.',
+			'..',
+			'/',
+			'@a',
+		),
+		fc.constant(name),
+		fc.string({maxLength: 12}),
+		fc.string({unit: 'binary', maxLength: 6}),
+	);
+	const line = fc.array(word, {maxLength: 5}).map((words) => words.join(' ').replaceAll('\n', ' '));
+	await fc.assert(
+		fc.asyncProperty(fc.array(line, {minLength: 1, maxLength: 60}), async (lines) => {
+			// What would wait has a limit.
+			const bounded = lines.map((text) => (/^\s*(wait|acquire)\s/.test(text) ? withLimit(text) : text));
+			const {status, signal, stdout, stderr} = await world.run('ipc-sem', ['batch'], {
+				input: `post ${name}\n${bounded.join('\n')}\n`,
+			});
+			assert.ok(signal === null && (status === 0 || status === 1), `${status} ${signal} ${stderr}`);
+			assert.equal(stderr, '');
+			const answers = stdout.toString().split('\n').slice(0, -1);
+			const asked = bounded.filter((text) => text.trim() !== '' && !text.trim().startsWith('#')).length;
+			assert.equal(answers.length, asked + 1, stdout.toString());
+			for (const answer of answers) assert.match(answer, /^(ok|busy|timeout|[0-9]+|error .+)$/);
+			assert.equal(status, answers.some((answer) => answer.startsWith('error ')) ? 1 : 0);
+		}),
+		{numRuns: 15},
+	);
+});

@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict';
+import {spawnSync} from 'node:child_process';
+import test from 'node:test';
+import {ProcessHandle} from '../../src/signal/process-handle.js';
+import {isAlive} from '../support/proc.js';
+import {asAnother, isRoot} from '../support/queues.js';
+import {rtmin, SignalWorld} from '../support/signals.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const uid = process.getuid?.() ?? 0;
+const gone = 4_194_304;
+
+test("our value arrives in a C program's sigwaitinfo, with our pid and uid", async (t) => {
+	const world = new SignalWorld(t);
+	const stranger = await world.stranger('receive', rtmin + 1, 3);
+	const pid = String(stranger.pid);
+	const sender = world.startOther('bash', ['-c', `echo $$; exec ipc-signal send RTMIN+1 ${pid} --value -2147483648`]);
+	const {stdout} = await sender.end();
+	assertDone(await world.signal('send', 'RTMIN+1', pid, '--value', '2147483647'), '');
+	assertDone(await world.signal('send', 'RTMIN+1', pid), '');
+	const lines = (await stranger.end()).stdout.toString().split('\n').slice(1, -1);
+	assert.equal(lines[0], `${rtmin + 1} ${stdout.toString().trim()} ${uid} -2147483648 -1`);
+	assert.match(lines[1] as string, / 2147483647 -1$/);
+	assert.match(lines[2] as string, / 0 0$/, 'without a value it is sent as kill does');
+});
+
+for (const words of [['HUP'], ['hup'], ['SIGHUP'], ['1'], ['-1'], ['-HUP'], ['-SIGHUP'], ['-s', 'HUP'], ['--signal=1']])
+	test(`send ${words.join(' ')} sends HUP`, async (t) => {
+		const world = new SignalWorld(t);
+		const stranger = await world.stranger('receive', 1, 1);
+		assertDone(await world.signal('send', ...words, String(stranger.pid)), '');
+		assert.match((await stranger.end()).stdout.toString(), /^ready\n1 /);
+	});
+
+test('send -RTMIN+3 and -RTMAX-1', async (t) => {
+	const world = new SignalWorld(t);
+	for (const [word, number] of [
+		['-RTMIN+3', rtmin + 3],
+		['-RTMAX-1', 63],
+	] as const) {
+		const stranger = await world.stranger('receive', number, 1);
+		assertDone(await world.signal('send', word, String(stranger.pid)), '');
+		assert.match((await stranger.end()).stdout.toString(), new RegExp(`^ready\n${number} `));
+	}
+});
+
+test('targets from stdin; what fails is said, the rest is done', async (t) => {
+	const world = new SignalWorld(t);
+	const all = [world.sleeper(), world.sleeper(), world.sleeper()];
+	const [a, b, c] = all.map(({pid}) => pid);
+	const {status, stdout, stderr} = await world.run('ipc-signal', ['send', 'TERM', '--json'], {
+		input: `${a} ${gone}\n\n  ${b}\tfrob ${c}`,
+	});
+	assert.deepEqual(
+		[status, stderr.split('\n')],
+		[
+			1,
+			[
+				`ipc-signal: cannot send TERM to ${gone}: no such process`,
+				"ipc-signal: 'frob' is not a process: a PID or @NAME is expected",
+				'',
+			],
+		],
+	);
+	const results = stdout
+		.toString()
+		.split('\n')
+		.slice(0, -1)
+		.map((line) => JSON.parse(line));
+	assert.deepEqual(
+		results.map(({target, result}) => [target, result]),
+		[
+			[`${a}`, 'sent'],
+			[`${gone}`, 'failed'],
+			[`${b}`, 'sent'],
+			['frob', 'failed'],
+			[`${c}`, 'sent'],
+		],
+	);
+	for (const one of all) assert.equal((await one.end()).signal, 'SIGTERM');
+});
+
+test('no target at all', async (t) => {
+	const world = new SignalWorld(t);
+	assertFails(
+		await world.signal('send', 'TERM'),
+		1,
+		'ipc-signal: nothing was sent: no target is named, and stdin lists none\n',
+	);
+});
+
+test('signal 0 looks and touches nobody', async (t) => {
+	const world = new SignalWorld(t);
+	const sleeper = world.sleeper();
+	assertDone(await world.signal('send', '0', String(sleeper.pid)), '');
+	assert.ok(isAlive(sleeper.pid));
+	assertFails(await world.signal('send', '0', String(gone)), 1, `ipc-signal: cannot find ${gone}: no such process\n`);
+	const tid = await threadOf(world);
+	assertFails(
+		await world.signal('send', '0', String(tid)),
+		1,
+		`ipc-signal: cannot find ${tid}: it is a thread, not a process\n`,
+	);
+});
+
+/** A thread of a process of Node's that is not its first. */
+async function threadOf(world: SignalWorld): Promise<number> {
+	const receiver = await world.receiver('wait', 'USR1');
+	const {stdout} = await world.shell(`ls /proc/${receiver.pid}/task | tail -1`);
+	return Number(stdout);
+}
+
+test("another user's process: not permitted, and whose it is", {skip: isRoot ? false : 'needs root'}, async (t) => {
+	const world = new SignalWorld(t);
+	const sleeper = world.sleeper();
+	assertFails(
+		await world.shell(`chmod 755 ${world.scratch}; ${asAnother} ipc-signal send TERM ${sleeper.pid}`),
+		1,
+		`ipc-signal: cannot send TERM to ${sleeper.pid}: not permitted (it belongs to root)\n`,
+	);
+	assert.ok(isAlive(sleeper.pid));
+});
+
+const refuses = (words: string[], why: string) =>
+	test(`send ${words.join(' ')}: ${why}`, async (t) =>
+		assertFails(
+			await new SignalWorld(t).signal('send', ...words),
+			2,
+			`ipc-signal: ${why}\nTry 'ipc-signal send --help'.\n`,
+		));
+refuses([], 'SIGNAL is missing');
+refuses(['TREM', '1'], "'TREM' is not a signal; did you mean 'TERM'?");
+refuses(['-HUPP', '1'], "--signal: 'HUPP' is not a signal; did you mean 'HUP'?");
+refuses(['-65', '1'], "--signal: '65' is not a signal: the highest is 64");
+refuses(
+	['RTMIN+40', '1'],
+	"'RTMIN+40' is not a signal: real-time signals are RTMIN to RTMIN+30, which is RTMAX, and RTMAX-30 to RTMAX",
+);
+refuses(['TERM', 'abc'], "'abc' is not a process: a PID or @NAME is expected");
+refuses(['TERM', '0'], "'0' is not a process (for the process group of this shell: --group $$)");
+refuses(['TERM', '--', '-5'], "'-5' is not a process: for the process group of 5 use --group");
+refuses(['TERM', '99999999'], "'99999999' is not a process: the highest PID is 4194304");
+refuses(
+	['TERM', '1', '--value', '2147483648'],
+	"--value: '2147483648' is not a fitting value: it is an integer of 32 bits, -2147483648 to 2147483647",
+);
+refuses(['TERM', '1', '--value', '1.5'], "--value: '1.5' is not a value: a whole number is expected");
+refuses(['TERM', '1', '--group', '--tree'], '--group and --tree cannot both say who is meant');
+refuses(['--escalate', 'TERM,KILL', '1'], "--escalate: 'TERM,KILL' does not say how long TERM may take: write TERM:5s");
+refuses(
+	['--escalate', 'TERM:5x,KILL', '1'],
+	"--escalate: '5x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
+);
+refuses(['HUP', '1', '--escalate', 'TERM:5s,KILL'], '--escalate begins with TERM, not with HUP');
+refuses(
+	['15', '1', '--escalate', 'TERM:5s,KILL'],
+	"'15' could be a signal or a process: --escalate names the signals, so leave it out",
+);
+
+test('--wait until it has ended; on a living process 124', async (t) => {
+	const world = new SignalWorld(t);
+	const sleeper = world.sleeper();
+	assertFails(await world.signal('send', '0', String(sleeper.pid), '--wait', '-t', '50ms'), 124, '');
+	assertFails(await world.signal('send', 'CONT', String(sleeper.pid), '--wait', '-t', '50ms', '-E', '5'), 5, '');
+	assertDone(await world.signal('send', 'TERM', String(sleeper.pid), '--wait', '-t', '10'), '');
+	assert.ok(!isAlive(sleeper.pid));
+});
+
+test('--wait for several: how many are still there', async (t) => {
+	const world = new SignalWorld(t);
+	const [deaf, sleeper] = [await world.stranger('ignore', 15), world.sleeper()];
+	const {status, stderr, stdout} = await world.signal(
+		'send',
+		'TERM',
+		`${deaf.pid}`,
+		`${sleeper.pid}`,
+		'--wait',
+		'-t',
+		'1',
+		'--json',
+	);
+	assert.deepEqual([status, stderr], [124, 'ipc-signal: 1 of 2 processes still there\n']);
+	assert.deepEqual(
+		stdout
+			.toString()
+			.split('\n')
+			.slice(0, -1)
+			.map((line) => JSON.parse(line).result),
+		['alive', 'ended'],
+	);
+});
+
+test('TERM ignored: --escalate goes on to KILL, and says what it took', async (t) => {
+	const world = new SignalWorld(t);
+	const deaf = await world.stranger('ignore', 15);
+	const {status, stdout, stderr} = await world.signal(
+		'send',
+		'--escalate',
+		'TERM:100ms,INT:10s,KILL',
+		`${deaf.pid}`,
+		'--json',
+	);
+	assert.equal(status, 0);
+	assert.match(stderr, new RegExp(`^ipc-signal: ${deaf.pid} ended on INT after [0-9.]+m?s \\(TERM in vain\\)\n$`));
+	const {result, signal, elapsedMs} = JSON.parse(stdout.toString());
+	assert.deepEqual([result, signal], ['ended', 'INT']);
+	assert.ok(elapsedMs >= 100);
+	assert.equal((await deaf.end()).signal, 'SIGINT');
+});
+
+test('--escalate with its first signal named as well, and one that is not enough', async (t) => {
+	const world = new SignalWorld(t);
+	const deaf = await world.stranger('ignore', 15);
+	assertFails(
+		await world.signal('send', 'TERM', `${deaf.pid}`, '--escalate', 'TERM:20ms,WINCH:20ms'),
+		124,
+		`ipc-signal: ${deaf.pid} (signal-peer) is still there after TERM, WINCH\n`,
+	);
+	assertFails(await world.signal('send', `-TERM`, `${gone}`, '--escalate', 'TERM:1s,KILL'), 1, /no such process/);
+	const quick = await world.signal('send', '--escalate', 'TERM:20ms,KILL', '-q', `${deaf.pid}`);
+	assertDone(quick, '');
+	assert.equal((await deaf.end()).signal, 'SIGKILL');
+});
+
+test('--tree: the process and all its descendants', async (t) => {
+	const world = new SignalWorld(t);
+	const tree = await world
+		.startOther('bash', [
+			'-c',
+			'sleep 60 & (sleep 60 & sleep 60; :) & setsid sh -c "sleep 60; :" & echo $(jobs -p); wait',
+		])
+		.printed('\n');
+	await until('the tree has grown', async () => (await descendants(world, tree.pid)).length === 6);
+	const pids = [tree.pid, ...(await descendants(world, tree.pid))];
+	const dry = await world.signal('send', 'TERM', `${tree.pid}`, '--tree', '--dry-run');
+	assert.equal(dry.stdout.toString().split('\n').length - 1, pids.length);
+	assert.ok(pids.every(isAlive));
+	assertDone(await world.signal('send', 'TERM', `${tree.pid}`, '--tree', '--wait', '-t', '10'), '');
+	assert.deepEqual(pids.filter(isAlive), []);
+});
+
+test('--tree on one that has children all the time', async (t) => {
+	const world = new SignalWorld(t);
+	const storm = await world
+		.startOther('bash', ['-c', 'echo; while :; do (sleep 60 & sleep 60; :) & sleep 0.01; done'])
+		.printed('\n');
+	await until('some are there', async () => (await descendants(world, storm.pid)).length > 20);
+	assertDone(await world.signal('send', 'KILL', `${storm.pid}`, '--tree', '--wait', '-t', '10'), '');
+	const {stdout} = await world.shell(`ps -e -o pgid=,stat= | grep -c "^ *${storm.pid} [^Z]"`);
+	assert.equal(stdout.toString(), '0\n');
+});
+
+async function descendants(world: SignalWorld, pid: number): Promise<number[]> {
+	const {stdout} = await world.shell('ps -e -o pid=,ppid=');
+	const rows = stdout
+		.toString()
+		.trim()
+		.split('\n')
+		.map((line) => line.trim().split(/\s+/).map(Number));
+	const found = [pid];
+	for (let i = 0; i < found.length; i++)
+		found.push(...rows.filter(([, parent]) => parent === found[i]).map(([child]) => child as number));
+	return found.slice(1);
+}
+
+test('--group: the whole process group in one step, others untouched', async (t) => {
+	const world = new SignalWorld(t);
+	const group = await world.startOther('bash', ['-c', 'sleep 60 & echo $!; wait']).printed('\n');
+	const child = Number(group.output.toString());
+	const other = world.sleeper();
+	// The group of any member is meant.
+	assertDone(await world.signal('send', 'KILL', String(child), '--group', '--wait', '-t', '10'), '');
+	assert.equal((await group.end()).signal, 'SIGKILL');
+	assert.ok(!isAlive(child) && isAlive(other.pid));
+});
+
+test('--group with a value: every member gets it', async (t) => {
+	const world = new SignalWorld(t);
+	const group = await world
+		.startOther('bash', ['-c', `for i in 1 2; do dist/test/peers/signal-peer receive ${rtmin} 1 & done; wait`])
+		.printed('ready\nready\n');
+	// The shell, which leads it, would not survive: its descendants are told beforehand, it afterwards.
+	const {status, stderr} = await world.signal('send', 'RTMIN', String(group.pid), '--group', '--value', '6');
+	if (status === 1 && /this kernel cannot/.test(stderr)) return t.skip('needs Linux 6.9');
+	assert.deepEqual([status, stderr], [0, '']);
+	await until('both have printed', () => group.output.toString().match(/ 6 -1\n/g)?.length === 2);
+});
+
+// Signals are counted for a user, and others of this user come and go: a user namespace has a count of its own.
+const canUnshare = spawnSync('unshare', ['--user', '--map-root-user', 'true']).status === 0;
+const skipFull = canUnshare ? false : 'needs the right to make a user namespace';
+test('a full queue: 3 with --nonblock, 124 after the time, waits otherwise', {skip: skipFull}, async (t) => {
+	const world = new SignalWorld(t);
+	const hold = `ulimit -i 8; exec dist/test/peers/signal-peer hold ${rtmin}`;
+	const holder = await world
+		.startOther('unshare', ['--user', '--map-root-user', 'bash', '-c', hold])
+		.printed('ready\n');
+	const pid = String(holder.pid);
+	let sent = 0;
+	let last = await world.signal('send', 'RTMIN', pid, '--value', '1', '-n');
+	for (; last.status === 0; sent++) last = await world.signal('send', 'RTMIN', pid, '--value', '1', '-n');
+	assert.equal(sent, 8);
+	assertFails(last, 3, '');
+	assert.equal(await world.did('queue', pid, rtmin, 1), 'EAGAIN\n');
+	// Without a value the kernel would take it, and lose all it carries.
+	assertFails(await world.signal('send', 'RTMIN', pid, '-n'), 3, '');
+	assertFails(await world.signal('send', 'RTMIN', pid, '-t', '30ms'), 124, '');
+	const {stderr} = await world.signal('send', 'RTMIN', pid, '--value', '1', '-n', '-v');
+	assert.match(
+		stderr,
+		/^ipc-signal: no room in the queue of [0-9]+ \(RLIMIT_SIGPENDING; see: ipc-signal show [0-9]+\)\n$/,
+	);
+	const waiting = world.start('ipc-signal', ['send', 'RTMIN', pid, '--value', '9', '-v']);
+	await until('it waits for room', () => waiting.errors.includes('waiting for room in the queue of'));
+	holder.stdin.write('\n');
+	assert.equal((await waiting.end()).status, 0);
+	holder.stdin.end();
+	assert.equal((await holder.end()).stdout.toString(), `ready\n${sent + 1}\n`);
+});
+
+test('--dry-run names them and sends nothing', async (t) => {
+	const world = new SignalWorld(t);
+	const sleeper = world.sleeper();
+	await until(
+		'it is sleep',
+		async () => (await world.shell(`cat /proc/${sleeper.pid}/comm`)).stdout.toString() === 'sleep\n',
+	);
+	assertDone(await world.signal('send', '-9', String(sleeper.pid), '--dry-run'), `KILL to ${sleeper.pid} (sleep)\n`);
+	assert.ok(isAlive(sleeper.pid));
+});
+
+test('a kernel without pidfd: the start time is compared', async (t) => {
+	const world = new SignalWorld(t);
+	const sleeper = world.sleeper();
+	const missing = () => {
+		throw Object.assign(new Error('pidfd_open: ENOSYS'), {code: 'ENOSYS', errno: 38, syscall: 'pidfd_open'});
+	};
+	const handle = ProcessHandle.open(sleeper.pid, undefined, missing);
+	assert.equal(handle.pidfd, undefined);
+	assert.equal(handle.isGone(), false);
+	assert.equal(handle.waitUntilGone(30), false);
+	assert.ok(handle.trySend(0) && handle.trySend(15));
+	assert.ok(handle.waitUntilGone(-1));
+	await sleeper.end();
+	assert.throws(() => handle.trySend(15), /cannot send TERM to [0-9]+: the process has ended/);
+	assert.throws(() => ProcessHandle.open(gone, 'cannot send', missing), /cannot send: no such process/);
+	// The number is in use, by one that was started later: the first process here is not who was opened.
+	const recycled = Object.assign(Object.create(ProcessHandle.prototype), {
+		pid: process.pid,
+		startTime: 1,
+		pidfd: undefined,
+	});
+	assert.throws(() => recycled.trySend(9), /the process has ended/);
+	assert.equal(recycled.isGone(), true);
+});
