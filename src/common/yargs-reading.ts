@@ -100,6 +100,7 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		numbers.set(standIn, word);
 		ready[i] = standIn;
 	}
+	const asGiven = (word: string) => numbers.get(word) ?? word;
 	// A bare flag would swallow an operand that happens to be called `true`.
 	for (let i = 0; i < ownCount; i++) ready[i] = sayTrue(verb, ready, i);
 	let parsed: Record<string, unknown>;
@@ -116,7 +117,7 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 	}
 	const positional = (parsed._ as (string | number)[]).map(String);
 	const operands = [
-		...positional.map((word) => numbers.get(word) ?? word),
+		...positional.map(asGiven),
 		...((parsed['--'] as (string | number)[] | undefined) ?? []).map(String),
 	];
 	for (const [key, option] of Object.entries(declared)) {
@@ -125,7 +126,7 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 		const value = Array.isArray(given) && !option.many ? given.at(-1) : given;
 		if (value === undefined || value === false) continue;
 		if (!option.value) options.set(key, true);
-		else options.set(key, option.many ? [value].flat().map(String) : String(value));
+		else options.set(key, option.many ? [value].flat().map(String).map(asGiven) : asGiven(String(value)));
 	}
 	return {name, verb, operands, options, command};
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define PIECE (1 << 20)      /* bytes asked for at a time: a whole pipe, where pipes are large */
+#define COPY_PIECE (1 << 17)  /* and copied at a time between files and pipes: what was just written is still in the cache */
 #define SMALL_PIECE (1 << 16) /* below this a move is hardly worth its system call */
 #define PAUSE_NS 100000
 
@@ -27,6 +28,7 @@ struct transfer {
 	/* Where in a file to read and to write; negative: wherever it stands, as a pipe has it. */
 	int64_t in_offset, out_offset;
 	double most;
+	size_t piece;
 	const char *failed_call, *failed_side;
 };
 
@@ -176,7 +178,7 @@ static enum outcome write_all(struct transfer *transfer, int out, const uint8_t 
 
 static enum outcome move_by_copy(struct transfer *transfer)
 {
-	uint8_t *buffer = malloc(PIECE);
+	uint8_t *buffer = malloc(transfer->piece);
 	enum outcome outcome = ENDED;
 	if (!buffer) {
 		errno = ENOMEM;
@@ -186,7 +188,7 @@ static enum outcome move_by_copy(struct transfer *transfer)
 		double left = transfer->most - transfer->bytes;
 		if (left <= 0)
 			break;
-		size_t wanted = left < PIECE ? (size_t)left : PIECE;
+		size_t wanted = left < (double)transfer->piece ? (size_t)left : transfer->piece;
 		outcome = wait_for_input(transfer);
 		if (outcome != ENDED)
 			break;
@@ -242,7 +244,7 @@ static napi_value transfer_result(napi_env env, const struct transfer *transfer,
 static napi_value js_transfer(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	struct transfer transfer = {.in_offset = -1, .out_offset = -1, .most = __builtin_inf()};
+	struct transfer transfer = {.in_offset = -1, .out_offset = -1, .most = __builtin_inf(), .piece = PIECE};
 	int64_t slice_ms;
 	int by_copy;
 	if (!read_arguments(env, info, 7, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
@@ -267,7 +269,7 @@ static napi_value js_transfer(napi_env env, napi_callback_info info)
 static napi_value js_copy_range(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	struct transfer transfer = {.copy_to = -1, .in_timeout_ms = -1, .out_timeout_ms = -1};
+	struct transfer transfer = {.copy_to = -1, .in_timeout_ms = -1, .out_timeout_ms = -1, .piece = COPY_PIECE};
 	int64_t slice_ms, most;
 	if (!read_arguments(env, info, 6, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
 	    !int64_argument(&arguments, 1, &transfer.in_offset) || !int_argument(&arguments, 2, &transfer.out) ||
