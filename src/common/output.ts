@@ -121,7 +121,7 @@ export function announceReady(descriptor: number | undefined): void {
 		native.write(descriptor, Uint8Array.of(10), 0, 1);
 	} catch (error) {
 		throw explain(`cannot write to descriptor ${descriptor} (--ready-fd)`, error, {
-			EBADF: 'it is not open for writing',
+			EBADF: 'it is not open, or not for writing',
 		});
 	}
 }

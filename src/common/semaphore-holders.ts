@@ -58,6 +58,9 @@ const startedAt = 24;
 const commandAt = 32;
 const commandBytes = placeBytes - commandAt;
 
+/** What it means that the semaphore's words are not where they were. */
+export const cutOff = 'it is no semaphore any more: somebody has cut its file off';
+
 const mostPlaces = 65_536;
 
 /** The locked bytes: no file is that long, and no program locks there. */
@@ -268,7 +271,10 @@ export class SemaphoreHolders {
 		try {
 			return work();
 		} catch (error) {
-			throw explain(`cannot record who holds ${this.shown}`, error, {ENOSPC: 'no space left in /dev/shm'});
+			throw explain(`cannot record who holds ${this.shown}`, error, {
+				ENOSPC: 'no space left in /dev/shm',
+				EFAULT: cutOff,
+			});
 		} finally {
 			native.ofdSetlk(this.descriptor, F_UNLCK, lockByte, 1);
 		}

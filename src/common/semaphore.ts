@@ -4,7 +4,7 @@ import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} f
 import {defaultMode, octalMode} from './mode.js';
 import {type Address, formatAddress, parseAddress} from './object-name.js';
 import type {FileIdentity} from './proc.js';
-import {type Holder, type Holding, type HoldSettings, SemaphoreHolders} from './semaphore-holders.js';
+import {cutOff, type Holder, type Holding, type HoldSettings, SemaphoreHolders} from './semaphore-holders.js';
 import type {TextFormat} from './text-format.js';
 
 /** What a new semaphore is like. */
@@ -149,12 +149,12 @@ export class Semaphore implements Disposable {
 
 	/** Units that are free now. sem_getvalue(3) */
 	get value(): number {
-		return native.semGetvalue(this.handle);
+		return this.explained('look at', () => native.semGetvalue(this.handle));
 	}
 
 	/** How many wait for a unit, as the C library counts them: who was killed while waiting stays counted. */
 	get waiters(): number {
-		return native.semWaiters(this.handle);
+		return this.explained('look at', () => native.semWaiters(this.handle));
 	}
 
 	/** What identifies it among all open files, whatever its name. */
@@ -192,7 +192,7 @@ export class Semaphore implements Disposable {
 			const left = deadline - performance.now();
 			if (left <= 0) return false;
 			try {
-				native.semWait(this.handle, Math.ceil(Math.min(left, lookAgainMs)));
+				this.explained('wait for', () => native.semWait(this.handle, Math.ceil(Math.min(left, lookAgainMs))));
 				return true;
 			} catch (error) {
 				if (!hasCode(error, 'ETIMEDOUT')) throw error;
@@ -213,7 +213,7 @@ export class Semaphore implements Disposable {
 	/** Until there is a unit, without taking it: false when there was none in time. futex(2) */
 	awaitUnit(timeoutMs = -1): boolean {
 		try {
-			native.semAwait(this.handle, timeoutMs);
+			this.explained('wait for', () => native.semAwait(this.handle, timeoutMs));
 			return true;
 		} catch (error) {
 			if (hasCode(error, 'ETIMEDOUT')) return false;
@@ -264,11 +264,11 @@ export class Semaphore implements Disposable {
 		return this.holders;
 	}
 
-	private explained<Result>(what: string, call: () => Result, remedies: Record<string, string> = {}): Result {
+	private explained<Result>(what: string, call: () => Result): Result {
 		try {
 			return call();
 		} catch (error) {
-			throw explain(`cannot ${what} ${quoted(this.shownName)}`, error, remedies);
+			throw explain(`cannot ${what} ${quoted(this.shownName)}`, error, {EFAULT: cutOff});
 		}
 	}
 

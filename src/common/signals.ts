@@ -16,11 +16,11 @@ export const SIGTTIN = 21;
 export const SIGTTOU = 22;
 
 /**
- * From now on SIGINT, SIGTERM and SIGHUP end the wait we are in (EINTR) instead of the process, so that what is ours
+ * From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP end the wait we are in (EINTR) instead of the process, so that what is ours
  * can be cleaned up; then they end the process all the same. For verbs that have nothing to clean up the kernel's
  * own way is the right one. Only for verbs that wait in the kernel, not in the event loop. `wanted` are left alone:
  * they are what a verb waits for.
  */
 export function stopOnSignals(wanted: readonly number[] = []): void {
-	native.catchSignals(Int32Array.from([SIGHUP, SIGINT, SIGTERM].filter((number) => !wanted.includes(number))));
+	native.catchSignals(Int32Array.from([SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number))));
 }

@@ -119,9 +119,9 @@ int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms);
 /* guard.c: whether the work came to its end; false with EFAULT when a page that it touched is not there. */
 bool guarded(void (*work)(void *context), void *context);
 
-/* shm.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
+/* futex.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms);
-void futex_wake(uint32_t *word);
+void futex_wake(uint32_t *word, int count);
 
 /*
  * records.c: where the record at the start of a buffer lies. `separator` is 0 to 255, or -1 for a 32-bit

@@ -110,7 +110,7 @@ static void store(uint64_t *word, uint64_t value)
 static void wake(uint32_t *flag)
 {
 	if (__atomic_load_n(flag, __ATOMIC_SEQ_CST) && __atomic_exchange_n(flag, 0, __ATOMIC_SEQ_CST))
-		futex_wake(flag);
+		futex_wake(flag, INT_MAX);
 }
 
 /* What a record of so many bytes takes in the ring. */

@@ -24,13 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-/* From <linux/futex.h>, which comes with the kernel's headers: not every libc brings those. futex(2) */
-#define FUTEX_WAIT 0
-#define FUTEX_WAKE 1
 
 #ifdef __GLIBC__
 #define VALUE_MASK 0xffffffffu
@@ -158,6 +152,17 @@ static napi_value js_sem_unlink(napi_env env, napi_callback_info info)
 	return result < 0 ? throw_errno(env, errno, "sem_unlink") : js_undefined(env);
 }
 
+struct look {
+	const struct words *words;
+	uint32_t shared;
+};
+
+static void look_at(void *context)
+{
+	struct look *look = context;
+	look->shared = look->words->shared;
+}
+
 /*
  * semMap(descriptor, writable) -> handle. The file has to be a semaphore's: its size checked, and EILSEQ where it was
  * made by another libc or holds something else. mmap(2)
@@ -181,9 +186,11 @@ static napi_value js_sem_map(napi_env env, napi_callback_info info)
 	}
 	semaphore->words = memory;
 	semaphore->writable = writable;
-	if (semaphore->words->shared != SHARED_WORD) {
+	struct look look = {.words = memory};
+	int number = !guarded(look_at, &look) ? errno : look.shared != SHARED_WORD ? EILSEQ : 0;
+	if (number) {
 		free_semaphore(env, semaphore, NULL);
-		return throw_errno(env, EILSEQ, "sem_open");
+		return throw_errno(env, number, "sem_open");
 	}
 	if (napi_create_external(env, semaphore, free_semaphore, NULL, &handle) != napi_ok ||
 	    napi_type_tag_object(env, handle, &type_tag) != napi_ok)
@@ -202,57 +209,134 @@ static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
+/*
+ * What touches the words does it under a guard (guard.c): somebody may cut the file off at any time. Then it is EFAULT.
+ */
+struct touch {
+	struct words *words;
+	sem_t *semaphore;
+	int64_t argument;
+	int64_t result;
+	int problem;
+};
+
+/* Does something with a semaphore; throws and answers false where that failed. */
+static bool touch(napi_env env, struct semaphore *semaphore, void (*work)(void *), struct touch *touch, const char *call)
+{
+	touch->words = semaphore->words;
+	touch->semaphore = libc_semaphore(semaphore);
+	if (!guarded(work, touch))
+		touch->problem = errno;
+	if (touch->problem)
+		throw_errno(env, touch->problem, call);
+	return !touch->problem;
+}
+
+/* The same for functions whose only argument is the handle, and whose result is a number. */
+static napi_value touch_only(napi_env env, napi_callback_info info, bool writes, void (*work)(void *), const char *call)
+{
+	struct semaphore *semaphore = only_argument(env, info, writes);
+	struct touch context = {0};
+	return semaphore && touch(env, semaphore, work, &context, call) ? js_number(env, (double)context.result) : NULL;
+}
+
+/* And for those that take a number as well. */
+static bool touch_with(napi_env env, napi_callback_info info, void (*work)(void *), struct touch *context,
+		       const char *call)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	return read_arguments(env, info, 2, &arguments) && (semaphore = semaphore_argument(&arguments, 0, true)) &&
+	       int64_argument(&arguments, 1, &context->argument) && touch(env, semaphore, work, context, call);
+}
+
+static void get_value(void *context)
+{
+	struct touch *touch = context;
+	int value = 0;
+	if (sem_getvalue(touch->semaphore, &value) != 0)
+		touch->problem = errno;
+	touch->result = value;
+}
+
 /* semGetvalue(handle) -> its value. sem_getvalue(3) */
 static napi_value js_sem_getvalue(napi_env env, napi_callback_info info)
 {
-	struct semaphore *semaphore = only_argument(env, info, false);
-	int value;
-	if (!semaphore)
-		return NULL;
-	if (sem_getvalue(libc_semaphore(semaphore), &value) != 0)
-		return throw_errno(env, errno, "sem_getvalue");
-	return js_number(env, value);
+	return touch_only(env, info, false, get_value, "sem_getvalue");
+}
+
+static void get_waiters(void *context)
+{
+	struct touch *touch = context;
+	touch->result = __atomic_load_n(&touch->words->waiters, __ATOMIC_RELAXED);
 }
 
 /* semWaiters(handle) -> how many wait, as libc counts them: one that was killed while it waited stays counted. */
 static napi_value js_sem_waiters(napi_env env, napi_callback_info info)
 {
-	struct semaphore *semaphore = only_argument(env, info, false);
-	return semaphore ? js_number(env, __atomic_load_n(&semaphore->words->waiters, __ATOMIC_RELAXED)) : NULL;
+	return touch_only(env, info, false, get_waiters, "sem_getvalue");
+}
+
+static void get_tag(void *context)
+{
+	struct touch *touch = context;
+	touch->result = __atomic_load_n(&touch->words->tag, __ATOMIC_SEQ_CST);
+}
+
+/* semTag(handle) -> the tag that was set last. */
+static napi_value js_sem_tag(napi_env env, napi_callback_info info)
+{
+	return touch_only(env, info, false, get_tag, "sem_getvalue");
+}
+
+static void try_wait(void *context)
+{
+	struct touch *touch = context;
+	int result;
+	do
+		result = sem_trywait(touch->semaphore);
+	while (result != 0 && errno == EINTR);
+	if (result != 0 && errno != EAGAIN)
+		touch->problem = errno;
+	touch->result = result == 0;
 }
 
 /* semTrywait(handle) -> whether a unit was there and is taken. sem_trywait(3) */
 static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
 {
 	struct semaphore *semaphore = only_argument(env, info, true);
-	if (!semaphore)
-		return NULL;
+	struct touch context = {0};
+	return semaphore && touch(env, semaphore, try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
+}
+
+static void wait_for_unit(void *context)
+{
+	struct touch *touch = context;
+	struct wait wait;
 	int result;
+	wait_begin(&wait, touch->argument);
 	do
-		result = sem_trywait(libc_semaphore(semaphore));
-	while (result != 0 && errno == EINTR);
-	if (result != 0 && errno != EAGAIN)
-		return throw_errno(env, errno, "sem_trywait");
-	return js_boolean(env, result == 0);
+		result = wait_allows(&wait) ? sem_wait(touch->semaphore) : -1;
+	while (result != 0 && wait_goes_on(&wait));
+	wait_end(&wait);
+	if (result != 0)
+		touch->problem = errno;
 }
 
 /* semWait(handle, timeoutMs): takes a unit once there is one; ETIMEDOUT, EINTR. sem_wait(3) */
 static napi_value js_sem_wait(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
-	struct semaphore *semaphore;
-	int64_t timeout_ms;
-	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
-	    !int64_argument(&arguments, 1, &timeout_ms))
-		return NULL;
-	struct wait wait;
-	int result;
-	wait_begin(&wait, timeout_ms);
-	do
-		result = wait_allows(&wait) ? sem_wait(libc_semaphore(semaphore)) : -1;
-	while (result != 0 && wait_goes_on(&wait));
-	wait_end(&wait);
-	return result != 0 ? throw_errno(env, errno, "sem_wait") : js_undefined(env);
+	struct touch context = {0};
+	return touch_with(env, info, wait_for_unit, &context, "sem_wait") ? js_undefined(env) : NULL;
+}
+
+static void post_units(void *context)
+{
+	struct touch *touch = context;
+	uint32_t value = __atomic_load_n(&touch->words->value, __ATOMIC_SEQ_CST) & VALUE_MASK;
+	if (touch->argument <= (int64_t)SEM_VALUE_MAX - (int64_t)value)
+		while (touch->result < touch->argument && sem_post(touch->semaphore) == 0)
+			touch->result++;
 }
 
 /*
@@ -261,22 +345,33 @@ static napi_value js_sem_wait(napi_env env, napi_callback_info info)
  */
 static napi_value js_sem_post(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
-	struct semaphore *semaphore;
-	int64_t count, posted = 0;
-	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
-	    !int64_argument(&arguments, 1, &count))
-		return NULL;
-	uint32_t value = __atomic_load_n(&semaphore->words->value, __ATOMIC_SEQ_CST) & VALUE_MASK;
-	if (count <= (int64_t)SEM_VALUE_MAX - (int64_t)value)
-		while (posted < count && sem_post(libc_semaphore(semaphore)) == 0)
-			posted++;
-	return js_number(env, (double)posted);
+	struct touch context = {0};
+	return touch_with(env, info, post_units, &context, "sem_post") ? js_number(env, (double)context.result) : NULL;
 }
 
-static long futex(uint32_t *word, int operation, uint32_t value)
+static void await_unit(void *context)
 {
-	return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+	struct touch *touch = context;
+	struct words *words = touch->words;
+	int64_t deadline_ns = touch->argument < 0 ? -1 : monotonic_ns() + touch->argument * 1000000, left = -1;
+	__atomic_add_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
+	while (!touch->problem) {
+		uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
+		if (value & VALUE_MASK)
+			break;
+#ifdef SOMEBODY_WAITS
+		if (!(value & SOMEBODY_WAITS) &&
+		    !__atomic_compare_exchange_n(&words->value, &value, value | SOMEBODY_WAITS, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			continue;
+		value |= SOMEBODY_WAITS;
+#endif
+		if (deadline_ns >= 0)
+			left = (deadline_ns - monotonic_ns() + 999999) / 1000000;
+		if (futex_wait(&words->value, value, deadline_ns >= 0 && left < 0 ? 0 : left) < 0 && errno != EAGAIN)
+			touch->problem = errno;
+	}
+	__atomic_sub_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
 }
 
 /*
@@ -287,57 +382,22 @@ static long futex(uint32_t *word, int operation, uint32_t value)
  */
 static napi_value js_sem_await(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
-	struct semaphore *semaphore;
-	int64_t timeout_ms;
-	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
-	    !int64_argument(&arguments, 1, &timeout_ms))
-		return NULL;
-	struct words *words = semaphore->words;
-	struct wait wait;
-	bool is_there = false;
-	int number = 0;
-	__atomic_add_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
-	wait_begin(&wait, timeout_ms);
-	while (!number) {
-		uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
-		is_there = (value & VALUE_MASK) != 0;
-		if (is_there)
-			break;
-#ifdef SOMEBODY_WAITS
-		if (!(value & SOMEBODY_WAITS) &&
-		    !__atomic_compare_exchange_n(&words->value, &value, value | SOMEBODY_WAITS, false,
-						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-			continue;
-		value |= SOMEBODY_WAITS;
-#endif
-		if (!wait_allows(&wait))
-			number = errno;
-		else if (futex(&words->value, FUTEX_WAIT, value) < 0 && errno != EAGAIN && errno != EINTR)
-			number = errno;
-	}
-	wait_end(&wait);
-	__atomic_sub_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
-	return number ? throw_errno(env, number, "futex") : js_undefined(env);
+	struct touch context = {0};
+	return touch_with(env, info, await_unit, &context, "futex") ? js_undefined(env) : NULL;
 }
 
-static void wake(struct words *words, uint32_t count)
+static void wake(void *context)
 {
-	if (__atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST) > 0)
-		futex(&words->value, FUTEX_WAKE, count);
+	struct touch *touch = context;
+	if (__atomic_load_n(&touch->words->waiters, __ATOMIC_SEQ_CST) > 0)
+		futex_wake(&touch->words->value, (int)touch->argument);
 }
 
 /* semWake(handle, count): wakes so many of those who wait, to look whether there is a unit. Harmless. futex(2) */
 static napi_value js_sem_wake(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
-	struct semaphore *semaphore;
-	int count;
-	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
-	    !int_argument(&arguments, 1, &count))
-		return NULL;
-	wake(semaphore->words, (uint32_t)count);
-	return js_undefined(env);
+	struct touch context = {0};
+	return touch_with(env, info, wake, &context, "futex") ? js_undefined(env) : NULL;
 }
 
 /* All four words at once, if they still are what is expected. */
@@ -399,34 +459,30 @@ static bool change_tagged(struct words *words, int step, uint32_t tag)
 	}
 }
 
-static napi_value change_by(napi_env env, napi_callback_info info, int step)
+static void take_tagged(void *context)
 {
-	struct arguments arguments;
-	struct semaphore *semaphore;
-	int64_t tag;
-	if (!read_arguments(env, info, 2, &arguments) || !(semaphore = semaphore_argument(&arguments, 0, true)) ||
-	    !int64_argument(&arguments, 1, &tag))
-		return NULL;
-	return js_boolean(env, change_tagged(semaphore->words, step, (uint32_t)tag));
+	struct touch *touch = context;
+	touch->result = change_tagged(touch->words, -1, (uint32_t)touch->argument);
 }
 
 /* semTakeTagged(handle, tag) -> whether a unit was there and is taken, and the tag set, in one step. */
 static napi_value js_sem_take_tagged(napi_env env, napi_callback_info info)
 {
-	return change_by(env, info, -1);
+	struct touch context = {0};
+	return touch_with(env, info, take_tagged, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
+}
+
+static void give_tagged(void *context)
+{
+	struct touch *touch = context;
+	touch->result = change_tagged(touch->words, 1, (uint32_t)touch->argument);
 }
 
 /* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, in one step. Wakes nobody. */
 static napi_value js_sem_give_tagged(napi_env env, napi_callback_info info)
 {
-	return change_by(env, info, 1);
-}
-
-/* semTag(handle) -> the tag that was set last. */
-static napi_value js_sem_tag(napi_env env, napi_callback_info info)
-{
-	struct semaphore *semaphore = only_argument(env, info, false);
-	return semaphore ? js_number(env, __atomic_load_n(&semaphore->words->tag, __ATOMIC_SEQ_CST)) : NULL;
+	struct touch context = {0};
+	return touch_with(env, info, give_tagged, &context, "sem_post") ? js_boolean(env, context.result) : NULL;
 }
 
 static const struct export table[] = {

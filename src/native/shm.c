@@ -14,12 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-/* From <linux/futex.h>, which comes with the kernel's headers: not every libc brings those. futex(2) */
-#define FUTEX_WAIT 0
-#define FUTEX_WAKE 1
 
 struct mapping {
 	int descriptor; /* the caller's; not closed here */
@@ -83,30 +78,6 @@ static void *locate(struct mapping *mapping, int64_t offset, int width)
 		mapping->length = (size_t)status.st_size;
 	}
 	return mapping->base + offset;
-}
-
-int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms)
-{
-	int64_t deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000;
-	for (;;) {
-		if (take_stop())
-			return -1;
-		struct timespec rest = {0, 0};
-		int64_t left = deadline_ns < 0 ? 0 : deadline_ns - monotonic_ns();
-		if (left > 0) {
-			rest.tv_sec = left / 1000000000;
-			rest.tv_nsec = left % 1000000000;
-		}
-		if (syscall(SYS_futex, word, FUTEX_WAIT, expected, deadline_ns < 0 ? NULL : &rest, NULL, 0) == 0)
-			return 0;
-		if (errno != EINTR)
-			return -1;
-	}
-}
-
-void futex_wake(uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 /* shmMap(descriptor, writable) -> handle. The descriptor stays the caller's and has to stay open. mmap(2) */
@@ -264,7 +235,7 @@ static napi_value js_futex_wake(napi_env env, napi_callback_info info)
 	void *word = locate(mapping, offset, 4);
 	if (!word)
 		return throw_errno(env, errno, "mmap");
-	futex_wake(word);
+	futex_wake(word, INT_MAX);
 	return js_undefined(env);
 }
 

@@ -1,5 +1,5 @@
 import {duration} from '../common/duration.js';
-import {SystemError, UsageError} from '../common/errors.js';
+import {printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
 import {readInput} from '../common/input.js';
 import {formatAddress} from '../common/object-name.js';
@@ -50,7 +50,8 @@ export const batch = verb({
 		let unfinished = '';
 		for (;;) {
 			semaphores.flush();
-			const count = readInput(buffer, 0);
+			const count = readInput(buffer, 0, stdout);
+			if (count === 'gone') throw new EndBySignal(SIGPIPE);
 			if (count === 0) break;
 			const lines = (unfinished + buffer.toString('latin1', 0, count)).split('\n');
 			// Of one that is too long so much is enough to know that.
@@ -116,10 +117,13 @@ class OpenSemaphores implements Disposable {
 const count = wholeNumber(1, mostUnits);
 
 function understand(line: string): Request {
-	const [word, ...rest] = Buffer.from(line, 'latin1').toString().trim().split(/\s+/) as [string, ...string[]];
+	const [word, ...rest] = Buffer.from(line, 'latin1')
+		.toString()
+		.replace(/^[ \t]+|[ \t]+$/g, '')
+		.split(/[ \t]+/) as [string, ...string[]];
 	if (word === '' || word.startsWith('#')) return () => '';
 	const refuse = (why: string): Request => {
-		return () => `error ${why}`;
+		return () => `error ${printable(why)}`;
 	};
 	if (line.length > mostLineBytes) return refuse(`the line is longer than ${mostLineBytes} bytes`);
 	try {
@@ -153,7 +157,7 @@ const guarded =
 		try {
 			return request(semaphores);
 		} catch (error) {
-			if (error instanceof SystemError) return `error ${error.message}`;
+			if (error instanceof SystemError) return `error ${printable(error.message)}`;
 			throw error;
 		}
 	};

@@ -74,7 +74,7 @@ function letGo(holding: Holding, [file]: readonly string[]): void {
 		if (!holding.letGo()) tellVerbose(`what ${quoted(file as string)} has left running keeps the unit`);
 	} catch (error) {
 		if (!(error instanceof SystemError) && !hasCode(error, 'EINTR')) throw error;
-		tellError(`${reasonOf(error)}: the unit comes back with the next run, wait or reap`);
+		tellError(reasonOf(error));
 	}
 }
 

@@ -114,7 +114,7 @@ test('two of three who give up do not count for those who come later', async (t)
 	world.assertNothingIsLeft(name);
 });
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const)
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
 	test(`${signal} while it waits ends it by that signal, and it does not count`, async (t) => {
 		const world = new BarrierWorld(t);
 		const name = world.name();

@@ -194,3 +194,30 @@ test('whatever the lines hold, each that is none or a comment has no answer, eve
 		{numRuns: 15},
 	);
 });
+
+test('words are told apart by spaces and tabs alone, and what is answered holds no control characters', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = `${await world.semaphore(3)}\u00a0x`;
+	assertDone(await world.sem('create', name, '--value', '5'), '');
+	t.after(() => world.sem('remove', name));
+	const {stdout} = await world.run('ipc-sem', ['batch'], {
+		input: ` \tvalue\t ${name} \t\nvalue \x1b[31mx\nvalue a\0b\nfrob\x07nicate x\n`,
+	});
+	assert.deepEqual(stdout.toString().split('\n'), [
+		'5',
+		"error '\\e[31mx' is not a name: it holds a control character",
+		"error 'a\\x00b' is not a name: it holds a control character",
+		"error unknown command 'frob\\x07nicate' (there are: wait, post, value)",
+		'',
+	]);
+});
+
+test('whoever reads the answers leaves: it ends at once, and does not wait for the next line', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(3);
+	const {stdout, stderr} = await world.shell(
+		`mkfifo in; exec 8<>in; echo value ${name} >&8; { ipc-sem batch <in; echo "status $?" >&2; } | head -n 1`,
+		{cwd: world.scratch},
+	);
+	assert.deepEqual([stdout.toString(), stderr], ['3\n', 'status 141\n']);
+});

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import {randomBytes} from 'node:crypto';
-import {lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import {lstatSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {sleepsIn} from '../support/proc.js';
 import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
+import {until} from '../support/until.js';
 import {assertFails} from '../support/world.js';
 
 // What lies where semaphores live and is none: libc would end us with SIGBUS, wait for ever or change somebody's data.
@@ -156,4 +158,26 @@ test('a list that somebody throws away while one holds: no crash, and the status
 	const {status, signal} = await holder.end();
 	assert.deepEqual({status, signal}, {status: 0, signal: null});
 	assert.equal((await world.sem('value', name)).status, 0);
+});
+
+test('a file that somebody cuts off while it is used: an error, not SIGBUS', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(0);
+	const cut = 'it is no semaphore any more: somebody has cut its file off';
+	const wait = await world.startSem('wait', name, '--ready-fd', '3').ready();
+	await until('it sleeps', () => sleepsIn(wait.pid, /futex/));
+	truncateSync(fileOf(name), 0);
+	assertFails(await wait.end(), 1, `ipc-sem: cannot wait for '${name}': ${cut}\n`);
+
+	const other = await world.semaphore(1);
+	const {status, stderr} = await world.sem('run', other, '--', 'sh', '-c', `: >${fileOf(other)}; exit 7`);
+	assert.deepEqual([status, stderr], [7, `ipc-sem: cannot record who holds '${other}': ${cut}\n`]);
+
+	const third = await world.semaphore(1);
+	const batch = world.startSem('batch');
+	batch.stdin.write(`value ${third}\n`);
+	await batch.printed('1\n');
+	truncateSync(fileOf(third), 0);
+	batch.stdin.end(`value ${third}\n`);
+	assert.equal((await batch.end()).stdout.toString(), `1\nerror cannot look at '${third}': ${cut}\n`);
 });

@@ -23,6 +23,7 @@ test('the status of the command is passed on, and its streams are ours', async (
 	assert.deepEqual([ended.status, ended.stdout, ended.stderr], [7, Buffer.from([0, 255, 10]), 'said\n']);
 	assertFails(await world.sem('run', name, '--', 'sh', '-c', 'kill -9 $$'), 137, '');
 	assertFails(await world.sem('run', name, '--', 'sh', '-c', 'kill -TERM $$'), 143, '');
+	assertFails(await world.sem('run', name, '--', 'bash', '-c', 'kill -RTMIN+3 $$'), 165, '');
 	assertFails(await world.sem('run', name, '--', 'sh', '-c', 'exit 124'), 124, '');
 	await world.assertAtRest(name, 1);
 });

@@ -104,7 +104,7 @@ test('--ready-fd says that waiting has begun, also where there is nothing to wai
 	assertFails(
 		await world.sem('wait', name, '--ready-fd', '77', '-t', '1'),
 		1,
-		'ipc-sem: cannot write to descriptor 77 (--ready-fd): it is not open for writing\n',
+		'ipc-sem: cannot write to descriptor 77 (--ready-fd): it is not open, or not for writing\n',
 	);
 	await world.assertAtRest(name, 0);
 });
