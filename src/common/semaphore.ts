@@ -185,19 +185,11 @@ export class Semaphore implements Disposable {
 	 */
 	wait(timeoutMs = -1): boolean {
 		if (this.tryWait()) return true;
-		const deadline = deadlineOf(timeoutMs);
-		for (;;) {
+		const take = () => {
 			this.reap();
-			if (this.tryWait()) return true;
-			const left = deadline - performance.now();
-			if (left <= 0) return false;
-			try {
-				this.explained('wait for', () => native.semWait(this.handle, Math.ceil(Math.min(left, lookAgainMs))));
-				return true;
-			} catch (error) {
-				if (!hasCode(error, 'ETIMEDOUT')) throw error;
-			}
-		}
+			return this.tryWait() || undefined;
+		};
+		return this.untilTaken(take, timeoutMs) ?? false;
 	}
 
 	/** Adds units, and wakes as many who wait. sem_post(3) */
@@ -231,21 +223,37 @@ export class Semaphore implements Disposable {
 	 * when there was none. It is held until the holding is let go, and then by whoever has inherited its descriptor.
 	 */
 	hold(settings: HoldSettings = {}): Holding | undefined {
-		const deadline = deadlineOf(settings.timeoutMs ?? -1);
+		return this.untilTaken(() => this.holders.tryTake(settings), settings.timeoutMs ?? -1, settings.onWait);
+	}
+
+	/**
+	 * Not libc's sem_wait(3), though it does the same: on its way out of a file that was cut off meanwhile that would touch
+	 * the file once more.
+	 */
+	private untilTaken<Taken>(take: () => Taken | undefined, timeoutMs: number, onWait?: () => void): Taken | undefined {
+		const deadline = deadlineOf(timeoutMs);
 		let hasWaited = false;
 		try {
 			for (;;) {
-				const holding = this.holders.tryTake(settings);
-				if (holding) return holding;
+				const taken = take();
+				if (taken !== undefined) return taken;
 				const patience = left(deadline);
 				if (patience === 0) return undefined;
-				if (!hasWaited) settings.onWait?.();
+				if (!hasWaited) onWait?.();
 				hasWaited = true;
 				this.awaitUnit(patience < 0 ? lookAgainMs : Math.min(patience, lookAgainMs));
 			}
 		} finally {
-			// However it ended: we may have been woken for a unit that we did not take, and somebody else may.
-			if (hasWaited && this.value > 0) native.semWake(this.handle, 1);
+			if (hasWaited) this.passOn();
+		}
+	}
+
+	/** However a wait has ended: we may have been woken for a unit that we did not take, and somebody else may. */
+	private passOn(): void {
+		try {
+			if (native.semGetvalue(this.handle) > 0) native.semWake(this.handle, 1);
+		} catch (error) {
+			if (!hasCode(error, 'EFAULT')) throw error;
 		}
 	}
 

@@ -139,8 +139,6 @@ export interface Native {
 	semWaiters(semaphore: SemaphoreHandle): number;
 	/** sem_trywait(3): whether a unit was there and is taken. */
 	semTrywait(semaphore: SemaphoreHandle): boolean;
-	/** sem_wait(3): takes a unit once there is one. */
-	semWait(semaphore: SemaphoreHandle, timeoutMs: number): void;
 	/** sem_post(3), so many times: how many it were. None where there is no room for all, fewer where it ran out meanwhile. */
 	semPost(semaphore: SemaphoreHandle, count: number): number;
 	/** futex(2): until the value is not zero, and takes nothing. */

@@ -309,27 +309,6 @@ static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
 	return semaphore && touch(env, semaphore, try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
 }
 
-static void wait_for_unit(void *context)
-{
-	struct touch *touch = context;
-	struct wait wait;
-	int result;
-	wait_begin(&wait, touch->argument);
-	do
-		result = wait_allows(&wait) ? sem_wait(touch->semaphore) : -1;
-	while (result != 0 && wait_goes_on(&wait));
-	wait_end(&wait);
-	if (result != 0)
-		touch->problem = errno;
-}
-
-/* semWait(handle, timeoutMs): takes a unit once there is one; ETIMEDOUT, EINTR. sem_wait(3) */
-static napi_value js_sem_wait(napi_env env, napi_callback_info info)
-{
-	struct touch context = {0};
-	return touch_with(env, info, wait_for_unit, &context, "sem_wait") ? js_undefined(env) : NULL;
-}
-
 static void post_units(void *context)
 {
 	struct touch *touch = context;
@@ -494,7 +473,6 @@ static const struct export table[] = {
 	{"semGetvalue", js_sem_getvalue},
 	{"semWaiters", js_sem_waiters},
 	{"semTrywait", js_sem_trywait},
-	{"semWait", js_sem_wait},
 	{"semPost", js_sem_post},
 	{"semAwait", js_sem_await},
 	{"semWake", js_sem_wake},
