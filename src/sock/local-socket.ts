@@ -243,6 +243,12 @@ export class LocalSocket implements Disposable {
 		}
 	}
 
+	/** Gives the descriptor away: it is the caller's to close, and this object is of no further use. */
+	detach(): number {
+		this.isOpen = false;
+		return this.descriptor;
+	}
+
 	/** The socket file, for those who listen on one. */
 	get identity(): FileIdentity | undefined {
 		return this.file?.identity;
