@@ -29,7 +29,7 @@ export type Stream = 'inherit' | number;
  */
 export async function startCommand(
 	words: readonly string[],
-	streams: {stdin: Stream | Uint8Array; stdout: Stream; /** Its descriptors from 3 on. */ more?: readonly number[]},
+	streams: {stdin: Stream | Uint8Array; stdout: Stream /** Its descriptors from 3 on. */; more?: readonly number[]},
 	environment: Record<string, string> = {},
 ): Promise<RunningCommand> {
 	const {execa} = await import('execa');

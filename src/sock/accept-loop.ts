@@ -20,7 +20,8 @@ export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unk
 			connection = listener.tryAccept();
 		} catch (error) {
 			// Out of descriptors: those who wait go on waiting, and some of those who are here will leave.
-			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS')) throw error;
+			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'))
+				throw error;
 			if (!saidBusy) tell(`${error.message}; whoever comes has to wait`);
 			saidBusy = true;
 			await Promise.race([over, new Promise((resolve) => setTimeout(resolve, busyMs))]);

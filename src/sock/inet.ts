@@ -1,15 +1,7 @@
 import {closeSync} from 'node:fs';
 import {isIPv4, isIPv6} from 'node:net';
 import {explain, hasCode, quoted, SystemError} from '../common/errors.js';
-import {
-	AF_INET,
-	AF_INET6,
-	native,
-	SO_REUSEADDR,
-	SOCK_NONBLOCK,
-	SOCK_STREAM,
-	SOL_SOCKET,
-} from '../native/index.js';
+import {AF_INET, AF_INET6, native, SO_REUSEADDR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET} from '../native/index.js';
 import {formatSocketAddress, type NetworkAddress} from './socket-address.js';
 
 const IPPROTO_IPV6 = 41;
