@@ -8,3 +8,11 @@ export {SystemError, UsageError} from './common/errors.js';
 export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './pipe/fifo.js';
+export {
+	type ConnectSettings,
+	type ListenSettings,
+	LocalSocket,
+	type PeerCredentials,
+	type SocketType,
+} from './sock/local-socket.js';
+export type {LocalAddress} from './sock/socket-address.js';

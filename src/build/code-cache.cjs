@@ -21,6 +21,7 @@ const lines = {
 		['recv', 'x', '-n', '--count', '1'],
 		['wait', 'x', '--reader', '-n'],
 	],
+	'ipc-sock': [['listen', 'x', '-t', '0']],
 	'ipc-mq': [
 		['send', queue, '--create', 'x'],
 		['recv', queue, '-n'],

@@ -124,6 +124,69 @@ export interface Native {
 	findOpenFiles(files: Float64Array): number[];
 	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
 	setChildSubreaper(): void;
+	/**
+	 * Moves bytes both ways until a flow ends, the slice is over or (quiet) nothing has moved for so long. The flows are
+	 * ten numbers each: see joint.c. splice(2), send(2), recv(2)
+	 */
+	joinStreams(
+		flows: Int32Array,
+		buffer: Uint8Array,
+		sliceMs: number,
+		silenceMs: number,
+	): {there: number; back: number; quiet: boolean};
+	/** socket(2): AF_UNIX and so on; SOCK_NONBLOCK among the type's bits makes it so. */
+	socket(domain: number, type: number, protocol: number): number;
+	/** socketpair(2): two local ones that are each other's peer. */
+	socketpair(type: number): [number, number];
+	/** bind(2), with a struct sockaddr as the kernel takes it. */
+	bind(descriptor: number, address: Uint8Array): void;
+	/** listen(2). */
+	listen(descriptor: number, backlog: number): void;
+	/** accept4(2): a descriptor; -1 when nobody waits to be accepted. */
+	accept4(descriptor: number, flags: number): number;
+	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN where the socket does not block. */
+	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
+	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+	shutdown(descriptor: number, how: number): void;
+	/** getsockname(2): a struct sockaddr. */
+	getsockname(descriptor: number): Uint8Array;
+	/** getpeername(2): a struct sockaddr. */
+	getpeername(descriptor: number): Uint8Array;
+	/** getsockopt(2), for options that are integers. */
+	getsockopt(descriptor: number, level: number, option: number): number;
+	/** setsockopt(2), for options that are integers. */
+	setsockopt(descriptor: number, level: number, option: number, value: number): void;
+	/** unix(7), SO_PEERCRED: pid, uid and gid as they were when the peer connected or listened. */
+	getsockoptPeercred(descriptor: number): [number, number, number];
+	/** unix(7), SO_PEERGROUPS: the supplementary groups of the peer. */
+	getsockoptPeergroups(descriptor: number): number[];
+	/** unix(7), SO_PEERPIDFD: a pidfd of the peer; ENOPROTOOPT before Linux 6.5. */
+	getsockoptPeerpidfd(descriptor: number): number;
+	/** sendmsg(2), SCM_RIGHTS: how many bytes, -1 when it would have to wait. Never SIGPIPE. */
+	sendmsg(
+		descriptor: number,
+		bytes: Uint8Array,
+		offset: number,
+		length: number,
+		descriptors: Int32Array,
+		flags: number,
+	): number;
+	/** recvmsg(2): a count of -1 when it would have to wait; descriptors that came are ours to close. */
+	recvmsg(
+		descriptor: number,
+		bytes: Uint8Array,
+		offset: number,
+		length: number,
+		flags: number,
+	): {
+		count: number;
+		flags: number;
+		descriptors: number[];
+		credentials: [number, number, number] | undefined;
+		address: Uint8Array | undefined;
+	};
+	/** sock_diag(7): the local sockets of this network namespace. */
+	sockDiagUnix(): UnixSocketRow[];
 	/** pidfd_open(2). */
 	pidfdOpen(pid: number): number;
 	/** pidfd_getfd(2): a duplicate of another process's descriptor. */
@@ -136,6 +199,27 @@ export interface Native {
 	windowColumns(descriptor: number): number;
 	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
 	windowRows(descriptor: number): number;
+}
+
+/** A local socket as the kernel lists it. sock_diag(7) */
+export interface UnixSocketRow {
+	/** Of the socket itself: what /proc/pid/fd shows. */
+	inode: number;
+	type: number;
+	/** TCP_ESTABLISHED, TCP_CLOSE (neither connected nor listening) or TCP_LISTEN. */
+	state: number;
+	/** In Latin-1; the first character of an abstract one is NUL. */
+	name?: string;
+	/** The socket file. */
+	fileDevice?: number;
+	fileInode?: number;
+	/** The inode of the other end. */
+	peer?: number;
+	/** Bytes unread; of a listener: who waits to be accepted. */
+	receiveQueue?: number;
+	/** Bytes on their way; of a listener: how many may wait. */
+	sendQueue?: number;
+	uid?: number;
 }
 
 /** What the native layer throws when the kernel refuses. */
@@ -153,7 +237,7 @@ export interface KernelError extends Error {
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
 
-/** Constants of <fcntl.h>, <poll.h>, <sys/file.h> and <sys/inotify.h>; the same on x64 and arm64 unless noted. */
+/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
 export const AT_FDCWD = -100;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -181,6 +265,29 @@ export const IN_CLOSE_WRITE = 0x8;
 export const IN_CLOSE_NOWRITE = 0x10;
 export const IN_OPEN = 0x20;
 export const IN_DELETE_SELF = 0x400;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+export const SO_ERROR = 4;
+export const SO_SNDBUF = 7;
+export const SO_PASSCRED = 16;
+export const SO_SNDBUFFORCE = 32;
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const TCP_ESTABLISHED = 1;
+export const TCP_CLOSE = 7;
+export const TCP_LISTEN = 10;
 /** The smallest size every write to a pipe up to which is whole. pipe(7) */
 export const PIPE_BUF = 4096;
 

@@ -19,6 +19,8 @@ NAPI_MODULE_INIT()
 	export_transfer(env, exports);
 	export_proc(env, exports);
 	export_process(env, exports);
+	export_joint(env, exports);
+	export_socket(env, exports);
 	export_terminal(env, exports);
 	return exports;
 }

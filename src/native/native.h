@@ -29,6 +29,8 @@ void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
 void export_proc(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
+void export_joint(napi_env env, napi_value exports);
+void export_socket(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
 
