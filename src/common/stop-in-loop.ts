@@ -10,13 +10,18 @@ export class StopInLoop implements Disposable {
 	signal: number | undefined;
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	constructor(passOn: (signal: NodeJS.Signals) => void) {
+	/** With 'always' also what comes from a terminal is passed on: the commands are not in its foreground. */
+	constructor(
+		passOn: (signal: NodeJS.Signals) => void,
+		when: 'unless from terminal' | 'always' = 'unless from terminal',
+	) {
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 			const handler = () => {
 				const isFirst = this.signal === undefined;
 				this.signal ??= constants.signals[name];
 				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
-				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
+				const cameFromTerminal =
+					when !== 'always' && isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
 				if (!cameFromTerminal) passOn(name);
 			};
 			this.handlers.set(name, handler);

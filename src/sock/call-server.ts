@@ -5,7 +5,7 @@ import {tell} from '../common/output.js';
 import {version} from '../common/version.js';
 import {native, POLLIN} from '../native/index.js';
 import {type Call, type CallRunner, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
-import {CallerConnection, type CallQueue, isHungUp} from './caller-connection.js';
+import {CallerConnection, type CallQueue} from './caller-connection.js';
 import {type CallResult, internalError, methodNotFound} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 import type {LocalSocket} from './local-socket.js';
@@ -31,6 +31,7 @@ export interface ServeSettings {
 interface Task {
 	connection: CallerConnection;
 	call: Call;
+	wantsAnswer: boolean;
 	onOutcome(outcome: CallResult): void;
 }
 
@@ -38,7 +39,7 @@ interface Task {
 export class CallServer implements CallQueue {
 	private readonly connections = new Set<CallerConnection>();
 	private readonly waiting = new Map<CallerConnection, Task[]>();
-	private readonly running = new Map<RunningCall, CallerConnection>();
+	private readonly running = new Map<RunningCall, Task>();
 	private isStopping = false;
 	private onIdle: (() => void) | undefined;
 
@@ -72,20 +73,34 @@ export class CallServer implements CallQueue {
 		for (const connection of this.connections) connection.leave();
 	}
 
-	submit(connection: CallerConnection, call: Call, onOutcome: (outcome: CallResult) => void): void {
+	submit(
+		connection: CallerConnection,
+		call: Call,
+		wantsAnswer: boolean,
+		onOutcome: (outcome: CallResult) => void,
+	): void {
 		if (call.method === 'rpc.discover') {
 			onOutcome(this.discover());
 			return;
 		}
+		const task = {connection, call, wantsAnswer, onOutcome};
 		const tasks = this.waiting.get(connection);
-		if (tasks) tasks.push({connection, call, onOutcome});
-		else this.waiting.set(connection, [{connection, call, onOutcome}]);
+		if (tasks) tasks.push(task);
+		else this.waiting.set(connection, [task]);
 		this.startNext();
 	}
 
-	leave(connection: CallerConnection): void {
+	abandon(connection: CallerConnection): void {
+		const tasks = this.waiting.get(connection) ?? [];
 		this.waiting.delete(connection);
-		for (const [running, owner] of this.running) if (owner === connection) running.abandon();
+		const kept = tasks.filter(({wantsAnswer}) => !wantsAnswer);
+		if (kept.length > 0) this.waiting.set(connection, kept);
+		for (const {wantsAnswer, onOutcome} of tasks) if (wantsAnswer) onOutcome({error: internalError});
+		for (const [running, task] of this.running)
+			if (task.connection === connection && task.wantsAnswer) running.abandon();
+	}
+
+	leave(connection: CallerConnection): void {
 		this.connections.delete(connection);
 	}
 
@@ -106,7 +121,8 @@ export class CallServer implements CallQueue {
 			}
 		} catch (error) {
 			// Those that wait go on waiting until somebody else has left.
-			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS')) throw error;
+			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'))
+				throw error;
 			tell(error.message);
 			await sleep(lookMs);
 		}
@@ -114,11 +130,7 @@ export class CallServer implements CallQueue {
 
 	private lookAtConnections(): void {
 		const now = performance.now();
-		for (const connection of this.connections) {
-			connection.checkPatience(now, this.settings.idleMs);
-			// While its calls run it is not always read from, and having closed looks like having said all.
-			if (connection.isBusy && isHungUp(connection.descriptor)) connection.leave();
-		}
+		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
 	}
 
 	/** The connection that has waited longest is first, and the last one then. */
@@ -133,13 +145,14 @@ export class CallServer implements CallQueue {
 		}
 	}
 
-	private start({connection, call, onOutcome}: Task): void {
+	private start(task: Task): void {
+		const {call, onOutcome} = task;
 		const running = this.runner.start(call);
 		if (!running) {
 			onOutcome({error: methodNotFound});
 			return;
 		}
-		this.running.set(running, connection);
+		this.running.set(running, task);
 		const {timeoutMs} = this.settings;
 		const timer =
 			timeoutMs < 0
@@ -148,9 +161,7 @@ export class CallServer implements CallQueue {
 						const message = `'${call.method}' timed out after ${formatDuration(timeoutMs)}`;
 						running.stop({code: methodTimedOut, message});
 					}, timeoutMs);
-		running.outcome.then((outcome) => {
-			if (this.connections.has(connection)) onOutcome(outcome);
-		});
+		running.outcome.then(onOutcome);
 		running.ended.then(() => {
 			clearTimeout(timer);
 			this.running.delete(running);
@@ -167,4 +178,3 @@ export class CallServer implements CallQueue {
 		return {result: JSON.stringify({openrpc: '1.3.2', info: {title: this.listener.shownName, version}, methods})};
 	}
 }
-

@@ -1,7 +1,7 @@
 import {Socket} from 'node:net';
+import {tell} from '../common/output.js';
 import {native, POLLHUP} from '../native/index.js';
 import {type Call, type Caller, serverRefuses} from './call-runner.js';
-import {Broken} from './json-scan.js';
 import {
 	type CallError,
 	type CallResult,
@@ -14,6 +14,7 @@ import {
 	readRequests,
 	withData,
 } from './json-rpc.js';
+import {Broken} from './json-scan.js';
 import {JsonSplitter, type SplitLimits} from './json-splitter.js';
 import {encodeMessage} from './message-framing.js';
 
@@ -28,9 +29,16 @@ const tooLong: CallError = {code: serverRefuses, message: 'The answers to the ba
 
 /** Where calls are carried out. */
 export interface CallQueue {
-	/** `onOutcome` is called once, unless the connection leaves before. */
-	submit(connection: CallerConnection, call: Call, onOutcome: (outcome: CallResult) => void): void;
-	/** It has gone: nobody waits for its calls any more. */
+	/** `onOutcome` is called once. Without `wantsAnswer` it is carried out even when its connection has gone. */
+	submit(
+		connection: CallerConnection,
+		call: Call,
+		wantsAnswer: boolean,
+		onOutcome: (outcome: CallResult) => void,
+	): void;
+	/** Nobody waits for the answers of this connection any more. */
+	abandon(connection: CallerConnection): void;
+	/** It has been closed. */
 	leave(connection: CallerConnection): void;
 }
 
@@ -39,11 +47,14 @@ export class CallerConnection {
 	private readonly socket: Socket;
 	private readonly splitter: JsonSplitter;
 	private pending = 0;
-	/** 'ending': no more is read, but what has been asked for is answered; 'lingering': what still comes is thrown away. */
-	private state: 'open' | 'ending' | 'lingering' | 'gone' = 'open';
-	private hasEnded = false;
-	private hasAsked = false;
 	private isPumping = false;
+	/** 'lingering': it was told why it is not served, and what still comes is thrown away. */
+	private state: 'open' | 'lingering' | 'gone' = 'open';
+	/** It says no more, but may wait for answers. */
+	private hasEnded = false;
+	/** It waits for nothing: what it has asked for without wanting an answer is done all the same. */
+	private hasLeft = false;
+	private hasAsked = false;
 	/** Since when a message is awaited that has begun, or the first one at all. */
 	private awaitedSince: number | undefined = performance.now();
 	private writtenAt = performance.now();
@@ -69,14 +80,11 @@ export class CallerConnection {
 		this.socket.on('close', () => this.leave());
 	}
 
-	/** Whether any of its calls waits or runs. */
-	get isBusy(): boolean {
-		return this.pending > 0;
-	}
-
-	/** Now and then: whether it has been waited for long enough. */
-	checkPatience(now: number, idleMs: number): void {
-		if (this.state === 'gone') return;
+	/** Now and then: whether it has left, or has been waited for long enough. */
+	look(now: number, idleMs: number): void {
+		if (this.state !== 'open') return;
+		// While its calls run it is not always read from, and having left looks like having said all.
+		if (this.pending > 0 && !this.hasLeft && isHungUp(this.descriptor)) this.hangUp();
 		if (this.socket.writableLength > 0 && now - this.writtenAt > idleMs) this.leave();
 		else if (this.awaitedSince !== undefined && now - this.awaitedSince > idleMs) {
 			if (this.splitter.isAmidst) this.refuse(`no complete message came within ${idleMs / 1000} s`);
@@ -90,13 +98,19 @@ export class CallerConnection {
 		this.linger();
 	}
 
-	/** The other side closed, or is to be left. */
 	leave(): void {
 		if (this.state === 'gone') return;
 		this.state = 'gone';
-		this.awaitedSince = undefined;
 		this.socket.destroy();
+		this.queue.abandon(this);
 		this.queue.leave(this);
+	}
+
+	private hangUp(): void {
+		this.hasLeft = true;
+		this.awaitedSince = undefined;
+		this.queue.abandon(this);
+		this.pump();
 	}
 
 	private get isFull(): boolean {
@@ -121,28 +135,21 @@ export class CallerConnection {
 		if (this.isFull) {
 			this.awaitedSince = undefined;
 			this.socket.pause();
-			return;
-		}
-		if (this.hasEnded) this.endWhenAnswered();
-		else {
+		} else if (!this.hasEnded) {
 			this.socket.resume();
-			if (this.hasAsked && !this.splitter.isAmidst) this.awaitedSince = undefined;
+			if (this.hasLeft || (this.hasAsked && !this.splitter.isAmidst)) this.awaitedSince = undefined;
 			else this.awaitedSince ??= performance.now();
+		} else if (this.pending === 0) {
+			this.socket.end(() => this.leave());
 		}
 	}
 
 	private onEnd(): void {
 		this.hasEnded = true;
-		// It may have closed for good, or only say that no more will come and wait for answers.
-		if (isHungUp(this.descriptor)) this.leave();
-		else if (this.state === 'lingering') this.leave();
-		else this.pump();
-	}
-
-	private endWhenAnswered(): void {
 		this.awaitedSince = undefined;
-		this.state = 'ending';
-		if (this.pending === 0) this.socket.end(() => this.leave());
+		if (this.state === 'lingering') this.leave();
+		else if (isHungUp(this.descriptor)) this.hangUp();
+		else this.pump();
 	}
 
 	private refuse(reason: string): void {
@@ -156,11 +163,10 @@ export class CallerConnection {
 	 */
 	private linger(): void {
 		this.state = 'lingering';
-		this.awaitedSince = undefined;
-		setTimeout(() => this.leave(), lingerMs);
-		this.queue.leave(this);
+		this.queue.abandon(this);
 		this.socket.end();
 		this.socket.resume();
+		setTimeout(() => this.leave(), lingerMs);
 	}
 
 	private take(bytes: Buffer): void {
@@ -196,17 +202,22 @@ export class CallerConnection {
 			return;
 		}
 		const {id, method, params} = call;
+		if (this.hasLeft && id !== undefined) {
+			respond(undefined);
+			return;
+		}
 		this.pending++;
-		this.queue.submit(this, {method, params, caller: this.caller}, (outcome) => {
+		this.queue.submit(this, {method, params, caller: this.caller}, id !== undefined, (outcome) => {
 			this.pending--;
+			// There is nobody else to hear of it.
+			if (id === undefined && 'error' in outcome) tell(`a notification failed: ${outcome.error.message}`);
 			respond(id === undefined ? undefined : formatResponse(id, outcome));
-			if (this.state === 'ending') this.endWhenAnswered();
-			else this.pump();
+			this.pump();
 		});
 	}
 
 	private answer(text: string): void {
-		if (this.state !== 'open' && this.state !== 'ending') return;
+		if (this.state !== 'open' || this.hasLeft) return;
 		if (this.socket.writableLength === 0) this.writtenAt = performance.now();
 		this.socket.write(encodeMessage(text, this.splitter.framing), () => {
 			this.writtenAt = performance.now();
@@ -215,7 +226,7 @@ export class CallerConnection {
 }
 
 /** Whether the other side has closed, and not only ended its output. poll(2), POLLHUP */
-export function isHungUp(descriptor: number): boolean {
+function isHungUp(descriptor: number): boolean {
 	const triples = Int32Array.of(descriptor, 0, 0);
 	native.poll(triples, 0);
 	return ((triples[2] as number) & POLLHUP) !== 0;
