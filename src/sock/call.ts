@@ -71,7 +71,9 @@ export const call = verb({
 			dialect.greet?.(channel, deadline);
 			if (options.batch) {
 				const {inFlight = usualInFlight, notify} = options;
-				return new BatchCaller(channel, dialect, {encode, inFlight, notify, timeoutMs: options.timeout ?? -1}).run();
+				const passesLines = preset === undefined && framing === 'lines' && !notify;
+				const timeoutMs = options.timeout ?? -1;
+				return new BatchCaller(channel, dialect, {encode, passesLines, inFlight, notify, timeoutMs}).run();
 			}
 			if (options.notify) {
 				channel.send(encode({id: undefined, method: method as string, params}));

@@ -51,14 +51,23 @@ const noId = 'null';
 
 /** The JSON text that these bytes are; undefined when they are none. */
 export function jsonText(bytes: Buffer): string | undefined {
-	if (!isUtf8(bytes)) return undefined;
-	const text = bytes.toString();
+	const text = utf8Text(bytes);
+	return text === undefined || parse(text) === undefined ? undefined : text;
+}
+
+/** A JSON text's value; undefined when it is none, which no JSON text has for a value. */
+export function parse(text: string): unknown {
 	try {
-		JSON.parse(text);
+		return JSON.parse(text);
 	} catch {
 		return undefined;
 	}
-	return text;
+}
+
+function utf8Text(bytes: Buffer): string | undefined {
+	const text = bytes.toString();
+	// What stands in place of bytes that are not UTF-8 may also have been sent.
+	return text.includes('\ufffd') && !isUtf8(bytes) ? undefined : text;
 }
 
 /** What a client asks for with one message. */
