@@ -10,19 +10,16 @@ export class StopInLoop implements Disposable {
 	signal: number | undefined;
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	/** With 'always' also what comes from a terminal is passed on: the commands are not in its foreground. */
-	constructor(
-		passOn: (signal: NodeJS.Signals) => void,
-		when: 'unless from terminal' | 'always' = 'unless from terminal',
-	) {
+	/** `onStop` is called for every signal, `passOn` for those that the commands have not got already. */
+	constructor(passOn: (signal: NodeJS.Signals) => void, onStop: () => void = () => {}) {
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 			const handler = () => {
 				const isFirst = this.signal === undefined;
 				this.signal ??= constants.signals[name];
 				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
-				const cameFromTerminal =
-					when !== 'always' && isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
+				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
 				if (!cameFromTerminal) passOn(name);
+				onStop();
 			};
 			this.handlers.set(name, handler);
 			process.on(name, handler);

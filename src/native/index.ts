@@ -15,6 +15,8 @@ export interface Native {
 	mkfifoat(folder: number, name: string, mode: number): void;
 	/** unlinkat(2). */
 	unlinkat(folder: number, name: string): void;
+	/** renameat2(2) within a folder; RENAME_EXCHANGE swaps the two names at once. */
+	renameat2(folder: number, from: string, to: string, flags: number): void;
 	/** read(2): how many bytes; 0 at the end; -1 when it would have to wait. */
 	read(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** write(2): how many bytes, maybe fewer; -1 when it would have to wait. */
@@ -148,6 +150,8 @@ export interface Native {
 	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
 	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
 	shutdown(descriptor: number, how: number): void;
+	/** unix(7), SIOCOUTQ: bytes sent that the other side has not read. */
+	ioctlSiocoutq(descriptor: number): number;
 	/** getsockname(2): a struct sockaddr. */
 	getsockname(descriptor: number): Uint8Array;
 	/** getpeername(2): a struct sockaddr. */
@@ -193,6 +197,10 @@ export interface Native {
 	pidfdGetfd(pidfd: number, descriptor: number): number;
 	/** getpwuid_r(3): undefined where no name is known. */
 	userName(uid: number): string | undefined;
+	/** getpwnam_r(3): undefined where nobody has that name. */
+	userId(name: string): number | undefined;
+	/** getgrnam_r(3): undefined where no group has that name. */
+	groupId(name: string): number | undefined;
 	/** isatty(3). */
 	isatty(descriptor: number): boolean;
 	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
@@ -265,6 +273,7 @@ export const IN_CLOSE_WRITE = 0x8;
 export const IN_CLOSE_NOWRITE = 0x10;
 export const IN_OPEN = 0x20;
 export const IN_DELETE_SELF = 0x400;
+export const RENAME_EXCHANGE = 2;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -176,6 +177,16 @@ static napi_value js_shutdown(napi_env env, napi_callback_info info)
 	    !int_argument(&arguments, 1, &how))
 		return NULL;
 	return shutdown(descriptor, how) < 0 ? throw_errno(env, errno, "shutdown") : js_undefined(env);
+}
+
+/* ioctlSiocoutq(descriptor) -> bytes sent that the other side has not read. unix(7), SIOCOUTQ */
+static napi_value js_ioctl_siocoutq(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, bytes;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &descriptor))
+		return NULL;
+	return ioctl(descriptor, TIOCOUTQ, &bytes) < 0 ? throw_errno(env, errno, "ioctl") : js_number(env, bytes);
 }
 
 static napi_value named(napi_env env, napi_callback_info info, int (*call)(int, struct sockaddr *, socklen_t *),
@@ -546,6 +557,7 @@ static const struct export table[] = {
 	{"accept4", js_accept4},
 	{"connect", js_connect},
 	{"shutdown", js_shutdown},
+	{"ioctlSiocoutq", js_ioctl_siocoutq},
 	{"getsockname", js_getsockname},
 	{"getpeername", js_getpeername},
 	{"getsockopt", js_getsockopt},

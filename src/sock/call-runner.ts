@@ -1,17 +1,12 @@
 import type {CallError, CallResult} from './json-rpc.js';
-
-/** Who is at the other end; undefined where the kernel does not say (TCP). */
-export interface Caller {
-	pid: number;
-	uid: number;
-	gid: number;
-}
+import type {PeerCredentials} from './local-socket.js';
 
 export interface Call {
 	method: string;
 	/** An array or an object as JSON text; undefined when there were none. */
 	params: string | undefined;
-	caller: Caller | undefined;
+	/** Who asks; undefined where the kernel does not say (TCP). */
+	caller: PeerCredentials | undefined;
 }
 
 export interface RunningCall {

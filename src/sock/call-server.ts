@@ -1,17 +1,16 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {formatDuration} from '../common/duration.js';
-import {hasCode, SystemError} from '../common/errors.js';
+import {countOf, quoted} from '../common/errors.js';
 import {tell} from '../common/output.js';
 import {version} from '../common/version.js';
-import {native, POLLIN} from '../native/index.js';
+import {connectionsOf} from './accept-loop.js';
+import type {AccessList} from './access.js';
 import {type Call, type CallRunner, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
 import {type CallResult, internalError, methodNotFound} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 import type {LocalSocket} from './local-socket.js';
+import {Stopping} from './stopping.js';
 
-/** A wait in libuv's pool has to end now and then. */
-const sliceMs = 500;
 /** How often connections are looked at that say nothing. */
 const lookMs = 250;
 
@@ -24,8 +23,9 @@ export interface ServeSettings {
 	idleMs: number;
 	mostConnections: number;
 	limits: SplitLimits;
-	/** Why this client is not served; undefined when it is. */
-	refuses(connection: LocalSocket): string | undefined;
+	access: AccessList;
+	/** Whether the kernel tells who is at the other end. */
+	isLocal: boolean;
 }
 
 interface Task {
@@ -41,7 +41,6 @@ export class CallServer implements CallQueue {
 	private readonly waiting = new Map<CallerConnection, Task[]>();
 	private readonly running = new Map<RunningCall, Task>();
 	private isStopping = false;
-	private onIdle: (() => void) | undefined;
 
 	constructor(
 		private readonly listener: LocalSocket,
@@ -49,28 +48,43 @@ export class CallServer implements CallQueue {
 		private readonly settings: ServeSettings,
 	) {}
 
-	/** Takes connections until it is stopped. */
+	/** Takes connections until a signal says that it is enough. */
 	async run(): Promise<void> {
+		// Calls have process groups of their own: what a terminal sends does not reach them but through us.
+		using stopping = new Stopping();
 		const look = setInterval(() => this.lookAtConnections(), lookMs);
 		try {
-			while (!this.isStopping) {
-				if (await native.pollInBackground(this.listener.descriptor, POLLIN, sliceMs)) await this.acceptAll();
-			}
+			for await (const connection of connectionsOf(this.listener, stopping.stopped)) this.welcome(connection);
 		} finally {
 			clearInterval(look);
+			this.listener.close();
 		}
-		if (this.running.size > 0)
-			await new Promise<void>((resolve) => {
-				this.onIdle = resolve;
-			});
-		await this.runner.close();
+		await this.stop();
+		stopping.finish();
 	}
 
 	/** Ends all that runs; nobody gets an answer any more. */
-	stop(): void {
+	private async stop(): Promise<void> {
 		this.isStopping = true;
-		for (const running of this.running.keys()) running.stop(internalError);
+		const running = [...this.running.keys()];
+		for (const each of running) each.stop(internalError);
 		for (const connection of this.connections) connection.leave();
+		await Promise.all(running.map(({ended}) => ended));
+		await this.runner.close();
+	}
+
+	private welcome(accepted: LocalSocket): void {
+		const {access, isLocal, limits, mostConnections} = this.settings;
+		const isAdmitted = !isLocal || access.admits(accepted);
+		const caller = isLocal ? accepted.peer : undefined;
+		const connection = new CallerConnection(accepted.descriptor, caller, this, limits);
+		this.connections.add(connection);
+		if (!isAdmitted) {
+			connection.turnAway(serverRefuses, 'You are not allowed to call here');
+		} else if (this.connections.size > mostConnections) {
+			tell(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
+			connection.turnAway(serverRefuses, 'Too many connections');
+		}
 	}
 
 	submit(
@@ -104,30 +118,6 @@ export class CallServer implements CallQueue {
 		this.connections.delete(connection);
 	}
 
-	private async acceptAll(): Promise<void> {
-		const {settings} = this;
-		try {
-			for (let accepted = this.listener.tryAccept(); accepted; accepted = this.listener.tryAccept()) {
-				const refusal = settings.refuses(accepted);
-				const connection = new CallerConnection(accepted.descriptor, accepted.peer, this, settings.limits);
-				this.connections.add(connection);
-				if (refusal !== undefined) {
-					tell(refusal);
-					connection.turnAway(serverRefuses, 'not allowed');
-				} else if (this.connections.size > settings.mostConnections) {
-					tell(`turned a client away: there are ${settings.mostConnections} connections already (--max)`);
-					connection.turnAway(serverRefuses, 'too many connections');
-				}
-			}
-		} catch (error) {
-			// Those that wait go on waiting until somebody else has left.
-			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'))
-				throw error;
-			tell(error.message);
-			await sleep(lookMs);
-		}
-	}
-
 	private lookAtConnections(): void {
 		const now = performance.now();
 		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
@@ -158,14 +148,13 @@ export class CallServer implements CallQueue {
 			timeoutMs < 0
 				? undefined
 				: setTimeout(() => {
-						const message = `'${call.method}' timed out after ${formatDuration(timeoutMs)}`;
+						const message = `${quoted(call.method)} timed out after ${formatDuration(timeoutMs)}`;
 						running.stop({code: methodTimedOut, message});
 					}, timeoutMs);
 		running.outcome.then(onOutcome);
 		running.ended.then(() => {
 			clearTimeout(timer);
 			this.running.delete(running);
-			if (this.running.size === 0) this.onIdle?.();
 			this.startNext();
 		});
 	}

@@ -18,20 +18,21 @@ import {any, one, optional, verb} from '../common/verb.js';
 import {BatchCaller} from './batch-caller.js';
 import {CallChannel, Deadline, TimedOut} from './call-channel.js';
 import {type Dialect, dialects} from './dialect.js';
+import {openConnection} from './endpoint.js';
 import {type CallError, type CallResult, jsonText, methodNotFound, type Request} from './json-rpc.js';
 import {usualLimits} from './json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './json-text.js';
-import {LocalSocket} from './local-socket.js';
+import type {LocalSocket} from './local-socket.js';
 import {encodeMessage} from './message-framing.js';
 import {parametersOf} from './parameters.js';
-import {localAddress} from './socket-address.js';
+import {insecure, socketAddress} from './socket-address.js';
 
 const usualInFlight = 256;
 const onlyId = '1';
 
 export const call = verb({
 	summary: 'call a method of another process and print its result (JSON-RPC 2.0)',
-	operands: {address: one(localAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
 		raw: {short: 'r', help: 'print a string without its quotes'},
 		named: {short: 'N', help: 'parameters have names: NAME=VALUE'},
@@ -44,6 +45,7 @@ export const call = verb({
 		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'speak as QEMU or mpv do: qmp, mpv'},
 		framing: {value: choice('FRAMING', 'lines', 'null', 'headers'), help: 'what ends a request: lines, null, headers'},
 		maxSize: {value: size, help: 'the longest answer (default 1G)'},
+		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
@@ -65,8 +67,8 @@ export const call = verb({
 		const deadline = new Deadline(options.timeout ?? -1);
 		const dialect = dialects[preset ?? 'jsonRpc'];
 		const encode = (request: Request) => encodeMessage(dialect.format(request), framing);
-		try {
-			using socket = LocalSocket.connect(address, {timeoutMs: deadline.left});
+		const talk = (socket: LocalSocket): Outcome => {
+			using _ = socket;
 			const channel = new CallChannel(socket, {...usualLimits, mostBytes: options.maxSize ?? mostAnswer});
 			dialect.greet?.(channel, deadline);
 			if (options.batch) {
@@ -88,12 +90,21 @@ export const call = verb({
 			const outcome = receiveAnswer(channel, dialect, request.method, deadline);
 			if (options.list) return printList(channel, dialect, outcome);
 			return printOutcome(request.method, outcome, options.raw);
+		};
+		try {
+			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.left});
+			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {
-			if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
-			throw error;
+			return onLate(error);
 		}
 	},
 });
+
+/** Having waited too long is an answer. */
+function onLate(error: unknown): Outcome {
+	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
+	throw error;
+}
 
 /** What a server may answer: it is trusted more than a client, but not with all of the memory. */
 const mostAnswer = 1024 ** 3;

@@ -1,7 +1,7 @@
 import {Socket} from 'node:net';
 import {tell} from '../common/output.js';
 import {native, POLLHUP} from '../native/index.js';
-import {type Call, type Caller, serverRefuses} from './call-runner.js';
+import {type Call, serverRefuses} from './call-runner.js';
 import {
 	type CallError,
 	type CallResult,
@@ -16,6 +16,7 @@ import {
 } from './json-rpc.js';
 import {Broken} from './json-scan.js';
 import {JsonSplitter, type SplitLimits} from './json-splitter.js';
+import type {PeerCredentials} from './local-socket.js';
 import {encodeMessage} from './message-framing.js';
 
 /** So many calls of one connection at a time; the rest stays unread until then. */
@@ -62,7 +63,7 @@ export class CallerConnection {
 	constructor(
 		/** The connection's own from here on. */
 		readonly descriptor: number,
-		readonly caller: Caller | undefined,
+		readonly caller: PeerCredentials | undefined,
 		private readonly queue: CallQueue,
 		private readonly limits: SplitLimits,
 	) {

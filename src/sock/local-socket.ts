@@ -150,6 +150,32 @@ export class LocalSocket implements Disposable {
 		}
 	}
 
+	/**
+	 * Removes a socket file that a dead process left behind; with `force` that of a living one too, which goes on with the
+	 * connections it has and gets no new ones. unlink(2)
+	 *
+	 * @throws SystemError when there is none, when somebody has it, naming who, or when it is no socket.
+	 */
+	static remove(name: string | LocalAddress, {force = false} = {}): void {
+		const address = toLocal(name);
+		const tried = `cannot remove ${quoted(formatSocketAddress(address))}`;
+		if (address.kind === 'abstract')
+			throw new SystemError(`${tried}: an abstract name is there as long as a process has it, and no longer`);
+		using place = FilePlace.open(address, false);
+		if (!place) throw new SystemError(`${tried}: no such socket`);
+		place.withLock(() => {
+			const handle = place.openHandle('socket', false);
+			if (handle === undefined) throw new SystemError(`${tried}: no such socket`);
+			try {
+				if (!force && isAlive(handle, place))
+					throw new SystemError(`${tried}: ${ownerOf(handle)} has it (--force removes it all the same)`);
+				attempt(tried, () => native.unlinkat(place.folder, place.name));
+			} finally {
+				closeSync(handle);
+			}
+		});
+	}
+
 	/** A socket that somebody else made: a descriptor we were started with. */
 	static adopt(descriptor: number, shownName: string): LocalSocket {
 		const type = typeOfNumber(native.getsockopt(descriptor, SOL_SOCKET, SO_TYPE));
@@ -243,6 +269,12 @@ export class LocalSocket implements Disposable {
 		}
 	}
 
+	/** Gives the descriptor away: it is the caller's to close, and this object is of no further use. */
+	detach(): number {
+		this.isOpen = false;
+		return this.descriptor;
+	}
+
 	/** The socket file, for those who listen on one. */
 	get identity(): FileIdentity | undefined {
 		return this.file?.identity;
@@ -327,7 +359,8 @@ function bindFile(descriptor: number, place: FilePlace, startListening: () => vo
 		if (handle !== undefined) {
 			try {
 				const {dev, ino} = fstatSync(handle);
-				if (isAlive(handle, place)) refuseAlive(handle, place);
+				if (isAlive(handle, place))
+					throw new SystemError(`cannot listen on ${place.shown}: ${ownerOf(handle)} has it already`);
 				const now = place.openHandle('socket', false);
 				const isSame = now !== undefined && identityKey(fstatSync(now)) === identityKey({dev, ino});
 				if (now !== undefined) closeSync(now);
@@ -372,10 +405,10 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 	}
 }
 
-function refuseAlive(handle: number, place: FilePlace): never {
+/** Whose socket it is, in words. */
+export function ownerOf(handle: number): string {
 	const rows = allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle)));
-	const owner = describeHolders(rows) ?? ownerByConnecting(handle) ?? 'another process';
-	throw new SystemError(`cannot listen on ${place.shown}: ${owner} has it already`);
+	return describeHolders(rows) ?? ownerByConnecting(handle) ?? 'another process';
 }
 
 /** Other users' descriptors do not show, but a listener says who it is to whoever connects. */

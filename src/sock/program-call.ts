@@ -15,6 +15,7 @@ import {
 	withData,
 } from './json-rpc.js';
 import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
+import {peerEnvironment} from './peer.js';
 
 /** As much of the end of what a method says on stderr travels with its failure. */
 const mostStderr = 4096;
@@ -45,17 +46,10 @@ const newline = 10;
 
 /** The environment a call runs in. */
 export function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
-	const environment: NodeJS.ProcessEnv = {...process.env, IPC_METHOD: method};
-	for (const [name, value] of [
-		['IPC_PEER_PID', caller?.pid],
-		['IPC_PEER_UID', caller?.uid],
-		['IPC_PEER_GID', caller?.gid],
-	] as const) {
-		// What we were started with is not about this caller.
-		if (value === undefined) delete environment[name];
-		else environment[name] = String(value);
-	}
-	return environment;
+	const environment: NodeJS.ProcessEnv = {...process.env};
+	// What we were started with ourselves is not about this caller.
+	for (const name of ['IPC_PEER_PID', 'IPC_PEER_UID', 'IPC_PEER_GID']) delete environment[name];
+	return {...environment, ...(caller ? peerEnvironment(caller) : {}), IPC_METHOD: method};
 }
 
 export interface ProgramSettings {
