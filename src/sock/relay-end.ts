@@ -47,7 +47,7 @@ function opened<Stream extends Duplex>(stream: Stream, event: string, tried: str
 			clearTimeout(timer);
 			stream.on('error', () => {});
 			stream.destroy();
-			reject(new SystemError(`${tried}: ${reasonOf(error)}`));
+			reject(new SystemError(`${tried}: ${tlsReason(error)}`));
 		};
 		const timer = setTimeout(() => fail(new Error('it did not answer in time')), patienceMs);
 		const closed = () => fail(new Error('the connection was closed'));
@@ -63,7 +63,9 @@ function opened<Stream extends Duplex>(stream: Stream, event: string, tried: str
 }
 
 export interface Client {
-	stream: Duplex;
+	/** To be called once the other side has been reached: what nobody reads before is reported to its sender. */
+	open(): Duplex;
+	close(): void;
 	/** In words; undefined over a network. */
 	who: string | undefined;
 }
@@ -84,9 +86,13 @@ export async function openEntrance(
 	return {
 		async *clients(stopped) {
 			for await (const connection of connectionsOf(listener, stopped)) {
-				if (!isLocal(address)) yield {stream: streamOf(connection), who: undefined};
-				else if (!access.admits(connection)) connection.close();
-				else yield {who: describePeer(connection.peer), stream: streamOf(connection)};
+				if (isLocal(address) && !access.admits(connection)) connection.close();
+				else
+					yield {
+						open: () => streamOf(connection),
+						close: () => connection.close(),
+						who: isLocal(address) ? describePeer(connection.peer) : undefined,
+					};
 			}
 		},
 		[Symbol.dispose]: () => listener.close(),
@@ -117,14 +123,17 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 			EACCES: 'ports below 1024 need a privilege',
 		});
 	}
-	server.on('tlsClientError', (error) => tell(`a client was turned away: ${reasonOf(error)}`));
+	server.on('tlsClientError', (error) => tell(`a client was turned away: ${tlsReason(error)}`));
 	return {
 		async *clients(stopped) {
 			const over = new AbortController();
 			stopped.then(() => over.abort());
 			try {
-				for await (const [stream] of on(server, 'secureConnection', {signal: over.signal}))
-					yield {stream, who: undefined};
+				for await (const [stream] of on(server, 'secureConnection', {signal: over.signal})) {
+					// It may leave before the other side has been reached: the join will notice.
+					stream.on('error', () => {});
+					yield {open: () => stream, close: () => stream.destroy(), who: undefined};
+				}
 			} catch (error) {
 				if (!over.signal.aborted) throw error;
 			}
@@ -133,4 +142,9 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 			server.close();
 		},
 	};
+}
+
+/** OpenSSL's own words without the rest of its message. */
+export function tlsReason(error: Error): string {
+	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }

@@ -6,7 +6,7 @@ import {anyText, wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog} from './options.js';
-import {type Client, connectorTo, openEntrance} from './relay-end.js';
+import {type Client, connectorTo, openEntrance, tlsReason} from './relay-end.js';
 import {checkSecurity, insecure, isLocal, type SocketAddress, socketAddress} from './socket-address.js';
 import {Stopping} from './stopping.js';
 import {joinPair} from './stream-pair.js';
@@ -47,18 +47,16 @@ export const relay = verb({
 			backlog: options.backlog,
 		});
 		announceReady(options.readyFd);
-		const serve = async ({stream, who}: Client): Promise<void> => {
-			// Gone while the other side is still being reached: the join will notice.
-			stream.on('error', () => {});
+		const serve = async ({open, close, who}: Client): Promise<void> => {
 			const server = await connect().catch((error: Error) => {
 				tell(error.message);
 			});
 			if (!server) {
-				stream.destroy();
+				close();
 				return;
 			}
-			const failure = await joinPair(stream, server);
-			if (failure) tell(`a connection was cut off: ${failure.message}`);
+			const failure = await joinPair(open(), server);
+			if (failure) tell(`a connection was cut off: ${tlsReason(failure)}`);
 			if (who) tellVerbose(`${who} has left`);
 		};
 		const running = new Set<Promise<void>>();
