@@ -65,7 +65,7 @@ export const serve = verb({
 		const access = new AccessList(options.allow);
 		const listener = await openListener(address, {
 			insecure: options.insecure,
-			mode: modeWithAccess(options.mode, options.allow),
+			...modeWithAccess(options.mode, options.allow),
 		});
 		const server = new CallServer(listener, runner, {
 			jobs: options.jobs ?? availableParallelism(),
