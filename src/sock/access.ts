@@ -27,9 +27,12 @@ export const allow = {
 	help: 'only these may come: uid:USER,gid:GROUP,…',
 } as const;
 
-/** With a list the list decides, so the file's own mode lets everybody come as far as that. */
-export const modeWithAccess = (mode: number | undefined, rules: readonly AccessRule[][]): number | undefined =>
-	mode ?? (rules.length > 0 ? 0o666 : undefined);
+/** With a list the list decides, so the file's own mode lets everybody come as far as that, whatever the umask. */
+export const modeWithAccess = (
+	mode: number | undefined,
+	rules: readonly AccessRule[][],
+): {mode: number | undefined; ignoresUmask: boolean} =>
+	mode === undefined && rules.length > 0 ? {mode: 0o666, ignoresUmask: true} : {mode, ignoresUmask: false};
 
 /** Who may come. Without a rule everybody may whom the file's mode lets connect. */
 export class AccessList {

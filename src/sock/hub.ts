@@ -42,7 +42,7 @@ export const hub = verb({
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';
 		const access = new AccessList(options.allow);
 		using stopping = new Stopping();
-		using listener = LocalSocket.listen(address, {...options, mode: modeWithAccess(options.mode, options.allow)});
+		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 		announceReady(options.readyFd);
 		const room = new Room(framing, options.buffer ?? usualBuffer);
 		for await (const connection of connectionsOf(listener, stopping.stopped)) {

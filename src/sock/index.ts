@@ -1,4 +1,5 @@
 import {command} from '../common/command.js';
+import {call} from './call.js';
 import {connect} from './connect.js';
 import {hub} from './hub.js';
 import {list} from './list.js';
@@ -10,6 +11,7 @@ import {remove} from './remove.js';
 import {socketNames} from './runtime-sockets.js';
 import {send} from './send.js';
 import {sendFd} from './send-fd.js';
+import {serve} from './serve.js';
 import {stat} from './stat.js';
 import {tap} from './tap.js';
 import {wait} from './wait.js';
@@ -22,6 +24,8 @@ export const sock = command({
 		connect,
 		send,
 		recv,
+		call,
+		serve,
 		relay,
 		hub,
 		wait,

@@ -91,7 +91,7 @@ export const listen = verb({
 				listener.close();
 			}
 		};
-		const opened = openListener(address, {...options, mode});
+		const opened = openListener(address, {...options, ...mode});
 		return opened instanceof Promise ? opened.then(serve) : serve(opened);
 	},
 });

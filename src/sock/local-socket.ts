@@ -49,6 +49,8 @@ export interface ListenSettings {
 	type?: SocketType | undefined;
 	/** Permission bits of the socket file; the umask applies. Default 0600. */
 	mode?: number | undefined;
+	/** Only the mode counts. umask(2) */
+	ignoresUmask?: boolean | undefined;
 	/** How many may wait to be accepted. Default: as many as the system allows (net.core.somaxconn). */
 	backlog?: number | undefined;
 }
@@ -115,12 +117,13 @@ export class LocalSocket implements Disposable {
 	 */
 	static listen(
 		name: string | LocalAddress,
-		{type = 'stream', mode = defaultMode, backlog = 2 ** 31 - 1}: ListenSettings = {},
+		{type = 'stream', mode = defaultMode, ignoresUmask = false, backlog = 2 ** 31 - 1}: ListenSettings = {},
 	): LocalSocket {
 		const address = toLocal(name);
 		const shown = formatSocketAddress(address);
 		const descriptor = newSocket(type, true);
 		let file: OwnFile | undefined;
+		const umask = ignoresUmask ? process.umask(0) : undefined;
 		try {
 			// A socket has a mode before it has a name, and its file gets it (less the umask) when it gets that.
 			fchmodSync(descriptor, mode);
@@ -147,6 +150,8 @@ export class LocalSocket implements Disposable {
 				EROFS: 'the file system is read-only',
 				EACCES: 'permission denied: its folder may not be written in',
 			});
+		} finally {
+			if (umask !== undefined) process.umask(umask);
 		}
 	}
 

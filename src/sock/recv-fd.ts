@@ -61,7 +61,7 @@ export const recvFd = verb({
 				return connection && takeDescriptors(connection, timeoutMs);
 			}
 			const access = new AccessList(options.allow);
-			using listener = LocalSocket.listen(address, {...options, mode: modeWithAccess(options.mode, options.allow)});
+			using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 			announceReady(options.readyFd);
 			if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs);
 			for (;;) {

@@ -48,7 +48,7 @@ export const recv = verb({
 		growPipe(1);
 		stopOnSignals();
 		const access = new AccessList(options.allow);
-		using listener = LocalSocket.listen(address, {...options, mode: modeWithAccess(options.mode, options.allow)});
+		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 		announceReady(options.readyFd);
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RecordReceiver(listener, {

@@ -43,7 +43,7 @@ export const relay = verb({
 		const connect = await connectorTo(to, credentials);
 		using stopping = new Stopping();
 		using entrance = await openEntrance(from, credentials, access, {
-			mode: modeWithAccess(options.mode, options.allow),
+			...modeWithAccess(options.mode, options.allow),
 			backlog: options.backlog,
 		});
 		announceReady(options.readyFd);
