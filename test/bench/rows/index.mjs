@@ -1,8 +1,9 @@
 // All rows, in the order of the table. Those of another command: a file beside this one, and a line here.
+import {calls} from './calls.mjs';
 import {fifo} from './fifo.mjs';
 import {memory} from './memory.mjs';
 import {queue} from './queue.mjs';
 import {records} from './records.mjs';
 import {startUp} from './start-up.mjs';
 
-export const rows = [...startUp, ...fifo, ...records, ...queue, ...memory];
+export const rows = [...startUp, ...fifo, ...records, ...queue, ...calls, ...memory];
