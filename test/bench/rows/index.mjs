@@ -4,6 +4,7 @@ import {fifo} from './fifo.mjs';
 import {memory} from './memory.mjs';
 import {queue} from './queue.mjs';
 import {records} from './records.mjs';
+import {socket} from './socket.mjs';
 import {startUp} from './start-up.mjs';
 
-export const rows = [...startUp, ...fifo, ...records, ...queue, ...calls, ...memory];
+export const rows = [...startUp, ...fifo, ...records, ...queue, ...socket, ...calls, ...memory];
