@@ -32,7 +32,7 @@ const usualInFlight = 256;
 const onlyId = '1';
 
 export const call = verb({
-	summary: 'call a method of another process and print its result (JSON-RPC 2.0)',
+	summary: 'call a method of another process',
 	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
 		raw: {short: 'r', help: 'print a string without its quotes'},

@@ -23,7 +23,7 @@ const usualConnections = 4096;
 const folder = anyText('DIR');
 
 export const serve = verb({
-	summary: 'answer calls (JSON-RPC 2.0): each method is an executable in a folder, or CMD is all of them',
+	summary: 'answer calls with executables in a folder',
 	operands: {address: one(socketAddress), more: any(folder)},
 	options: {
 		methods: {value: folder, many: true, help: 'a folder of methods; of several, the first that has one'},
