@@ -166,13 +166,13 @@ export class BatchCaller {
 	/** Whether any came. */
 	private takeAnswers(): boolean {
 		const {asked, channel} = this;
+		const {passesLines} = this.settings;
 		let count = 0;
 		for (let bytes = channel.next(); bytes; bytes = channel.next()) {
 			const text = bytes.toString();
-			const value = parse(text) as {id?: unknown; result?: unknown; error?: unknown} | null | undefined;
-			// The usual answer goes on as it came.
-			const isUsual = this.settings.passesLines && typeof value?.id === 'number' && value.result !== undefined;
-			if (isUsual && value.error === undefined && !isManyLines(text) && asked.delete(value.id as number)) {
+			const id = passesLines && channel.isScanned ? usualId(text) : undefined;
+			if (id !== undefined && asked.delete(id)) {
+				// It goes on as it came.
 				this.answers += `${text}\n`;
 				count++;
 			} else if (this.takeUnusual(bytes)) {
@@ -215,7 +215,32 @@ export class BatchCaller {
 	}
 }
 
-const isManyLines = (text: string): boolean => text.includes('\n') || text.includes('\r');
+const mostDigits = 15;
+
+/**
+ * The id of a result as most servers write it: on one line, with a number for an id at one of its ends. Undefined for
+ * any other, which has to be taken apart. The text is known to be JSON, and an object if a brace begins it: so what
+ * stands between its last comma and its last brace is a member of its own.
+ */
+function usualId(text: string): number | undefined {
+	let digits: string;
+	if (text.startsWith(idFirst)) {
+		const end = text.indexOf(',', idFirst.length);
+		if (!text.startsWith(',"result":', end)) return undefined;
+		digits = text.slice(idFirst.length, end);
+	} else if (text.startsWith(resultFirst)) {
+		const start = text.lastIndexOf(',"id":');
+		if (start < 0) return undefined;
+		digits = text.slice(start + ',"id":'.length, -1);
+	} else {
+		return undefined;
+	}
+	const isPlain = digits.length <= mostDigits && /^[0-9]+$/.test(digits) && !/[\n\r\ufffd]|"error"/.test(text);
+	return isPlain ? Number(digits) : undefined;
+}
+
+const idFirst = '{"jsonrpc":"2.0","id":';
+const resultFirst = '{"jsonrpc":"2.0","result":';
 
 /** Whether a server of JSON-RPC 2.0 can be asked with it as it is, and its answer be told by a number. */
 function isRequest(value: Partial<Record<string, unknown>> | null | undefined): value is {id: number} {

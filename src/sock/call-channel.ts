@@ -33,6 +33,11 @@ export class CallChannel {
 		return this.outgoing.length > 0;
 	}
 
+	/** Whether the messages that come are known to be JSON (unless they are not UTF-8). */
+	get isScanned(): boolean {
+		return this.splitter.framing !== 'headers';
+	}
+
 	/** To be sent by what follows. */
 	send(message: string | Buffer): void {
 		this.outgoing.push(typeof message === 'string' ? Buffer.from(message) : message);

@@ -1,5 +1,6 @@
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
+import {mostRecordBytes} from '../common/framing.js';
 import {readInput} from '../common/input.js';
 import * as common from '../common/options.js';
 import {
@@ -12,7 +13,6 @@ import {
 	tellRaw,
 	tellVerbose,
 } from '../common/output.js';
-import {size} from '../common/size.js';
 import {anyText, choice, wholeNumber} from '../common/text-format.js';
 import {any, one, optional, verb} from '../common/verb.js';
 import {BatchCaller} from './batch-caller.js';
@@ -24,6 +24,7 @@ import {usualLimits} from './json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './json-text.js';
 import type {LocalSocket} from './local-socket.js';
 import {encodeMessage} from './message-framing.js';
+import {messageSize} from './options.js';
 import {parametersOf} from './parameters.js';
 import {insecure, socketAddress} from './socket-address.js';
 
@@ -31,7 +32,7 @@ const usualInFlight = 256;
 const onlyId = '1';
 
 export const call = verb({
-	summary: 'call a method of another process and print its result (JSON-RPC 2.0)',
+	summary: 'call a method of another process',
 	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
 		raw: {short: 'r', help: 'print a string without its quotes'},
@@ -44,7 +45,7 @@ export const call = verb({
 		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: so many unanswered at a time (256)'},
 		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'speak as QEMU or mpv do: qmp, mpv'},
 		framing: {value: choice('FRAMING', 'lines', 'null', 'headers'), help: 'what ends a request: lines, null, headers'},
-		maxSize: {value: size, help: 'the longest answer (default 1G)'},
+		maxSize: {value: messageSize, help: 'the longest answer (default and most 256M)'},
 		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -69,7 +70,7 @@ export const call = verb({
 		const encode = (request: Request) => encodeMessage(dialect.format(request), framing);
 		const talk = (socket: LocalSocket): Outcome => {
 			using _ = socket;
-			const channel = new CallChannel(socket, {...usualLimits, mostBytes: options.maxSize ?? mostAnswer});
+			const channel = new CallChannel(socket, {...usualLimits, mostBytes: options.maxSize ?? mostRecordBytes});
 			dialect.greet?.(channel, deadline);
 			if (options.batch) {
 				const {inFlight = usualInFlight, notify} = options;
@@ -105,9 +106,6 @@ function onLate(error: unknown): Outcome {
 	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
 	throw error;
 }
-
-/** What a server may answer: it is trusted more than a client, but not with all of the memory. */
-const mostAnswer = 1024 ** 3;
 
 function checkWishes(
 	method: string | undefined,

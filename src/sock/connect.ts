@@ -12,7 +12,7 @@ import {idle, type} from './options.js';
 import {insecure, socketAddress} from './socket-address.js';
 
 export const connect = verb({
-	summary: 'standard input and output joined to a connection',
+	summary: 'stdin and stdout joined to a connection',
 	operands: {address: one(socketAddress)},
 	options: {
 		idle,

@@ -24,8 +24,8 @@ const headerLine = /^content-(length|type)\s*:/i;
  * nothing in between, on one line or over many, or each behind `Content-Length` headers. Which of these it is shows in
  * the stream, message by message.
  *
- * It looks at brackets and strings only: every byte once, however small the pieces. Whether a message is JSON
- * remains to be seen.
+ * Every byte is looked at once, however small the pieces. An array or an object that comes out is JSON if it is UTF-8;
+ * what had a length, and a line that began as neither, may be anything.
  */
 export class JsonSplitter {
 	/** That of the last message. */

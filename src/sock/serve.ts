@@ -4,7 +4,6 @@ import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
-import {size} from '../common/size.js';
 import {anyText, wholeNumber} from '../common/text-format.js';
 import {any, one, verb} from '../common/verb.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
@@ -13,6 +12,7 @@ import {CallServer} from './call-server.js';
 import {openListener} from './endpoint.js';
 import {usualLimits} from './json-splitter.js';
 import {MethodFolders} from './methods.js';
+import {messageSize} from './options.js';
 import {CommandRunner, FolderRunner} from './program-runner.js';
 import {insecure, isLocal, socketAddress} from './socket-address.js';
 import {WorkerPool} from './worker-pool.js';
@@ -23,7 +23,7 @@ const usualConnections = 4096;
 const folder = anyText('DIR');
 
 export const serve = verb({
-	summary: 'answer calls (JSON-RPC 2.0): each method is an executable in a folder, or CMD is all of them',
+	summary: 'answer calls with executables in a folder',
 	operands: {address: one(socketAddress), more: any(folder)},
 	options: {
 		methods: {value: folder, many: true, help: 'a folder of methods; of several, the first that has one'},
@@ -33,7 +33,7 @@ export const serve = verb({
 		timeout: {...common.timeout, help: 'a call that takes longer is ended, and is an error'},
 		idle: {value: duration, help: 'how long a client may take over a message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'so many connections at a time (default 4096)'},
-		maxSize: {value: size, help: 'the longest message, and output of a method (default 16M)'},
+		maxSize: {value: messageSize, help: 'the longest message, and output of a method (default 16M)'},
 		allow,
 		mode: common.mode,
 		insecure,

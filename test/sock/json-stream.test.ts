@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {Broken} from '../../src/sock/json-scan.js';
+import {Broken, JsonScan} from '../../src/sock/json-scan.js';
 import {JsonSplitter, type MessageFraming, usualLimits} from '../../src/sock/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from '../../src/sock/json-text.js';
 
@@ -69,15 +69,57 @@ test('any bytes at all, and any mistake in a message: the pieces do not matter, 
 	);
 });
 
+test('a structure comes out if JSON.parse takes it, and else is said to be none', () => {
+	const written = fc
+		.tuple(structure, fc.constantFrom(undefined, 1))
+		.map(([value, indent]) => JSON.stringify(value, undefined, indent));
+	const numbers = fc.string({unit: fc.constantFrom(...'0019-+.eE'), maxLength: 8}).map((text) => `[${text}]`);
+	const strings = fc
+		.string({unit: fc.constantFrom(...'\\\\\\u0fbnx/"\x01é'), maxLength: 10})
+		.map((text) => `["${text}"]`);
+	const words = fc
+		.string({unit: fc.constantFrom('true', 'false', 'null', 'nul', 'x', ' ', ','), maxLength: 4})
+		.map((text) => `[${text}]`);
+	const marks = fc.string({unit: fc.constantFrom(...'{}[]",: 1a')}).map((text) => `{${text}`);
+	const damaged = fc
+		.tuple(written, fc.nat(), fc.constantFrom(...'{}[]",:\\ 0e-.tn\n'), fc.boolean())
+		.map(([text, where, put, over]) => {
+			const at = 1 + (where % text.length);
+			return text.slice(0, at) + put + text.slice(over ? at + 1 : at);
+		});
+	const isJson = (text: string) => {
+		try {
+			JSON.parse(text);
+			return true;
+		} catch {
+			return false;
+		}
+	};
+	fc.assert(
+		fc.property(fc.oneof(written, numbers, strings, words, marks, damaged), cuts, (raw, places) => {
+			const bytes = Buffer.from(raw);
+			fc.pre(/^[[{]/.test(raw));
+			const scan = new JsonScan(512);
+			let found: ReturnType<JsonScan['goOn']> = 'more';
+			for (const piece of cut(bytes, places)) {
+				const start = piece.byteOffset - bytes.byteOffset;
+				if (found === 'more') found = scan.goOn(bytes, start, start + piece.length);
+			}
+			const seen = bytes.toString('utf8', 0, scan.at);
+			if (found === 'complete') assert.ok(isJson(seen), raw);
+			else assert.ok(!isJson(bytes.toString()), raw);
+			// It is no JSON, whatever else comes.
+			if (found instanceof Broken) assert.ok(bytes.length > scan.at && !isJson(bytes.toString()), raw);
+			if (isJson(bytes.toString())) assert.equal(seen, bytes.toString().trimEnd());
+		}),
+		{numRuns: 5000},
+	);
+});
+
 const reads = (title: string, stream: string, expected: string[], framing: MessageFraming = 'lines') =>
 	test(`${title}: ${JSON.stringify(stream)}`, () =>
 		assert.deepEqual(split([Buffer.from(stream)]), {seen: expected, framing}));
-const broken = {
-	placed: '<a value where none is expected>',
-	control: '<a control character in a string>',
-	alien: '<a character that JSON does not have there>',
-	bracket: '<a bracket that closes nothing>',
-};
+const broken = '<it is no JSON>';
 reads('lines', '{"a":1}\n[2]\r\n', ['{"a":1}', '[2]']);
 reads('NUL', '{}\0{}\0', ['{}', '{}'], 'null');
 reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<over: the message is cut off>']);
@@ -90,11 +132,11 @@ reads('the framing may change', '{}\0{}\n', ['{}', '{}']);
 reads('what is no structure is a line', 'true\n12 "a"\nhello\n{}', ['true', '12 "a"', 'hello', '{}']);
 reads('the last line needs no end', 'null', ['null']);
 reads('empty lines are nothing', '\n\n \r\n\0\n', []);
-reads('brackets that do not fit', '{"a":1]\n{"b":2}\n', [broken.bracket, '{"b":2}']);
-reads('a string that its line ends', '{"a":"b\n{"c":1}\n', [broken.control, '{"c":1}']);
-reads('a line that was cut off', '{"jsonrpc":"2.0","method"\n{"a":1} x\n[1]\n', [broken.placed, '[1]']);
-reads('a NUL inside', '[1,\0[2]\0', [broken.alien, '[2]'], 'null');
-reads('a word that is none', '[1, x]{}\n{}\n', [broken.alien, '{}']);
+reads('brackets that do not fit', '{"a":1]\n{"b":2}\n', [broken, '{"b":2}']);
+reads('a string that its line ends', '{"a":"b\n{"c":1}\n', [broken, '{"c":1}']);
+reads('a line that was cut off', '{"jsonrpc":"2.0","method"\n{"a":1} x\n[1]\n', [broken, '[1]']);
+reads('a NUL inside', '[1,\0[2]\0', [broken, '[2]'], 'null');
+reads('a word that is none', '[1, x]{}\n{}\n', [broken, '{}']);
 reads('a header without a length', 'Content-Type: x\r\n\r\n{}', ['<over: headers without Content-Length>'], 'lines');
 reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is no number>']);
 reads('2 GB announced', 'Content-Length: 2147483648\r\n', [
