@@ -17,6 +17,8 @@ import {Stopping} from './stopping.js';
 import {streamOf} from './stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
+/** How long a client that has fallen behind may keep those who speak waiting, until it is put out. */
+const patienceMs = 1000;
 /** What one may say before it has come to the end of a record. */
 const longestRecord = 16 * 1024 ** 2;
 
@@ -59,10 +61,13 @@ export const hub = verb({
 interface Member {
 	readonly socket: Socket;
 	readonly who: string;
+	/** Runs while it has fallen behind. */
+	timer?: NodeJS.Timeout;
 }
 
 class Room {
 	private readonly members = new Set<Member>();
+	private readonly behind = new Set<Member>();
 	private leaving: (() => void)[] = [];
 
 	constructor(
@@ -104,25 +109,41 @@ class Room {
 		socket.on('end', () => {
 			if (decoder) say(decoder.end());
 		});
+		if (this.behind.size > 0) socket.pause();
 		// Who leaves in the middle of a word has left, no more.
 		socket.on('error', () => {});
+		socket.on('drain', () => this.caughtUp(member));
 		socket.on('close', () => {
 			this.members.delete(member);
+			this.caughtUp(member);
 			tellVerbose(`${who} has left`);
 			for (const resolve of this.leaving.splice(0)) resolve();
 		});
 	}
 
-	/** Nobody waits for one that does not read: once too much waits for it, it is put out. */
+	/**
+	 * Whoever falls behind by more than its buffer makes the speakers wait, for a second: a client that reads catches up
+	 * meanwhile, and one that does not is put out. So the buffers are bounded, and nobody can hold up the others for long.
+	 */
 	private tellOthers(speaker: Member, bytes: Buffer): void {
 		for (const member of this.members) {
 			if (member === speaker || !member.socket.writable) continue;
-			if (member.socket.writableLength + bytes.length > this.most && member.socket.writableLength > 0) {
-				tell(`${member.who} was put out: it did not read, and ${formatSize(member.socket.writableLength)} wait for it`);
-				member.socket.destroy();
-				continue;
-			}
 			member.socket.write(bytes);
+			if (member.timer || member.socket.writableLength <= this.most) continue;
+			const {writableLength} = member.socket;
+			member.timer = setTimeout(() => {
+				tell(`${member.who} was put out: it did not read, and ${formatSize(writableLength)} were waiting for it`);
+				member.socket.destroy();
+			}, patienceMs);
+			this.behind.add(member);
+			for (const {socket} of this.members) socket.pause();
 		}
+	}
+
+	private caughtUp(member: Member): void {
+		clearTimeout(member.timer);
+		delete member.timer;
+		if (!this.behind.delete(member) || this.behind.size > 0) return;
+		for (const {socket} of this.members) socket.resume();
 	}
 }

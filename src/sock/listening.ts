@@ -1,10 +1,10 @@
-import {closeSync, fstatSync} from 'node:fs';
+import {closeSync, fstatSync, readFileSync} from 'node:fs';
 import {hasCode} from '../common/errors.js';
 import {FilePlace} from '../common/file-place.js';
 import {native, SOCK_DGRAM, TCP_LISTEN, type UnixSocketRow} from '../native/index.js';
 import {connectTcp} from './inet.js';
 import {isAlive, LocalSocket} from './local-socket.js';
-import {isLocal, type LocalAddress, type SocketAddress} from './socket-address.js';
+import {isLocal, isLoopback, type LocalAddress, type NetworkAddress, type SocketAddress} from './socket-address.js';
 import {allUnixSockets, isBoundTo} from './unix-sockets.js';
 
 const accepts = ({state, type}: UnixSocketRow): boolean => state === TCP_LISTEN || type === SOCK_DGRAM;
@@ -12,6 +12,8 @@ const accepts = ({state, type}: UnixSocketRow): boolean => state === TCP_LISTEN 
 /** Whether somebody accepts connections (or takes datagrams) there now. The listener of a local socket does not notice. */
 export function isListening(address: SocketAddress, connectMs: number): boolean | Promise<boolean> {
 	if (isLocal(address)) return isLocalListening(address);
+	const isHere = isListeningHere(address);
+	if (isHere !== undefined) return isHere;
 	return connectTcp(address, connectMs).then(
 		(descriptor) => {
 			closeSync(descriptor);
@@ -21,6 +23,28 @@ export function isListening(address: SocketAddress, connectMs: number): boolean 
 			if (hasCode(error, 'EINTR')) throw error;
 			return false;
 		},
+	);
+}
+
+/** On this machine the kernel's table tells, and nobody is troubled; undefined for other hosts. proc(5), /proc/net/tcp */
+function isListeningHere({host, port}: NetworkAddress): boolean | undefined {
+	if (!isLoopback(host)) return undefined;
+	const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+	const tables = ['tcp', 'tcp6'].map((name) => {
+		try {
+			return readFileSync(`/proc/net/${name}`, 'latin1');
+		} catch {
+			return '';
+		}
+	});
+	const isOpen = (table: string | undefined, addresses: RegExp) =>
+		[...(table ?? '').matchAll(/^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A /gm)].some(
+			([, address, found]) => found === wanted && addresses.test(address as string),
+		);
+	// The loopback addresses and those that stand for all, as the kernel writes them.
+	return (
+		isOpen(tables[0], /^(0{8}|[0-9A-F]{6}7F)$/) ||
+		isOpen(tables[1], /^(0{32}|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$/)
 	);
 }
 

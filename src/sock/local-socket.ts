@@ -5,6 +5,7 @@ import {defaultMode} from '../common/mode.js';
 import {type FileIdentity, identityKey} from '../common/proc.js';
 import {
 	AF_UNIX,
+	MSG_DONTWAIT,
 	native,
 	O_NONBLOCK,
 	POLLIN,
@@ -28,6 +29,8 @@ const typeNumbers: Record<SocketType, number> = {stream: SOCK_STREAM, dgram: SOC
 
 export const typeOfNumber = (number: number): SocketType =>
 	number === SOCK_DGRAM ? 'dgram' : number === SOCK_SEQPACKET ? 'seqpacket' : 'stream';
+
+const longestPauseMs = 20;
 
 /** Who is at the other end, as of the moment it connected or began to listen. unix(7), SO_PEERCRED */
 export interface PeerCredentials {
@@ -261,6 +264,35 @@ export class LocalSocket implements Disposable {
 			const left = deadline - performance.now();
 			if (left <= 0) return false;
 			this.wait(POLLOUT, left === Number.POSITIVE_INFINITY ? -1 : Math.ceil(left));
+		}
+	}
+
+	/**
+	 * Waits until the other side has read all that was sent; what it says meanwhile is thrown away. False when it has read
+	 * nothing for `timeoutMs` (negative: for ever). Nothing tells of it, so the kernel is asked again and again. unix(7),
+	 * SIOCOUTQ
+	 *
+	 * @throws KernelError with ECONNRESET when it has left without reading all.
+	 */
+	waitUntilRead(timeoutMs = -1): boolean {
+		const scratch = Buffer.allocUnsafe(65_536);
+		let before = -1;
+		let since = performance.now();
+		for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
+			const unread = native.ioctlSiocoutq(this.descriptor);
+			// Whoever leaves takes along what it has not read: the error is there before that shows as read.
+			const {count, descriptors} = native.recvmsg(this.descriptor, scratch, 0, scratch.length, MSG_DONTWAIT);
+			for (const descriptor of descriptors) closeSync(descriptor);
+			if (unread === 0) return true;
+			if (unread !== before) {
+				before = unread;
+				since = performance.now();
+				pauseMs = 0;
+			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
+				return false;
+			}
+			// One that has ended its output would be readable all the time.
+			native.poll(Int32Array.of(this.descriptor, count === 0 ? 0 : POLLIN, 0), pauseMs);
 		}
 	}
 

@@ -4,13 +4,10 @@ import {readInput} from '../common/input.js';
 import {stdin} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {growPipe} from '../common/transfer.js';
-import {MSG_DONTWAIT, native, POLLIN} from '../native/index.js';
 import {growSocket} from './joint.js';
 import type {LocalSocket} from './local-socket.js';
 
 const inputBytes = 1024 ** 2;
-/** How often to look whether everything has been read: nothing tells of it. */
-const longestPauseMs = 20;
 
 export interface RecordSending {
 	framing: Framing;
@@ -103,30 +100,11 @@ export class RecordSender {
 		return true;
 	}
 
-	/** Nothing more comes; waits until the other side has read all of it, which the kernel knows. unix(7), SIOCOUTQ */
+	/** Nothing more comes; waits until the other side has read all of it. */
 	private finish(): boolean {
-		const {descriptor, type} = this.socket;
-		if (type === 'dgram') return true;
+		if (this.socket.type === 'dgram') return true;
 		this.socket.endOutput();
-		const scratch = Buffer.allocUnsafe(65_536);
-		const {timeoutMs} = this.sending;
-		let before = -1;
-		let since = performance.now();
-		for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
-			const unread = native.ioctlSiocoutq(descriptor);
-			if (unread === 0) return true;
-			if (unread !== before) {
-				before = unread;
-				since = performance.now();
-				pauseMs = 0;
-			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
-				return false;
-			}
-			if (native.poll(Int32Array.of(descriptor, POLLIN, 0), pauseMs) === 0) continue;
-			// An answer nobody asked for, the end, or that it left without reading (ECONNRESET).
-			const {count} = native.recvmsg(descriptor, scratch, 0, scratch.length, MSG_DONTWAIT);
-			if (count === 0 && native.poll(Int32Array.of(descriptor, 0, 0), pauseMs) === 0) continue;
-		}
+		return this.socket.waitUntilRead(this.sending.timeoutMs);
 	}
 
 	private explained<Result>(work: () => Result): Result {

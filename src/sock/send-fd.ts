@@ -12,7 +12,6 @@ import {localAddress} from './socket-address.js';
 
 /** What the kernel passes on at a time. unix(7), SCM_MAX_FD */
 const most = 253;
-const longestPauseMs = 20;
 
 export const sendFd = verb({
 	summary: 'pass on open files: a file by name, or a descriptor of ours by number',
@@ -49,7 +48,12 @@ export const sendFd = verb({
 					EINVAL: 'one of them cannot be passed on',
 				},
 			);
-			if (sent && (socket.type === 'dgram' || waitUntilRead(socket, timeoutMs))) return done;
+			// What nobody takes is closed with the connection.
+			const isTaken = () =>
+				attempt(`cannot pass descriptors on to ${shown}`, () => socket.waitUntilRead(timeoutMs), {
+					ECONNRESET: 'the receiver left without taking them',
+				});
+			if (sent && (socket.type === 'dgram' || isTaken())) return done;
 		} catch (error) {
 			if (!hasCode(error, 'ETIMEDOUT', 'EAGAIN')) throw error;
 		}
@@ -76,21 +80,6 @@ function open(path: string, writes: boolean): number {
 		native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) & ~O_NONBLOCK);
 		return descriptor;
 	});
-}
-
-/** Until the other side has taken them: what nobody took is closed with the connection. unix(7), SIOCOUTQ */
-function waitUntilRead({descriptor, shownName}: LocalSocket, timeoutMs: number): boolean {
-	const start = performance.now();
-	for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
-		if (native.ioctlSiocoutq(descriptor) === 0) return true;
-		if (timeoutMs >= 0 && performance.now() - start >= timeoutMs) return false;
-		const triples = Int32Array.of(descriptor, 0, 0);
-		native.poll(triples, pauseMs);
-		if (triples[2] !== 0 && native.ioctlSiocoutq(descriptor) > 0)
-			throw new SystemError(
-				`cannot pass descriptors on to ${quoted(shownName)}: the receiver left without taking them`,
-			);
-	}
 }
 
 export const closeAll = (descriptors: readonly number[]): void => {

@@ -89,9 +89,11 @@ export const isLocal = (address: SocketAddress): address is LocalAddress =>
 
 const loopback = /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/i;
 
+export const isLoopback = (host: string): boolean => loopback.test(host);
+
 /** What goes over a network in plain text has to be wished for. */
 export function checkSecurity(address: SocketAddress, insecure: boolean): void {
-	if (address.kind === 'tcp' && !insecure && !loopback.test(address.host))
+	if (address.kind === 'tcp' && !insecure && !isLoopback(address.host))
 		throw new UsageError(
 			`'${formatSocketAddress(address)}' is not this machine, and plain TCP can be read and changed on the way (use tls:, or --insecure)`,
 		);
