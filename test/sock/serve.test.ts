@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict';
-import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {once} from 'node:events';
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	readlinkSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
+import fc from 'fast-check';
+import {JsonSplitter} from '../../src/sock/json-splitter.js';
 import {CallWorld, request} from '../support/calls.js';
 import {isAlive} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
@@ -20,6 +33,16 @@ async function pidsOf(...words: string[]): Promise<number[]> {
 	const {stdout} = await run('pgrep', ['-f', '-x', words.join(' ')]);
 	return stdout.toString().split('\n').filter(Boolean).map(Number);
 }
+
+/** How many sockets a process has open. */
+const socketsOf = (pid: number): number =>
+	readdirSync(`/proc/${pid}/fd`).filter((number) => {
+		try {
+			return readlinkSync(`/proc/${pid}/fd/${number}`).startsWith('socket:');
+		} catch {
+			return false;
+		}
+	}).length;
 
 /** A duration that occurs in no other test's `sleep`. */
 let sleeps = 0;
@@ -386,6 +409,63 @@ test('who sends a byte now and then is cut off, who waits between two calls is n
 	assert.equal(await patient.say(request('one', [], 2)).line(), `${result(2, '1')}\n`);
 	patient.leave();
 	dripping.leave();
+});
+
+test('who does not read its answers is cut off', async (t) => {
+	const world = new CallWorld(t);
+	world.method('much', 'head -c 8000000 /dev/zero | tr "\\0" x');
+	const server = await world.serveMethods('--idle', '0.6');
+	const before = socketsOf(server.pid);
+	const client = await world.client('calc');
+	client.socket.pause();
+	client.say([1, 2, 3, 4].map((id) => request('much', [], id)).join(''));
+	const closed = once(client.socket, 'close');
+	// Its end is seen once it is read again, and not all of the answers are there then.
+	await until('it is served', () => socketsOf(server.pid) > before);
+	await until('it was cut off', () => socketsOf(server.pid) === before);
+	client.socket.resume();
+	await closed;
+	assert.ok((await client.hear(0)).length < 32_000_000);
+	assertDone(await world.call('calc', '--list'), 'much\n');
+});
+
+test('any bytes, from many at once, harm nobody', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const server = await world.serveMethods();
+	const pieces = [
+		'{',
+		'}',
+		'[',
+		']',
+		'"',
+		'\\',
+		'\n',
+		'\0',
+		',',
+		':',
+		'1',
+		'e',
+		'Content-Length: 5\r\n\r\n',
+		'é',
+		'\xff',
+		request('one', [], 1),
+	];
+	const garbage = fc.sample(fc.array(fc.constantFrom(...pieces), {minLength: 1, maxLength: 60}), 60);
+	await Promise.all(
+		garbage.map(async (list) => {
+			const client = await world.client('calc');
+			for (const piece of list) client.say(Buffer.from(piece, 'latin1'));
+			const heard = await client.rest();
+			const answers = new JsonSplitter();
+			answers.push(Buffer.from(heard));
+			for (let answer = answers.next(); answer; answer = answers.next()) assert.ok(answer instanceof Buffer, heard);
+			assert.equal(answers.last(), undefined);
+		}),
+	);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	server.kill();
+	assert.equal((await server.end()).stderr, '');
 });
 
 test('more clients than --max: the one too many is told so', async (t) => {
