@@ -20,6 +20,7 @@
 #define PIECE (1 << 20)
 #define SMALL_PIECE (1 << 16)
 #define PAUSE_NS 100000
+#define ROUNDS 16
 #define SURE_ROOM 4096 /* what a pipe that is writable takes without blocking: PIPE_BUF */
 
 enum way {
@@ -51,6 +52,7 @@ struct side {
 	size_t size;
 	double bytes;
 	bool wants_room; /* else it wants input */
+	bool is_blocked; /* it could not move when it was last asked */
 };
 
 static bool give_up(struct flow *flow, int error, bool is_in)
@@ -245,13 +247,18 @@ static napi_value js_join_streams(napi_env env, napi_callback_info info)
 	bool first_was_open = flows[0].phase != DONE, is_quiet = false;
 	/* Without a limit of its own a silence still ends with the slice. */
 	int64_t patience_ms = silence_ms < 0 || (slice_ms >= 0 && slice_ms < silence_ms) ? slice_ms : silence_ms;
+	unsigned round = 0;
 	while (flows[0].phase != DONE || flows[1].phase != DONE) {
 		if (take_stop())
 			return throw_errno(env, EINTR, "poll");
-		bool there = step(&sides[0]), back = step(&sides[1]);
+		/* While one side moves, the other is asked now and then: each asking is a system call. */
+		bool asks_all = round++ % ROUNDS == 0;
+		for (size_t i = 0; i < 2; i++)
+			if (asks_all || !sides[i].is_blocked)
+				sides[i].is_blocked = !step(&sides[i]);
 		if (first_was_open && flows[0].phase == DONE)
 			break;
-		if (there || back) {
+		if (!sides[0].is_blocked || !sides[1].is_blocked) {
 			if (slice_end_ns >= 0 && monotonic_ns() >= slice_end_ns)
 				break;
 			continue;
@@ -263,6 +270,7 @@ static napi_value js_join_streams(napi_env env, napi_callback_info info)
 			is_quiet = patience_ms == silence_ms;
 			break;
 		}
+		sides[0].is_blocked = sides[1].is_blocked = false;
 	}
 	napi_value result, quiet;
 	napi_create_object(env, &result);
