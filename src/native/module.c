@@ -21,6 +21,7 @@ NAPI_MODULE_INIT()
 	export_process(env, exports);
 	export_joint(env, exports);
 	export_socket(env, exports);
+	export_sock_diag(env, exports);
 	export_terminal(env, exports);
 	return exports;
 }

@@ -31,6 +31,7 @@ void export_proc(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
 void export_joint(napi_env env, napi_value exports);
 void export_socket(napi_env env, napi_value exports);
+void export_sock_diag(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
 

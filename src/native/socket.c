@@ -7,15 +7,11 @@
 #include "native.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
-#include <linux/unix_diag.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -430,125 +426,6 @@ static napi_value js_recvmsg(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* The kernel's list of local sockets, one message after the other. */
-struct unix_list {
-	napi_env env;
-	napi_value rows;
-	uint32_t count;
-};
-
-static void put(napi_env env, napi_value object, const char *key, double number)
-{
-	napi_set_named_property(env, object, key, js_number(env, number));
-}
-
-static void add_unix_socket(struct unix_list *list, const struct unix_diag_msg *socket, size_t length)
-{
-	napi_env env = list->env;
-	napi_value row, name;
-	napi_create_object(env, &row);
-	put(env, row, "inode", socket->udiag_ino);
-	put(env, row, "type", socket->udiag_type);
-	put(env, row, "state", socket->udiag_state);
-	const uint8_t *attributes = (const uint8_t *)(socket + 1);
-	for (size_t at = 0; at + sizeof(struct nlattr) <= length;) {
-		struct nlattr header;
-		memcpy(&header, attributes + at, sizeof header);
-		if (header.nla_len < sizeof header || at + header.nla_len > length)
-			break;
-		const uint8_t *data = attributes + at + sizeof header;
-		size_t size = header.nla_len - sizeof header;
-		uint32_t numbers[2] = {0, 0};
-		memcpy(numbers, data, size < sizeof numbers ? size : sizeof numbers);
-		switch (header.nla_type) {
-		case UNIX_DIAG_NAME:
-			if (napi_create_string_latin1(env, (const char *)data, size, &name) == napi_ok)
-				napi_set_named_property(env, row, "name", name);
-			break;
-		case UNIX_DIAG_VFS:
-			/* struct unix_diag_vfs; the device as the kernel writes it: 12 bits and 20. */
-			put(env, row, "fileInode", numbers[0]);
-			put(env, row, "fileDevice", (double)makedev(numbers[1] >> 20, numbers[1] & 0xfffff));
-			break;
-		case UNIX_DIAG_PEER:
-			put(env, row, "peer", numbers[0]);
-			break;
-		case UNIX_DIAG_RQLEN:
-			put(env, row, "receiveQueue", numbers[0]);
-			put(env, row, "sendQueue", numbers[1]);
-			break;
-		case 7: /* UNIX_DIAG_UID, since Linux 5.3 */
-			put(env, row, "uid", numbers[0]);
-			break;
-		}
-		at += (header.nla_len + 3U) & ~3U;
-	}
-	napi_set_element(env, list->rows, list->count++, row);
-}
-
-/* Answers 1 when the list goes on, 0 at its end, -1 with errno. */
-static int read_unix_sockets(struct unix_list *list, int netlink, uint8_t *buffer, size_t size)
-{
-	ssize_t length;
-	do
-		length = recv(netlink, buffer, size, 0);
-	while (length < 0 && errno == EINTR);
-	if (length <= 0)
-		return -1;
-	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= (size_t)length;) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)(buffer + at);
-		if (header->nlmsg_len < sizeof *header || at + header->nlmsg_len > (size_t)length)
-			break;
-		if (header->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (header->nlmsg_type == NLMSG_ERROR) {
-			errno = -((const struct nlmsgerr *)(header + 1))->error;
-			return -1;
-		}
-		if (header->nlmsg_len >= sizeof *header + sizeof(struct unix_diag_msg))
-			add_unix_socket(list, (const struct unix_diag_msg *)(header + 1),
-					header->nlmsg_len - sizeof *header - sizeof(struct unix_diag_msg));
-		at += NLMSG_ALIGN(header->nlmsg_len);
-	}
-	return 1;
-}
-
-/*
- * sockDiagUnix() -> a row for each local socket of this network namespace: inode (of the socket), type, state
- * (1 connected, 7 not, 10 listening), and where there are such: name (Latin-1, the first character of an abstract one is
- * NUL), fileDevice and fileInode (of the socket file), peer (inode of the other end), receiveQueue and sendQueue (of a
- * listener: waiting, and the most that may), uid. sock_diag(7)
- */
-static napi_value js_sock_diag_unix(napi_env env, napi_callback_info info)
-{
-	(void)info;
-	enum { SIZE = 1 << 17 };
-	struct {
-		struct nlmsghdr header;
-		struct unix_diag_req body;
-	} request;
-	memset(&request, 0, sizeof request);
-	request.header.nlmsg_len = sizeof request;
-	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request.body.sdiag_family = AF_UNIX;
-	request.body.udiag_states = ~0U;
-	request.body.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN | 0x40 /* uid */;
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (netlink < 0)
-		return throw_errno(env, errno, "socket");
-	uint8_t *buffer = malloc(SIZE);
-	struct unix_list list = {.env = env};
-	napi_create_array(env, &list.rows);
-	int state = buffer && send(netlink, &request, sizeof request, 0) == sizeof request ? 1 : -1;
-	while (state == 1)
-		state = read_unix_sockets(&list, netlink, buffer, SIZE);
-	int saved = errno;
-	free(buffer);
-	close(netlink);
-	return state < 0 ? throw_errno(env, saved, "sock_diag") : list.rows;
-}
-
 static const struct export table[] = {
 	{"socket", js_socket},
 	{"socketpair", js_socketpair},
@@ -567,7 +444,6 @@ static const struct export table[] = {
 	{"getsockoptPeerpidfd", js_getsockopt_peerpidfd},
 	{"sendmsg", js_sendmsg},
 	{"recvmsg", js_recvmsg},
-	{"sockDiagUnix", js_sock_diag_unix},
 };
 
 void export_socket(napi_env env, napi_value exports)

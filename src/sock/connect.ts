@@ -43,7 +43,7 @@ export const connect = verb({
 			return end === 'quiet' ? timedOut : done;
 		};
 		const isTooLate = (error: unknown): Outcome => {
-			if (hasCode(error, 'ETIMEDOUT')) return timedOut;
+			if (hasCode(error, 'ETIMEDOUT')) return options.nonblock ? notNow : timedOut;
 			if (hasCode(error, 'EAGAIN')) return notNow;
 			throw error;
 		};

@@ -1,6 +1,6 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {getSystemErrorMap} from 'node:util';
-import {countOf, explain, hasCode, quoted, SystemError} from '../common/errors.js';
+import {countOf, explain, hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
 import {explainStdout, stdin, stdout} from '../common/output.js';
 import {Progress} from '../common/progress.js';
 import {growPipe} from '../common/transfer.js';
@@ -39,6 +39,9 @@ const done = 2;
 
 const bufferBytes = 2 * 1024 ** 2;
 const socketBytes = 4 * 1024 ** 2;
+
+/** What one client did; a server goes on with the next. */
+export class ConnectionError extends SystemError {}
 
 export interface Joining {
 	/** The connection as messages call it. */
@@ -169,7 +172,8 @@ function explainBack(shown: string, back: Int32Array, there: Int32Array): void {
 	const number = back[fieldError] as number;
 	if (back[fieldErrorIsIn]) {
 		// It has closed without reading all that we sent; what it had sent before, we have.
-		if (number !== ECONNRESET) throw explain(`cannot read from ${quoted(shown)}`, kernelError(number, 'read'));
+		if (number !== ECONNRESET)
+			throw new ConnectionError(`cannot read from ${quoted(shown)}: ${reasonOf(kernelError(number, 'read'))}`);
 		back[fieldError] = 0;
 		there[fieldPhase] = done;
 		there[fieldError] = ECONNRESET;
@@ -187,7 +191,7 @@ function explainThere(shown: string, there: Int32Array): void {
 	const left = (there[fieldFilled] as number) - (there[fieldOffset] as number);
 	if (number === EPIPE && left === 0 && !hasInput()) return;
 	if (number === EPIPE || number === ECONNRESET)
-		throw new SystemError(
+		throw new ConnectionError(
 			`${quoted(shown)} ended the connection before it had read all that was sent${left > 0 ? ` (${countOf(left, 'byte')} more were read from stdin)` : ''}`,
 		);
 	throw explain(`cannot send to ${quoted(shown)}`, kernelError(number, 'write'));

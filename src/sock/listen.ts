@@ -2,7 +2,7 @@ import {UsageError} from '../common/errors.js';
 import {done, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, expectInput, expectOutput} from '../common/output.js';
+import {announceReady, expectInput, expectOutput, tellError} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
 import {wholeNumber} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
@@ -11,6 +11,7 @@ import {AccessList, allow, modeWithAccess} from './access.js';
 import {CommandServer} from './command-server.js';
 import {checkConversation, converse} from './conversation.js';
 import {openListener} from './endpoint.js';
+import {ConnectionError, type JoinEnd} from './joint.js';
 import type {LocalSocket} from './local-socket.js';
 import {backlog, idle, type} from './options.js';
 import {insecure, isLocal, socketAddress} from './socket-address.js';
@@ -82,7 +83,13 @@ export const listen = verb({
 					// Nobody else is to wait for a turn that does not come.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;
-					const end = converse(connection, {...talk, receivesOnly, listens: isDatagram});
+					let end: JoinEnd = 'ended';
+					try {
+						end = converse(connection, {...talk, receivesOnly, listens: isDatagram});
+					} catch (error) {
+						if (!options.keepOpen || !(error instanceof ConnectionError)) throw error;
+						tellError(error.message);
+					}
 					progress?.finish();
 					if (end === 'quiet') return timedOut;
 					if (!options.keepOpen || isDatagram) return done;

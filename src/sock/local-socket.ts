@@ -92,6 +92,8 @@ export class LocalSocket implements Disposable {
 		const waits = timeoutMs !== 0;
 		const descriptor = newSocket(type, !waits);
 		try {
+			// Packets say who sent them, so that an empty one is not the end; and we get a name to be answered by. unix(7)
+			if (type !== 'stream') native.setsockopt(descriptor, SOL_SOCKET, SO_PASSCRED, 1);
 			withTarget(address, (target) => native.connect(descriptor, target, waits ? timeoutMs : -1));
 			if (waits) native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) | O_NONBLOCK);
 			return new LocalSocket(descriptor, type, shown, undefined);

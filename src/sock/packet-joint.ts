@@ -12,7 +12,7 @@ import {readInputNow} from '../common/input.js';
 import {print, stdin, stdout} from '../common/output.js';
 import {SIGPIPE} from '../common/signals.js';
 import {native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
-import type {JoinEnd} from './joint.js';
+import {ConnectionError, type JoinEnd} from './joint.js';
 import type {LocalSocket} from './local-socket.js';
 import {type Packet, PacketReader} from './packet-reader.js';
 
@@ -113,7 +113,7 @@ export function joinPackets(socket: LocalSocket, joining: PacketJoining): JoinEn
 	} catch (error) {
 		if (error instanceof FramingError) throw new SystemError(`stdin cannot be sent to ${shown}: ${error.message}`);
 		if (hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN'))
-			throw new SystemError(`cannot send to ${shown}: the other side has left`);
+			throw new ConnectionError(`cannot send to ${shown}: the other side has left`);
 		if (error instanceof OutOfPatience) return 'quiet';
 		throw error;
 	}

@@ -243,11 +243,21 @@ class PacketClient implements Client {
 
 	hear(most: number): number | 'end' {
 		for (let count = 0; ; count++) {
-			const packet = count < most ? this.reader.look() : undefined;
+			const packet = count < most ? this.look() : undefined;
 			if (packet === undefined) return count;
 			if (packet === 'end') return count > 0 ? count : 'end';
 			print(formatPacket(this.framing, {...packet, sender: packet.sender ?? this.peer}));
 			this.reader.take(packet);
+		}
+	}
+
+	private look(): ReturnType<PacketReader['look']> {
+		try {
+			return this.reader.look();
+		} catch (error) {
+			// It has gone, and did not want an answer that we never give.
+			if (hasCode(error, 'ECONNRESET')) return 'end';
+			throw error;
 		}
 	}
 

@@ -1,7 +1,6 @@
 import {on, once} from 'node:events';
-import {isIP} from 'node:net';
-import type {Duplex} from 'node:stream';
-import {attempt, explain, quoted, reasonOf, SystemError} from '../common/errors.js';
+import {isIP, type Socket} from 'node:net';
+import {attempt, explain, hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
 import {tell} from '../common/output.js';
 import {connectionsOf} from './accept-loop.js';
 import type {AccessList} from './access.js';
@@ -16,15 +15,20 @@ import {type Credentials, tlsSettings} from './tls-settings.js';
 const patienceMs = 10_000;
 
 /** Makes connections to an address. node:tls is loaded where it is needed. */
-export async function connectorTo(address: SocketAddress, credentials: Credentials): Promise<() => Promise<Duplex>> {
+export async function connectorTo(address: SocketAddress, credentials: Credentials): Promise<() => Promise<Socket>> {
 	const tried = `cannot connect to ${quoted(formatSocketAddress(address))}`;
 	if (isLocal(address)) {
 		return async () => {
-			try {
-				// A queue that is full must not hold up everybody else.
-				return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
-			} catch (error) {
-				throw error instanceof SystemError ? error : new SystemError(`${tried}: its queue is full`);
+			const deadline = performance.now() + patienceMs;
+			for (let pauseMs = 1; ; pauseMs = Math.min(50, 2 * pauseMs)) {
+				try {
+					return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
+				} catch (error) {
+					// A queue that is full must not hold up everybody else.
+					if (!hasCode(error, 'EAGAIN')) throw error;
+					if (performance.now() > deadline) throw new SystemError(`${tried}: its queue is full`);
+				}
+				await new Promise((resolve) => setTimeout(resolve, pauseMs));
 			}
 		};
 	}
@@ -41,7 +45,7 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	};
 }
 
-function opened<Stream extends Duplex>(stream: Stream, event: string, tried: string): Promise<Stream> {
+function opened<Stream extends Socket>(stream: Stream, event: string, tried: string): Promise<Stream> {
 	return new Promise((resolve, reject) => {
 		const fail = (error: Error) => {
 			clearTimeout(timer);
@@ -64,7 +68,7 @@ function opened<Stream extends Duplex>(stream: Stream, event: string, tried: str
 
 export interface Client {
 	/** To be called once the other side has been reached: what nobody reads before is reported to its sender. */
-	open(): Duplex;
+	open(): Socket;
 	close(): void;
 	/** In words; undefined over a network. */
 	who: string | undefined;

@@ -1,5 +1,4 @@
 import {Socket} from 'node:net';
-import type {Duplex} from 'node:stream';
 import {hasCode} from '../common/errors.js';
 import type {LocalSocket} from './local-socket.js';
 
@@ -16,15 +15,16 @@ export interface Watching {
  * Joins two connections until both directions have ended: what one says the other hears, an end included, and whoever
  * reads slowly slows down who writes. Resolves with what went wrong, undefined when nothing did.
  */
-export function joinPair(one: Duplex, other: Duplex, {onData, onEnd}: Watching = {}): Promise<Error | undefined> {
+export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching = {}): Promise<Error | undefined> {
 	let failure: Error | undefined;
-	const flow = (from: Duplex, to: Duplex, name: 'one' | 'other') =>
+	const flow = (from: Socket, to: Socket, name: 'one' | 'other') =>
 		new Promise<void>((resolve) => {
+			// What was said before is still to be heard.
 			const fail = (error: Error) => {
 				// Leaving in the middle is how many a conversation ends.
 				if (!hasCode(error, 'EPIPE', 'ECONNRESET')) failure ??= error;
 				from.destroy();
-				to.destroy();
+				to.destroySoon();
 			};
 			from.on('data', (piece: Buffer) => {
 				try {
@@ -50,7 +50,7 @@ export function joinPair(one: Duplex, other: Duplex, {onData, onEnd}: Watching =
 			from.on('error', fail);
 			from.on('close', () => {
 				// Closed without an end of its own: the other side is not to wait for more.
-				if (!from.readableEnded) to.destroy();
+				if (!from.readableEnded) to.destroySoon();
 				else if (to.writable) to.end();
 				resolve();
 			});

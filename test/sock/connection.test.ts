@@ -275,3 +275,47 @@ test('a descriptor of a stranger: what it sends before it is killed is all here'
 	client.kill('SIGKILL');
 	assertDone(await listener.end(), '');
 });
+
+test('datagrams both ways: the listener answers whom it has heard', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'd', '--type', 'dgram', '--idle', '500ms'], {input: 'answer\n'});
+	const asked = await world.run('ipc-sock', ['connect', 'd', '--type', 'dgram', '-c', '1'], {input: 'one\ntwo\n'});
+	assertDone(asked, 'answer\n');
+	assertDone(await listener.end(), 'one\ntwo\n');
+	world.assertNothingLeft();
+});
+
+test('an empty packet is no end', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: 'a\n\nb\n'});
+	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket']), 'a\n\nb\n');
+	assertDone(await listener.end(), '');
+});
+
+test('packets as JSON, with who sent them', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket', '--json']);
+	const client = world.start('ipc-sock', ['connect', 'p', '--type', 'seqpacket', '--json'], {
+		input: '{"base64":"/w=="}\n',
+	});
+	assert.equal(
+		(await listener.printed('\n')).output.toString(),
+		`{"base64":"/w==","pid":${client.pid},"uid":${process.getuid?.()},"gid":${process.getgid?.()}}\n`,
+	);
+	listener.stdin.end();
+	assertDone(await client.end(), '');
+	assertDone(await listener.end());
+});
+
+test('--keep-open: one client that leaves without reading is said, and the next is served', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'log', '--keep-open'], {input: Buffer.alloc(9_000_000, 'x')});
+	const rude = await world.stranger('deaf', world.path('log'));
+	await until('our data is on the way', async () =>
+		/waiting|connections: 1/.test((await world.sock('stat', 'log')).stdout.toString()),
+	);
+	await rude.kill('SIGKILL').end();
+	await until('it is said', () => listener.errors.includes("'log' ended the connection before it had read all"));
+	assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: 'fine\n'}));
+	await listener.printed('fine\n');
+});

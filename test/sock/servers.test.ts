@@ -329,3 +329,24 @@ test('tap: the reader of its output leaves: everything is put back', async (t) =
 	assert.equal(tap.child.signalCode, 'SIGPIPE');
 	assert.deepEqual(world.leftovers(), ['api']);
 });
+
+test('relay: what a server said before it left without reading everything is heard', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'head -c 10; seq 20000']);
+	await world.ready(['relay', 'front', 'back']);
+	const {stdout} = await world.run('ipc-sock', ['connect', 'front'], {input: Buffer.alloc(3_000_000, 'x')});
+	assert.equal(stdout.toString(), `${'x'.repeat(10)}${Array.from({length: 20_000}, (_, i) => `${i + 1}\n`).join('')}`);
+});
+
+test('relay: a target whose queue is short gets all of many that come at once', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'back', '-k', '--backlog', '1', '--max', '4', '--', 'cat']);
+	await world.ready(['relay', 'front', 'back']);
+	const clients = await Promise.all(Array.from({length: 60}, () => client(world.path('front'))));
+	for (const [i, {socket}] of clients.entries()) socket.end(`${i}`);
+	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
+	assert.deepEqual(
+		clients.map(({heard}) => heard()),
+		clients.map((_, i) => `${i}`),
+	);
+});
