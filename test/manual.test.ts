@@ -8,9 +8,10 @@ import {status} from '../src/common/exit.js';
 import {type Command, operandSynopsis, optionName} from '../src/common/verb.js';
 import {mq} from '../src/mq/index.js';
 import {pipe} from '../src/pipe/index.js';
+import {sock} from '../src/sock/index.js';
 import {root} from './support/run.js';
 
-const commands: readonly Command[] = [pipe, mq];
+const commands: readonly Command[] = [pipe, mq, sock];
 const pages = readdirSync(join(root, 'man')).sort();
 const hasMandoc = spawnSync('mandoc', ['-V']).error === undefined || spawnSync('which', ['mandoc']).status === 0;
 const skip = hasMandoc ? false : 'needs mandoc';

@@ -21,7 +21,7 @@ import {
 } from '../native/index.js';
 import {formatSocketAddress, isLocal, type LocalAddress, parseSocketAddress} from './socket-address.js';
 import {bindAddress, handleAddress, sockaddrUn} from './unix-address.js';
-import {allUnixSockets, describeHolders, describeProcess, isBoundTo} from './unix-sockets.js';
+import {allUnixSockets, describeHolders, describeProcess, isBoundTo, isOwn} from './unix-sockets.js';
 
 export type SocketType = 'stream' | 'dgram' | 'seqpacket';
 
@@ -445,7 +445,7 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 /** Whose socket it is, in words. */
 export function ownerOf(handle: number): string {
 	const rows = allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle)));
-	return describeHolders(rows) ?? ownerByConnecting(handle) ?? 'another process';
+	return describeHolders(rows) ?? (isOwn(rows) ? 'this process' : ownerByConnecting(handle)) ?? 'another process';
 }
 
 /** Other users' descriptors do not show, but a listener says who it is to whoever connects. */
@@ -466,7 +466,7 @@ function ownerByConnecting(handle: number): string | undefined {
 }
 
 const describeOwner = (rows: Parameters<typeof describeHolders>[0]): string =>
-	describeHolders(rows) ?? 'another process';
+	describeHolders(rows) ?? (isOwn(rows) ? 'this process' : 'another process');
 
 function removeOwn({place, identity}: OwnFile): void {
 	try {

@@ -16,7 +16,7 @@ export const remove = verb({
 		{purpose: 'what a crash has left', line: 'ipc-sock remove /run/daemon.sock'},
 		{
 			purpose: 'all of that',
-			line: `ipc-sock list --json | jq -r 'select(.state == "stale").name' | xargs ipc-sock remove`,
+			line: `ipc-sock rm $(ipc-sock ls --json | jq -r 'select(.state=="stale").name')`,
 		},
 	],
 	run({addresses}, {force}) {

@@ -17,7 +17,7 @@ export const sendFd = verb({
 	summary: 'pass on open files: a file by name, or a descriptor of ours by number',
 	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
 	options: {
-		write: {short: 'w', help: 'open each FILE for reading and writing'},
+		writable: {short: 'w', help: 'open each FILE for reading and writing'},
 		data: {value: anyText('TEXT'), help: 'the bytes that go along (default: one NUL)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -32,7 +32,7 @@ export const sendFd = verb({
 		if (files.length > most)
 			throw new SystemError(`cannot pass on ${files.length} descriptors: the kernel takes ${most} at a time`);
 		const descriptors = files.map((file) =>
-			/^[0-9]+$/.test(file) ? ownDescriptor(Number(file)) : open(file, options.write),
+			/^[0-9]+$/.test(file) ? ownDescriptor(Number(file)) : open(file, options.writable),
 		);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		try {

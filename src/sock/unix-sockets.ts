@@ -1,4 +1,4 @@
-import {closeSync, fstatSync, readFileSync} from 'node:fs';
+import {closeSync, fstatSync, readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {hasCode, printable} from '../common/errors.js';
 import {commandOf, type FileIdentity, findOpeners, identityKey, type Opener} from '../common/proc.js';
 import {AF_UNIX, native, SOCK_STREAM, type UnixSocketRow} from '../native/index.js';
@@ -61,6 +61,18 @@ export function describeHolders(rows: readonly UnixSocketRow[]): string | undefi
 	return pids.length === 1
 		? `process ${describeProcess(pids[0] as number)}`
 		: `processes ${pids.map(describeProcess).join(', ')}`;
+}
+
+/** Whether one of these is open in this very process, which those who hold something are told without. */
+export function isOwn(rows: readonly UnixSocketRow[]): boolean {
+	const names = new Set(rows.map(({inode}) => `socket:[${inode}]`));
+	return readdirSync('/proc/self/fd').some((descriptor) => {
+		try {
+			return names.has(readlinkSync(`/proc/self/fd/${descriptor}`));
+		} catch {
+			return false;
+		}
+	});
 }
 
 export const describeProcess = (pid: number): string => `${pid} (${printable(commandOf(pid))})`;
