@@ -11,7 +11,7 @@ import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
 
 const pieceBytes = 65_536;
 const mostPrinted = 65_536;
-const mostTries = 20;
+const mostHeldMs = 5;
 
 export interface BatchSettings {
 	encode(request: Request): string;
@@ -48,6 +48,7 @@ export class BatchCaller {
 	private callCount = 0;
 	private readonly asked = new Set<Key>();
 	private answers = '';
+	private printedAt = 0;
 	private failures = 0;
 
 	constructor(
@@ -75,28 +76,34 @@ export class BatchCaller {
 		const {channel, settings} = this;
 		let deadline = new Deadline(settings.timeoutMs);
 		for (;;) {
+			if (this.takeAnswers()) deadline = new Deadline(settings.timeoutMs);
 			this.ask();
+			const holds = this.holdsAnswers();
+			// Before anything is sent: a server that is woken by somebody who sleeps next runs at once, on the same processor.
+			if (!holds) this.printAnswers();
 			channel.write();
-			const hadAnswers = this.takeAnswers();
-			if (hadAnswers) deadline = new Deadline(settings.timeoutMs);
-			if (this.isDone) break;
+			if (this.isDone) return;
 			if (channel.hasEnded) this.explainEnd();
-			if (channel.read() || hadAnswers) continue;
+			if (holds && !channel.isSending && channel.isReadable(mostHeldMs)) {
+				channel.read();
+				continue;
+			}
 			this.printAnswers();
-			if (this.asked.size > 0 && this.readsSoon()) continue;
 			const wantsInput = !this.hasAll && this.at === this.lines.length && this.asked.size < settings.inFlight;
 			// While nobody owes an answer, whoever writes the calls has all the time there is.
 			const isIdle = this.asked.size === 0 && !channel.isSending;
 			if (channel.wait(isIdle ? -1 : deadline.left, wantsInput ? stdin : -1)) this.readLines();
+			channel.read();
 			if (isIdle) deadline = new Deadline(settings.timeoutMs);
 		}
-		this.printAnswers();
 	}
 
-	/** Two processes that sleep need far longer to answer one another than a few vain looks take. */
-	private readsSoon(): boolean {
-		for (let tries = 0; tries < mostTries; tries++) if (this.channel.read()) return true;
-		return false;
+	/**
+	 * Whether the answers may stay here for a moment, to go out with the next ones: while there are calls left to be made,
+	 * nobody waits for these to make another.
+	 */
+	private holdsAnswers(): boolean {
+		return this.answers !== '' && this.at < this.lines.length && performance.now() - this.printedAt < mostHeldMs;
 	}
 
 	private get isDone(): boolean {
@@ -209,6 +216,7 @@ export class BatchCaller {
 	}
 
 	private printAnswers(): void {
+		this.printedAt = performance.now();
 		if (this.answers === '') return;
 		print(this.answers);
 		this.answers = '';

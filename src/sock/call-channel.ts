@@ -71,8 +71,8 @@ export class CallChannel {
 		}
 	}
 
-	/** Reads what there is; false when it would have to wait. */
-	read(): boolean {
+	/** Reads what there is, which may be nothing yet. */
+	read(): void {
 		const room = this.splitter.room(pieceBytes);
 		let count: number;
 		try {
@@ -81,10 +81,9 @@ export class CallChannel {
 			if (!hasCode(error, 'ECONNRESET')) throw explain(`cannot read from ${this.shown}`, error);
 			count = 0;
 		}
-		if (count < 0) return false;
+		if (count < 0) return;
 		if (count === 0) this.hasEnded = true;
 		this.splitter.advance(count);
-		return true;
 	}
 
 	/**
@@ -98,13 +97,19 @@ export class CallChannel {
 		return (triples[5] as number) !== 0;
 	}
 
+	/** Whether something can be read within that time. */
+	isReadable(timeoutMs: number): boolean {
+		return this.socket.wait(POLLIN, timeoutMs);
+	}
+
 	/** The next message, waiting for it and sending meanwhile; undefined when the other side has ended. */
 	receive(deadline: Deadline): Buffer | undefined {
 		for (;;) {
 			this.write();
 			const message = this.next();
 			if (message || this.hasEnded) return message;
-			if (!this.read()) this.wait(deadline.left);
+			this.wait(deadline.left);
+			this.read();
 		}
 	}
 

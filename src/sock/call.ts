@@ -193,9 +193,11 @@ function tellCallError(method: string, {code, message, data}: CallError): void {
 	const reason = `${method}: ${shown}${code === 0 ? '' : ` (${code})`}`;
 	const rest = data === undefined || data === 'null' || stderr !== undefined ? '' : `: ${shownData(data)}`;
 	tellError(`${reason}${rest}`);
-	// It is another process's: its lines are kept, but it is not to move our cursor.
-	for (const line of stderr?.replace(/\n$/, '').split('\n') ?? []) if (stderr !== '') tellRaw(`${printable(line)}\n`);
+	if (stderr) tellRaw(`${printableLines(stderr.replace(/\n$/, ''))}\n`);
 }
+
+/** What another process wrote: its lines and tabs are kept, but it is not to move our cursor. */
+const printableLines = (text: string): string => text.replace(/[^\n\t]+/g, printable);
 
 const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.parse(data) as string) : compact(data));
 
