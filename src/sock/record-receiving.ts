@@ -1,7 +1,7 @@
 import {closeSync} from 'node:fs';
 import {hasCode, quoted, SystemError} from '../common/errors.js';
 import {EndBySignal} from '../common/exit.js';
-import {type Framing, FramingError, RecordDecoder} from '../common/framing.js';
+import {type Framing, FramingError, RecordDecoder, separatorOf} from '../common/framing.js';
 import {print, stdout, tellError} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
 import {SIGPIPE} from '../common/signals.js';
@@ -150,6 +150,8 @@ class StreamClient implements Client {
 	readonly peer: PeerCredentials;
 	private readonly buffer = Buffer.allocUnsafe(lookBytes);
 	private readonly decoder: RecordDecoder;
+	/** Where records go out as they came in, told apart by this. */
+	private readonly separator: number | undefined;
 
 	constructor(
 		private readonly socket: LocalSocket,
@@ -157,6 +159,7 @@ class StreamClient implements Client {
 	) {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
+		this.separator = framing === 'json' ? undefined : separatorOf(framing);
 		// What JSON objects hold travels as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
 	}
@@ -165,6 +168,7 @@ class StreamClient implements Client {
 		const seen = this.look();
 		if (seen === undefined) return 0;
 		if (seen.length === 0) return 'end';
+		if (this.separator !== undefined) return this.hearSeparated(seen, most, this.separator);
 		const before = this.decoder.pending;
 		const framed: Buffer[] = [];
 		let used = -before;
@@ -194,6 +198,29 @@ class StreamClient implements Client {
 
 	close(): void {
 		this.socket.close();
+	}
+
+	/** Bytes pass as they are, and only the ends of records are looked for. */
+	private hearSeparated(seen: Buffer, most: number, separator: number): number {
+		let count = 0;
+		let end = 0;
+		for (let at = seen.indexOf(separator); at >= 0 && count < most; at = seen.indexOf(separator, end)) {
+			end = at + 1;
+			count++;
+		}
+		if (count > 0) {
+			const held = this.decoder.pending > 0 ? seen.indexOf(separator) + 1 : 0;
+			// The end of one that has begun before.
+			for (const record of this.decoder.push(seen.subarray(0, held))) print(this.format(record));
+			if (held < end) print(seen.subarray(held, end));
+		}
+		if (count >= most) {
+			this.take(end);
+			return count;
+		}
+		for (const _ of this.decoder.push(seen.subarray(end))) throw new Error('a record without an end');
+		this.take(seen.length);
+		return count;
 	}
 
 	private framedLength(record: Buffer): number {

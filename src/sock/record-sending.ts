@@ -1,5 +1,12 @@
 import {countOf, explain, hasCode, quoted, SystemError} from '../common/errors.js';
-import {encodeRecord, type Framing, FramingError, parseJsonRecord, RecordDecoder} from '../common/framing.js';
+import {
+	encodeRecord,
+	type Framing,
+	FramingError,
+	parseJsonRecord,
+	RecordDecoder,
+	separatorOf,
+} from '../common/framing.js';
 import {readInput} from '../common/input.js';
 import {stdin} from '../common/output.js';
 import type {Progress} from '../common/progress.js';
@@ -39,6 +46,9 @@ export class RecordSender {
 		const {framing} = this.sending;
 		const decoder = new RecordDecoder(framing);
 		const buffer = Buffer.allocUnsafe(inputBytes);
+		const separator = framing === 'json' ? undefined : separatorOf(framing);
+		if (this.isStream && separator !== undefined)
+			return this.explained(() => this.sendSeparated(buffer, separator) && this.finish());
 		return this.explained(() => {
 			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
 				const piece = buffer.subarray(0, count);
@@ -53,6 +63,28 @@ export class RecordSender {
 			else if (!this.sendRecords(decoder.end())) return false;
 			return this.finish();
 		});
+	}
+
+	/**
+	 * Bytes pass as they are, whole records at a time: a sender that is killed leaves no half of one behind. Only a record
+	 * that is longer than the buffer goes in pieces.
+	 */
+	private sendSeparated(buffer: Buffer, separator: number): boolean {
+		let filled = 0;
+		let isInside = false;
+		for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, filled)) {
+			filled += count;
+			const last = buffer.subarray(0, filled).lastIndexOf(separator) + 1;
+			const end = last > 0 ? last : filled === buffer.length ? filled : 0;
+			if (end > 0) {
+				isInside = last === 0;
+				if (!this.write(buffer.subarray(0, end), countByte(buffer.subarray(0, end), separator))) return false;
+			}
+			buffer.copyWithin(0, end, filled);
+			filled -= end;
+		}
+		if (filled === 0 && !isInside) return true;
+		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), 1);
 	}
 
 	/** A bad record does not take the good ones before it along. */
@@ -123,4 +155,10 @@ export class RecordSender {
 			throw explain(`cannot send to ${shown}`, error);
 		}
 	}
+}
+
+function countByte(bytes: Buffer, byte: number): number {
+	let count = 0;
+	for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) count++;
+	return count;
 }
