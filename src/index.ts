@@ -15,3 +15,11 @@ export {type SegmentAccess, type SegmentSettings, SharedMemory} from './shm/shar
 export type {WordType} from './shm/word.js';
 export type {ReceivedSignal} from './signal/received-signal.js';
 export {Signals} from './signal/signals.js';
+export {
+	type ConnectSettings,
+	type ListenSettings,
+	LocalSocket,
+	type PeerCredentials,
+	type SocketType,
+} from './sock/local-socket.js';
+export type {LocalAddress} from './sock/socket-address.js';

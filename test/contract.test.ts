@@ -12,7 +12,7 @@ const commands = readdirSync(join(root, 'bin')).sort();
 async function verbsOf(command: string): Promise<string[]> {
 	const {stdout} = await run(launcher(command), ['--help']);
 	const section = /^Verbs:\n((?: {2}.*\n)+)/m.exec(stdout.toString())?.[1] ?? '';
-	return [...section.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name as string);
+	return [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name]) => name as string);
 }
 
 test('the package offers every command, on Linux, for Node 20 and later', () => {

@@ -192,3 +192,32 @@ test('signals as a library: blocked in every thread, taken in order, sent throug
 	assert.throws(() => Signals.receive(), UsageError);
 	assert.throws(() => Signals.send(4_194_304, 0), SystemError);
 });
+
+test('a local socket as a library: listened on, connected to, with descriptors and who is there', async (t) => {
+	const world = new World(t);
+	process.env.IPC_RUNTIME_DIR = world.folder;
+	const {LocalSocket, SystemError} = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
+	assert.equal(LocalSocket.tryConnect('talk'), undefined);
+	assert.throws(() => LocalSocket.connect('talk'), SystemError);
+	const listener = LocalSocket.listen('talk', {mode: 0o640});
+	assert.throws(() => LocalSocket.listen('talk'), /cannot listen on 'talk': .* has it already/);
+	assert.throws(() => LocalSocket.remove('talk'), SystemError);
+	assert.equal(listener.tryAccept(), undefined);
+	assert.equal(listener.accept(20), undefined);
+	const client = LocalSocket.connect('talk');
+	const server = listener.accept(1000);
+	assert.ok(server);
+	assert.deepEqual(server.peer, {pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.()});
+	const pidfd = server.peerPidfd();
+	if (pidfd !== undefined) closeSync(pidfd);
+	assert.equal(client.send(Buffer.from('hello')), true);
+	assert.equal(client.waitUntilRead(20), false);
+	client.endOutput();
+	assert.equal(readFileSync(server.descriptor, 'utf8'), 'hello');
+	assert.equal(client.waitUntilRead(1000), true);
+	client.close();
+	server.close();
+	listener.close();
+	world.assertNothingLeft();
+	assert.throws(() => LocalSocket.connect('tcp:127.0.0.1:1'), SystemError);
+});

@@ -11,9 +11,10 @@ import {pipe} from '../src/pipe/index.js';
 import {sem} from '../src/sem/index.js';
 import {shm} from '../src/shm/index.js';
 import {signal} from '../src/signal/index.js';
+import {sock} from '../src/sock/index.js';
 import {root} from './support/run.js';
 
-const commands: readonly Command[] = [pipe, signal, sem, mq, shm];
+const commands: readonly Command[] = [pipe, signal, sem, mq, shm, sock];
 const pages = readdirSync(join(root, 'man')).sort();
 const hasMandoc = spawnSync('mandoc', ['-V']).error === undefined || spawnSync('which', ['mandoc']).status === 0;
 const skip = hasMandoc ? false : 'needs mandoc';

@@ -1,10 +1,12 @@
 // Makes dist/: one file per command with V8's code cache beside it, the library, and its types.
 import {spawnSync} from 'node:child_process';
 import {copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
 
+const require = createRequire(import.meta.url);
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
 mkdirSync(dist, {recursive: true});
@@ -37,6 +39,22 @@ const packagesApart = {
 	},
 };
 
+/** Node loads these when something of theirs is first used: node:net alone takes two milliseconds. */
+const heavyModules = ['child_process', 'dns/promises', 'net', 'os', 'tls', 'util'];
+const loadedLate = {
+	name: 'loaded-late',
+	setup({onLoad, onResolve}) {
+		const filter = new RegExp(`^node:(${heavyModules.join('|')})$`);
+		onResolve({filter}, ({path, namespace}) =>
+			namespace === 'late' ? {path, external: true} : {path, namespace: 'late', sideEffects: false},
+		);
+		onLoad({filter: /.*/, namespace: 'late'}, ({path}) => {
+			const names = Object.keys(require(path)).map((name) => `get ${name}() { return require('${path}').${name}; }`);
+			return {contents: `module.exports = {\n${names.join(',\n')}\n};`};
+		});
+	},
+};
+
 const {metafile} = await build({
 	...shared,
 	entryPoints: packages,
@@ -54,7 +72,7 @@ await build({
 	outdir: 'dist',
 	minifySyntax: true,
 	minifyWhitespace: true,
-	plugins: [packagesApart],
+	plugins: [packagesApart, loadedLate],
 });
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 

@@ -1,7 +1,8 @@
 // Runs a command for a moment and keeps what V8 compiled meanwhile: dist/ipc-X.cache, which start.cjs uses.
 // Where Node differs from the one that made it, V8 refuses it and compiles as usual.
 'use strict';
-const {mkdtempSync, rmSync, writeFileSync} = require('node:fs');
+const {spawn} = require('node:child_process');
+const {existsSync, mkdtempSync, rmSync, writeFileSync} = require('node:fs');
 const {createRequire} = require('node:module');
 const {tmpdir} = require('node:os');
 const {join} = require('node:path');
@@ -22,6 +23,10 @@ const lines = {
 		['send', '-n'],
 		['recv', 'x', '-n', '--count', '1'],
 		['wait', 'x', '--reader', '-n'],
+	],
+	'ipc-sock': [
+		['listen', 'x', '-t', '0'],
+		['call', 'server', 'x', '1', 'a'],
 	],
 	'ipc-mq': [
 		['send', queue, '--create', 'x'],
@@ -62,6 +67,16 @@ process.dlopen = (module, path) => {
 
 const folder = mkdtempSync(join(tmpdir(), 'ipc-tools-build-'));
 process.env.IPC_RUNTIME_DIR = folder;
+// `call` needs somebody who answers, and holds up this process meanwhile.
+let server;
+if (name === 'ipc-sock') {
+	const path = join(folder, 'server');
+	const answer = JSON.stringify('{"jsonrpc":"2.0","result":[1,"a"],"id":1}\n');
+	const serve = `require("net").createServer((c) => c.on("data", () => c.end(${answer}))).listen(${JSON.stringify(path)})`;
+	server = spawn(process.execPath, ['-e', serve], {stdio: ['ignore', 'ignore', 'inherit']});
+	for (let tries = 0; !existsSync(path) && tries < 2000; tries++)
+		Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+}
 const script = load(filename);
 // What these lines print is of no interest.
 require('node:fs').closeSync(1);
@@ -74,6 +89,7 @@ for (const words of lines[name] ?? [[]]) {
 }
 setImmediate(() => {
 	writeFileSync(join(dist, `${name}.cache`), script.createCachedData());
+	server?.kill();
 	rmSync(folder, {recursive: true, force: true});
 	process.exit(0);
 });

@@ -137,7 +137,7 @@ export function expectOutput(): void {
 }
 
 /** Whether it is one that Node has opened for itself: an event queue, or a pipe of which we have both ends. */
-function isOfNode(descriptor: number): boolean {
+export function isOfNode(descriptor: number): boolean {
 	const target = (number: number | string): string => {
 		try {
 			return readlinkSync(`/proc/self/fd/${number}`);

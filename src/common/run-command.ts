@@ -29,7 +29,7 @@ export type Stream = 'inherit' | number;
  */
 export async function startCommand(
 	words: readonly string[],
-	streams: {stdin: Stream | Uint8Array; stdout: Stream},
+	streams: {stdin: Stream | Uint8Array; stdout: Stream /** Its descriptors from 3 on. */; more?: readonly number[]},
 	environment: Record<string, string> = {},
 ): Promise<RunningCommand> {
 	const {execa} = await import('execa');
@@ -45,9 +45,13 @@ export async function startCommand(
 	try {
 		// execa passes any descriptor on; its types know the standard ones only.
 		const child = execa(file as string, args, {
-			...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {stdin: streams.stdin as 'inherit' | 0}),
-			stdout: streams.stdout as 'inherit' | 1,
-			stderr: 'inherit',
+			...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {}),
+			stdio: [
+				streams.stdin instanceof Uint8Array ? 'pipe' : (streams.stdin as 'inherit' | 0),
+				streams.stdout as 'inherit' | 1,
+				'inherit',
+				...((streams.more ?? []) as 0[]),
+			],
 			env: environment,
 			reject: false,
 			buffer: false,

@@ -11,7 +11,8 @@ export class StopInLoop implements Disposable {
 	signal: number | undefined;
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	constructor(passOn: (signal: NodeJS.Signals) => void) {
+	/** `onStop` is called for every signal, `passOn` for those that the commands have not got already. */
+	constructor(passOn: (signal: NodeJS.Signals) => void, onStop: () => void = () => {}) {
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 			const handler = () => {
 				const isFirst = this.signal === undefined;
@@ -19,6 +20,7 @@ export class StopInLoop implements Disposable {
 				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
 				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
 				if (!cameFromTerminal) this.passOn(passOn, name);
+				onStop();
 			};
 			this.handlers.set(name, handler);
 			process.on(name, handler);

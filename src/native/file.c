@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* openat(folder, path, flags, mode, timeoutMs) -> descriptor. May block (a FIFO without its other side). openat(2), fifo(7) */
@@ -77,6 +78,25 @@ static napi_value js_link_descriptor(napi_env env, napi_callback_info info)
 	int result = linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 	free(path);
 	return result < 0 ? throw_errno(env, errno, "linkat") : js_undefined(env);
+}
+
+/* renameat2(folder, from, to, flags): both names in that folder; RENAME_EXCHANGE (2) swaps them. renameat2(2) */
+static napi_value js_renameat2(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int folder, flags;
+	char *from, *to;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 0, &folder) ||
+	    !int_argument(&arguments, 3, &flags) || !text_argument(&arguments, 1, &from))
+		return NULL;
+	if (!text_argument(&arguments, 2, &to)) {
+		free(from);
+		return NULL;
+	}
+	int result = (int)syscall(SYS_renameat2, folder, from, folder, to, (unsigned)flags);
+	free(from);
+	free(to);
+	return result < 0 ? throw_errno(env, errno, "renameat2") : js_undefined(env);
 }
 
 /* descriptor, bytes, offset, length: what read and write take, and the part of the buffer that is meant. */
@@ -357,6 +377,7 @@ static const struct export table[] = {
 	{"mkfifoat", js_mkfifoat},
 	{"unlinkat", js_unlinkat},
 	{"linkDescriptor", js_link_descriptor},
+	{"renameat2", js_renameat2},
 	{"read", js_read},
 	{"write", js_write},
 	{"poll", js_poll},

@@ -17,6 +17,8 @@ export interface Native {
 	unlinkat(folder: number, name: string): void;
 	/** linkat(2): a file that was opened without a name (O_TMPFILE) gets one. */
 	linkDescriptor(descriptor: number, path: string): void;
+	/** renameat2(2) within a folder; RENAME_EXCHANGE swaps the two names at once. */
+	renameat2(folder: number, from: string, to: string, flags: number): void;
 	/** read(2): how many bytes; 0 at the end; -1 when it would have to wait. */
 	read(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** write(2): how many bytes, maybe fewer; -1 when it would have to wait. */
@@ -271,12 +273,81 @@ export interface Native {
 	ringRelease(ring: RingHandle, output: number, separator: number): void;
 	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
 	setChildSubreaper(): void;
+	/**
+	 * Moves bytes both ways until a flow ends, the slice is over or (quiet) nothing has moved for so long. The flows are
+	 * ten numbers each: see joint.c. splice(2), send(2), recv(2)
+	 */
+	joinStreams(
+		flows: Int32Array,
+		buffer: Uint8Array,
+		sliceMs: number,
+		silenceMs: number,
+	): {there: number; back: number; quiet: boolean};
+	/** socket(2): AF_UNIX and so on; SOCK_NONBLOCK among the type's bits makes it so. */
+	socket(domain: number, type: number, protocol: number): number;
+	/** socketpair(2): two local ones that are each other's peer. */
+	socketpair(type: number): [number, number];
+	/** bind(2), with a struct sockaddr as the kernel takes it. */
+	bind(descriptor: number, address: Uint8Array): void;
+	/** listen(2). */
+	listen(descriptor: number, backlog: number): void;
+	/** accept4(2): a descriptor; -1 when nobody waits to be accepted. */
+	accept4(descriptor: number, flags: number): number;
+	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN where the socket does not block. */
+	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
+	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+	shutdown(descriptor: number, how: number): void;
+	/** unix(7), SIOCOUTQ: bytes sent that the other side has not read. */
+	ioctlSiocoutq(descriptor: number): number;
+	/** getsockname(2): a struct sockaddr. */
+	getsockname(descriptor: number): Uint8Array;
+	/** getpeername(2): a struct sockaddr. */
+	getpeername(descriptor: number): Uint8Array;
+	/** getsockopt(2), for options that are integers. */
+	getsockopt(descriptor: number, level: number, option: number): number;
+	/** setsockopt(2), for options that are integers. */
+	setsockopt(descriptor: number, level: number, option: number, value: number): void;
+	/** unix(7), SO_PEERCRED: pid, uid and gid as they were when the peer connected or listened. */
+	getsockoptPeercred(descriptor: number): [number, number, number];
+	/** unix(7), SO_PEERGROUPS: the supplementary groups of the peer. */
+	getsockoptPeergroups(descriptor: number): number[];
+	/** unix(7), SO_PEERPIDFD: a pidfd of the peer; ENOPROTOOPT before Linux 6.5. */
+	getsockoptPeerpidfd(descriptor: number): number;
+	/** sendmsg(2), SCM_RIGHTS: how many bytes, -1 when it would have to wait. Never SIGPIPE. */
+	sendmsg(
+		descriptor: number,
+		bytes: Uint8Array,
+		offset: number,
+		length: number,
+		descriptors: Int32Array,
+		flags: number,
+	): number;
+	/** recvmsg(2): a count of -1 when it would have to wait; descriptors that came are ours to close. */
+	recvmsg(
+		descriptor: number,
+		bytes: Uint8Array,
+		offset: number,
+		length: number,
+		flags: number,
+	): {
+		count: number;
+		flags: number;
+		descriptors: number[];
+		credentials: [number, number, number] | undefined;
+		address: Uint8Array | undefined;
+	};
+	/** sock_diag(7): the local sockets of this network namespace. */
+	sockDiagUnix(): UnixSocketRow[];
 	/** pidfd_open(2). */
 	pidfdOpen(pid: number): number;
 	/** pidfd_getfd(2): a duplicate of another process's descriptor. */
 	pidfdGetfd(pidfd: number, descriptor: number): number;
 	/** getpwuid_r(3): undefined where no name is known. */
 	userName(uid: number): string | undefined;
+	/** getpwnam_r(3): undefined where nobody has that name. */
+	userId(name: string): number | undefined;
+	/** getgrnam_r(3): undefined where no group has that name. */
+	groupId(name: string): number | undefined;
 	/** isatty(3). */
 	isatty(descriptor: number): boolean;
 	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
@@ -300,6 +371,27 @@ export interface SemaphoreHandle {
 	readonly [semaphoreHandle]: true;
 }
 
+/** A local socket as the kernel lists it. sock_diag(7) */
+export interface UnixSocketRow {
+	/** Of the socket itself: what /proc/pid/fd shows. */
+	inode: number;
+	type: number;
+	/** TCP_ESTABLISHED, TCP_CLOSE (neither connected nor listening) or TCP_LISTEN. */
+	state: number;
+	/** In Latin-1; the first character of an abstract one is NUL. */
+	name?: string;
+	/** The socket file. */
+	fileDevice?: number;
+	fileInode?: number;
+	/** The inode of the other end. */
+	peer?: number;
+	/** Bytes unread; of a listener: who waits to be accepted. */
+	receiveQueue?: number;
+	/** Bytes on their way; of a listener: how many may wait. */
+	sendQueue?: number;
+	uid?: number;
+}
+
 /** What the native layer throws when the kernel refuses. */
 export interface KernelError extends Error {
 	/** The name, such as 'EAGAIN': branch on this, never on the text. */
@@ -315,7 +407,7 @@ export interface KernelError extends Error {
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
 
-/** Constants of <fcntl.h>, <poll.h>, <sys/file.h> and <sys/inotify.h>; the same on x64 and arm64 unless noted. */
+/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
 export const AT_FDCWD = -100;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -349,6 +441,30 @@ export const WNOHANG = 1;
 export const WUNTRACED = 2;
 /** pidfd_send_signal(2): to all of the process group, since Linux 6.9. */
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
+export const RENAME_EXCHANGE = 2;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+export const SO_ERROR = 4;
+export const SO_SNDBUF = 7;
+export const SO_PASSCRED = 16;
+export const SO_SNDBUFFORCE = 32;
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const TCP_ESTABLISHED = 1;
+export const TCP_CLOSE = 7;
+export const TCP_LISTEN = 10;
 /** The smallest size every write to a pipe up to which is whole. pipe(7) */
 export const PIPE_BUF = 4096;
 

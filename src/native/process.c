@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -178,8 +180,40 @@ static napi_value js_waitpid(napi_env env, napi_callback_info info)
 	return result;
 }
 
+/* userId(name) -> number; undefined where nobody has that name. getpwnam_r(3) */
+static napi_value js_user_id(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct passwd entry, *found = NULL;
+	char *name, buffer[4096];
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	int error = getpwnam_r(name, &entry, buffer, sizeof buffer, &found);
+	free(name);
+	return error != 0 || !found ? js_undefined(env) : js_number(env, entry.pw_uid);
+}
+
+/* groupId(name) -> number; undefined where no group has that name. getgrnam_r(3) */
+static napi_value js_group_id(napi_env env, napi_callback_info info)
+{
+	enum { SIZE = 1 << 20 }; /* a group lists its members */
+	struct arguments arguments;
+	struct group entry, *found = NULL;
+	char *name;
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	char *buffer = malloc(SIZE);
+	int error = buffer ? getgrnam_r(name, &entry, buffer, SIZE, &found) : ENOMEM;
+	napi_value result = error != 0 || !found ? js_undefined(env) : js_number(env, entry.gr_gid);
+	free(buffer);
+	free(name);
+	return result;
+}
+
 static const struct export table[] = {
 	{"userName", js_user_name},
+	{"userId", js_user_id},
+	{"groupId", js_group_id},
 	{"exit", js_exit},
 	{"setChildSubreaper", js_set_child_subreaper},
 	{"pidfdOpen", js_pidfd_open},

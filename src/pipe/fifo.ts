@@ -1,26 +1,11 @@
-import {chmodSync, closeSync, fstatSync, lstatSync, type Stats} from 'node:fs';
-import {basename, dirname} from 'node:path';
+import {chmodSync, closeSync, fstatSync, lstatSync} from 'node:fs';
 import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
+import {FilePlace} from '../common/file-place.js';
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress, parseAddress} from '../common/object-name.js';
 import {type FileIdentity, findOpeners, identityKey} from '../common/proc.js';
-import {openRuntimeFolder, runtimeFolderPath} from '../common/runtime-folder.js';
 import type {TextFormat} from '../common/text-format.js';
-import {
-	AT_FDCWD,
-	F_RDLCK,
-	F_UNLCK,
-	F_WRLCK,
-	LOCK_EX,
-	LOCK_UN,
-	native,
-	O_DIRECTORY,
-	O_NOFOLLOW,
-	O_NONBLOCK,
-	O_PATH,
-	O_RDONLY,
-	O_WRONLY,
-} from '../native/index.js';
+import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../native/index.js';
 
 /**
  * The life of a FIFO.
@@ -40,8 +25,8 @@ import {
  */
 
 const temporaryMark = 0o1000;
-/** Others hold the folder for microseconds. Whoever holds it longer has been stopped or means harm. */
-const folderPatienceMs = 1000;
+
+type FifoAddress = Extract<Address, {kind: 'name' | 'path'}>;
 
 export interface CreateSettings {
 	/** Permission bits; the umask applies. Default 0600. */
@@ -50,23 +35,13 @@ export interface CreateSettings {
 	temporary?: boolean;
 }
 
-/** The folder an address lies in, and the name there. */
-interface Place {
-	folder: number;
-	name: string;
-	path: string;
-	/** A link is followed in a path that its user gave, never in the runtime folder. */
-	followsLinks: boolean;
-	shown: string;
-}
-
 export class Fifo implements Disposable {
 	/** Where it lies in the file system. */
 	readonly path: string;
 	private registered = false;
 
 	private constructor(
-		private readonly place: Place,
+		private readonly place: FilePlace,
 		/** Names the inode without opening it (O_PATH): what was checked is what is opened. */
 		private readonly handle: number,
 		/** The name as its user wrote it. */
@@ -87,11 +62,11 @@ export class Fifo implements Disposable {
 		{mode = defaultMode, exclusive = false}: CreateSettings & {exclusive?: boolean} = {},
 	): boolean {
 		const address = toAddress(name);
-		const place = openPlace(address, true) as Place;
+		const place = FilePlace.open(address, true) as FilePlace;
 		try {
-			return withFolder(place, () => {
+			return place.withLock(() => {
 				if (makeIn(place, mode)) return true;
-				const handle = openHandle(place);
+				const handle = place.openHandle('FIFO');
 				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it vanished meanwhile`);
 				const {mode: bits} = fstatSync(handle);
 				if (bits & temporaryMark && !exclusive) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
@@ -116,17 +91,17 @@ export class Fifo implements Disposable {
 	/** The same, but undefined when there is none. */
 	static tryOpen(name: string | Address, create?: CreateSettings): Fifo | undefined {
 		const address = toAddress(name);
-		const place = openPlace(address, create !== undefined);
+		const place = FilePlace.open(address, create !== undefined);
 		if (!place) return undefined;
 		let fifo: Fifo | undefined;
 		try {
-			const handle = openHandle(place);
+			const handle = place.openHandle('FIFO');
 			if (handle !== undefined && !isTemporary(handle)) {
 				fifo = new Fifo(place, handle, formatAddress(address));
 			} else {
 				if (handle !== undefined) closeSync(handle);
 				if (handle !== undefined || create)
-					fifo = withFolder(place, () => Fifo.register(place, formatAddress(address), create));
+					fifo = place.withLock(() => Fifo.register(place, formatAddress(address), create));
 			}
 			return fifo;
 		} finally {
@@ -137,11 +112,11 @@ export class Fifo implements Disposable {
 	/** Finds a FIFO only to look at it: no user of it, however temporary it is. Undefined when there is none. */
 	static tryLook(name: string | Address): Fifo | undefined {
 		const address = toAddress(name);
-		const place = openPlace(address, false);
+		const place = FilePlace.open(address, false);
 		if (!place) return undefined;
 		let fifo: Fifo | undefined;
 		try {
-			const handle = openHandle(place);
+			const handle = place.openHandle('FIFO');
 			if (handle !== undefined) fifo = new Fifo(place, handle, formatAddress(address));
 			return fifo;
 		} finally {
@@ -150,11 +125,11 @@ export class Fifo implements Disposable {
 	}
 
 	/** Under the folder's lock: nobody can remove what is found or made here before we are registered. */
-	private static register(place: Place, shown: string, create: CreateSettings | undefined): Fifo | undefined {
-		let handle = openHandle(place);
+	private static register(place: FilePlace, shown: string, create: CreateSettings | undefined): Fifo | undefined {
+		let handle = place.openHandle('FIFO');
 		if (handle === undefined && create) {
 			makeIn(place, (create.mode ?? defaultMode) | (create.temporary ? temporaryMark : 0));
-			handle = openHandle(place);
+			handle = place.openHandle('FIFO');
 		}
 		if (handle === undefined) return undefined;
 		const fifo = new Fifo(place, handle, shown);
@@ -174,11 +149,11 @@ export class Fifo implements Disposable {
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		const shown = quoted(formatAddress(address));
-		const place = openPlace(address, false);
+		const place = FilePlace.open(address, false);
 		if (!place) throw new SystemError(`cannot remove ${shown}: no such FIFO`);
 		try {
-			withFolder(place, () => {
-				const handle = openHandle(place);
+			place.withLock(() => {
+				const handle = place.openHandle('FIFO');
 				if (handle === undefined) throw new SystemError(`cannot remove ${shown}: no such FIFO`);
 				closeSync(handle);
 				attempt(`cannot remove ${shown}`, () => native.unlinkat(place.folder, place.name));
@@ -254,7 +229,7 @@ export class Fifo implements Disposable {
 		this.registered = false;
 		const {folder, name} = this.place;
 		try {
-			return withFolder(this.place, () => {
+			return this.place.withLock(() => {
 				const file = this.identity;
 				native.ofdSetlk(folder, F_UNLCK, file.ino, 1);
 				if (native.ofdGetlk(folder, F_WRLCK, file.ino, 1)) return false;
@@ -309,7 +284,7 @@ export function noSuchFifo(address: Address): never {
 /** A FIFO's name on the command line: what can be none is refused before anything is done. */
 export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
-function toAddress(name: string | Address): Address {
+function toAddress(name: string | Address): FifoAddress {
 	const address = typeof name === 'string' ? parseAddress(name) : name;
 	if (address.kind === 'abstract')
 		throw new UsageError(`'@${address.name}' is no name for a FIFO: abstract names are for sockets`);
@@ -318,57 +293,8 @@ function toAddress(name: string | Address): Address {
 	return address;
 }
 
-/** Opens the folder of an address; undefined when there is no runtime folder and none is to be made. */
-function openPlace(address: Address, create: boolean): Place | undefined {
-	const shown = quoted(formatAddress(address));
-	if (address.kind === 'name') {
-		const folder = openRuntimeFolder(create);
-		if (folder === undefined) return undefined;
-		return {folder, name: address.name, path: `${runtimeFolderPath()}/${address.name}`, followsLinks: false, shown};
-	}
-	if (address.kind !== 'path') throw new UsageError(`${shown} is no name for a FIFO`);
-	const path = dirname(address.path);
-	const place = {name: basename(address.path), path: address.path, followsLinks: true, shown};
-	try {
-		return {...place, folder: native.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, -1)};
-	} catch (error) {
-		// A folder that may be passed but not read serves as well, only it cannot be locked.
-		if (hasCode(error, 'EACCES'))
-			return {
-				...place,
-				folder: attempt(`cannot open the folder ${quoted(path)}`, () =>
-					native.openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, -1),
-				),
-			};
-		if (hasCode(error, 'ENOENT') && !create) return undefined;
-		throw explain(`cannot open the folder ${quoted(path)}`, error, {ENOENT: 'no such folder'});
-	}
-}
-
-/** Names what is there without opening it; undefined when nothing is. */
-function openHandle({folder, name, shown, followsLinks}: Place): number | undefined {
-	try {
-		const handle = native.openat(folder, name, O_PATH | (followsLinks ? 0 : O_NOFOLLOW), 0, -1);
-		const stats = fstatSync(handle);
-		if (stats.isFIFO()) return handle;
-		closeSync(handle);
-		throw new SystemError(`${shown} is ${typeName(stats)}, not a FIFO`);
-	} catch (error) {
-		if (hasCode(error, 'ENOENT')) return undefined;
-		throw explain(`cannot open ${shown}`, error);
-	}
-}
-
-function typeName(stats: Stats): string {
-	if (stats.isFile()) return 'a regular file';
-	if (stats.isDirectory()) return 'a folder';
-	if (stats.isSocket()) return 'a socket';
-	if (stats.isSymbolicLink()) return 'a symbolic link';
-	return 'a device';
-}
-
 /** Answers false when something has that name already. */
-function makeIn({folder, name, shown}: Place, mode: number): boolean {
+function makeIn({folder, name, shown}: FilePlace, mode: number): boolean {
 	try {
 		native.mkfifoat(folder, name, mode);
 		return true;
@@ -382,24 +308,6 @@ function makeIn({folder, name, shown}: Place, mode: number): boolean {
 function isTemporary(handle: number): boolean {
 	const {mode, uid} = fstatSync(handle);
 	return (mode & temporaryMark) !== 0 && uid === process.geteuid?.();
-}
-
-function withFolder<Result>({folder, shown}: Place, work: () => Result): Result {
-	let isLocked = false;
-	try {
-		native.flock(folder, LOCK_EX, folderPatienceMs);
-		isLocked = true;
-	} catch (error) {
-		if (hasCode(error, 'ETIMEDOUT'))
-			throw new SystemError(`cannot look at ${shown}: another process keeps its folder locked`);
-		// A folder that cannot be locked (not readable, a file system without locks): go on as if alone.
-		if (!hasCode(error, 'EBADF', 'EOPNOTSUPP', 'ENOLCK', 'EINVAL', 'EINTR')) throw error;
-	}
-	try {
-		return work();
-	} finally {
-		if (isLocked) native.flock(folder, LOCK_UN, -1);
-	}
 }
 
 function closeQuietly(descriptor: number): void {

@@ -1,0 +1,68 @@
+import {SystemError} from '../common/errors.js';
+import {tell} from '../common/output.js';
+import {refuse, type TextFormat} from '../common/text-format.js';
+import {native} from '../native/index.js';
+import type {LocalSocket, PeerCredentials} from './local-socket.js';
+import {describePeer} from './peer.js';
+
+/** One that may come: a user, or the members of a group; by name or number. */
+export interface AccessRule {
+	kind: 'uid' | 'gid';
+	who: string;
+}
+
+const format: TextFormat<AccessRule[]> = {
+	placeholder: 'WHO',
+	parse: (text) =>
+		text.split(',').map((part) => {
+			const match = /^(uid|gid):(.+)$/.exec(part);
+			if (!match) refuse(part, 'somebody to allow', 'uid:USER or gid:GROUP is expected');
+			return {kind: match[1] as 'uid' | 'gid', who: match[2] as string};
+		}),
+};
+
+export const allow = {
+	value: format,
+	many: true,
+	help: 'only these may come: uid:USER,gid:GROUP,…',
+} as const;
+
+/** With a list the list decides, so the file's own mode lets everybody come as far as that, whatever the umask. */
+export const modeWithAccess = (
+	mode: number | undefined,
+	rules: readonly AccessRule[][],
+): {mode: number | undefined; ignoresUmask: boolean} =>
+	mode === undefined && rules.length > 0 ? {mode: 0o666, ignoresUmask: true} : {mode, ignoresUmask: false};
+
+/** Who may come. Without a rule everybody may whom the file's mode lets connect. */
+export class AccessList {
+	private readonly users = new Set<number>();
+	private readonly groups = new Set<number>();
+	private readonly isOpen: boolean;
+
+	constructor(rules: readonly (readonly AccessRule[])[]) {
+		const all = rules.flat();
+		this.isOpen = all.length === 0;
+		for (const {kind, who} of all) {
+			const number = /^[0-9]+$/.test(who) ? Number(who) : kind === 'uid' ? native.userId(who) : native.groupId(who);
+			if (number === undefined)
+				throw new SystemError(`cannot allow '${kind}:${who}': no such ${kind === 'uid' ? 'user' : 'group'}`);
+			(kind === 'uid' ? this.users : this.groups).add(number);
+		}
+	}
+
+	/** Whether this peer may come; one that may not is named on stderr. unix(7), SO_PEERCRED, SO_PEERGROUPS */
+	admits(connection: LocalSocket): boolean {
+		if (this.isOpen) return true;
+		const {peer} = connection;
+		return this.admitsPeer(peer, () => connection.peerGroups);
+	}
+
+	/** The same for the sender of a datagram, of whom the kernel tells one group only. */
+	admitsPeer(peer: PeerCredentials, otherGroups: () => number[] = () => []): boolean {
+		if (this.isOpen || this.users.has(peer.uid) || this.groups.has(peer.gid)) return true;
+		if (this.groups.size > 0 && otherGroups().some((group) => this.groups.has(group))) return true;
+		tell(`turned away ${describePeer(peer)}`);
+		return false;
+	}
+}

@@ -1,0 +1,215 @@
+import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
+import {done, failed, type Outcome, timedOut} from '../common/exit.js';
+import {mostRecordBytes} from '../common/framing.js';
+import {readInput} from '../common/input.js';
+import * as common from '../common/options.js';
+import {
+	expectInput,
+	expectOutput,
+	isStdoutTerminal,
+	print,
+	printLine,
+	tellError,
+	tellRaw,
+	tellVerbose,
+} from '../common/output.js';
+import {anyText, choice, wholeNumber} from '../common/text-format.js';
+import {any, one, optional, verb} from '../common/verb.js';
+import {BatchCaller} from './batch-caller.js';
+import {CallChannel, Deadline, TimedOut} from './call-channel.js';
+import {type Dialect, dialects} from './dialect.js';
+import {openConnection} from './endpoint.js';
+import {type CallError, type CallResult, jsonText, methodNotFound, type Request} from './json-rpc.js';
+import {usualLimits} from './json-splitter.js';
+import {compact, elementsOf, kindOf, membersOf, pretty} from './json-text.js';
+import type {LocalSocket} from './local-socket.js';
+import {encodeMessage} from './message-framing.js';
+import {messageSize} from './options.js';
+import {parametersOf} from './parameters.js';
+import {insecure, socketAddress} from './socket-address.js';
+
+const usualInFlight = 256;
+const onlyId = '1';
+
+export const call = verb({
+	summary: 'call a method of another process',
+	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	options: {
+		raw: {short: 'r', help: 'print a string without its quotes'},
+		named: {short: 'N', help: 'parameters have names: NAME=VALUE'},
+		string: {short: 's', help: 'parameters are strings, also where they look like JSON'},
+		params: {short: 'p', value: anyText('JSON'), help: 'all parameters, an array or an object; - is stdin'},
+		notify: {help: 'do not wait for an answer'},
+		list: {help: 'the names of the methods'},
+		batch: {help: 'a call a line of stdin, an answer a line of stdout'},
+		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: so many unanswered at a time (256)'},
+		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'speak as QEMU or mpv do: qmp, mpv'},
+		framing: {value: choice('FRAMING', 'lines', 'null', 'headers'), help: 'what ends a request: lines, null, headers'},
+		maxSize: {value: messageSize, help: 'the longest answer (default and most 256M)'},
+		insecure,
+		timeout: common.timeout,
+		timeoutStatus: common.timeoutStatus,
+	},
+	examples: [
+		{purpose: 'a number, printed', line: 'ipc-sock call calc add 2 40'},
+		{purpose: 'into a variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
+		{purpose: "QEMU's answer", line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
+	],
+	run({address, method, params: words}, options) {
+		const {preset, framing = 'lines'} = options;
+		checkWishes(method, words, options);
+		const isNamed = options.named || preset === 'qmp';
+		const given = options.params === '-' ? readAllInput() : options.params;
+		const wishes = {named: isNamed, string: options.string, params: given};
+		const params = options.batch ? undefined : parametersOf(words, wishes);
+		expectOutput();
+		if (options.batch) expectInput();
+
+		const deadline = new Deadline(options.timeout ?? -1);
+		const dialect = dialects[preset ?? 'jsonRpc'];
+		const encode = (request: Request) => encodeMessage(dialect.format(request), framing);
+		const talk = (socket: LocalSocket): Outcome => {
+			using _ = socket;
+			const channel = new CallChannel(socket, {...usualLimits, mostBytes: options.maxSize ?? mostRecordBytes});
+			dialect.greet?.(channel, deadline);
+			if (options.batch) {
+				const {inFlight = usualInFlight, notify} = options;
+				const passesLines = preset === undefined && framing === 'lines' && !notify;
+				const timeoutMs = options.timeout ?? -1;
+				return new BatchCaller(channel, dialect, {encode, passesLines, inFlight, notify, timeoutMs}).run();
+			}
+			if (options.notify) {
+				channel.send(encode({id: undefined, method: method as string, params}));
+				channel.flush(deadline);
+				return done;
+			}
+			const {listing} = dialect;
+			const request = options.list
+				? {id: onlyId, method: listing.method, params: listing.params}
+				: {id: onlyId, method: method as string, params};
+			channel.send(encode(request));
+			const outcome = receiveAnswer(channel, dialect, request.method, deadline);
+			if (options.list) return printList(channel, dialect, outcome);
+			return printOutcome(request.method, outcome, options.raw);
+		};
+		try {
+			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.left});
+			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
+		} catch (error) {
+			return onLate(error);
+		}
+	},
+});
+
+/** Having waited too long is an answer. */
+function onLate(error: unknown): Outcome {
+	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
+	throw error;
+}
+
+function checkWishes(
+	method: string | undefined,
+	words: readonly string[],
+	options: {[Key in 'batch' | 'list' | 'notify' | 'named' | 'string']: boolean} & {
+		params: string | undefined;
+		inFlight: number | undefined;
+	},
+): void {
+	const {batch, list, notify} = options;
+	if (batch && list) throw new UsageError('--batch and --list exclude each other');
+	if (list && notify) throw new UsageError('--list waits for an answer: --notify makes no sense');
+	if ((batch || list) && method !== undefined)
+		throw new UsageError(`with ${batch ? '--batch' : '--list'} no METHOD is expected`);
+	if (!batch && !list && method === undefined) throw new UsageError('METHOD is missing');
+	if (batch && options.params !== undefined) throw new UsageError('with --batch the parameters come on stdin');
+	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight is for --batch');
+	if (options.params !== undefined && (options.named || options.string))
+		throw new UsageError('--params is JSON as it is: --named and --string make no sense');
+	if (options.named && words.length === 0) throw new UsageError('--named needs parameters: NAME=VALUE');
+}
+
+function readAllInput(): string {
+	expectInput();
+	const pieces: Buffer[] = [];
+	for (;;) {
+		const buffer = Buffer.allocUnsafe(65_536);
+		const count = readInput(buffer, 0);
+		if (count === 0) return Buffer.concat(pieces).toString();
+		pieces.push(buffer.subarray(0, count));
+	}
+}
+
+/** Waits for the answer to the one call there is; whatever else comes is of no interest. */
+function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, deadline: Deadline): CallResult {
+	for (;;) {
+		const bytes = channel.receive(deadline);
+		if (!bytes)
+			throw new SystemError(
+				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer came`,
+			);
+		const text = jsonText(bytes);
+		if (text === undefined)
+			throw new SystemError(`what came from ${channel.shown} is no JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
+		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
+			const response = kindOf(item) === 'object' ? dialect.read(membersOf(item)) : undefined;
+			// Without an id, or with null: the server could not tell what the call was. It was ours.
+			if (response && isOurs(response.id, response.outcome)) return response.outcome;
+			tellVerbose(`passed over: ${compact(item)}`);
+		}
+	}
+}
+
+const isOurs = (id: string | undefined, outcome: CallResult): boolean =>
+	id === undefined || id === 'null' ? 'error' in outcome : Number(id) === Number(onlyId);
+
+function printOutcome(method: string, outcome: CallResult, raw: boolean): Outcome {
+	if ('error' in outcome) {
+		tellCallError(method, outcome.error);
+		return failed;
+	}
+	const {result} = outcome;
+	const bytes = raw ? rawBytes(result) : undefined;
+	if (bytes) print(bytes);
+	else printLine(isStdoutTerminal() ? pretty(result) : compact(result));
+	return done;
+}
+
+/** A string as itself, on a line; what had to travel as base64 as the bytes it is. */
+function rawBytes(result: string): Buffer | undefined {
+	if (kindOf(result) === 'string') return Buffer.from(`${JSON.parse(result) as string}\n`);
+	if (kindOf(result) !== 'object') return undefined;
+	const members = membersOf(result);
+	const base64 = members.get('base64');
+	if (members.size !== 1 || base64 === undefined || kindOf(base64) !== 'string') return undefined;
+	return Buffer.from(JSON.parse(base64) as string, 'base64');
+}
+
+function tellCallError(method: string, {code, message, data}: CallError): void {
+	const members = data !== undefined && kindOf(data) === 'object' ? membersOf(data) : undefined;
+	const said = members?.get('stderr');
+	const stderr = said !== undefined && kindOf(said) === 'string' ? (JSON.parse(said) as string) : undefined;
+	const isStandard = code <= -32600 && code > -32768;
+	const shown = isStandard ? message.charAt(0).toLowerCase() + message.slice(1) : message;
+	const reason = `${method}: ${shown}${code === 0 ? '' : ` (${code})`}`;
+	const rest = data === undefined || data === 'null' || stderr !== undefined ? '' : `: ${shownData(data)}`;
+	tellError(`${reason}${rest}`);
+	if (stderr) tellRaw(`${printableLines(stderr.replace(/\n$/, ''))}\n`);
+}
+
+/** What another process wrote: its lines and tabs are kept, but it is not to move our cursor. */
+const printableLines = (text: string): string => text.replace(/[^\n\t]+/g, printable);
+
+const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.parse(data) as string) : compact(data));
+
+function printList(channel: CallChannel, {listing}: Dialect, outcome: CallResult): Outcome {
+	if ('error' in outcome) {
+		if (outcome.error.code === methodNotFound.code)
+			throw new SystemError(`${channel.shown} does not tell its methods (it has no '${listing.method}')`);
+		tellCallError(listing.method, outcome.error);
+		return failed;
+	}
+	const names = listing.names(outcome.result);
+	if (!names) throw new SystemError(`${channel.shown} tells its methods in a way that is not understood`);
+	print(names.map((name) => `${printable(name)}\n`).join(''));
+	return done;
+}

@@ -1,0 +1,149 @@
+import type {Socket} from 'node:net';
+import {UsageError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import {type Framing, framingOptions, RecordDecoder, separatorOf} from '../common/framing.js';
+import * as common from '../common/options.js';
+import {announceReady, tell, tellVerbose} from '../common/output.js';
+import {formatSize, size} from '../common/size.js';
+import {wholeNumber} from '../common/text-format.js';
+import {one, verb} from '../common/verb.js';
+import {connectionsOf} from './accept-loop.js';
+import {AccessList, allow, modeWithAccess} from './access.js';
+import {LocalSocket} from './local-socket.js';
+import {backlog} from './options.js';
+import {describePeer} from './peer.js';
+import {localAddress} from './socket-address.js';
+import {Stopping} from './stopping.js';
+import {streamOf} from './stream-pair.js';
+
+const usualBuffer = 1024 ** 2;
+/** How long a client that has fallen behind may keep those who speak waiting, until it is put out. */
+const patienceMs = 1000;
+/** What one may say before it has come to the end of a record. */
+const longestRecord = 16 * 1024 ** 2;
+
+export const hub = verb({
+	summary: 'what one client says, all others hear',
+	operands: {address: one(localAddress)},
+	options: {
+		buffer: {value: size, help: 'what may wait for a client that does not read (default 1M)'},
+		max: {value: wholeNumber(1, 100_000), help: 'so many clients at a time (default 1000)'},
+		allow,
+		mode: common.mode,
+		backlog,
+		null: framingOptions.null,
+		raw: {help: 'bytes as they come, whether or not a line has ended'},
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'a room', line: 'ipc-sock hub chat'},
+		{purpose: 'somebody in it', line: 'ipc-sock connect chat'},
+	],
+	async run({address}, options) {
+		if (options.null && options.raw) throw new UsageError('records cannot be framed as null and raw at once');
+		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';
+		const access = new AccessList(options.allow);
+		using stopping = new Stopping();
+		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
+		announceReady(options.readyFd);
+		const room = new Room(framing, options.buffer ?? usualBuffer);
+		for await (const connection of connectionsOf(listener, stopping.stopped)) {
+			if (!access.admits(connection)) connection.close();
+			else room.enter(connection);
+			while (room.size >= (options.max ?? 1000) && !stopping.isStopped)
+				await Promise.race([room.someoneLeaves(), stopping.stopped]);
+		}
+		stopping.finish();
+		return done;
+	},
+});
+
+interface Member {
+	readonly socket: Socket;
+	readonly who: string;
+	/** Runs while it has fallen behind. */
+	timer?: NodeJS.Timeout;
+}
+
+class Room {
+	private readonly members = new Set<Member>();
+	private readonly behind = new Set<Member>();
+	private leaving: (() => void)[] = [];
+
+	constructor(
+		private readonly framing: Framing,
+		private readonly most: number,
+	) {}
+
+	get size(): number {
+		return this.members.size;
+	}
+
+	someoneLeaves(): Promise<void> {
+		return new Promise((resolve) => this.leaving.push(resolve));
+	}
+
+	enter(connection: LocalSocket): void {
+		const member: Member = {who: describePeer(connection.peer), socket: streamOf(connection)};
+		const {socket, who} = member;
+		this.members.add(member);
+		tellVerbose(`${who} has come`);
+		const separator = separatorOf(this.framing);
+		const decoder = separator === undefined ? undefined : new RecordDecoder(this.framing, longestRecord);
+		const say = (records: Iterable<Buffer>) => {
+			const whole = [...records].flatMap((record) => [record, Buffer.of(separator as number)]);
+			if (whole.length > 0) this.tellOthers(member, Buffer.concat(whole));
+		};
+		socket.on('data', (piece: Buffer) => {
+			if (!decoder) {
+				this.tellOthers(member, piece);
+				return;
+			}
+			try {
+				say(decoder.push(piece));
+			} catch {
+				tell(`${who} was put out: it said more than ${formatSize(longestRecord)} without an end`);
+				socket.destroy();
+			}
+		});
+		socket.on('end', () => {
+			if (decoder) say(decoder.end());
+		});
+		if (this.behind.size > 0) socket.pause();
+		// Who leaves in the middle of a word has left, no more.
+		socket.on('error', () => {});
+		socket.on('drain', () => this.caughtUp(member));
+		socket.on('close', () => {
+			this.members.delete(member);
+			this.caughtUp(member);
+			tellVerbose(`${who} has left`);
+			for (const resolve of this.leaving.splice(0)) resolve();
+		});
+	}
+
+	/**
+	 * Whoever falls behind by more than its buffer makes the speakers wait, for a second: a client that reads catches up
+	 * meanwhile, and one that does not is put out. So the buffers are bounded, and nobody can hold up the others for long.
+	 */
+	private tellOthers(speaker: Member, bytes: Buffer): void {
+		for (const member of this.members) {
+			if (member === speaker || !member.socket.writable) continue;
+			member.socket.write(bytes);
+			if (member.timer || member.socket.writableLength <= this.most) continue;
+			const {writableLength} = member.socket;
+			member.timer = setTimeout(() => {
+				tell(`${member.who} was put out: it did not read, and ${formatSize(writableLength)} were waiting for it`);
+				member.socket.destroy();
+			}, patienceMs);
+			this.behind.add(member);
+			for (const {socket} of this.members) socket.pause();
+		}
+	}
+
+	private caughtUp(member: Member): void {
+		clearTimeout(member.timer);
+		delete member.timer;
+		if (!this.behind.delete(member) || this.behind.size > 0) return;
+		for (const {socket} of this.members) socket.resume();
+	}
+}

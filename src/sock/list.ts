@@ -1,0 +1,42 @@
+import {done} from '../common/exit.js';
+import {json, noHeadings, output} from '../common/options.js';
+import {printJson} from '../common/output.js';
+import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {verb} from '../common/verb.js';
+import {socketNames} from './runtime-sockets.js';
+import {lookAtAllSockets, lookAtSockets, type SocketStatus} from './socket-status.js';
+
+export const socketColumns: readonly Column<SocketStatus>[] = [
+	{name: 'name', value: ({name}) => name},
+	{name: 'type', value: ({type}) => type ?? ''},
+	{name: 'state', value: ({state}) => state},
+	{name: 'mode', value: ({mode}) => mode ?? ''},
+	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'connections', align: 'right', value: ({connections}) => String(connections)},
+	{name: 'waiting', align: 'right', value: ({waiting}) => (waiting === null ? '' : String(waiting))},
+	{name: 'listener', value: ({listeners}) => listeners.map(({pid, command}) => `${pid} ${command}`).join(', ')},
+];
+
+export const list = verb({
+	summary: 'the sockets in the runtime folder, with who has them; stale files are marked',
+	aliases: ['ls'],
+	options: {
+		all: {short: 'a', help: 'every local socket of this machine that has a name'},
+		json,
+		noHeadings,
+		output,
+	},
+	examples: [
+		{purpose: 'who listens on what', line: 'ipc-sock list --all -o name,listener'},
+		{purpose: 'files that nobody has any more', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
+	],
+	async run(_, options) {
+		const columns = chooseColumns(socketColumns, options.output);
+		const rows = options.all
+			? lookAtAllSockets()
+			: lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const));
+		if (options.json) for (const row of rows) printJson(row);
+		else await printTable(columns, rows, {headings: !options.noHeadings});
+		return done;
+	},
+});

@@ -1,0 +1,67 @@
+import {accessSync, constants, readdirSync, statSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {quoted, SystemError} from '../common/errors.js';
+
+const longestName = 255;
+/** The standard keeps these names for itself. */
+const reserved = 'rpc.';
+
+/** Whether it can be the name of a file in a folder, and of nothing outside it. What is not never reaches the file system. */
+export function isMethodName(method: string): boolean {
+	return (
+		method !== '' &&
+		!method.startsWith('.') &&
+		!method.startsWith(reserved) &&
+		!/[/\0\p{Surrogate}]/u.test(method) &&
+		Buffer.byteLength(method) <= longestName
+	);
+}
+
+/** Folders of executables: a method is the first of that name, as a command is in PATH. */
+export class MethodFolders {
+	private readonly paths: string[];
+
+	/** @throws SystemError for one that is no folder, or that we may not look into. */
+	constructor(folders: readonly string[]) {
+		this.paths = folders.map((folder) => resolve(folder));
+		for (const [i, path] of this.paths.entries()) {
+			const shown = quoted(folders[i] as string);
+			const stat = statSync(path, {throwIfNoEntry: false});
+			if (!stat) throw new SystemError(`cannot serve the methods in ${shown}: no such folder`);
+			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is no folder`);
+			if (!isAllowed(path, constants.X_OK))
+				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
+		}
+	}
+
+	/** The path of its executable: what is added or taken away meanwhile counts at once. */
+	find(method: string): string | undefined {
+		if (!isMethodName(method)) return undefined;
+		return this.paths.map((folder) => `${folder}/${method}`).find(isExecutable);
+	}
+
+	/** All that can be called now. */
+	list(): string[] {
+		const names = this.paths.flatMap((folder) => {
+			try {
+				return readdirSync(folder).filter((name) => isMethodName(name) && isExecutable(`${folder}/${name}`));
+			} catch {
+				// Gone, or not readable: what is in it can still be called by its name.
+				return [];
+			}
+		});
+		return [...new Set(names)].sort();
+	}
+}
+
+const isExecutable = (path: string): boolean =>
+	statSync(path, {throwIfNoEntry: false})?.isFile() === true && isAllowed(path, constants.X_OK);
+
+function isAllowed(path: string, access: number): boolean {
+	try {
+		accessSync(path, access);
+		return true;
+	} catch {
+		return false;
+	}
+}

@@ -1,0 +1,206 @@
+import {type ChildProcess, spawn} from 'node:child_process';
+import {constants} from 'node:os';
+import {countOf, hasCode, quoted, reasonOf} from '../common/errors.js';
+import {status} from '../common/exit.js';
+import {jsonRecord} from '../common/framing.js';
+import {tellRaw} from '../common/output.js';
+import {type Call, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {
+	type CallError,
+	type CallResult,
+	internalError,
+	invalidParams,
+	jsonText,
+	methodNotFound,
+	withData,
+} from './json-rpc.js';
+import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
+import {peerEnvironment} from './peer.js';
+
+/** As much of the end of what a method says on stderr travels with its failure. */
+const mostStderr = 4096;
+/**
+ * The words that parameters are for a program: strings as they are, other values as JSON; `name=value` where they have
+ * names. Undefined for what no argument can hold: a NUL, or half of a surrogate pair.
+ */
+export function argumentsOf(params: string | undefined): string[] | undefined {
+	if (params === undefined) return [];
+	const word = (value: string): string => (kindOf(value) === 'string' ? (JSON.parse(value) as string) : compact(value));
+	const words =
+		kindOf(params) === 'array'
+			? elementsOf(params).map(word)
+			: [...membersOf(params)].map(([name, value]) => `${name}=${word(value)}`);
+	return words.some((text) => /[\0\p{Surrogate}]/u.test(text)) ? undefined : words;
+}
+
+/** What a program printed as a result: JSON as it is, anything else as a string, and nothing at all is null. */
+export function resultOf(output: Buffer): string {
+	if (output.length === 0) return 'null';
+	const json = jsonText(output);
+	if (json !== undefined) return compact(json.trim());
+	const record = jsonRecord(output.at(-1) === newline ? output.subarray(0, -1) : output);
+	return JSON.stringify('data' in record ? record.data : record);
+}
+
+const newline = 10;
+
+/** The environment a call runs in. */
+export function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
+	const environment: NodeJS.ProcessEnv = {...process.env};
+	// What we were started with ourselves is not about this caller.
+	for (const name of ['IPC_PEER_PID', 'IPC_PEER_UID', 'IPC_PEER_GID']) delete environment[name];
+	return {...environment, ...(caller ? peerEnvironment(caller) : {}), IPC_METHOD: method};
+}
+
+export interface ProgramSettings {
+	/** A longer output is an error. */
+	mostOutput: number;
+	/** Its parameters come on stdin only. */
+	withoutArguments: boolean;
+	/** Its way of saying that there is no such method; undefined: it has none. */
+	notFoundStatus?: number;
+}
+
+/**
+ * A call as a process of its own, in a process group of its own, so that all of it can be ended. Started by Node itself
+ * rather than through execa, which makes a call take 3.4 ms instead of 2.
+ */
+export class ProgramCall implements RunningCall {
+	readonly outcome: Promise<CallResult>;
+	readonly ended: Promise<void>;
+	private settle!: (outcome: CallResult) => void;
+	private child: ChildProcess | undefined;
+	private killing: NodeJS.Timeout | undefined;
+	private readonly output: Buffer[] = [];
+	private outputLength = 0;
+	private complaint = Buffer.alloc(0);
+
+	constructor(
+		private readonly call: Call,
+		private readonly words: readonly string[],
+		private readonly settings: ProgramSettings,
+	) {
+		this.outcome = new Promise((resolve) => {
+			this.settle = resolve;
+		});
+		const passed = settings.withoutArguments ? [] : argumentsOf(call.params);
+		if (passed) {
+			this.ended = this.start(passed);
+		} else {
+			this.ended = Promise.resolve();
+			this.fail(withData(invalidParams, 'a NUL or half of a surrogate pair cannot be part of an argument'));
+		}
+	}
+
+	abandon(): void {
+		this.stop(internalError);
+	}
+
+	stop(error: CallError): void {
+		const stderr = this.complaint.toString();
+		this.fail(stderr === '' ? error : withData(error, {stderr}));
+		if (!this.child || this.killing) return;
+		this.signalGroup('SIGTERM');
+		this.killing = setTimeout(() => {
+			this.signalGroup('SIGKILL');
+			// Whoever left the group and still holds our pipes is none of ours.
+			this.child?.stdout?.destroy();
+			this.child?.stderr?.destroy();
+		}, graceMs);
+	}
+
+	private fail(error: CallError): void {
+		this.settle({error});
+	}
+
+	private start(passed: readonly string[]): Promise<void> {
+		const [program, ...first] = this.words as [string, ...string[]];
+		let child: ChildProcess;
+		try {
+			child = spawn(program, [...first, ...passed], {detached: true, env: environmentOf(this.call)});
+		} catch (error) {
+			this.fail(this.cannotRun(error));
+			return Promise.resolve();
+		}
+		this.child = child;
+		// A program that does not read its parameters has what it needs.
+		child.stdin?.on('error', () => {});
+		child.stdin?.end(`${compact(this.call.params ?? '[]')}\n`);
+		child.stdout?.on('data', (piece: Buffer) => this.takeOutput(piece));
+		child.stderr?.on('data', (piece: Buffer) => {
+			this.complaint = Buffer.concat([this.complaint, piece]).subarray(-mostStderr);
+		});
+		return new Promise((resolve) => {
+			child.on('error', (error) => {
+				this.fail(this.cannotRun(error));
+				resolve();
+			});
+			child.on('close', (code, signal) => {
+				clearTimeout(this.killing);
+				// What it started and left behind in its group, if it was to be stopped.
+				if (this.killing) this.signalGroup('SIGKILL');
+				this.finish(code, signal);
+				resolve();
+			});
+		});
+	}
+
+	private takeOutput(piece: Buffer): void {
+		this.outputLength += piece.length;
+		if (this.outputLength <= this.settings.mostOutput) {
+			this.output.push(piece);
+			return;
+		}
+		this.output.length = 0;
+		const most = countOf(this.settings.mostOutput, 'byte');
+		this.stop({code: methodFailed, message: `${quoted(this.call.method)} printed more than ${most}`});
+	}
+
+	private finish(code: number | null, signal: NodeJS.Signals | null): void {
+		const stderr = this.complaint.toString();
+		if (code === 0) {
+			if (stderr !== '') tellRaw(stderr);
+			this.settle({result: resultOf(Buffer.concat(this.output))});
+			return;
+		}
+		const shown = quoted(this.call.method);
+		if (signal === null && code === this.settings.notFoundStatus) {
+			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status: code, stderr}));
+		} else if (signal === null) {
+			const message = `${shown} ended with status ${code}`;
+			this.fail(withData({code: methodFailed, message}, {status: code, stderr}));
+		} else {
+			const ended = status.signalBase + constants.signals[signal];
+			const message = `${shown} was ended by ${signal}`;
+			this.fail(withData({code: methodFailed, message}, {status: ended, stderr}));
+		}
+	}
+
+	private cannotRun(error: unknown): CallError {
+		if (hasCode(error, 'E2BIG')) return withData(invalidParams, 'too long to be passed as arguments');
+		return cannotRun(this.call.method, error);
+	}
+
+	private signalGroup(signal: NodeJS.Signals): void {
+		if (this.child) signalGroup(this.child, signal);
+	}
+}
+
+/** What a program that could not be started answers. */
+export function cannotRun(shownName: string, error: unknown): CallError {
+	const isMissing = hasCode(error, 'ENOENT');
+	const reason = isMissing ? 'it, or the interpreter it names, was not found' : reasonOf(error);
+	const message = `${quoted(shownName)} cannot be run: ${reason}`;
+	const data = {status: isMissing ? status.notFound : status.notRunnable, stderr: ''};
+	return withData({code: methodFailed, message}, data);
+}
+
+/** To a program that leads its process group, and to all that is in it. */
+export function signalGroup({pid}: ChildProcess, signal: NodeJS.Signals): void {
+	if (pid === undefined) return;
+	try {
+		process.kill(-pid, signal);
+	} catch {
+		// All of it has ended.
+	}
+}

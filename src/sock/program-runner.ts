@@ -1,0 +1,42 @@
+import type {Call, CallRunner, RunningCall} from './call-runner.js';
+import type {MethodFolders} from './methods.js';
+import {ProgramCall, type ProgramSettings} from './program-call.js';
+
+/** Each method is a program of that name. */
+export class FolderRunner implements CallRunner {
+	constructor(
+		private readonly folders: MethodFolders,
+		private readonly settings: ProgramSettings,
+	) {}
+
+	start(call: Call): RunningCall | undefined {
+		const path = this.folders.find(call.method);
+		return path === undefined ? undefined : new ProgramCall(call, [path], this.settings);
+	}
+
+	methods(): string[] {
+		return this.folders.list();
+	}
+
+	async close(): Promise<void> {}
+}
+
+/** One program for all methods: which one is meant stands in its environment. */
+export class CommandRunner implements CallRunner {
+	constructor(
+		private readonly words: readonly string[],
+		private readonly settings: ProgramSettings,
+	) {}
+
+	start(call: Call): RunningCall | undefined {
+		// Nothing else cannot be in an environment.
+		if (/[\0\p{Surrogate}]/u.test(call.method)) return undefined;
+		return new ProgramCall(call, this.words, this.settings);
+	}
+
+	methods(): undefined {
+		return undefined;
+	}
+
+	async close(): Promise<void> {}
+}

@@ -1,0 +1,110 @@
+import {hasCode, quoted, SystemError} from '../common/errors.js';
+import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {announceReady, tellError} from '../common/output.js';
+import {startCommand} from '../common/run-command.js';
+import {stopOnSignals} from '../common/signals.js';
+import {StopInLoop} from '../common/stop-in-loop.js';
+import {one, verb} from '../common/verb.js';
+import {native, POLLIN} from '../native/index.js';
+import {AccessList, allow, modeWithAccess} from './access.js';
+import {LocalSocket} from './local-socket.js';
+import {type} from './options.js';
+import {peerEnvironment} from './peer.js';
+import {closeAll} from './send-fd.js';
+import {localAddress} from './socket-address.js';
+
+const controlCutOff = 8; // MSG_CTRUNC
+const firstOfCommand = 3;
+
+export const recvFd = verb({
+	summary: 'run a command with the open files that somebody passes on',
+	operands: {address: one(localAddress)},
+	options: {
+		connect: {help: 'connect instead of listening'},
+		timeout: {...common.timeout, help: 'give up when none has come after so long (status 124)'},
+		timeoutStatus: common.timeoutStatus,
+		allow,
+		mode: common.mode,
+		type,
+		readyFd: common.readyFd,
+	},
+	takesCommand: true,
+	examples: [{purpose: 'read what the other side has opened', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
+	async run({address}, options, command) {
+		stopOnSignals();
+		const timeoutMs = options.timeout ?? -1;
+		const received = receive();
+		if (!received) return timedOut;
+		const {descriptors, environment} = received;
+		const numbers = descriptors.map((_, i) => firstOfCommand + i);
+		let pid: number | undefined;
+		using stop = new StopInLoop((signal) => {
+			if (pid !== undefined) process.kill(pid, signal);
+		});
+		const running = await startCommand(
+			command,
+			{stdin: 'inherit', stdout: 'inherit', more: descriptors},
+			{...environment, IPC_FDS: numbers.join(' ')},
+		);
+		pid = running.pid;
+		closeAll(descriptors);
+		const {status, problem} = await running.ended;
+		pid = undefined;
+		if (problem) tellError(problem);
+		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		return endedWith(status);
+
+		function receive() {
+			if (options.connect) {
+				using connection = connectOrTimeOut();
+				return connection && takeDescriptors(connection, timeoutMs);
+			}
+			const access = new AccessList(options.allow);
+			using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
+			announceReady(options.readyFd);
+			if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs);
+			for (;;) {
+				using connection = listener.accept(timeoutMs);
+				if (!connection) return undefined;
+				if (access.admits(connection)) return takeDescriptors(connection, timeoutMs);
+			}
+		}
+
+		function connectOrTimeOut() {
+			try {
+				return LocalSocket.connect(address, {type: options.type, timeoutMs});
+			} catch (error) {
+				if (hasCode(error, 'ETIMEDOUT')) return undefined;
+				throw error;
+			}
+		}
+	},
+});
+
+/** The first descriptors that come; bytes without any are passed over. Undefined when none came in time. */
+function takeDescriptors(
+	socket: LocalSocket,
+	timeoutMs: number,
+): {descriptors: number[]; environment: Record<string, string>} | undefined {
+	const shown = quoted(socket.shownName);
+	const scratch = Buffer.allocUnsafe(65_536);
+	const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+	for (;;) {
+		const left = deadline === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
+		if (!socket.wait(POLLIN, left)) return undefined;
+		const {count, flags, descriptors, credentials} = native.recvmsg(socket.descriptor, scratch, 0, scratch.length, 0);
+		if (flags & controlCutOff) {
+			closeAll(descriptors);
+			throw new SystemError(
+				`cannot take what came on ${shown}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
+			);
+		}
+		if (descriptors.length > 0) {
+			const [pid, uid, gid] = credentials ?? native.getsockoptPeercred(socket.descriptor);
+			return {descriptors, environment: peerEnvironment({pid, uid, gid})};
+		}
+		if (count === 0 && !credentials)
+			throw new SystemError(`no descriptor came on ${shown}: the sender left without passing one on`);
+	}
+}

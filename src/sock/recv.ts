@@ -1,0 +1,69 @@
+import {countOf, quoted, UsageError} from '../common/errors.js';
+import {done, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import * as common from '../common/options.js';
+import {announceReady, expectOutput, tell} from '../common/output.js';
+import {stopOnSignals} from '../common/signals.js';
+import {growPipe, progressOf} from '../common/transfer.js';
+import {one, verb} from '../common/verb.js';
+import {AccessList, allow, modeWithAccess} from './access.js';
+import {LocalSocket} from './local-socket.js';
+import {backlog, type} from './options.js';
+import {RecordReceiver} from './record-receiving.js';
+import {formatSocketAddress, localAddress} from './socket-address.js';
+
+export const recv = verb({
+	summary: 'listen, and print the records that clients send: one, or more',
+	operands: {address: one(localAddress)},
+	options: {
+		count: {...common.count, help: 'so many records instead of one'},
+		all: {short: 'a', help: 'all that one client sends'},
+		follow: {...common.follow, help: 'go on for ever, whoever comes'},
+		timeout: {...common.timeout, help: 'give up when nothing comes for so long (status 124)'},
+		timeoutStatus: common.timeoutStatus,
+		allow,
+		mode: common.mode,
+		backlog,
+		type,
+		...framingOptions,
+		json: {help: 'print an object per record, with its sender'},
+		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'a log that many write to', line: 'ipc-sock recv log --follow >> log.txt'},
+		{purpose: 'be a service manager to a daemon', line: 'ipc-sock recv ./notify --type dgram --follow'},
+	],
+	run({address}, options) {
+		const limits = [
+			options.count !== undefined && '--count',
+			options.all && '--all',
+			options.follow && '--follow',
+		].filter(Boolean);
+		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		if (options.all && options.type === 'dgram')
+			throw new UsageError('datagrams have no end: --all is for connections (use --count or --follow)');
+		const framing = chosenFraming(options) ?? 'lines';
+		expectOutput();
+		growPipe(1);
+		stopOnSignals();
+		const access = new AccessList(options.allow);
+		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
+		announceReady(options.readyFd);
+		const progress = progressOf(options.progress, 'records');
+		const receiver = new RecordReceiver(listener, {
+			framing,
+			most: options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1),
+			onlyOneClient: options.all,
+			timeoutMs: options.timeout ?? -1,
+			access,
+			progress,
+		});
+		const isComplete = receiver.run();
+		progress?.finish();
+		if (isComplete) return done;
+		if (receiver.received > 0 && !options.follow)
+			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} came`);
+		return timedOut;
+	},
+});

@@ -1,0 +1,30 @@
+import {quoted} from '../common/errors.js';
+import {done, failed} from '../common/exit.js';
+import {forEachName} from '../common/many.js';
+import {tell} from '../common/output.js';
+import {many, verb} from '../common/verb.js';
+import {LocalSocket} from './local-socket.js';
+import {formatSocketAddress, localAddress} from './socket-address.js';
+import {putBackIfLeft} from './tapped-socket.js';
+
+export const remove = verb({
+	summary: 'remove socket files that nobody has any more',
+	aliases: ['rm'],
+	operands: {addresses: many(localAddress)},
+	options: {force: {help: 'also one that somebody has: no new client will find it'}},
+	examples: [
+		{purpose: 'what a crash has left', line: 'ipc-sock remove /run/daemon.sock'},
+		{
+			purpose: 'all of that',
+			line: `ipc-sock rm $(ipc-sock ls --json | jq -r 'select(.state=="stale").name')`,
+		},
+	],
+	run({addresses}, {force}) {
+		const allWell = forEachName(addresses, (address) => {
+			if (!force && address.kind !== 'abstract' && putBackIfLeft(address))
+				tell(`${quoted(formatSocketAddress(address))} was left by a tap that was killed: the live socket is back`);
+			else LocalSocket.remove(address, {force});
+		});
+		return allWell ? done : failed;
+	},
+});

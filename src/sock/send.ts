@@ -1,0 +1,48 @@
+import {hasCode, UsageError} from '../common/errors.js';
+import {done, notNow, timedOut} from '../common/exit.js';
+import {chosenFraming, framingOptions} from '../common/framing.js';
+import * as common from '../common/options.js';
+import {expectInput} from '../common/output.js';
+import {anyText} from '../common/text-format.js';
+import {progressOf} from '../common/transfer.js';
+import {any, one, verb} from '../common/verb.js';
+import {LocalSocket} from './local-socket.js';
+import {type} from './options.js';
+import {RecordSender} from './record-sending.js';
+import {localAddress} from './socket-address.js';
+
+export const send = verb({
+	summary: 'each operand, or each record of standard input, to whoever listens',
+	operands: {address: one(localAddress), messages: any(anyText('MESSAGE'))},
+	options: {
+		timeout: {...common.timeout, help: 'give up when the receiver takes nothing for so long'},
+		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
+		type,
+		...framingOptions,
+		json: {help: 'stdin has objects as recv --json prints them'},
+		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+	},
+	examples: [
+		{purpose: 'one line', line: 'ipc-sock send log "it begins"'},
+		{purpose: 'a datagram', line: 'ipc-sock send /run/systemd/notify --type dgram READY=1'},
+	],
+	run({address, messages}, options) {
+		const framing = chosenFraming(options);
+		if (framing && messages.length > 0 && (framing === 'json' || framing === 'raw'))
+			throw new UsageError(`each operand is a record as it is: --${framing} is for stdin`);
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		if (messages.length === 0) expectInput();
+		try {
+			using socket = LocalSocket.connect(address, {type: options.type, timeoutMs});
+			const progress = progressOf(options.progress, 'records');
+			const sender = new RecordSender(socket, {framing: framing ?? 'lines', timeoutMs, progress});
+			const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput();
+			progress?.finish();
+			if (ended) return done;
+		} catch (error) {
+			if (!hasCode(error, 'ETIMEDOUT', 'EAGAIN')) throw error;
+		}
+		return options.nonblock ? notNow : timedOut;
+	},
+});

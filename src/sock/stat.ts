@@ -1,0 +1,49 @@
+import {quoted, SystemError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import {json} from '../common/options.js';
+import {print, printJson} from '../common/output.js';
+import {formatFields} from '../common/table.js';
+import {one, verb} from '../common/verb.js';
+import {native} from '../native/index.js';
+import {formatSocketAddress, localAddress} from './socket-address.js';
+import {lookAtSockets, type SocketStatus, type SocketUser} from './socket-status.js';
+
+const users = (list: readonly SocketUser[], otherwise: string): string[] =>
+	list.length === 0
+		? [otherwise]
+		: list.map(({pid, uid, command}) =>
+				uid === null ? `${pid} ${command}` : `${pid} ${command} (${native.userName(uid) ?? uid})`,
+			);
+
+export function describeSocket(status: SocketStatus): [string, string | string[]][] {
+	const {state, connections, peers} = status;
+	const isListening = state === 'listening';
+	return [
+		['path', status.path ?? 'none: an abstract name'],
+		['type', status.type ?? 'unknown'],
+		['state', state === 'stale' ? 'stale: its file is there, and nobody has it' : state],
+		...(status.mode === null ? [] : ([['mode', status.mode]] as [string, string][])),
+		...(status.owner === null ? [] : ([['owner', status.owner]] as [string, string][])),
+		...(isListening ? ([['waiting', `${status.waiting} of ${status.backlog}`]] as [string, string][]) : []),
+		['listener', users(status.listeners, state === 'stale' ? 'none' : 'none that shows')],
+		['connections', String(connections)],
+		['peers', users(peers, connections > 0 ? 'none that shows' : 'none')],
+	];
+}
+
+export const stat = verb({
+	summary: 'one socket, whole: type, state, mode, who listens, who is connected',
+	operands: {address: one(localAddress)},
+	options: {json},
+	examples: [{purpose: 'who is connected', line: 'ipc-sock stat /run/docker.sock --json | jq .peers'}],
+	run({address}, options) {
+		const [status] = lookAtSockets([address]);
+		if (!status)
+			throw new SystemError(
+				`cannot look at ${quoted(formatSocketAddress(address))}: no such socket (see: ipc-sock list)`,
+			);
+		if (options.json) printJson(status);
+		else print(formatFields(describeSocket(status)));
+		return done;
+	},
+});

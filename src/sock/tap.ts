@@ -1,0 +1,98 @@
+import {quoted, SystemError, UsageError} from '../common/errors.js';
+import {done} from '../common/exit.js';
+import * as common from '../common/options.js';
+import {announceReady, expectOutput, tell, tellError} from '../common/output.js';
+import {one, verb} from '../common/verb.js';
+import {connectionsOf} from './accept-loop.js';
+import {LocalSocket} from './local-socket.js';
+import {formatSocketAddress, type LocalAddress, localAddress} from './socket-address.js';
+import {Stopping} from './stopping.js';
+import {joinPair, streamOf} from './stream-pair.js';
+import {TappedSocket} from './tapped-socket.js';
+import {Traffic} from './traffic.js';
+
+export const tap = verb({
+	summary: 'stand in front of a live socket and show the traffic both ways',
+	operands: {address: one(localAddress)},
+	options: {
+		count: {...common.count, help: 'end after so many connections'},
+		json: {help: 'an object per event, with time, connection and direction'},
+		readyFd: common.readyFd,
+	},
+	examples: [
+		{purpose: 'what a client says to Docker', line: 'sudo ipc-sock tap /run/docker.sock'},
+		{purpose: 'the requests alone', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
+	],
+	async run({address}, options) {
+		if (address.kind === 'abstract')
+			throw new UsageError(`'@${address.name}' cannot be tapped: an abstract name cannot be moved aside`);
+		expectOutput();
+		using stopping = new Stopping();
+		const tapped = TappedSocket.stepInFrontOf(address);
+		let failure: unknown;
+		const running = new Set<Promise<void>>();
+		const traffic = new Traffic(options.json);
+		let count = 0;
+		try {
+			announceReady(options.readyFd);
+			for await (const connection of connectionsOf(tapped.listener, stopping.stopped)) {
+				const number = ++count;
+				const isLast = count === options.count;
+				// From here on clients reach the other directly.
+				if (isLast) tapped.putBack();
+				const served: Promise<void> = serve(connection, tapped.target, number)
+					.catch((error) => {
+						failure ??= error;
+						stopping.end();
+					})
+					.finally(() => running.delete(served));
+				running.add(served);
+				if (isLast) break;
+			}
+			// Those who are in the middle of it are not to be cut off, unless we were told to stop.
+			await Promise.race([Promise.all(running), stopping.stopped]);
+		} finally {
+			if (!tapped.putBack())
+				tell(`${quoted(formatSocketAddress(address))} is not what it was: somebody else has changed it meanwhile`);
+			tapped[Symbol.dispose]();
+		}
+		if (failure !== undefined) throw failure;
+		stopping.finish();
+		return done;
+
+		async function serve(connection: LocalSocket, target: LocalAddress, number: number): Promise<void> {
+			traffic.opened(number, connection.peer);
+			let other: LocalSocket;
+			try {
+				other = LocalSocket.connect(options.count === number ? originalOr(target) : target, {timeoutMs: 0});
+			} catch (error) {
+				connection.close();
+				if (!(error instanceof SystemError)) throw error;
+				tellError(error.message);
+				traffic.closed(number);
+				return;
+			}
+			let printing: unknown;
+			const shown = (show: () => void) => {
+				try {
+					show();
+				} catch (error) {
+					printing ??= error;
+					throw error;
+				}
+			};
+			const side = (from: 'one' | 'other') => (from === 'one' ? 'client' : 'server');
+			await joinPair(streamOf(connection), streamOf(other), {
+				onData: (from, piece) => shown(() => traffic.piece(number, side(from), piece)),
+				onEnd: (from) => shown(() => traffic.ended(number, side(from))),
+			});
+			if (printing !== undefined) throw printing;
+			traffic.closed(number);
+		}
+
+		/** Once it is back in its place, that is where it is. */
+		function originalOr(target: LocalAddress): LocalAddress {
+			return address.kind === 'abstract' ? target : address;
+		}
+	},
+});

@@ -1,0 +1,54 @@
+import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
+import {announceReady} from '../common/output.js';
+import {one, verb} from '../common/verb.js';
+import {isListening, pause} from './listening.js';
+import {isLocal, socketAddress} from './socket-address.js';
+
+const longestPauseMs = 50;
+
+export const wait = verb({
+	summary: 'until somebody accepts connections there, or nobody does any more',
+	operands: {address: one(socketAddress)},
+	options: {
+		gone: {help: 'until nobody does'},
+		timeout,
+		timeoutStatus,
+		nonblock,
+		readyFd,
+	},
+	examples: [
+		{
+			purpose: 'start the client when the server is there',
+			line: 'server & ipc-sock wait /run/server.sock -t 10 && client',
+		},
+		{purpose: 'until it has ended', line: 'ipc-sock wait /run/server.sock --gone'},
+	],
+	run({address}, options) {
+		announceReady(options.readyFd);
+		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;
+		const left = () => Math.max(0, deadline - performance.now());
+		const outcomeNow = (is: boolean): Outcome | undefined => {
+			if (is !== options.gone) return done;
+			if (options.nonblock) return notNow;
+			return left() === 0 ? timedOut : undefined;
+		};
+		const pauseOf = (round: number) => Math.min(longestPauseMs, 1 + round, Math.ceil(left()));
+		const connectMs = () => Math.max(1, Math.min(1000, Math.ceil(left())));
+		if (isLocal(address)) {
+			for (let round = 0; ; round++) {
+				const outcome = outcomeNow(isListening(address, 0) as boolean);
+				if (outcome) return outcome;
+				pause(pauseOf(round));
+			}
+		}
+		const look = async () => {
+			for (let round = 0; ; round++) {
+				const outcome = outcomeNow(await isListening(address, connectMs()));
+				if (outcome) return outcome;
+				pause(pauseOf(round));
+			}
+		};
+		return look();
+	},
+});

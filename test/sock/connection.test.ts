@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import {existsSync, readFileSync} from 'node:fs';
+import test from 'node:test';
+import {sleepsIn} from '../support/proc.js';
+import {peer} from '../support/run.js';
+import {SocketWorld} from '../support/sockets.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const megabytes = 1_000_000;
+
+test('the story: two commands talk, and nothing stays', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'talk'], {input: 'answer\n'});
+	assertDone(await world.run('ipc-sock', ['connect', 'talk'], {input: 'question\n'}), 'answer\n');
+	assertDone(await listener.end(), 'question\n');
+	world.assertNothingLeft();
+});
+
+for (const address of [`@ipc-test-${process.pid}`, 'unix:here', './there', 'name'])
+	test(`an address: ${address}`, async (t) => {
+		const world = new SocketWorld(t);
+		const words = address;
+		const settings = {cwd: world.scratch};
+		const listener = await world.ready(['listen', words], {input: 'a', ...settings});
+		assertDone(await world.run('ipc-sock', ['connect', words], {input: 'b', ...settings}), 'a');
+		assertDone(await listener.end(), 'b');
+	});
+
+/** Both ways at once, more than any buffer holds, through pipes and through files. */
+const exchange = (title: string, run: (world: SocketWorld) => Promise<void>, needs?: string) =>
+	test(`30 MB of random bytes both ways at once, unchanged: ${title}`, async (t) => {
+		const world = new SocketWorld(t);
+		if (needs && (await world.shell(`command -v ${needs}`)).status !== 0) {
+			t.skip(`needs ${needs}`);
+			return;
+		}
+		const one = world.random('one', 30 * megabytes);
+		const two = world.random('two', 30 * megabytes);
+		await run(world);
+		assert.ok(readFileSync(world.file('one.got')).equals(one));
+		assert.ok(readFileSync(world.file('two.got')).equals(two));
+	});
+
+const background = (line: string, path: string) => `${line} & until [ -S ${path} ]; do sleep 0.01; done`;
+const shell = async (world: SocketWorld, line: string) =>
+	assertDone(await world.shell(`cd '${world.scratch}'; mkdir -p -m 700 run; ${line}; wait`), '');
+
+exchange('ipc-sock and ipc-sock, files', async (world) =>
+	shell(world, `${background('ipc-sock listen t < one > two.got', 'run/t')}; ipc-sock connect t < two > one.got`),
+);
+exchange('ipc-sock and ipc-sock, pipes', async (world) =>
+	shell(
+		world,
+		`${background('cat one | ipc-sock listen t | cat > two.got', 'run/t')}; cat two | ipc-sock connect t | cat > one.got`,
+	),
+);
+exchange('ipc-sock and ipc-sock, TCP', async (world) =>
+	shell(
+		world,
+		`port=$((20000 + $$ % 20000)); (ipc-sock listen tcp:127.0.0.1:$port < one > two.got) & ipc-sock wait tcp:127.0.0.1:$port -t 0.5 || true; ipc-sock connect tcp:127.0.0.1:$port < two > one.got`,
+	),
+);
+exchange(
+	'socat listens',
+	async (world) =>
+		shell(
+			world,
+			`${background('socat -t20 - UNIX-LISTEN:s < one > two.got', 's')}; ipc-sock connect ./s < two | cat > one.got`,
+		),
+	'socat',
+);
+exchange(
+	'socat connects',
+	async (world) =>
+		shell(
+			world,
+			`${background('cat one | ipc-sock listen ./s > two.got', 's')}; socat -t20 - UNIX-CONNECT:s < two > one.got`,
+		),
+	'socat',
+);
+exchange(
+	'nc listens',
+	async (world) =>
+		// An nc that listens leaves once we have ended, whether or not it has sent all: so we end last.
+		shell(
+			world,
+			`${background('nc -N -lU s < one > two.got', 's')}; (cat two; until [ $(stat -c %s one.got) = 30000000 ]; do sleep 0.01; done) | ipc-sock connect ./s > one.got`,
+		),
+	'nc',
+);
+exchange(
+	'nc connects',
+	async (world) =>
+		shell(world, `${background('ipc-sock listen ./s < one > two.got', 's')}; nc -N -U s < two > one.got`),
+	'nc',
+);
+
+/** A reply that comes after a second, in two parts, from a server that never closes. */
+const lateReply = (title: string, ...words: string[]) =>
+	test(`a late reply from a server that keeps the connection open is printed whole: ${title}`, async (t) => {
+		const world = new SocketWorld(t);
+		const path = world.file('late');
+		await world.stranger('late', path, 'part one, ', 'part two\n');
+		assertDone(await world.run('ipc-sock', ['connect', path, ...words], {input: 'q\n'}), 'part one, part two\n');
+	});
+lateReply('until one line has come', '--count', '1');
+lateReply('until a silence', '--idle', '2s');
+
+test('a late reply from a server that keeps the connection open: without a word for when to end, --timeout ends it', async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('late');
+	await world.stranger('late', path, 'one ', 'two\n');
+	const {status, stdout} = await world.run('ipc-sock', ['connect', path, '-t', '2'], {input: 'q\n'});
+	assert.deepEqual([status, stdout.toString()], [124, 'one two\n']);
+});
+
+test('the end of our input reaches the other side, and its answer reaches us', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'sum', '--', 'sh', '-c', 'wc -c']);
+	assertDone(await world.run('ipc-sock', ['connect', 'sum'], {input: 'twelve bytes'}), '12\n');
+});
+
+test('--count ends after so many records, of lines and of NUL, and prints no more', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'a', '--', 'printf', 'one\ntwo\nthree\n']);
+	assertDone(await world.sock('connect', 'a', '-c', '2'), 'one\ntwo\n');
+	await world.ready(['listen', 'b', '--', 'printf', 'one\\0two\\0three']);
+	assertDone(await world.sock('connect', 'b', '-c', '2', '-0'), 'one\0two\0');
+});
+
+test('nobody there, nobody any more, not a socket, not allowed: the reason is said', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(await world.sock('connect', 'gone'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");
+	const holder = await world.stranger('hold', world.file('dead'), 'stream');
+	await holder.kill('SIGKILL').end();
+	assertFails(
+		await world.sock('connect', world.file('dead')),
+		1,
+		`ipc-sock: cannot connect to '${world.file('dead')}': nobody listens there any more: the file was left behind by a process that has ended\n`,
+	);
+	world.random('file', 1);
+	assertFails(
+		await world.sock('connect', world.file('file')),
+		1,
+		`ipc-sock: '${world.file('file')}' is a regular file, not a socket\n`,
+	);
+	assertFails(
+		await world.sock('connect', `@ipc-test-none-${process.pid}`),
+		1,
+		`ipc-sock: cannot connect to '@ipc-test-none-${process.pid}': nobody listens there\n`,
+	);
+	await world.stranger('hold', world.file('dgram'), 'dgram');
+	assertFails(
+		await world.sock('connect', world.file('dgram')),
+		1,
+		`ipc-sock: cannot connect to '${world.file('dgram')}': it is no stream socket (see: ipc-sock stat, and --type)\n`,
+	);
+});
+
+test('a listener whose queue is full: --nonblock is not now, --timeout gives up', async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('busy');
+	await world.stranger('hold', path, 'stream');
+	for (let i = 0; i < 9; i++) await world.stranger('deaf', path);
+	assertFails(await world.sock('connect', path, '-n'), 3, '');
+	assertFails(await world.sock('connect', path, '-t', '50ms'), 124, '');
+	assertFails(await world.sock('connect', path, '-t', '50ms', '-E', '9'), 9, '');
+});
+
+test('nobody comes: --timeout, with nothing left', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(await world.sock('listen', 'lonely', '-t', '20ms'), 124, '');
+	world.assertNothingLeft();
+});
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
+const statusOfFirst = 'echo ${PIPESTATUS[0]}';
+
+test('the reader of our stdout leaves: we end by SIGPIPE', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'flood', '--', 'yes']);
+	const {stdout, stderr} = await world.shell(`ipc-sock connect flood < /dev/null | head -1; ${statusOfFirst}`);
+	assert.deepEqual([stdout.toString(), stderr], ['y\n141\n', '']);
+});
+
+test('stdout is full: the reason is said', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'full', '--', 'echo', 'text']);
+	const {status, stderr} = await world.shell('ipc-sock connect full < /dev/null > /dev/full');
+	assert.deepEqual([status, stderr], [1, 'ipc-sock: cannot write to stdout: no space left on the device\n']);
+});
+
+test('the other side leaves before it has read all: that is said, and what it had to say is printed', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'short', '--', 'sh', '-c', 'head -c 3; exec 1>&-']);
+	const {status, stdout, stderr} = await world.run('ipc-sock', ['connect', 'short'], {
+		input: Buffer.alloc(9_000_000, 'x'),
+	});
+	assert.deepEqual([status, stdout.toString()], [1, 'xxx']);
+	assert.match(stderr, /^ipc-sock: 'short' ended the connection before it had read all that was sent/);
+});
+
+test('the other side leaves while we are silent: we end, although our input goes on', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'brief', '--', 'echo', 'bye']);
+	const running = world.start('ipc-sock', ['connect', 'brief']);
+	await running.closed;
+	assert.deepEqual([running.child.exitCode, running.output.toString()], [0, 'bye\n']);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+	test(`${signal} while listening: the socket goes, and we end by that signal`, async (t) => {
+		const world = new SocketWorld(t);
+		const listener = await world.ready(['listen', 'wait', '--keep-open']);
+		assert.ok(world.isSocket(world.path('wait')));
+		await until('it sleeps', () => sleepsIn(listener.pid, /poll/));
+		listener.kill(signal);
+		await listener.closed;
+		assert.equal(listener.child.signalCode, signal);
+		world.assertNothingLeft();
+	});
+
+test('--keep-open: one after the other', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'log', '--keep-open'], {input: ''});
+	for (const word of ['one', 'two', 'three']) {
+		assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: `${word}\n`}), '');
+	}
+	await listener.printed('three\n');
+	assert.equal(listener.output.toString(), 'one\ntwo\nthree\n');
+});
+
+test('packets: records of stdin, records on stdout, both ways (seqpacket)', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: 'x\ny\n'});
+	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket'], {input: 'a\n\nb'}), 'x\ny\n');
+	assertDone(await listener.end(), 'a\n\nb\n');
+});
+
+test('framing in a stream that counts nothing is refused, and what cannot be combined', async (t) => {
+	const world = new SocketWorld(t);
+	const refuses = async (message: RegExp, ...words: string[]) => assertFails(await world.sock(...words), 2, message);
+	await refuses(/a stream passes as it is/, 'connect', 'x', '-0');
+	await refuses(/framed as length cannot be counted/, 'connect', 'x', '-c', '1', '--framing', 'length');
+	await refuses(/CMD has the connection itself/, 'listen', 'x', '--idle', '1', '--', 'cat');
+	await refuses(/datagrams make no connection/, 'listen', 'x', '--type', 'dgram', '--', 'cat');
+	await refuses(/--max needs a command/, 'listen', 'x', '--max', '3');
+	await refuses(/plain TCP can be read/, 'listen', 'tcp:0.0.0.0:7999');
+	await refuses(/needs TLS, which relay does/, 'connect', 'tls:localhost:7999');
+	await refuses(/over a network the kernel cannot tell/, 'listen', 'tcp:127.0.0.1:7999', '--allow', 'uid:0');
+	world.assertNothingLeft();
+});
+
+test('a long path, and one that is too long', async (t) => {
+	const world = new SocketWorld(t);
+	const folder = world.file('d'.repeat(120));
+	await world.shell(`mkdir '${folder}'`);
+	const listener = await world.ready(['listen', `${folder}/s`], {input: 'far'});
+	assert.ok(existsSync(`${folder}/s`));
+	assertDone(await world.sock('connect', `${folder}/s`), 'far');
+	assertDone(await listener.end(), '');
+	assertFails(
+		await world.sock('listen', `${folder}/${'n'.repeat(100)}`),
+		1,
+		/its name has 100 bytes, and where the path has more than 107/,
+	);
+});
+
+test('a descriptor of a stranger: what it sends before it is killed is all here', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'x']);
+	const client = world.startOther(peer('sock-peer'), ['deaf', world.path('x')]);
+	await client.printed('ready\n');
+	client.kill('SIGKILL');
+	assertDone(await listener.end(), '');
+});
+
+test('datagrams both ways: the listener answers whom it has heard', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'd', '--type', 'dgram', '--idle', '500ms'], {input: 'answer\n'});
+	const asked = await world.run('ipc-sock', ['connect', 'd', '--type', 'dgram', '-c', '1'], {input: 'one\ntwo\n'});
+	assertDone(asked, 'answer\n');
+	assertDone(await listener.end(), 'one\ntwo\n');
+	world.assertNothingLeft();
+});
+
+test('an empty packet is no end', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: 'a\n\nb\n'});
+	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket']), 'a\n\nb\n');
+	assertDone(await listener.end(), '');
+});
+
+test('packets as JSON, with who sent them', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket', '--json']);
+	const client = world.start('ipc-sock', ['connect', 'p', '--type', 'seqpacket', '--json'], {
+		input: '{"base64":"/w=="}\n',
+	});
+	assert.equal(
+		(await listener.printed('\n')).output.toString(),
+		`{"base64":"/w==","pid":${client.pid},"uid":${process.getuid?.()},"gid":${process.getgid?.()}}\n`,
+	);
+	listener.stdin.end();
+	assertDone(await client.end(), '');
+	assertDone(await listener.end());
+});
+
+test('--keep-open: one client that leaves without reading is said, and the next is served', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'log', '--keep-open'], {input: Buffer.alloc(9_000_000, 'x')});
+	const rude = await world.stranger('deaf', world.path('log'));
+	await until('our data is on the way', async () =>
+		/waiting|connections: 1/.test((await world.sock('stat', 'log')).stdout.toString()),
+	);
+	await rude.kill('SIGKILL').end();
+	await until('it is said', () => listener.errors.includes("'log' ended the connection before it had read all"));
+	assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: 'fine\n'}));
+	await listener.printed('fine\n');
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import {readFileSync, writeFileSync} from 'node:fs';
+import test from 'node:test';
+import {peer} from '../support/run.js';
+import {SocketWorld} from '../support/sockets.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+test('descriptors of ours are read by a stranger', async (t) => {
+	const world = new SocketWorld(t);
+	writeFileSync(world.file('text'), 'what the file says\n');
+	const path = world.file('s');
+	const stranger = await world.stranger('recv-fd', path);
+	assertDone(await world.sock('send-fd', path, world.file('text')), '');
+	assertDone(await stranger.end(), 'ready\nwhat the file says\n');
+});
+
+test("a stranger's descriptor is the command's descriptor 3, and who sent it is known", async (t) => {
+	const world = new SocketWorld(t);
+	writeFileSync(world.file('text'), 'what the file says\n');
+	const command = ['sh', '-c', 'cat <&3; echo "$IPC_FDS $IPC_PEER_PID $IPC_PEER_UID"; exit 5'];
+	const receiver = await world.ready(['recv-fd', 'desk', '--', ...command]);
+	const stranger = world.startOther(peer('sock-peer'), ['send-fd', world.path('desk'), world.file('text')]);
+	await stranger.end();
+	const {status, stdout, stderr} = await receiver.end();
+	assert.deepEqual([status, stderr], [5, '']);
+	assert.equal(stdout.toString(), `what the file says\n3 ${stranger.pid} ${process.getuid?.()}\n`);
+	world.assertNothingLeft();
+});
+
+test('several, of files and of our own; one for writing', async (t) => {
+	const world = new SocketWorld(t);
+	writeFileSync(world.file('one'), '1');
+	writeFileSync(world.file('two'), '2');
+	const command = ['sh', '-c', 'echo $IPC_FDS; cat <&3; cat <&4; echo written >&5'];
+	const receiver = await world.ready(['recv-fd', 'desk', '--', ...command]);
+	const sent = await world.shell('exec 7< two 8> out; exec ipc-sock send-fd desk one 7 8', {cwd: world.scratch});
+	assertDone(sent, '');
+	assertDone(await receiver.end(), '3 4 5\n12');
+	assert.equal(readFileSync(world.file('out'), 'utf8'), 'written\n');
+});
+
+test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) => {
+	const world = new SocketWorld(t);
+	writeFileSync(world.file('text'), 'text');
+	const receiver = await world.ready(['recv-fd', 'desk', '--type', 'dgram', '--', 'sh', '-c', 'cat <&3']);
+	assertDone(await world.sock('send-fd', 'desk', '--type', 'dgram', world.file('text')), '');
+	assertDone(await receiver.end(), 'text');
+	// A server that hands a descriptor to whoever connects.
+	const server = world.startOther(
+		'python3',
+		[
+			'-c',
+			'import socket,sys;s=socket.socket(socket.AF_UNIX);s.bind(sys.argv[1]);s.listen();print("ready",flush=True);c,_=s.accept();f=open(sys.argv[2]);socket.send_fds(c,[b"x"],[f.fileno()])',
+			world.file('server'),
+			world.file('text'),
+		],
+		{},
+	);
+	await server.printed('ready');
+	assertDone(await world.sock('recv-fd', world.file('server'), '--connect', '--', 'sh', '-c', 'cat <&3'), 'text');
+});
+
+test('nobody takes them, none comes, none is open', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(await world.sock('send-fd', 'gone', '0'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");
+	for (const number of ['77', '12', '99999999999'])
+		assertFails(
+			await world.sock('send-fd', 'gone', number),
+			1,
+			`ipc-sock: cannot pass on descriptor ${number}: it is not open\n`,
+		);
+	assertFails(
+		await world.sock('send-fd', 'gone', './none'),
+		1,
+		"ipc-sock: cannot open './none': no such file or folder\n",
+	);
+	assertFails(await world.sock('recv-fd', 'x', '-t', '20ms', '--', 'true'), 124, '');
+	const receiver = await world.ready(['recv-fd', 'x', '--', 'true']);
+	await world.sock('send', 'x', 'no descriptor');
+	const ended = await receiver.end();
+	assertFails(ended, 125, "ipc-sock: no descriptor came on 'x': the sender left without passing one on\n");
+	const missing = await world.ready(['recv-fd', 'x', '--', 'no-such-command-here']);
+	assertDone(await world.sock('send-fd', 'x', '0'), '');
+	assertFails(await missing.end(), 127, "ipc-sock: cannot run 'no-such-command-here': not found\n");
+	const path = world.file('unread');
+	await world.stranger('hold', path, 'stream');
+	assertFails(await world.sock('send-fd', path, '0', '-t', '50ms'), 124, '');
+	world.assertNothingLeft();
+});
+
+test('more than the kernel passes on at a time', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(
+		await world.sock('send-fd', 'x', ...new Array(254).fill('0')),
+		1,
+		'ipc-sock: cannot pass on 254 descriptors: the kernel takes 253 at a time\n',
+	);
+});

@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict';
+import {once} from 'node:events';
+import {connect, type Socket} from 'node:net';
+import test from 'node:test';
+import {SocketWorld} from '../support/sockets.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+/** A client that is half open: it goes on hearing after it has said all. */
+async function client(path: string): Promise<{socket: Socket; heard: () => string}> {
+	const socket = connect({path, allowHalfOpen: true});
+	let text = '';
+	socket.on('data', (piece) => {
+		text += piece;
+	});
+	socket.on('error', () => {});
+	await once(socket, 'connect');
+	return {socket, heard: () => text};
+}
+
+test('a command per connection, with who is there in its environment', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready([
+		'listen',
+		'up',
+		'-k',
+		'--',
+		'sh',
+		'-c',
+		'echo $IPC_PEER_PID $IPC_PEER_UID $IPC_PEER_GID; tr a-z A-Z',
+	]);
+	const asked = world.start('ipc-sock', ['connect', 'up'], {input: 'text\n'});
+	const {stdout} = await asked.end();
+	assert.equal(stdout.toString(), `${asked.pid} ${process.getuid?.()} ${process.getgid?.()}\nTEXT\n`);
+});
+
+test('one connection: the status is that of the command', async (t) => {
+	const world = new SocketWorld(t);
+	for (const [command, status, said] of [
+		[['sh', '-c', 'exit 7'], 7, ''],
+		[['no-such-command-here'], 127, "ipc-sock: cannot run 'no-such-command-here': not found\n"],
+	] as const) {
+		const server = await world.ready(['listen', 'x', '--', ...command]);
+		await world.sock('connect', 'x');
+		assertFails(await server.end(), status, said);
+	}
+	assertFails(await world.sock('listen', 'x', '-t', '20ms', '--', 'true'), 124, '');
+	world.assertNothingLeft();
+});
+
+test('--max: so many at a time, the others wait', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'x', '-k', '--max', '2', '--', 'sh', '-c', 'echo in; read line; echo out']);
+	const clients = [await client(world.path('x')), await client(world.path('x')), await client(world.path('x'))];
+	const [one, two, three] = clients as [(typeof clients)[0], (typeof clients)[0], (typeof clients)[0]];
+	await until('two are served', () => one.heard() === 'in\n' && two.heard() === 'in\n');
+	assert.equal(three.heard(), '');
+	one.socket.write('go\n');
+	await until('the third has its turn', () => three.heard() === 'in\n');
+	for (const {socket} of clients) socket.destroy();
+});
+
+test('SIGTERM: the commands are told, the socket goes', async (t) => {
+	const world = new SocketWorld(t);
+	const server = await world.ready([
+		'listen',
+		'x',
+		'-k',
+		'--',
+		'sh',
+		'-c',
+		'trap "echo told; exit" TERM; echo here; while :; do sleep 0.01; done',
+	]);
+	const {socket, heard} = await client(world.path('x'));
+	await until('it is served', () => heard() === 'here\n');
+	server.kill('SIGTERM');
+	await server.closed;
+	assert.equal(server.child.signalCode, 'SIGTERM');
+	await until('the command has said so', () => heard() === 'here\ntold\n');
+	socket.destroy();
+	world.assertNothingLeft();
+});
+
+test('a thousand clients at once, each with its own answer: relay in front of a command', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'back', '-k', '--max', '20', '--', 'cat'], {deadlineMs: 90_000});
+	await world.ready(['relay', 'front', 'back'], {deadlineMs: 90_000});
+	const clients = await Promise.all(Array.from({length: 1000}, () => client(world.path('front'))));
+	for (const [i, {socket}] of clients.entries()) socket.end(`client ${i}\n`);
+	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
+	assert.deepEqual(
+		clients.map(({heard}) => heard()),
+		clients.map((_, i) => `client ${i}\n`),
+	);
+	for (const {socket} of clients) socket.destroy();
+});
+
+test('relay: half-closing, an unreachable target, and bytes both ways', async (t) => {
+	const world = new SocketWorld(t);
+	const relay = await world.ready(['relay', 'front', 'back']);
+	assertFails(
+		await world.run('ipc-sock', ['connect', 'front'], {input: 'lost'}),
+		1,
+		/ended the connection before it had read all/,
+	);
+	assert.match(relay.errors, /^ipc-sock: cannot connect to 'back': no such socket\n$/);
+	await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'sha256sum; head -c 5000000 /dev/zero']);
+	const data = world.random('data', 5_000_000);
+	const {status, stdout} = await world.shell(
+		'ipc-sock connect front < data > got; sha256sum < data; head -c 67 got; tail -c +69 got | wc -c',
+		{cwd: world.scratch},
+	);
+	assert.equal(status, 0);
+	const [expected = '', got = ''] = stdout.toString().split('\n');
+	assert.equal(got.slice(0, 64), expected.slice(0, 64));
+	assert.match(stdout.toString(), /\n?5000000\n$|4999999\n$|500000\d\n$/);
+	assert.equal(data.length, 5_000_000);
+});
+
+test('relay over TLS: both sides are verified', async (t) => {
+	const world = new SocketWorld(t);
+	if ((await world.shell('command -v openssl')).status !== 0) {
+		t.skip('needs openssl');
+		return;
+	}
+	const made = await world.shell(
+		`set -e
+		key="ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+		for ca in ca other; do openssl req -x509 -newkey $key -keyout $ca.key -out $ca.pem -days 2 -subj /CN=$ca; done
+		printf 'subjectAltName=DNS:localhost' > names
+		for who in server client stranger; do
+			openssl req -newkey $key -keyout $who.key -out $who.csr -subj /CN=$who
+			ca=ca; [ $who = stranger ] && ca=other
+			openssl x509 -req -in $who.csr -CA $ca.pem -CAkey $ca.key -CAcreateserial -days 2 -out $who.pem -extfile names
+		done`,
+		{cwd: world.scratch},
+	);
+	assert.equal(made.status, 0, made.stderr);
+	const file = (name: string) => world.file(name);
+	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
+	const port = 20_000 + (process.pid % 20_000);
+	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
+	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', ...server]);
+	const target = `tls:localhost:${port}`;
+	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
+
+	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')]);
+	assertDone(await world.run('ipc-sock', ['connect', 'good'], {input: 'secret\n'}), 'SECRET\n');
+
+	const unknown = await world.ready(['relay', 'unknown', target, ...client('client')]);
+	const {stdout} = await world.run('ipc-sock', ['connect', 'unknown'], {input: 'secret\n'});
+	assert.equal(stdout.toString(), '');
+	assert.match(unknown.errors, /cannot connect to 'tls:localhost:\d+': (unable to verify|self-signed|unable to get)/);
+
+	for (const [name, words] of [
+		['none', ['--ca', file('ca.pem')]],
+		['stranger', ['--ca', file('ca.pem'), ...client('stranger')]],
+	] as const) {
+		await world.ready(['relay', name, target, ...words]);
+		const refused = await world.run('ipc-sock', ['connect', name], {input: 'secret\n'});
+		assert.equal(refused.stdout.toString(), '');
+	}
+	await until('both were turned away', () => (entrance.errors.match(/a client was turned away/g) ?? []).length >= 2);
+	const other = await world.ready([
+		'relay',
+		'byaddress',
+		`tls:127.0.0.1:${port}`,
+		'--ca',
+		file('ca.pem'),
+		...client('client'),
+	]);
+	const wrongName = await world.run('ipc-sock', ['connect', 'byaddress'], {input: 'secret\n'});
+	assert.equal(wrongName.stdout.toString(), '');
+	assert.match(other.errors, /cannot connect to 'tls:127\.0\.0\.1:\d+': .*(does not match|altnames|not in the cert)/i);
+});
+
+test('relay: what may not be', async (t) => {
+	const world = new SocketWorld(t);
+	const refuses = async (message: RegExp, ...words: string[]) =>
+		assertFails(await world.sock('relay', ...words), 2, message);
+	await refuses(/'tcp:example.org:80' is not this machine, and plain TCP can be read/, 'x', 'tcp:example.org:80');
+	await refuses(/'tcp:0.0.0.0:7999' is not this machine/, 'tcp:0.0.0.0:7999', 'x');
+	await refuses(/to serve TLS --cert and --key are needed/, 'tls:127.0.0.1:7999', 'x');
+	await refuses(/--cert and --key belong together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
+	await refuses(/are for tls: addresses/, 'x', 'y', '--ca', 'c');
+	assertFails(
+		await world.sock('relay', 'x', 'tls:localhost:7999', '--ca', world.file('none')),
+		1,
+		/cannot (use the certificates: )?.*none.*: no such file or folder/,
+	);
+	world.assertNothingLeft();
+});
+
+test('hub: what one says all others hear, whole lines only', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['hub', 'room']);
+	const [one, two, three] = [
+		await client(world.path('room')),
+		await client(world.path('room')),
+		await client(world.path('room')),
+	];
+	one.socket.write('first half, ');
+	two.socket.write('a line\n');
+	await until('it is heard', () => three.heard() === 'a line\n' && one.heard() === 'a line\n');
+	one.socket.write('second half\n');
+	await until('it is heard', () => two.heard() === 'first half, second half\n' && three.heard().endsWith('half\n'));
+	assert.equal(three.heard(), 'a line\nfirst half, second half\n');
+	assert.equal(one.heard(), 'a line\n');
+	for (const {socket} of [one, two, three]) socket.destroy();
+});
+
+test('hub: one that does not read is put out, and said; the others hear everything, and memory stays', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room', '--buffer', '64K'], {deadlineMs: 60_000});
+	const deaf = await world.stranger('deaf', world.path('room'));
+	const listener = world.start('ipc-sock', ['connect', 'room', '-c', '200000'], {deadlineMs: 60_000});
+	await until(
+		'both are there',
+		async () => JSON.parse((await world.sock('stat', 'room', '--json')).stdout.toString()).connections === 2,
+	);
+	const line = `${'x'.repeat(99)}\n`;
+	const speaker = world.shell(`yes ${'x'.repeat(99)} | head -200000 | (cat; sleep 0.1) | ipc-sock send room`, {
+		deadlineMs: 60_000,
+	});
+	await listener.closed;
+	assert.equal(listener.output.length, 200_000 * line.length);
+	await speaker;
+	assert.match(hub.errors, new RegExp(`process ${deaf.pid} .* was put out: it did not read`));
+});
+
+test('tap: shows both ways, and puts everything back', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'tr', 'a-z', 'A-Z']);
+	const before = (await world.shell('stat -c %i,%a $RUN/api')).stdout.toString();
+	const tap = await world.ready(['tap', 'api', '--json']);
+	assert.deepEqual(world.leftovers(), ['api', 'api.tapped']);
+	const asked = world.start('ipc-sock', ['connect', 'api'], {input: 'hello\n'});
+	assertDone(await asked.end(), 'HELLO\n');
+	await tap.printed('close');
+	const events = tap.output
+		.toString()
+		.trim()
+		.split('\n')
+		.map((line) => JSON.parse(line));
+	assert.deepEqual(
+		events.map(({event, from, data}) => [event, from, data].filter(Boolean).join(' ')),
+		['open', 'data client hello\n', 'end client', 'data server HELLO\n', 'end server', 'close'],
+	);
+	assert.equal(events[0].pid, asked.pid);
+	for (const {time} of events) assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+	assertFails(await world.sock('tap', 'api'), 1, /'api' is tapped already: process \d+ .* stands in front of it/);
+	tap.kill('SIGINT');
+	await tap.closed;
+	assert.equal(tap.child.signalCode, 'SIGINT');
+	assert.deepEqual(world.leftovers(), ['api']);
+	assert.equal((await world.shell('stat -c %i,%a $RUN/api')).stdout.toString(), before);
+	assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'again'}), 'AGAIN');
+});
+
+test('tap: for people, and --count', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'sh', '-c', 'cat; echo; printf "\\033"']);
+	const tap = await world.ready(['tap', 'api', '-c', '1']);
+	await world.run('ipc-sock', ['connect', 'api'], {input: 'one\ntwo\n'});
+	const {status, stdout} = await tap.end();
+	assert.equal(status, 0);
+	const lines = stdout.toString().split('\n').slice(0, -1);
+	for (const line of lines) assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} #1 /);
+	const said = lines.map((line) => line.slice(16));
+	assert.match(said[0] ?? '', /^opened by .*process \d+ \(.*\)$/);
+	assert.ok(
+		said.includes('> one') &&
+			said.includes('> two') &&
+			said.includes('< one') &&
+			said.some((line) => line.includes('\\e')),
+	);
+	assert.deepEqual(world.leftovers(), ['api']);
+});
+
+test('tap: killed without warning, the next one, and remove, put it right', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'cat']);
+	for (const repair of ['remove', 'tap'] as const) {
+		const tap = await world.ready(['tap', 'api']);
+		tap.kill('SIGKILL');
+		await tap.closed;
+		assert.deepEqual(world.leftovers(), ['api', 'api.tapped']);
+		if (repair === 'remove') {
+			const {status, stderr} = await world.sock('remove', 'api');
+			assert.deepEqual(
+				[status, stderr],
+				[0, "ipc-sock: 'api' was left by a tap that was killed: the live socket is back\n"],
+			);
+		} else {
+			const next = await world.ready(['tap', 'api']);
+			next.kill('SIGTERM');
+			await next.closed;
+		}
+		assert.deepEqual(world.leftovers(), ['api']);
+		assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'back'}), 'back');
+	}
+});
+
+test('tap: the listener ends meanwhile, nothing stays; what cannot be tapped', async (t) => {
+	const world = new SocketWorld(t);
+	const server = await world.ready(['listen', 'api', '-k', '--', 'cat']);
+	const tap = await world.ready(['tap', 'api']);
+	server.kill('SIGKILL');
+	await server.closed;
+	tap.kill('SIGTERM');
+	await tap.closed;
+	assert.deepEqual([world.leftovers(), tap.errors], [[], '']);
+	assertFails(await world.sock('tap', 'none'), 1, "ipc-sock: cannot tap 'none': no such socket\n");
+	assertFails(await world.sock('tap', '@x'), 2, /an abstract name cannot be moved aside/);
+	await world.stranger('hold', world.file('d'), 'dgram');
+	assertFails(await world.sock('tap', world.file('d')), 1, /is no stream socket that listens/);
+	const dead = await world.stranger('hold', world.file('s'), 'stream');
+	await dead.kill('SIGKILL').end();
+	assertFails(await world.sock('tap', world.file('s')), 1, /nobody listens there/);
+});
+
+test('tap: the reader of its output leaves: everything is put back', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'cat']);
+	const tap = await world.ready(['tap', 'api']);
+	tap.stdout.destroy();
+	await world.run('ipc-sock', ['connect', 'api', '-t', '5'], {input: 'x'});
+	await tap.closed;
+	assert.equal(tap.child.signalCode, 'SIGPIPE');
+	assert.deepEqual(world.leftovers(), ['api']);
+});
+
+test('relay: what a server said before it left without reading everything is heard', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'head -c 10; seq 20000']);
+	await world.ready(['relay', 'front', 'back']);
+	const {stdout} = await world.run('ipc-sock', ['connect', 'front'], {input: Buffer.alloc(3_000_000, 'x')});
+	assert.equal(stdout.toString(), `${'x'.repeat(10)}${Array.from({length: 20_000}, (_, i) => `${i + 1}\n`).join('')}`);
+});
+
+test('relay: a target whose queue is short gets all of many that come at once', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'back', '-k', '--backlog', '1', '--max', '4', '--', 'cat']);
+	await world.ready(['relay', 'front', 'back']);
+	const clients = await Promise.all(Array.from({length: 60}, () => client(world.path('front'))));
+	for (const [i, {socket}] of clients.entries()) socket.end(`${i}`);
+	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
+	assert.deepEqual(
+		clients.map(({heard}) => heard()),
+		clients.map((_, i) => `${i}`),
+	);
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import {existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import test from 'node:test';
+import {asAnother, isRoot} from '../support/queues.js';
+import {peer} from '../support/run.js';
+import {SocketWorld} from '../support/sockets.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const inode = (path: string) => statSync(path).ino;
+
+for (const type of ['stream', 'dgram', 'seqpacket']) {
+	test(`a socket file that a killed process left is replaced (${type})`, async (t) => {
+		const world = new SocketWorld(t);
+		const path = world.file('s');
+		const dead = await world.stranger('hold', path, type);
+		await dead.kill('SIGKILL').end();
+		const ours = await world.ready(['recv', path, '--type', type]);
+		assert.ok(world.isSocket(path));
+		assertDone(await world.sock('send', path, '--type', type, 'alive'), '');
+		assertDone(await ours.end(), 'alive\n');
+		assert.ok(!existsSync(path));
+	});
+
+	test(`one that somebody has is refused, and its owner named (${type})`, async (t) => {
+		const world = new SocketWorld(t);
+		const path = world.file('s');
+		const alive = await world.stranger('hold', path, type);
+		const before = inode(path);
+		for (const ours of ['stream', 'dgram', 'seqpacket'])
+			assertFails(
+				await world.sock('recv', path, '--type', ours),
+				1,
+				`ipc-sock: cannot listen on '${path}': process ${alive.pid} (sock-peer) has it already\n`,
+			);
+		assert.equal(inode(path), before);
+	});
+}
+
+test('one that is bound and does not listen yet is alive as well', async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('s');
+	await world.stranger('hold', path, 'stream', 'bound');
+	assertFails(await world.sock('listen', path), 1, /has it already/);
+});
+
+test('a living listener does not notice that it was asked', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'one'], {input: 'for the first'});
+	assertFails(await world.sock('listen', 'one'), 1, new RegExp(`process ${listener.pid} \\(.*\\) has it already`));
+	assertDone(await world.sock('wait', 'one'), '');
+	assertDone(await world.sock('connect', 'one'), 'for the first');
+});
+
+test('an abstract name that somebody has', async (t) => {
+	const world = new SocketWorld(t);
+	const name = `@ipc-test-taken-${process.pid}`;
+	const alive = await world.stranger('hold', name, 'stream');
+	assertFails(
+		await world.sock('listen', name),
+		1,
+		`ipc-sock: cannot listen on '${name}': process ${alive.pid} (sock-peer) has it already\n`,
+	);
+});
+
+test('what is no socket is never touched', async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('data');
+	writeFileSync(path, 'precious');
+	symlinkSync('data', world.file('link'));
+	symlinkSync('nowhere', world.file('broken'));
+	assertFails(await world.sock('listen', path), 1, `ipc-sock: '${path}' is a regular file, not a socket\n`);
+	assertFails(await world.sock('listen', world.file('link')), 1, /is a symbolic link, not a socket/);
+	assertFails(await world.sock('listen', world.file('broken')), 1, /is a symbolic link, not a socket/);
+	assertFails(await world.sock('listen', world.scratch), 1, /is a folder, not a socket/);
+	assertFails(await world.sock('remove', path), 1, `ipc-sock: '${path}' is a regular file, not a socket\n`);
+	assertFails(await world.sock('remove', '--force', path), 1, /not a socket/);
+	assert.equal(readFileSync(path, 'utf8'), 'precious');
+	assert.ok(lstatSync(world.file('link')).isSymbolicLink());
+});
+
+for (const stale of [false, true])
+	test(`of ten that start at the same moment exactly one wins${stale ? ', over a stale file' : ''}`, async (t) => {
+		const world = new SocketWorld(t);
+		const path = world.file('s');
+		if (stale) await (await world.stranger('hold', path, 'stream')).kill('SIGKILL').end();
+		const all = await Promise.all(Array.from({length: 10}, () => world.ready(['listen', path], {input: 'winner'})));
+		assertDone(await world.sock('connect', path), 'winner');
+		const ends = await Promise.all(all.map((one) => one.end()));
+		assert.equal(ends.filter(({status}) => status === 0).length, 1);
+		for (const {status, stderr} of ends)
+			if (status !== 0)
+				assert.match(
+					stderr,
+					/^ipc-sock: cannot listen on '.*': (process \d+ \(.*\)|another process) has it already\n$/,
+				);
+		assert.ok(!existsSync(path));
+	});
+
+test('what stands in its place at the end is not removed', async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('s');
+	const ours = await world.ready(['listen', path, '--keep-open']);
+	await world.shell(`rm '${path}'`);
+	await world.stranger('hold', path, 'stream');
+	const theirs = inode(path);
+	ours.kill('SIGTERM');
+	await ours.closed;
+	assert.equal(inode(path), theirs);
+});
+
+test('the mode is there before anybody can connect; the umask applies', async (t) => {
+	const world = new SocketWorld(t);
+	const modeOf = (name: string) => (statSync(world.path(name)).mode & 0o777).toString(8);
+	await world.ready(['listen', 'plain', '--keep-open']);
+	assert.equal(modeOf('plain'), '600');
+	const {stdout} = await world.shell(
+		'umask 027; ipc-sock listen wide -m 777 --ready-fd 4 4>ready & until [ -s ready ]; do sleep 0.01; done; stat -c %a $RUN/wide; kill $!',
+		{cwd: world.scratch},
+	);
+	assert.equal(stdout.toString(), '750\n');
+});
+
+const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
+
+test('another user is turned away by the mode, and by --allow', needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell(`chmod 755 '${world.scratch}'`);
+	const path = world.file('s');
+	const nobody = (line: string) => world.shell(`exec ${asAnother} ${line}`);
+	const asNobody = () => nobody(`socat -u OPEN:/dev/null UNIX-CONNECT:${path}`);
+
+	const closed = await world.ready(['listen', path, '--keep-open']);
+	assert.match((await asNobody()).stderr, /Permission denied/);
+	closed.kill();
+	await closed.closed;
+
+	const listed = await world.ready(['listen', path, '--keep-open', '--allow', 'uid:root', '--', 'echo', 'hello']);
+	assert.equal(statSync(path).mode & 0o777, 0o666);
+	const away = await nobody(`socat -u UNIX-CONNECT:${path} STDOUT`);
+	assert.equal(away.stdout.toString(), '');
+	assertDone(await world.sock('connect', path), 'hello\n');
+	listed.kill();
+	await listed.closed;
+	assert.match(listed.errors, /^ipc-sock: turned away .*65533.*process \d+ \(socat\)\n$/);
+
+	const allowed = await world.ready(['listen', path, '-k', '--allow', 'gid:1234,uid:65533', '--', 'echo', 'come in']);
+	assert.equal((await nobody(`socat -u UNIX-CONNECT:${path} STDOUT`)).stdout.toString(), 'come in\n');
+	const {stdout} = await world.run('ipc-sock', ['connect', path]);
+	assert.equal(stdout.toString(), '');
+	const byGroup = await world.shell(
+		`exec setpriv --reuid 65532 --regid 65532 --groups 1234 socat -u UNIX-CONNECT:${path} STDOUT`,
+	);
+	assert.equal(byGroup.stdout.toString(), 'come in\n');
+	allowed.kill();
+	await allowed.closed;
+
+	const records = await world.ready(['recv', path, '--type', 'dgram', '--allow', 'uid:root']);
+	await nobody(`${peer('sock-peer')} packet ${path} dgram intruder`);
+	assertDone(await world.sock('send', path, '--type', 'dgram', 'friend'), '');
+	const {stdout: received, stderr} = await records.end();
+	assert.equal(received.toString(), 'friend\n');
+	assert.match(stderr, /turned away/);
+});
+
+test('--allow: unknown names, and what is no rule', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(
+		await world.sock('listen', 'x', '--allow', 'uid:no-such-user-here'),
+		1,
+		"ipc-sock: cannot allow 'uid:no-such-user-here': no such user\n",
+	);
+	assertFails(await world.sock('listen', 'x', '--allow', 'gid:no-such-group'), 1, /no such group/);
+	assertFails(await world.sock('listen', 'x', '--allow', 'root'), 2, /uid:USER or gid:GROUP is expected/);
+	world.assertNothingLeft();
+});
+
+test('a folder that is not ours: a name is refused, a path needs leave to write', {skip: needsRoot.skip}, async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell(`chmod 755 '${world.scratch}'; mkdir -m 755 '${world.file('foreign')}'`);
+	const {stderr} = await world.shell(
+		`IPC_RUNTIME_DIR=${world.folder} exec ${asAnother} ipc-sock listen ${world.file('foreign')}/s`,
+	);
+	assert.match(stderr, /cannot listen on '.*': permission denied/);
+});

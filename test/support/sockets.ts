@@ -1,0 +1,37 @@
+import {randomBytes} from 'node:crypto';
+import {existsSync, statSync, writeFileSync} from 'node:fs';
+import {type Ended, peer, type Running, type RunSettings} from './run.js';
+import {World} from './world.js';
+
+/** A world with sockets, and strangers at their other ends. */
+export class SocketWorld extends World {
+	sock(...words: string[]): Promise<Ended> {
+		return this.run('ipc-sock', words);
+	}
+
+	/** Starts a verb that says when it is ready. */
+	async ready(words: readonly string[], settings: RunSettings = {}): Promise<Running> {
+		const [verb, ...rest] = words;
+		return this.start('ipc-sock', [verb as string, '--ready-fd', '3', ...rest], settings).ready();
+	}
+
+	/** The peer in C, once it has said "ready". */
+	async stranger(...words: string[]): Promise<Running> {
+		return this.startOther(peer('sock-peer'), words).printed('ready\n');
+	}
+
+	isSocket(path: string): boolean {
+		return existsSync(path) && statSync(path).isSocket();
+	}
+
+	/** A file of random bytes. */
+	random(name: string, bytes: number): Buffer {
+		const data = randomBytes(bytes);
+		writeFileSync(this.file(name), data);
+		return data;
+	}
+}
+
+/** Who listens where, as another tool sees it. */
+export const hasProgram = (world: World, name: string): Promise<boolean> =>
+	world.shell(`command -v ${name}`).then(({status}) => status === 0);
