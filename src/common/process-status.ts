@@ -7,6 +7,8 @@ export interface ProcessStat {
 	state: string;
 	parent: number;
 	group: number;
+	/** The process group in the foreground of its terminal; -1 where it has none. */
+	foreground: number;
 	/** In clock ticks since the machine started: with the pid it names a process for good. */
 	startTime: number;
 }
@@ -26,6 +28,7 @@ export function processStat(pid: number): ProcessStat | undefined {
 		state: fields[0] as string,
 		parent: Number(fields[1]),
 		group: Number(fields[2]),
+		foreground: Number(fields[5]),
 		startTime: Number(fields[19]),
 	};
 }

@@ -1,6 +1,7 @@
-import {closeSync, fstatSync, ftruncateSync, readFileSync, readSync, writeSync} from 'node:fs';
+import {closeSync, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../native/index.js';
 import {explain, hasCode, SystemError} from './errors.js';
+import {hasEnded, processStat} from './process-status.js';
 
 /*
  * Who holds which unit of a semaphore, so that the units of the dead come back: exactly once, and never while their
@@ -391,7 +392,7 @@ export class SemaphoreHolders {
 		bytes.writeUInt32LE(process.pid, pidAt);
 		bytes.writeUInt32LE(process.geteuid?.() ?? 0, uidAt);
 		bytes.writeDoubleLE(Date.now(), sinceAt);
-		bytes.writeBigUInt64LE(startTimeOf(process.pid) ?? 0n, startedAt);
+		bytes.writeBigUInt64LE(BigInt(startTimeOf(process.pid) ?? 0), startedAt);
 		bytes.write(command, commandAt, commandBytes, 'utf8');
 		// The header comes first: without places behind it, it is an empty list.
 		if (this.isEmpty()) {
@@ -406,7 +407,7 @@ export class SemaphoreHolders {
 		const bytes = Buffer.alloc(placeBytes);
 		readSync(this.descriptor, bytes, 0, bytes.length, placeAt(index));
 		const pid = bytes.readUInt32LE(pidAt);
-		const isAlive = startTimeOf(pid) === bytes.readBigUInt64LE(startedAt);
+		const isAlive = startTimeOf(pid) === Number(bytes.readBigUInt64LE(startedAt));
 		const command = bytes.toString('utf8', commandAt);
 		const end = command.indexOf('\0');
 		return {
@@ -449,14 +450,8 @@ class TokenHolding implements Holding {
 
 const placeAt = (index: number): number => headerAt + headerBytes + index * placeBytes;
 
-/** When a process started, in clock ticks since the machine did: with the pid it names one process for good. proc(5) */
-function startTimeOf(pid: number): bigint | undefined {
-	try {
-		const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-			.replace(/^.*\) /s, '')
-			.split(' ');
-		return fields[0] === 'Z' ? undefined : BigInt(fields[19] as string);
-	} catch {
-		return undefined;
-	}
+/** When a living process started: with the pid it names one process for good. */
+function startTimeOf(pid: number): number | undefined {
+	const stat = processStat(pid);
+	return hasEnded(stat) ? undefined : stat?.startTime;
 }

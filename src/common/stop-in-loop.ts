@@ -1,6 +1,6 @@
-import {readFileSync} from 'node:fs';
 import {constants} from 'node:os';
 import {hasCode} from './errors.js';
+import {processStat} from './process-status.js';
 
 /**
  * For verbs that run commands and so live in the event loop: what stops us is passed on to the commands, which may
@@ -43,9 +43,6 @@ export class StopInLoop implements Disposable {
 
 /** Whether our process group is the one its terminal listens to. proc(5), /proc/pid/stat */
 export function isInForeground(): boolean {
-	const fields = readFileSync('/proc/self/stat', 'utf8')
-		.replace(/^.*\) /s, '')
-		.split(' ');
-	const [group, foreground] = [Number(fields[2]), Number(fields[5])];
+	const {group, foreground} = processStat(process.pid) ?? {group: 0, foreground: 0};
 	return foreground > 0 && group === foreground;
 }
