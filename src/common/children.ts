@@ -1,7 +1,7 @@
 import {closeSync} from 'node:fs';
 import {isKernelError, native, POLLIN, WNOHANG, WUNTRACED} from '../native/index.js';
 import {hasCode} from './errors.js';
-import {status} from './exit.js';
+import {statusFrom} from './exit.js';
 import {explainStart} from './run-command.js';
 
 /** Why a command did not start: the status to end with, and the reason in words. */
@@ -36,9 +36,6 @@ export function startChild(
 		return explainStart(words[0] as string, error);
 	}
 }
-
-/** What waitpid(2) tells of a child that has ended: its status, or 128+n. */
-const statusFrom = (code: number): number => (code & 0x7f ? status.signalBase + (code & 0x7f) : code >> 8);
 
 /** All children that have ended or been stopped since the last time, those included that nobody of us started. wait(2) */
 export function* takeChanges(): Generator<Change> {

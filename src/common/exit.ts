@@ -32,3 +32,7 @@ export class EndBySignal extends Error {
 		super(`ended by signal ${signal}`);
 	}
 }
+
+/** What waitpid(2) tells of a child that has ended, as a status: its own, or 128+n. */
+export const statusFrom = (code: number): number =>
+	code & 0x7f ? status.signalBase + (code & 0x7f) : (code >> 8) & 0xff;

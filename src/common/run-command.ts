@@ -1,4 +1,4 @@
-import {constants} from 'node:os';
+import {endOf, watchEnd} from './child-end.js';
 import {hasCode, quoted, reasonOf} from './errors.js';
 import {status} from './exit.js';
 
@@ -59,14 +59,14 @@ export async function startCommand(
 			...(hasFolder() ? {} : {cwd: '/proc/self/cwd'}),
 			stripFinalNewline: false,
 		});
-		const ended = child.then((result): CommandEnd => {
+		const {pid} = child;
+		watchEnd(pid);
+		const ended = child.then(({exitCode = null, signal = null, cause}): CommandEnd => {
+			if (exitCode === null && signal === null) return failed(cause);
 			const wallMs = performance.now() - startMs;
-			if (result.exitCode !== undefined) return {status: result.exitCode, signal: null, wallMs, problem: null};
-			if (result.signal === undefined) return failed(result.cause);
-			const number = constants.signals[result.signal as keyof typeof constants.signals] ?? 0;
-			return {status: status.signalBase + number, signal: result.signal, wallMs, problem: null};
+			return {...endOf(pid, exitCode, signal as NodeJS.Signals | null), wallMs, problem: null};
 		}, failed);
-		return {pid: child.pid, ended};
+		return {pid, ended};
 	} catch (error) {
 		return {pid: undefined, ended: Promise.resolve(failed(error))};
 	}

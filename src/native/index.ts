@@ -200,6 +200,10 @@ export interface Native {
 	 * process group of its own, which goes into the foreground of `terminal` (-1: none). Answers its pid.
 	 */
 	spawn(words: readonly string[], environment: readonly string[], ownGroup: number, terminal: number): number;
+	/** waitid(2): a child that Node has just started, before its loop goes on: how it ends is kept for `childEnd`. */
+	watchChild(pid: number): void;
+	/** waitpid(2): the status of a watched child that has ended; undefined where that is not known. */
+	childEnd(pid: number): number | undefined;
 	/** waitpid(2): pid and status; undefined when none has changed or there is none. */
 	waitpid(pid: number, options: number): [number, number] | undefined;
 	/** _exit(2): at once. */

@@ -13,6 +13,7 @@ void export_all(napi_env env, napi_value exports, const struct export *table, si
 NAPI_MODULE_INIT()
 {
 	export_wait(env, exports);
+	export_child(env, exports);
 	export_file(env, exports);
 	export_mqueue(env, exports);
 	export_pipe(env, exports);

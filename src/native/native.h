@@ -23,6 +23,7 @@ struct export {
 void export_all(napi_env env, napi_value exports, const struct export *table, size_t count);
 #define EXPORT_ALL(env, exports, table) export_all(env, exports, table, sizeof(table) / sizeof((table)[0]))
 
+void export_child(napi_env env, napi_value exports);
 void export_file(napi_env env, napi_value exports);
 void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);

@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {constants} from 'node:os';
+import {type ChildEnd, endOf, watchEnd} from '../common/child-end.js';
 import {countOf, hasCode, quoted, reasonOf} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {jsonRecord} from '../common/framing.js';
@@ -123,6 +123,7 @@ export class ProgramCall implements RunningCall {
 			return Promise.resolve();
 		}
 		this.child = child;
+		watchEnd(child.pid);
 		// A program that does not read its parameters has what it needs.
 		child.stdin?.on('error', () => {});
 		child.stdin?.end(`${compact(this.call.params ?? '[]')}\n`);
@@ -139,7 +140,7 @@ export class ProgramCall implements RunningCall {
 				clearTimeout(this.killing);
 				// What it started and left behind in its group, if it was to be stopped.
 				if (this.killing) this.signalGroup('SIGKILL');
-				this.finish(code, signal);
+				this.finish(endOf(child.pid, code, signal));
 				resolve();
 			});
 		});
@@ -156,23 +157,19 @@ export class ProgramCall implements RunningCall {
 		this.stop({code: methodFailed, message: `${quoted(this.call.method)} printed more than ${most}`});
 	}
 
-	private finish(code: number | null, signal: NodeJS.Signals | null): void {
+	private finish({status, signal}: ChildEnd): void {
 		const stderr = this.complaint.toString();
-		if (code === 0) {
+		if (status === 0) {
 			if (stderr !== '') tellRaw(stderr);
 			this.settle({result: resultOf(Buffer.concat(this.output))});
 			return;
 		}
 		const shown = quoted(this.call.method);
-		if (signal === null && code === this.settings.notFoundStatus) {
-			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status: code, stderr}));
-		} else if (signal === null) {
-			const message = `${shown} ended with status ${code}`;
-			this.fail(withData({code: methodFailed, message}, {status: code, stderr}));
+		if (signal === null && status === this.settings.notFoundStatus) {
+			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status, stderr}));
 		} else {
-			const ended = status.signalBase + constants.signals[signal];
-			const message = `${shown} was ended by ${signal}`;
-			this.fail(withData({code: methodFailed, message}, {status: ended, stderr}));
+			const message = signal === null ? `${shown} ended with status ${status}` : `${shown} was ended by ${signal}`;
+			this.fail(withData({code: methodFailed, message}, {status, stderr}));
 		}
 	}
 

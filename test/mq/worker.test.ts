@@ -41,6 +41,33 @@ test('a command that reads nothing has done its work all the same', async (t) =>
 	assert.equal(await world.level(name), 0);
 });
 
+test('a command that a real-time signal ends has failed: Node takes it for one that succeeded', async (t) => {
+	const world = new QueueWorld(t);
+	const name = await withMessage(world);
+	assertFails(
+		await world.mq('recv', name, '--', 'bash', '-c', 'kill -RTMAX $$'),
+		1,
+		`ipc-mq: 'bash' ended with status 192: the message went back to '${name}'\n`,
+	);
+	await isBack(world, name);
+	const ends = '64 65 66 67 68 69 70 71'.split(' ');
+	await world.run('ipc-mq', ['send', name], {input: `${ends.join('\n')}\n`});
+	const failed = world.name();
+	const words = [
+		'--all',
+		'--jobs',
+		'8',
+		'--dead-letter',
+		failed,
+		'--',
+		'bash',
+		'-c',
+		'read n; kill -$((n % 31 + 33)) $$',
+	];
+	assert.equal((await world.mq('recv', name, ...words)).status, 0);
+	assert.deepEqual(await world.sortedLines(failed), ends);
+});
+
 test('--all runs it for each message that is there, --count for so many', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();

@@ -20,6 +20,7 @@ for (const [title, words, status] of [
 	['the last failure counts, as with pipefail', ['sh', '-c', 'exit 3', '|', 'sh', '-c', 'cat; exit 4', '|', 'cat'], 4],
 	['without pipefail the last command alone', ['--no-pipefail', '--', 'sh', '-c', 'exit 3', '|', 'cat'], 0],
 	['a signal is 128 and its number', ['sh', '-c', 'kill -KILL $$'], 137],
+	['a real-time signal too, of which Node knows nothing', ['bash', '-c', 'kill -RTMIN+3 $$', '|', 'cat'], 165],
 	["a status of 124 is the command's own", ['sh', '-c', 'exit 124'], 124],
 ] as const) {
 	test(title, async (t) => {
