@@ -22,10 +22,14 @@ export interface Reading {
 	readonly command: readonly string[];
 }
 
-/** A number below zero, where no option is a digit. */
-export const isNegativeNumber = (verb: Verb, word: string): boolean =>
-	/^-(?:[0-9]|\.[0-9])/.test(word) &&
-	!Object.values(optionsOf(verb)).some(({short}) => short !== undefined && /[0-9]/.test(short));
+/** A number below zero, where no option is a digit, or `-inf`, where none is an `i`. */
+export const isNegativeNumber = (verb: Verb, word: string): boolean => {
+	const letters = /^-(?:[0-9]|\.[0-9])/.test(word) ? /[0-9]/ : /^-inf(?:inity)?$/i.test(word) ? /i/ : undefined;
+	return (
+		letters !== undefined &&
+		!Object.values(optionsOf(verb)).some(({short}) => short !== undefined && letters.test(short))
+	);
+};
 
 export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...verb.options, ...everywhere});
 

@@ -1,4 +1,4 @@
-import {readdirSync, readlinkSync} from 'node:fs';
+import {fstatSync, readdirSync, readlinkSync} from 'node:fs';
 import {native, O_ACCMODE, O_RDONLY, O_WRONLY, POLLOUT} from '../native/index.js';
 import {explain, hasCode, printable, SystemError} from './errors.js';
 import {EndBySignal} from './exit.js';
@@ -136,7 +136,10 @@ export function expectOutput(): void {
 		throw new SystemError('cannot write to stdout: it is not open for writing');
 }
 
-/** Whether it is one that Node has opened for itself: an event queue, or a pipe of which we have both ends. */
+/**
+ * Whether it is one that Node has opened for itself: an event queue, or a pipe that goes from us to us and that no other
+ * process has. Somebody may give us both ends of a pipe too, but then has it as well.
+ */
 export function isOfNode(descriptor: number): boolean {
 	const target = (number: number | string): string => {
 		try {
@@ -147,7 +150,17 @@ export function isOfNode(descriptor: number): boolean {
 	};
 	const ours = target(descriptor);
 	if (descriptor <= stderr || !/^(anon_inode|pipe):/.test(ours)) return false;
-	return ours.startsWith('anon') || readdirSync('/proc/self/fd').filter((other) => target(other) === ours).length > 1;
+	if (ours.startsWith('anon')) return true;
+	const directionOf = (number: number) => native.fcntlGetfl(number) & O_ACCMODE;
+	const direction = directionOf(descriptor);
+	const isLoop = readdirSync('/proc/self/fd').some(
+		(other) => target(other) === ours && directionOf(Number(other)) !== direction,
+	);
+	if (!isLoop) return false;
+	const {dev, ino} = fstatSync(descriptor);
+	const found = native.findOpenFiles(Float64Array.of(dev, ino));
+	// Four numbers each, the process first; the last is negative for one that has nothing open.
+	return !found.some((pid, i) => i % 4 === 0 && pid !== process.pid && (found[i + 3] as number) >= 0);
 }
 
 /** Before stdin is read: it has to be readable, and a person at a terminal should not wonder what is waited for. */

@@ -342,7 +342,7 @@ function toAddress(name: string | Address): SemaphoreName {
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
 		throw new UsageError(
-			`'${shown}' is no name for a semaphore: it has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
+			`'${shown}' is no name for a semaphore: a semaphore's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
 		);
 	const length = Buffer.byteLength(address.name);
 	if (length > longestName)

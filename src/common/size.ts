@@ -1,3 +1,4 @@
+import {countOf} from './errors.js';
 import {refuse, type TextFormat} from './text-format.js';
 
 const units: Record<string, number> = {
@@ -34,6 +35,10 @@ export const size: TextFormat<number> = {
 		return value;
 	},
 };
+
+/** Both, for messages: `17 bytes`, `4.0K (4096 bytes)` */
+export const sizeAndBytes = (bytes: number): string =>
+	bytes < 1024 ? countOf(bytes, 'byte') : `${formatSize(bytes)} (${bytes} bytes)`;
 
 /** Bytes as a person reads them: `17`, `4.0K`, `1.5M`, `12G`. */
 export function formatSize(bytes: number): string {

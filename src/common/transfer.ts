@@ -1,6 +1,6 @@
 import {fstatSync} from 'node:fs';
 import {isKernelError, native} from '../native/index.js';
-import {explain, hasCode, SystemError} from './errors.js';
+import {countOf, explain, hasCode, SystemError} from './errors.js';
 import {explainStdout, tellVerbose} from './output.js';
 import {Progress} from './progress.js';
 import {formatSize} from './size.js';
@@ -108,6 +108,8 @@ export interface Copy {
 	outputOffset?: number;
 	/** Bytes at most. */
 	most?: number;
+	/** Whether the file that is written to must not grow, also when somebody makes it smaller meanwhile: ENXIO. */
+	staysWithin?: boolean;
 	progress?: Progress | undefined;
 }
 
@@ -115,14 +117,22 @@ export interface Copy {
  * Copies bytes until the input ends or so many have been moved, and answers how many. Blocks. Throws the kernel's error,
  * with `side` and `bytes`. pread(2), pwrite(2)
  */
-export function copyBytes({input, inputOffset, output, outputOffset, most, progress}: Copy): number {
+export function copyBytes({input, inputOffset, output, outputOffset, most, staysWithin, progress}: Copy): number {
 	let bytes = 0;
 	const from = (offset: number | undefined) => (offset === undefined ? -1 : offset + bytes);
 	for (;;) {
 		try {
 			const left = (most ?? Number.MAX_SAFE_INTEGER) - bytes;
 			const sliceMs = progress ? Progress.sliceMs : -1;
-			const moved = native.copyRange(input, from(inputOffset), output, from(outputOffset), left, sliceMs);
+			const moved = native.copyRange(
+				input,
+				from(inputOffset),
+				output,
+				from(outputOffset),
+				left,
+				sliceMs,
+				staysWithin ? 1 : 0,
+			);
 			bytes += moved.bytes;
 			progress?.add(moved.bytes);
 			if (moved.ended) return bytes;
@@ -147,11 +157,11 @@ export function progressOf(
 /** What a failed move means to the user: `to` and `from` name the sides that are not the standard streams. */
 export function explainMove(error: unknown, {from, to}: {from?: string; to?: string}): unknown {
 	if (!isKernelError(error) || error.code === 'EINTR') return error;
-	const sofar = `${error.bytes ?? 0} bytes`;
+	const sofar = countOf(error.bytes ?? 0, 'byte');
 	if (error.side === 'copy' || (error.side === 'out' && to === undefined)) {
 		const explained = explainStdout(error);
 		return explained instanceof SystemError
-			? new SystemError(`${explained.message} (${sofar} were written)`, {cause: error})
+			? new SystemError(`${explained.message} (${sofar} ${error.bytes === 1 ? 'was' : 'were'} written)`, {cause: error})
 			: explained;
 	}
 	if (error.side === 'in') return explain(`cannot read ${from ?? 'stdin'}`, error, {EISDIR: 'it is a folder'});

@@ -220,7 +220,7 @@ function* spreadLetters(verb: Verb, given: Iterable<string>): Iterable<string> {
 }
 
 function checkWord(verb: Verb, word: string): void {
-	if (!word.startsWith('-') || word === '-' || /^-[0-9.]/.test(word)) return;
+	if (!word.startsWith('-') || word === '-' || /^-[0-9.]/.test(word) || isNegativeNumber(verb, word)) return;
 	const key = keyOf(verb, word);
 	if (key === undefined) {
 		const names = Object.keys(optionsOf(verb)).map((name) => `--${optionName(name)}`);

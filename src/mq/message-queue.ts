@@ -258,6 +258,6 @@ function toAddress(name: string | Address): QueueName {
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	throw new UsageError(
-		`'${shown}' is no name for a queue: it has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
+		`'${shown}' is no name for a queue: a queue's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
 	);
 }

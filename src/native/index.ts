@@ -73,7 +73,7 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/**
 	 * Moves at most so many bytes by read(2) and write(2), or pread(2) and pwrite(2) where an offset is not negative.
-	 * Errors carry `side` and `bytes`.
+	 * With `staysWithin` a file that is written to at an offset never grows by it (ENXIO). Errors carry `side` and `bytes`.
 	 */
 	copyRange(
 		input: number,
@@ -82,6 +82,7 @@ export interface Native {
 		outputOffset: number,
 		most: number,
 		sliceMs: number,
+		staysWithin: number,
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
@@ -220,9 +221,13 @@ export interface Native {
 	findMappings(files: Float64Array): number[];
 	/** fallocate(2): the memory of a file's first so many bytes, now; it grows to them. */
 	fallocate(descriptor: number, length: number): void;
+	/** mmap(2): bytes into a file that never grows by it. ENXIO where they reach beyond its end, ENOSPC without memory. */
+	storeWithin(descriptor: number, offset: number, bytes: Uint8Array): void;
+	/** lseek(2), SEEK_DATA: whether nothing but zeros is in a file; of what was never stored nothing is read. */
+	hasOnlyZeros(descriptor: number): boolean;
 	/** memfd_create(2): a file in memory, in no folder. */
 	memfdCreate(name: string): number;
-	/** mmap(2), of all of a file, as it grows. The descriptor stays the caller's and has to stay open. */
+	/** mmap(2), of that part of a file that is touched. The descriptor stays the caller's and has to stay open. */
 	shmMap(descriptor: number, writable: number): Mapping;
 	/** munmap(2): the handle cannot be used any more. */
 	shmUnmap(mapping: Mapping): void;
@@ -247,7 +252,8 @@ export interface Native {
 	ringClose(ring: RingHandle): void;
 	/**
 	 * ipc-shm(1): sends every whole record of a range, told apart by a separating byte, by the length before each (-1), or all
-	 * of it as one (-2). `problem` is '' or the name of the error that stopped it.
+	 * of it as one (-2). `problem` is '' or the name of the error that stopped it: ENOENT when the ring has been removed and
+	 * nobody took what was sent.
 	 */
 	ringSend(
 		ring: RingHandle,

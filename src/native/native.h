@@ -123,6 +123,9 @@ int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms);
 /* guard.c: whether the work came to its end; false with EFAULT when a page that it touched is not there. */
 bool guarded(void (*work)(void *context), void *context);
 
+/* shm.c: bytes into a file that never grows by it. ENXIO where they reach beyond its end, ENOSPC, or worse. mmap(2) */
+bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t length);
+
 /* futex.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms);
 void futex_wake(uint32_t *word, int count);

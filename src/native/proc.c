@@ -166,6 +166,22 @@ static void search_maps(struct search *search, FILE *maps, int pid, bool *has)
 	free(line);
 }
 
+#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD in <linux/sched.h> */
+
+/* A thread of the kernel has no memory of its own, and what has ended has none any more: field 3 and 9 of the line. */
+static bool has_memory(int processes, const char *name)
+{
+	char path[64], text[512], state;
+	unsigned flags;
+	snprintf(path, sizeof path, "%.20s/stat", name);
+	if (!read_small(processes, path, text, sizeof text))
+		return false;
+	const char *rest = strrchr(text, ')');
+	if (!rest || sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+		return true;
+	return state != 'Z' && state != 'X' && !(flags & KERNEL_THREAD);
+}
+
 /*
  * findMappings(files) -> numbers, two for each: pid, index of the file
  *
@@ -198,7 +214,7 @@ static napi_value js_find_mappings(napi_env env, napi_callback_info info)
 		if (maps) {
 			search_maps(&search, maps, atoi(entry->d_name), has);
 			fclose(maps);
-		} else if (errno == EACCES || errno == EPERM) {
+		} else if ((errno == EACCES || errno == EPERM) && has_memory(dirfd(processes), entry->d_name)) {
 			add(&search, atoi(entry->d_name));
 			add(&search, -1);
 		}

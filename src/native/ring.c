@@ -14,7 +14,7 @@
  *
  *  - A sender holds byte 0, copies records behind tail, and stores the new tail. Before that store they never existed.
  *  - A receiver holds byte 1 while it claims. First its slot says what it is about to take, then claim moves. If it dies
- *    in between, the next one to hold byte 1 sees a slot that ends behind claim, and moves claim.
+ *    in between, the next one to hold byte 1 sees a slot whose end is greater than claim, and moves claim.
  *  - A slot belongs to whoever holds byte 64+slot. A slot that is not empty and whose byte can be locked was left by
  *    somebody who is gone: whoever gets the lock owns the slot and so the records, whole and in order, and delivers them
  *    before anything new. Nothing is copied, so nothing can be half done.
@@ -76,7 +76,7 @@ _Static_assert(offsetof(struct header, tail) == 64 && offsetof(struct header, cl
 #define CLAIM_BYTES 65536     /* so many a receiver takes at a time, or one record */
 #define PIECE 65536           /* and so many it writes at a time */
 #define SLICE_MS 100          /* a wait looks around so often: the dead wake nobody */
-#define LOCK_PATIENCE_MS 1000 /* these locks are held for microseconds */
+#define MOMENT_MS 50          /* who must not wait waits so long for locks, which are held for microseconds */
 
 struct ring {
 	int descriptor;
@@ -142,15 +142,15 @@ static bool measure(const struct ring *ring, uint64_t position, uint64_t end, ui
 	return space_of(*size) <= end - position;
 }
 
-/* Locks a byte; waits for it for a while where `waits`. 0, or -1 with EAGAIN, ETIMEDOUT, EINTR or worse. */
-static int lock_byte(const struct ring *ring, int byte, bool waits)
+/* Locks a byte, waiting for it so long at most. 0, or -1 with EAGAIN (where the time is 0), ETIMEDOUT, EINTR or worse. */
+static int lock_byte(const struct ring *ring, int byte, int64_t timeout_ms)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 	int result = fcntl(ring->descriptor, F_OFD_SETLK, &lock);
-	if (result == 0 || !waits || (errno != EAGAIN && errno != EACCES))
+	if (result == 0 || timeout_ms == 0 || (errno != EAGAIN && errno != EACCES))
 		return result;
 	struct wait wait;
-	wait_begin(&wait, LOCK_PATIENCE_MS);
+	wait_begin(&wait, timeout_ms);
 	do
 		result = wait_allows(&wait) ? fcntl(ring->descriptor, F_OFD_SETLKW, &lock) : -1;
 	while (result < 0 && wait_goes_on(&wait));
@@ -166,14 +166,48 @@ static void unlock_byte(const struct ring *ring, int byte)
 	errno = saved;
 }
 
-/* A lock that is held for microseconds is waited for as long as anything is: 0 once it is ours, -1 with ETIMEDOUT or EINTR. */
-static int lock_patiently(const struct ring *ring, int byte, int64_t timeout_ms)
+/* Until a deadline (negative: none) there are so many milliseconds, SLICE_MS at most; none: 0. */
+static int64_t slice_until(int64_t deadline_ns)
 {
-	int64_t deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000;
+	if (deadline_ns < 0)
+		return SLICE_MS;
+	int64_t left = (deadline_ns - monotonic_ns() + 999999) / 1000000;
+	return left < 0 ? 0 : left < SLICE_MS ? left : SLICE_MS;
+}
+
+/* Nobody reads `watched` any more: EPIPE. The ring has no name any more, or lost its end: ENOENT, EFAULT. Else 0. */
+static int look_around(const struct ring *ring, int watched)
+{
+	struct stat status;
+	if (watched >= 0) {
+		struct pollfd pollfd = {.fd = watched};
+		if (poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLERR | POLLHUP))) {
+			errno = EPIPE;
+			return -1;
+		}
+	}
+	if (fstat(ring->descriptor, &status) == 0 && (status.st_nlink == 0 || (uint64_t)status.st_size < ring->length)) {
+		errno = status.st_nlink == 0 ? ENOENT : EFAULT;
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * A lock that is held for microseconds is waited for as long as anything is, since its holder may have been stopped:
+ * 0 once it is ours, -1 with ETIMEDOUT, EINTR or what look_around finds. Who waits for nothing still waits a moment.
+ */
+static int lock_patiently(const struct ring *ring, int byte, int watched, int64_t timeout_ms, int64_t deadline_ns)
+{
+	if (timeout_ms == 0)
+		deadline_ns = monotonic_ns() + MOMENT_MS * 1000000;
 	for (;;) {
-		int result = lock_byte(ring, byte, true);
+		int64_t slice_ms = slice_until(deadline_ns);
+		int result = lock_byte(ring, byte, slice_ms > 0 ? slice_ms : 1);
 		if (result == 0 || errno != ETIMEDOUT || (deadline_ns >= 0 && monotonic_ns() >= deadline_ns))
 			return result;
+		if (look_around(ring, watched) < 0)
+			return -1;
 	}
 }
 
@@ -229,12 +263,11 @@ static void pause_briefly(void)
 
 /*
  * Waits a moment, so many milliseconds at most: 1 when it is ready, 0 when it is not, -1 with EINTR, EPIPE (nobody reads
- * `watched` any more), ENOENT (the ring has no name any more, so nobody else will come) or worse.
+ * `watched` any more), ENOENT (the ring has no name any more, so nobody else will come), EFAULT (it lost its end) or worse.
  */
 static int wait_a_moment(struct ring *ring, uint64_t need, int watched, int64_t most_ms)
 {
 	uint32_t *flag = need == 0 ? &ring->header->receivers_wait : &ring->header->senders_wait;
-	struct stat status;
 	int ready;
 	for (int tries = 0, most = tries_now(&ring->retries); tries < most; tries++) {
 		ready = is_ready(ring, need, NULL);
@@ -255,18 +288,7 @@ static int wait_a_moment(struct ring *ring, uint64_t need, int watched, int64_t 
 	ready = is_ready(ring, need, NULL);
 	if (ready != 0)
 		return ready;
-	if (watched >= 0) {
-		struct pollfd pollfd = {.fd = watched};
-		if (poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLERR | POLLHUP))) {
-			errno = EPIPE;
-			return -1;
-		}
-	}
-	if (fstat(ring->descriptor, &status) == 0 && status.st_nlink == 0) {
-		errno = ENOENT;
-		return -1;
-	}
-	return 0;
+	return look_around(ring, watched);
 }
 
 /*
@@ -362,11 +384,26 @@ static struct ring *ring_argument(struct arguments *arguments, size_t index)
 }
 
 /*
+ * What was sent to a ring that has been removed comes to nobody, unless a receiver that has it open has taken all of it:
+ * that may well be the one that has removed it. ENOENT, or EFAULT.
+ */
+static bool is_of_use(struct ring *ring)
+{
+	if (look_around(ring, -1) == 0)
+		return true;
+	int problem = errno;
+	int ready = problem == ENOENT ? is_ready(ring, 0, NULL) : 1;
+	errno = problem;
+	return ready == 0;
+}
+
+/*
  * ringSend(ring, bytes, start, end, separator, timeoutMs) -> {used, records, problem}
  *
  * Sends every whole record of the range: told apart by a separating byte, by a length before each (-1), or all of it as
  * one (-2). `problem` is '' or the name of the error: EAGAIN (no room, and the timeout is 0), ETIMEDOUT, EINTR, EMSGSIZE
- * (larger than the ring), EBADMSG (the ring is damaged), EFAULT (it was cut), ENOENT (it was removed while full).
+ * (larger than the ring), EBADMSG (the ring is damaged), EFAULT (it was cut), ENOENT (it was removed while full, or with
+ * records in it that nobody has taken: those of the last piece do not count then).
  */
 static napi_value js_ring_send(napi_env env, napi_callback_info info)
 {
@@ -384,28 +421,30 @@ static napi_value js_ring_send(napi_env env, napi_callback_info info)
 		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
 	struct sending sending = {
 		.ring = ring, .data = bytes.data + start, .length = (size_t)(end - start), .separator = separator};
-	int64_t deadline_ns = -1;
+	/* The time is for each single wait, as everywhere. */
+	int64_t deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000;
 	for (;;) {
 		double before = sending.records;
-		if (take_stop() || lock_patiently(ring, LOCK_OF_SENDERS, timeout_ms) < 0)
-			return sent_records(env, sending.used, sending.records, errno_name(errno));
+		if (take_stop() || lock_patiently(ring, LOCK_OF_SENDERS, -1, timeout_ms, deadline_ns) < 0)
+			return sent_records(env, sending.used, before, errno_name(errno));
 		if (!guarded(put_records, &sending))
 			sending.problem = errno;
 		unlock_byte(ring, LOCK_OF_SENDERS);
 		if (sending.problem)
 			return sent_records(env, sending.used, sending.records, errno_name(sending.problem));
+		if (sending.records > before && !is_of_use(ring))
+			return sent_records(env, sending.used, before, errno_name(errno));
 		if (sending.is_complete)
 			return sent_records(env, sending.used, sending.records, "");
 		if (timeout_ms == 0)
 			return sent_records(env, sending.used, sending.records, errno_name(EAGAIN));
-		/* The time is for each single wait, as everywhere. */
-		if (timeout_ms > 0 && (deadline_ns < 0 || sending.records > before))
+		if (timeout_ms > 0 && sending.records > before)
 			deadline_ns = monotonic_ns() + timeout_ms * 1000000;
 		for (int ready = 0; ready == 0;) {
-			int64_t left = deadline_ns < 0 ? SLICE_MS : (deadline_ns - monotonic_ns() + 999999) / 1000000;
-			if (left <= 0)
+			int64_t slice_ms = slice_until(deadline_ns);
+			if (slice_ms == 0)
 				return sent_records(env, sending.used, sending.records, errno_name(ETIMEDOUT));
-			ready = wait_a_moment(ring, sending.need, -1, left < SLICE_MS ? left : SLICE_MS);
+			ready = wait_a_moment(ring, sending.need, -1, slice_ms);
 			if (ready < 0)
 				return sent_records(env, sending.used, sending.records, errno_name(errno));
 		}
@@ -420,7 +459,7 @@ struct claiming {
 	struct ring *ring;
 	uint64_t most;
 	int problem;
-	bool has_any;
+	bool has_any, lacks_slot;
 };
 
 /* What lies before start is delivered: once head has passed it senders may write over it. */
@@ -455,7 +494,7 @@ static bool take_over(struct claiming *claiming, uint64_t head, uint64_t tail)
 		struct slot *slot = &ring->header->slot[i];
 		if ((int)i == ring->slot || load(&slot->start) >= load(&slot->end))
 			continue;
-		if (lock_byte(ring, LOCK_OF_SLOT + (int)i, false) < 0)
+		if (lock_byte(ring, LOCK_OF_SLOT + (int)i, 0) < 0)
 			continue;
 		uint64_t start = load(&slot->start), end = load(&slot->end);
 		if (start >= end) { /* its owner was done, and left just now */
@@ -482,7 +521,7 @@ static bool find_slot(struct ring *ring)
 {
 	for (uint32_t i = 0; ring->slot < 0 && i < ring->slots; i++) {
 		struct slot *slot = &ring->header->slot[i];
-		if (load(&slot->start) >= load(&slot->end) && lock_byte(ring, LOCK_OF_SLOT + (int)i, false) == 0)
+		if (load(&slot->start) >= load(&slot->end) && lock_byte(ring, LOCK_OF_SLOT + (int)i, 0) == 0)
 			ring->slot = (int)i;
 	}
 	return ring->slot >= 0;
@@ -510,7 +549,7 @@ static uint64_t take_new(struct claiming *claiming, uint64_t claim, uint64_t tai
 	if (ring->slot < 0 || ring->start >= ring->end || ring->end != claim) {
 		settle_all(ring);
 		if (!find_slot(ring)) {
-			claiming->problem = EUSERS;
+			claiming->lacks_slot = true;
 			return claim;
 		}
 		settle_until(ring, claim);
@@ -561,11 +600,13 @@ static void claim_records(void *context)
 	}
 }
 
-/* 1: there are records in our slot; 0: there are none; -1 with errno. A `most` of 0 only frees what is delivered. */
-static int claim_now(struct ring *ring, uint64_t most)
+enum { NONE, ANY, NO_SLOT };
+
+/* Holding the lock of receivers: what there is in our slot, or -1 with errno. A `most` of 0 only frees what is delivered. */
+static int claim_now(struct ring *ring, uint64_t most, int watched, int64_t timeout_ms, int64_t deadline_ns)
 {
 	struct claiming claiming = {.ring = ring, .most = most};
-	if (lock_patiently(ring, LOCK_OF_RECEIVERS, -1) < 0)
+	if (lock_patiently(ring, LOCK_OF_RECEIVERS, watched, timeout_ms, deadline_ns) < 0)
 		return -1;
 	if (!guarded(claim_records, &claiming))
 		claiming.problem = errno;
@@ -574,7 +615,7 @@ static int claim_now(struct ring *ring, uint64_t most)
 		errno = claiming.problem;
 		return -1;
 	}
-	return claiming.has_any;
+	return claiming.has_any ? ANY : claiming.lacks_slot ? NO_SLOT : NONE;
 }
 
 struct walk {
@@ -629,7 +670,7 @@ static bool settle_what_was_read(struct ring *ring, int output, int separator)
  * ringClaim(ring, most, output, separator, timeoutMs) -> whether there are records to deliver; false after the timeout
  *
  * Takes up to `most` records, left behind by a receiver that is gone or else new, waiting for the first. EPIPE when nobody
- * reads `output` (-1: none) any more, ENOENT when the ring is empty and has been removed, EBADMSG, EFAULT, EUSERS (no slot), EINTR.
+ * reads `output` (-1: none) any more, ENOENT when the ring is empty and has been removed, EBADMSG, EFAULT, EINTR.
  */
 static napi_value js_ring_claim(napi_env env, napi_callback_info info)
 {
@@ -646,26 +687,36 @@ static napi_value js_ring_claim(napi_env env, napi_callback_info info)
 	int result;
 	for (;;) {
 		bool is_unread = output >= 0 && settle_what_was_read(ring, output, separator);
-		result = claim_now(ring, most > 0 ? (uint64_t)most : 1);
-		if (result != 0 || timeout_ms == 0)
+		result = claim_now(ring, most > 0 ? (uint64_t)most : 1, output, timeout_ms, deadline_ns);
+		/* Who must not wait, or not any longer, has found none: there may be some, but not for us now. */
+		if (result < 0 && errno == ETIMEDOUT)
+			result = NONE;
+		if (result < 0 || result == ANY || timeout_ms == 0)
 			break;
-		int64_t left = deadline_ns < 0 ? SLICE_MS : (deadline_ns - monotonic_ns() + 999999) / 1000000;
-		if (left <= 0)
+		int64_t slice_ms = slice_until(deadline_ns);
+		if (slice_ms == 0)
 			break;
 		if (take_stop()) {
 			result = -1;
 			break;
 		}
-		/* A reader that reads wakes nobody, and may be what a full ring waits for. */
-		int64_t slice_ms = is_unread ? moment_ms : SLICE_MS;
+		/* A reader that reads wakes nobody, and may be what a full ring waits for; nor does who leaves a slot. */
+		if ((is_unread || result == NO_SLOT) && moment_ms < slice_ms)
+			slice_ms = moment_ms;
 		moment_ms = moment_ms < SLICE_MS / 2 ? 2 * moment_ms : SLICE_MS;
-		result = wait_a_moment(ring, 0, output, left < slice_ms ? left : slice_ms);
+		if (result == NO_SLOT)
+			result = poll_until(NULL, 0, slice_ms) < 0 ? -1 : look_around(ring, output);
+		else
+			result = wait_a_moment(ring, 0, output, slice_ms);
 		if (result < 0)
 			break;
+		/* Somebody else may need the slot. */
+		if (result == 0 && ring->slot >= 0 && ring->start >= ring->end)
+			give_up_slot(ring);
 	}
 	if (result < 0)
 		return throw_errno(env, errno, "ring");
-	napi_get_boolean(env, result > 0, &has_any);
+	napi_get_boolean(env, result == ANY, &has_any);
 	return has_any;
 }
 
@@ -869,7 +920,8 @@ static napi_value js_ring_release(napi_env env, napi_callback_info info)
 	if (ring->slot < 0)
 		return js_undefined(env);
 	settle_what_was_read(ring, output, separator);
-	claim_now(ring, 0);
+	/* Where the lock is not to be had, the next receiver frees what is delivered. */
+	claim_now(ring, 0, -1, 0, -1);
 	give_up_slot(ring);
 	return js_undefined(env);
 }
@@ -891,19 +943,21 @@ static void finish_ring(napi_env env, void *data, void *hint)
 	free(data);
 }
 
-static void check_header(void *context)
+/* What the header says, checked: false where the file is no ring of this version, or not as large as it says. */
+static bool read_header(struct ring *ring, uint64_t file_bytes)
 {
-	struct ring *ring = context;
-	const struct header *header = ring->header;
-	uint64_t capacity = header->capacity, data = header->data;
-	uint32_t slots = header->slots;
-	if (memcmp(header->magic, "ipc-ring", 8) != 0 || header->version != VERSION || slots < 1 || slots > MOST_SLOTS ||
-	    data % 8 != 0 || data < sizeof *header + slots * sizeof(struct slot) || data > ring->length ||
-	    capacity < 8 || capacity % 4 != 0 || capacity > ring->length - data)
-		return;
-	ring->capacity = capacity;
-	ring->slots = slots;
-	ring->data = ring->base + data;
+	struct header header;
+	if (pread(ring->descriptor, &header, sizeof header, 0) != (ssize_t)sizeof header)
+		return false;
+	if (memcmp(header.magic, "ipc-ring", 8) != 0 || header.version != VERSION || header.slots < 1 ||
+	    header.slots > MOST_SLOTS || header.data % 8 != 0 ||
+	    header.data < sizeof header + header.slots * sizeof(struct slot) || header.data > file_bytes ||
+	    header.capacity < 8 || header.capacity % 4 != 0 || header.capacity > file_bytes - header.data)
+		return false;
+	ring->capacity = header.capacity;
+	ring->slots = header.slots;
+	ring->length = (size_t)(header.data + header.capacity);
+	return true;
 }
 
 /* ringOpen(descriptor) -> handle; EBADMSG where the file is no ring of this version. The descriptor has to stay open. mmap(2) */
@@ -916,8 +970,6 @@ static napi_value js_ring_open(napi_env env, napi_callback_info info)
 		return NULL;
 	if (fstat(descriptor, &status) != 0)
 		return throw_errno(env, errno, "fstat");
-	if (status.st_size < (off_t)(sizeof(struct header) + sizeof(struct slot)))
-		return throw_errno(env, EBADMSG, "ring");
 	struct ring *ring = calloc(1, sizeof *ring);
 	uint8_t *piece = malloc(PIECE);
 	if (!ring || !piece) {
@@ -929,19 +981,22 @@ static napi_value js_ring_open(napi_env env, napi_callback_info info)
 	ring->slot = -1;
 	ring->retries.allowed = MOST_TRIES;
 	ring->piece = piece;
-	ring->length = (size_t)status.st_size;
-	void *base = mmap(NULL, ring->length, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-	int problem = errno;
-	if (base != MAP_FAILED) {
-		ring->base = base;
-		ring->header = base;
-		problem = guarded(check_header, ring) ? EBADMSG : errno;
+	int problem = 0;
+	if (!read_header(ring, (uint64_t)status.st_size)) {
+		problem = EBADMSG;
+	} else {
+		void *base = mmap(NULL, ring->length, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+		if (base == MAP_FAILED)
+			problem = errno;
+		else
+			ring->header = base, ring->base = base;
 	}
-	if (!ring->data) {
+	if (problem) {
 		drop_ring(ring);
 		free(ring);
-		return throw_errno(env, problem, base == MAP_FAILED ? "mmap" : "ring");
+		return throw_errno(env, problem, "ring");
 	}
+	ring->data = ring->base + (ring->length - ring->capacity);
 	return make_handle(env, ring, &ring_tag, finish_ring);
 }
 

@@ -16,10 +16,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* So much is mapped at a time: a file may be larger than any address space. What of it lies beyond the end does no harm. */
+#define WINDOW (1 << 26)
+
 struct mapping {
 	int descriptor; /* the caller's; not closed here */
-	uint8_t *base;  /* NULL before the first touch, and after the last */
-	size_t length;
+	uint8_t *base;  /* of the window that is mapped; NULL before the first touch, and after the last */
+	int64_t start;
 	bool is_writable, is_closed;
 };
 
@@ -28,9 +31,8 @@ static const napi_type_tag mapping_tag = {0x6970632d73686d21, 0x6d617070696e6721
 static void drop(struct mapping *mapping)
 {
 	if (mapping->base)
-		munmap(mapping->base, mapping->length);
+		munmap(mapping->base, WINDOW);
 	mapping->base = NULL;
-	mapping->length = 0;
 }
 
 static void finish_mapping(napi_env env, void *data, void *hint)
@@ -52,8 +54,7 @@ static struct mapping *mapping_argument(struct arguments *arguments, size_t inde
 }
 
 /*
- * Where a word lies: NULL with ENXIO where it lies beyond the end, with EINVAL where it is not aligned. A file that has
- * grown is mapped again.
+ * Where a word lies: NULL with ENXIO where it lies beyond the end, with EINVAL where it is not aligned.
  */
 static void *locate(struct mapping *mapping, int64_t offset, int width)
 {
@@ -68,16 +69,17 @@ static void *locate(struct mapping *mapping, int64_t offset, int width)
 		errno = ENXIO;
 		return NULL;
 	}
-	if ((uint64_t)offset + (unsigned)width > mapping->length) {
+	int64_t start = offset / WINDOW * WINDOW;
+	if (!mapping->base || start != mapping->start) {
 		int protection = PROT_READ | (mapping->is_writable ? PROT_WRITE : 0);
 		drop(mapping);
-		void *base = mmap(NULL, (size_t)status.st_size, protection, MAP_SHARED, mapping->descriptor, 0);
+		void *base = mmap(NULL, WINDOW, protection, MAP_SHARED, mapping->descriptor, start);
 		if (base == MAP_FAILED)
 			return NULL;
 		mapping->base = base;
-		mapping->length = (size_t)status.st_size;
+		mapping->start = start;
 	}
-	return mapping->base + offset;
+	return mapping->base + (offset - start);
 }
 
 /* shmMap(descriptor, writable) -> handle. The descriptor stays the caller's and has to stay open. mmap(2) */
@@ -258,6 +260,112 @@ static napi_value js_fallocate(napi_env env, napi_callback_info info)
 	return result < 0 ? throw_errno(env, errno, "fallocate") : js_undefined(env);
 }
 
+struct storing {
+	uint8_t *to;
+	const uint8_t *from;
+	size_t length;
+};
+
+static void store_bytes(void *context)
+{
+	struct storing *storing = context;
+	memcpy(storing->to, storing->from, storing->length);
+}
+
+/*
+ * Through a mapping and not by pwrite(2), which would make a file larger again that somebody else has made smaller just
+ * now: what lies beyond the end of a mapping is lost at worst, and that shows afterwards.
+ */
+bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t length)
+{
+	struct stat status;
+	if (length == 0)
+		return true;
+	if (fstat(descriptor, &status) != 0)
+		return false;
+	if (offset > status.st_size || (uint64_t)(status.st_size - offset) < length) {
+		errno = ENXIO;
+		return false;
+	}
+	int64_t start = offset - offset % sysconf(_SC_PAGESIZE);
+	size_t before = (size_t)(offset - start);
+	uint8_t *base = mmap(NULL, before + length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, start);
+	if (base == MAP_FAILED)
+		return false;
+	struct storing storing = {.to = base + before, .from = data, .length = length};
+	bool is_stored = guarded(store_bytes, &storing);
+	int problem = errno;
+	munmap(base, before + length);
+	if (fstat(descriptor, &status) == 0 && status.st_size < offset + (int64_t)length) {
+		errno = ENXIO;
+		return false;
+	}
+	/* The place is there, and its memory is not: it was never reserved, and there is none left. */
+	errno = !is_stored && problem == EFAULT ? ENOSPC : problem;
+	return is_stored;
+}
+
+/* storeWithin(descriptor, offset, bytes): ENXIO where they reach beyond the end, ENOSPC where there is no memory. mmap(2) */
+static napi_value js_store_within(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor;
+	int64_t offset;
+	struct bytes bytes;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int64_argument(&arguments, 1, &offset) || !bytes_argument(&arguments, 2, &bytes))
+		return NULL;
+	if (offset < 0)
+		return throw_errno(env, EINVAL, "mmap");
+	if (!store_within(descriptor, offset, bytes.data, bytes.length))
+		return throw_errno(env, errno, "mmap");
+	return js_undefined(env);
+}
+
+/*
+ * hasOnlyZeros(descriptor) -> whether nothing but zeros is in a file. What was never stored is not read: a file of many
+ * terabytes may be empty. A caught signal: EINTR. lseek(2), SEEK_DATA
+ */
+static napi_value js_has_only_zeros(napi_env env, napi_callback_info info)
+{
+	static const size_t piece = 1 << 18;
+	struct arguments arguments;
+	int descriptor;
+	napi_value result;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &descriptor))
+		return NULL;
+	uint8_t *bytes = malloc(piece);
+	if (!bytes)
+		return throw_errno(env, ENOMEM, "malloc");
+	off_t at = 0, hole = 0;
+	bool is_clean = true;
+	int problem = 0;
+	while (is_clean && !problem) {
+		if (at >= hole) {
+			at = lseek(descriptor, at, SEEK_DATA);
+			hole = at < 0 ? -1 : lseek(descriptor, at, SEEK_HOLE);
+			if (hole < 0) {
+				problem = errno == ENXIO ? 0 : errno;
+				break;
+			}
+		}
+		size_t wanted = hole - at < (off_t)piece ? (size_t)(hole - at) : piece;
+		ssize_t count = pread(descriptor, bytes, wanted, at);
+		if (count < 0 || take_stop())
+			problem = errno;
+		if (count == 0)
+			break;
+		if (count > 0)
+			is_clean = bytes[0] == 0 && memcmp(bytes, bytes + 1, (size_t)count - 1) == 0;
+		at += count;
+	}
+	free(bytes);
+	if (problem)
+		return throw_errno(env, problem, "lseek");
+	napi_get_boolean(env, is_clean, &result);
+	return result;
+}
+
 /* memfdCreate(name) -> a file in memory that has no name in any folder. memfd_create(2) */
 static napi_value js_memfd_create(napi_env env, napi_callback_info info)
 {
@@ -280,6 +388,8 @@ static const struct export table[] = {
 	{"futexWait", js_futex_wait},
 	{"futexWake", js_futex_wake},
 	{"fallocate", js_fallocate},
+	{"storeWithin", js_store_within},
+	{"hasOnlyZeros", js_has_only_zeros},
 	{"memfdCreate", js_memfd_create},
 };
 

@@ -17,6 +17,7 @@
 
 #define PIECE (1 << 20)      /* bytes asked for at a time: a whole pipe, where pipes are large */
 #define COPY_PIECE (1 << 17)  /* and copied at a time between files and pipes: what was just written is still in the cache */
+#define MAPPED_PIECE (1 << 19) /* the same through a mapping, which costs more to begin with */
 #define SMALL_PIECE (1 << 16) /* below this a move is hardly worth its system call */
 #define PAUSE_NS 100000
 
@@ -27,6 +28,7 @@ struct transfer {
 	double bytes;
 	/* Where in a file to read and to write; negative: wherever it stands, as a pipe has it. */
 	int64_t in_offset, out_offset;
+	bool stays_within; /* the file that is written to must not grow */
 	double most;
 	size_t piece;
 	const char *failed_call, *failed_side;
@@ -145,6 +147,16 @@ static enum outcome move_by_splice(struct transfer *transfer, bool *refused)
 	}
 }
 
+/* One piece to where it belongs: how many bytes went, or -1 with errno. */
+static ssize_t put_piece(const struct transfer *transfer, int out, const uint8_t *data, size_t length)
+{
+	if (out != transfer->out || transfer->out_offset < 0)
+		return write(out, data, length);
+	if (!transfer->stays_within)
+		return pwrite(out, data, length, transfer->out_offset);
+	return store_within(out, transfer->out_offset, data, length) ? (ssize_t)length : -1;
+}
+
 static enum outcome write_all(struct transfer *transfer, int out, const uint8_t *data, size_t length)
 {
 	int64_t slice_end_ns = transfer->slice_end_ns;
@@ -156,9 +168,7 @@ static enum outcome write_all(struct transfer *transfer, int out, const uint8_t 
 			outcome = failed(transfer, "write", "out");
 			break;
 		}
-		ssize_t count = out == transfer->out && transfer->out_offset >= 0
-					? pwrite(out, data, length, transfer->out_offset)
-					: write(out, data, length);
+		ssize_t count = put_piece(transfer, out, data, length);
 		if (count >= 0) {
 			data += count;
 			length -= (size_t)count;
@@ -261,21 +271,26 @@ static napi_value js_transfer(napi_env env, napi_callback_info info)
 }
 
 /*
- * copyRange(in, inOffset, out, outOffset, most, sliceMs) -> {bytes, ended}
+ * copyRange(in, inOffset, out, outOffset, most, sliceMs, staysWithin) -> {bytes, ended}
  *
  * The same by read(2) and write(2), or by pread(2) and pwrite(2) where an offset is not negative, until `in` ends or so
- * many bytes have been moved (ended: true). A file is never mapped: who shortens it meanwhile ends the copy and not us.
+ * many bytes have been moved (ended: true). Who shortens a file meanwhile ends the copy and not us. staysWithin: a
+ * file that is written to at an offset does not grow, whatever becomes of it meanwhile (ENXIO).
  */
 static napi_value js_copy_range(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct transfer transfer = {.copy_to = -1, .in_timeout_ms = -1, .out_timeout_ms = -1, .piece = COPY_PIECE};
 	int64_t slice_ms, most;
-	if (!read_arguments(env, info, 6, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
+	int stays_within;
+	if (!read_arguments(env, info, 7, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
 	    !int64_argument(&arguments, 1, &transfer.in_offset) || !int_argument(&arguments, 2, &transfer.out) ||
 	    !int64_argument(&arguments, 3, &transfer.out_offset) || !int64_argument(&arguments, 4, &most) ||
-	    !int64_argument(&arguments, 5, &slice_ms))
+	    !int64_argument(&arguments, 5, &slice_ms) || !int_argument(&arguments, 6, &stays_within))
 		return NULL;
+	transfer.stays_within = stays_within;
+	if (stays_within)
+		transfer.piece = MAPPED_PIECE;
 	transfer.most = (double)most;
 	transfer.slice_end_ns = slice_ms < 0 ? -1 : monotonic_ns() + slice_ms * 1000000;
 	return transfer_result(env, &transfer, move_by_copy(&transfer));

@@ -4,7 +4,7 @@ import {forEachName} from '../common/many.js';
 import {formatAddress} from '../common/object-name.js';
 import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
-import {formatSize} from '../common/size.js';
+import {sizeAndBytes} from '../common/size.js';
 import {many, verb} from '../common/verb.js';
 import {size} from './options.js';
 import {segmentName} from './segment-name.js';
@@ -23,7 +23,7 @@ export const create = verb({
 			const shown = quoted(formatAddress(name));
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
 			using segment = openToLook(name);
-			const what = segment ? ` with ${formatSize(segment.size)} (${segment.size} bytes)` : '';
+			const what = segment ? ` with ${sizeAndBytes(segment.size)}` : '';
 			tell(`${shown} exists already${what}`);
 		});
 		return allMade ? done : failed;

@@ -8,6 +8,7 @@ import {findMappers, findOpeners, identityKey} from '../common/proc.js';
 import {verb} from '../common/verb.js';
 import {json} from './options.js';
 import {allSegments, type SegmentName, segmentPath} from './segment-name.js';
+import {processCount} from './segment-status.js';
 import {SharedMemory} from './shared-memory.js';
 
 const othersBits = 0o077;
@@ -63,7 +64,10 @@ function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[
 		const key = identityKey(stat);
 		if ((openers.get(key) ?? []).length > 0 || (pids.get(key) ?? []).length > 0) return [];
 		if (unseen > 0 && stat.mode & othersBits) {
-			tell(`${quoted(address.name)} is left alone: its mode lets others use it, and what they map only root can see`);
+			const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
+			tell(
+				`${quoted(address.name)} is left alone: its mode lets others use it, and ${processCount(unseen)} cannot be looked into${advice}`,
+			);
 			return [];
 		}
 		tellVerbose(`${quoted(address.name)} is used by nobody`);

@@ -54,7 +54,11 @@ export function underLock<Result extends Outcome | Promise<Outcome>>(
 		semaphore.close();
 		return tooLate;
 	}
-	return afterwards(work, () => {
+	const working = () => {
+		segment.checkIsThere('lock');
+		return work();
+	};
+	return afterwards(working, () => {
 		holding.letGo();
 		semaphore.close();
 	});

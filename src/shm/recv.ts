@@ -42,12 +42,14 @@ export const recv = verb({
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
 		stopOnSignals();
-		using ring = Ring.open(name, options.create ? options : undefined);
+		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
+		using ring = Ring.tryOpen(name, options.create ? options : undefined, patienceMs);
+		if (!ring) return options.all ? done : options.nonblock ? notNow : timedOut;
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RingReceiver(ring, {
 			framing,
 			most: options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1),
-			patienceMs: options.all || options.nonblock ? 0 : (options.timeout ?? -1),
+			patienceMs,
 			progress,
 		});
 		announceReady(options.readyFd);

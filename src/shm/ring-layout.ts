@@ -1,4 +1,4 @@
-import {quoted, SystemError} from '../common/errors.js';
+import {countOf, hasCode, quoted, SystemError} from '../common/errors.js';
 import {formatSize} from '../common/size.js';
 import {F_UNLCK, F_WRLCK, native} from '../native/index.js';
 import type {SharedMemory} from './shared-memory.js';
@@ -11,7 +11,7 @@ const magic = Buffer.from('ipc-ring', 'latin1');
 const layoutVersion = 1;
 const versionAt = 8;
 const slotsAt = 12;
-const capacityAt = 16;
+export const capacityAt = 16;
 const dataAt = 24;
 const tailAt = 64;
 const claimAt = 128;
@@ -19,6 +19,7 @@ const headAt = 192;
 const slotTableAt = 4096;
 const slotBytes = 64;
 const slotCount = 64;
+const mostSlots = 1024;
 const headerBytes = slotTableAt + slotCount * slotBytes;
 const lockOfSenders = 0;
 const lockOfSlot = 64;
@@ -42,29 +43,40 @@ export interface RingStatus {
 /** Records are counted up to so many bytes of them. */
 const mostCounted = 64 * 1024 ** 2;
 
+/** Who must not wait waits so long for those who make a ring of it at this moment. */
+const momentMs = 50;
+
 /**
- * Makes a ring of a segment in which nothing has been stored yet; one that is a ring already stays as it is.
+ * Makes a ring of a segment in which nothing has been stored yet; one that is a ring already stays as it is. False when
+ * somebody else was at it for longer than `timeoutMs` (negative: none is too long).
  *
  * @throws SystemError when it holds something else, or is too small.
  */
-export function prepareRing(segment: SharedMemory): void {
+export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 	const {descriptor, shownName} = segment;
 	const isRing = () => segment.readBytes(0, magic.length).equals(magic);
 	const tried = `cannot use ${quoted(shownName)} as a ring`;
 	if (isRing()) {
 		checkVersion(segment, tried);
-		return;
+		return true;
 	}
+	const {size} = segment;
+	if (size < leastBytes)
+		throw new SystemError(`${tried}: it has ${countOf(size, 'byte')}, a ring needs ${leastBytes} at least`);
+	segment.checkRoom(size, tried);
 	// The first store into it has to be ours: senders and receivers come at the same time.
-	native.ofdSetlkw(descriptor, F_WRLCK, lockOfSenders, 1, -1);
+	try {
+		native.ofdSetlkw(descriptor, F_WRLCK, lockOfSenders, 1, timeoutMs === 0 ? momentMs : timeoutMs);
+	} catch (error) {
+		if (hasCode(error, 'ETIMEDOUT')) return false;
+		throw error;
+	}
 	try {
 		if (isRing()) {
 			checkVersion(segment, tried);
-			return;
+			return true;
 		}
-		const {size} = segment;
-		if (size < leastBytes) throw new SystemError(`${tried}: it has ${size} bytes, a ring needs ${leastBytes} at least`);
-		if (!isUntouched(segment, size))
+		if (!native.hasOnlyZeros(descriptor))
 			throw new SystemError(
 				`${tried}: it holds something else (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
 			);
@@ -77,6 +89,7 @@ export function prepareRing(segment: SharedMemory): void {
 		segment.writeBytes(0, header);
 		// What makes it a ring comes last.
 		segment.writeBytes(0, magic);
+		return true;
 	} finally {
 		native.ofdSetlk(descriptor, F_UNLCK, lockOfSenders, 1);
 	}
@@ -86,16 +99,6 @@ function checkVersion(segment: SharedMemory, tried: string): void {
 	const found = segment.readBytes(versionAt, 4).readUInt32LE();
 	if (found !== layoutVersion)
 		throw new SystemError(`${tried}: its layout is version ${found}, this is version ${layoutVersion}`);
-}
-
-function isUntouched(segment: SharedMemory, size: number): boolean {
-	const pieceBytes = 256 * 1024;
-	const nothing = Buffer.alloc(pieceBytes);
-	for (let at = 0; at < size; at += pieceBytes) {
-		const piece = segment.readBytes(at, pieceBytes);
-		if (!piece.equals(nothing.subarray(0, piece.length))) return false;
-	}
-	return true;
 }
 
 /** Looks at a ring and disturbs nobody; null for a segment that is none. */
@@ -111,7 +114,7 @@ export function readRingStatus(segment: SharedMemory): RingStatus | null {
 		number,
 		number,
 	];
-	const slots = Math.min(header.readUInt32LE(slotsAt), slotCount);
+	const slots = Math.min(header.readUInt32LE(slotsAt), mostSlots);
 	let receivers = 0;
 	for (let slot = 0; slot < slots; slot++)
 		if (native.ofdGetlk(segment.descriptor, F_WRLCK, lockOfSlot + slot, 1)) receivers++;

@@ -57,7 +57,7 @@ export class RingSender {
 			if (filled === buffer.length) buffer = this.larger(buffer);
 		}
 		if (filled === 0) return true;
-		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${filled} bytes of it came`));
+		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${countOf(filled, 'byte')} of it came`));
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
@@ -80,7 +80,7 @@ export class RingSender {
 
 	/** For a record that did not fit; one that no ring of this size takes is refused at once. */
 	private larger(buffer: Buffer): Buffer<ArrayBuffer> {
-		if (buffer.length > this.ring.mostBytes) throw this.refused('EMSGSIZE', `more than ${buffer.length}`);
+		if (buffer.length > this.ring.mostBytes) throw this.refused('EMSGSIZE', `more than ${buffer.length} bytes`);
 		const doubled = Buffer.allocUnsafe(2 * buffer.length);
 		buffer.copy(doubled);
 		return doubled;
@@ -109,7 +109,11 @@ export class RingSender {
 	}
 
 	private refused(problem: string, length: number | string): unknown {
-		const error = this.ring.explainProblem('send to', problem, `record ${this.sent + 1} has ${length} bytes`);
+		const error = this.ring.explainProblem(
+			'send to',
+			problem,
+			`record ${this.sent + 1} has ${typeof length === 'number' ? countOf(length, 'byte') : length}`,
+		);
 		if (!(error instanceof SystemError)) return error;
 		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} went through`, {cause: error.cause});
 	}

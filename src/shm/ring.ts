@@ -1,7 +1,7 @@
-import {explain, quoted} from '../common/errors.js';
+import {countOf, explain, quoted} from '../common/errors.js';
 import type {Address} from '../common/object-name.js';
 import {isKernelError, native, type RingHandle} from '../native/index.js';
-import {defaultRingBytes, prepareRing} from './ring-layout.js';
+import {capacityAt, defaultRingBytes, prepareRing} from './ring-layout.js';
 import {type SegmentSettings, SharedMemory} from './shared-memory.js';
 
 /** What a refused record or a broken ring is called in the native layer. */
@@ -20,6 +20,8 @@ export class Ring implements Disposable {
 	private constructor(
 		readonly segment: SharedMemory,
 		readonly handle: RingHandle,
+		/** How large a record can be. */
+		readonly mostBytes: number,
 	) {}
 
 	/**
@@ -28,10 +30,19 @@ export class Ring implements Disposable {
 	 * @throws SystemError for a segment that holds something else.
 	 */
 	static open(name: string | Address, create?: SegmentSettings): Ring {
+		return Ring.tryOpen(name, create) as Ring;
+	}
+
+	/** The same, and undefined when somebody was making a ring of it for longer than `timeoutMs` (negative: for ever). */
+	static tryOpen(name: string | Address, create?: SegmentSettings, timeoutMs = -1): Ring | undefined {
 		const segment = Ring.openSegment(name, create);
 		try {
-			prepareRing(segment);
-			return new Ring(segment, native.ringOpen(segment.descriptor));
+			if (!prepareRing(segment, timeoutMs)) {
+				segment.close();
+				return undefined;
+			}
+			const handle = native.ringOpen(segment.descriptor);
+			return new Ring(segment, handle, Number(segment.load('u64', capacityAt)) - 4);
 		} catch (error) {
 			segment.close();
 			throw explain(`cannot use ${quoted(segment.shownName)} as a ring`, error, reasons);
@@ -43,7 +54,9 @@ export class Ring implements Disposable {
 		for (let round = 0; create && round < 100; round++) {
 			const found = SharedMemory.tryOpen(name);
 			if (found) return found;
-			const made = SharedMemory.make(name, {mode: create.mode, size: create.size ?? defaultRingBytes}, prepareRing);
+			const made = SharedMemory.make(name, {mode: create.mode, size: create.size ?? defaultRingBytes}, (fresh) => {
+				prepareRing(fresh);
+			});
 			if (made) return made;
 		}
 		return SharedMemory.open(name);
@@ -59,7 +72,7 @@ export class Ring implements Disposable {
 		const {problem} = native.ringSend(this.handle, bytes, 0, bytes.length, whole, timeoutMs);
 		if (problem === '') return true;
 		if (problem === 'EAGAIN' || problem === 'ETIMEDOUT') return false;
-		throw this.explainProblem('send to', problem, `the record has ${bytes.length} bytes`);
+		throw this.explainProblem('send to', problem, `the record has ${countOf(bytes.length, 'byte')}`);
 	}
 
 	/** The oldest record that nobody has, waiting `timeoutMs` for one at most (negative: for ever); undefined when none came. */
@@ -108,11 +121,6 @@ export class Ring implements Disposable {
 		});
 	}
 
-	/** How large a record can be. */
-	get mostBytes(): number {
-		return Number(this.segment.load('u64', 16)) - 4;
-	}
-
 	[Symbol.dispose](): void {
 		native.ringClose(this.handle);
 		this.segment.close();
@@ -127,6 +135,5 @@ const reasons: Record<string, string> = {
 	EBADMSG: 'its contents are damaged (remove it, and create it again)',
 	EFAULT: 'another process made it smaller, or /dev/shm is full',
 	ENOENT: 'it has been removed',
-	EUSERS: '64 receivers are at work already',
 	EINVAL: 'it cannot be locked',
 };

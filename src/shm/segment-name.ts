@@ -20,7 +20,7 @@ export function toAddress(name: string | Address): SegmentName {
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
 		throw new UsageError(
-			`'${shown}' is no name for a segment: it has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
+			`'${shown}' is no name for a segment: a segment's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
 		);
 	if (address.name.startsWith(semaphorePrefix))
 		throw new UsageError(

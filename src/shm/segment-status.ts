@@ -82,9 +82,11 @@ function openToLook(address: Address): SharedMemory | undefined {
 	}
 }
 
+export const processCount = (count: number): string => (count === 1 ? '1 process' : `${count} processes`);
+
 /** `process 12 (python3)`, `3 processes (12 python3, 13 cat, 14 cat)` */
 export function describeProcesses(pids: readonly number[]): string {
 	const shown = pids.slice(0, 5).map((pid) => `${pid} ${commandOf(pid)}`);
 	const more = pids.length > 5 ? ', …' : '';
-	return `${pids.length === 1 ? 'process' : `${pids.length} processes`} (${shown.join(', ')}${more})`;
+	return `${pids.length === 1 ? 'process' : processCount(pids.length)} (${shown.join(', ')}${more})`;
 }

@@ -43,12 +43,11 @@ export const send = verb({
 		checkRingSettings(options);
 		const framing = chosenFraming(options);
 		if (framing && records.length > 0) throw new UsageError('each operand is a record as it is: framing is for stdin');
-		using ring = Ring.open(name, options.create ? options : undefined);
+		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		using ring = Ring.tryOpen(name, options.create ? options : undefined, patienceMs);
+		if (!ring) return options.nonblock ? notNow : timedOut;
 		const progress = progressOf(options.progress, 'records');
-		const sender = new RingSender(ring, {
-			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
-			progress,
-		});
+		const sender = new RingSender(ring, {patienceMs, progress});
 		if (records.length === 0) expectInput();
 		const ended = records.length > 0 ? sender.sendAll(records) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();

@@ -1,9 +1,9 @@
-import {closeSync, fstatSync, ftruncateSync, readFileSync, readSync, statfsSync, unlinkSync, writeSync} from 'node:fs';
-import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
+import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
+import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../common/errors.js';
 import {defaultMode} from '../common/mode.js';
 import {type Address, formatAddress} from '../common/object-name.js';
 import type {FileIdentity} from '../common/proc.js';
-import {formatSize} from '../common/size.js';
+import {formatSize, sizeAndBytes} from '../common/size.js';
 import {
 	AT_FDCWD,
 	LOCK_EX,
@@ -18,7 +18,7 @@ import {
 	O_RDWR,
 	O_TMPFILE,
 } from '../native/index.js';
-import {segmentFolder, segmentPath, toAddress} from './segment-name.js';
+import {type SegmentName, segmentFolder, segmentPath, toAddress} from './segment-name.js';
 import {bitsOf, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
 
 export interface SegmentSettings {
@@ -55,7 +55,7 @@ export class SharedMemory implements Disposable {
 	 * Makes a segment, its memory reserved and zero; answers false when one of that name exists already, which stays as it is.
 	 * It gets its name once it is whole. shm_open(3), fallocate(2)
 	 *
-	 * @throws SystemError with both numbers when there is no room; nothing is left then.
+	 * @throws SystemError with both numbers when there is no room; nothing is left then. So where what has that name is no segment.
 	 */
 	static create(name: string | Address, settings: SegmentSettings = {}): boolean {
 		const segment = SharedMemory.make(name, settings);
@@ -88,7 +88,10 @@ export class SharedMemory implements Disposable {
 			return segment;
 		} catch (error) {
 			segment.close();
-			if (hasCode(error, 'EEXIST')) return undefined;
+			if (hasCode(error, 'EEXIST')) {
+				checkIsFile(address, tried);
+				return undefined;
+			}
 			throw explain(tried, error, folderReasons);
 		}
 	}
@@ -127,10 +130,12 @@ export class SharedMemory implements Disposable {
 	/** Unlinks a segment: who maps it goes on, and its memory is free after the last of them. shm_unlink(3) */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
+		const tried = `cannot remove ${quoted(formatAddress(address))}`;
+		checkIsFile(address, tried);
 		try {
 			unlinkSync(segmentPath(address));
 		} catch (error) {
-			throw explain(`cannot remove ${quoted(formatAddress(address))}`, error, {
+			throw explain(tried, error, {
 				ENOENT: 'no such segment',
 				EISDIR: 'it is a folder, no segment',
 				EPERM: 'it belongs to another user, or is no segment',
@@ -154,6 +159,12 @@ export class SharedMemory implements Disposable {
 		return fstatSync(this.descriptor).nlink === 0;
 	}
 
+	/** @throws SystemError when its name has been unlinked since it was opened: what is done to it comes to nobody. */
+	checkIsThere(tried: string): void {
+		if (this.isRemoved)
+			throw new SystemError(`cannot ${tried} ${quoted(this.shownName)}: it has been removed meanwhile`);
+	}
+
 	/** Makes it larger, with its memory reserved, or smaller: those who touch what was cut off get SIGBUS. ftruncate(2) */
 	resize(bytes: number): void {
 		const before = this.size;
@@ -173,25 +184,34 @@ export class SharedMemory implements Disposable {
 	/** Reserves memory for the first so many bytes; it grows to them. fallocate(2) */
 	reserve(bytes: number, tried = `cannot reserve memory for ${quoted(this.shownName)}`): void {
 		if (bytes === 0) return;
-		const {size, blocks} = fstatSync(this.descriptor);
-		const missing = bytes - Math.min(size, blocks * 512);
+		this.checkRoom(bytes, tried);
 		try {
-			// To try would first take all the memory there is from everybody else.
-			if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`);
-			const memory = availableMemory();
-			if (missing > memory)
-				throw new SystemError(
-					`${tried}: it would need ${formatSize(bytes)} (${bytes} bytes), and this machine has ${formatSize(memory)} of memory left (${memory} bytes; see: free)`,
-				);
 			native.fallocate(this.descriptor, bytes);
 		} catch (error) {
 			throw explain(tried, error, {
-				ENOSPC: noRoom(bytes, missing),
+				ENOSPC: `there was no room at that moment: ${noRoom(bytes, this.missing(bytes))}`,
 				EFBIG: `${formatSize(bytes)} are more than a file may have here (RLIMIT_FSIZE; see: ulimit -f)`,
 				EINVAL: `${bytes} bytes are more than any file can have`,
 				EBADF: 'it is not open for writing',
 			});
 		}
+	}
+
+	/** Refuses what could not be reserved. To try would first take all the memory there is from everybody else. */
+	checkRoom(bytes: number, tried: string): void {
+		const missing = this.missing(bytes);
+		if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`);
+		const memory = availableMemory();
+		if (missing > memory)
+			throw new SystemError(
+				`${tried}: it would need ${sizeAndBytes(bytes)}, and this machine has ${formatSize(memory)} of memory left (${memory} bytes; see: free)`,
+			);
+	}
+
+	/** How much memory it has not, to have so many bytes. */
+	missing(bytes: number): number {
+		const {size, blocks} = fstatSync(this.descriptor);
+		return bytes - Math.min(size, blocks * 512);
 	}
 
 	/** Bytes from there on; fewer at its end. pread(2) */
@@ -211,17 +231,17 @@ export class SharedMemory implements Disposable {
 	}
 
 	/**
-	 * Bytes to there. pwrite(2)
+	 * Bytes to there. mmap(2)
 	 *
-	 * @throws SystemError when they would go beyond its end.
+	 * @throws SystemError when they would go beyond its end, which stays where it is.
 	 */
 	writeBytes(offset: number, bytes: Uint8Array): void {
 		const {size} = this;
 		if (offset + bytes.length > size) throw this.beyond('write', offset, bytes.length, size);
 		try {
-			for (let done = 0; done < bytes.length; )
-				done += writeSync(this.descriptor, bytes, done, bytes.length - done, offset + done);
+			native.storeWithin(this.descriptor, offset, bytes);
 		} catch (error) {
+			if (hasCode(error, 'ENXIO')) throw this.beyond('write', offset, bytes.length, this.size);
 			throw explain(`cannot write to ${quoted(this.shownName)}`, error, {
 				ENOSPC: `its memory is not reserved, and ${segmentFolder} is full (see: df ${segmentFolder})`,
 			});
@@ -259,11 +279,13 @@ export class SharedMemory implements Disposable {
 
 	/** A double, in one step. */
 	loadDouble(offset: number): number {
+		checkAligned('f64', 8, offset);
 		return doubleOf(BigInt.asUintN(64, this.load('u64', offset)));
 	}
 
 	/** Stores a double, and answers what was there before, in one step. */
 	exchangeDouble(offset: number, value: number): number {
+		checkAligned('f64', 8, offset);
 		return doubleOf(this.exchange('u64', offset, BigInt.asUintN(64, doubleBits(value))));
 	}
 
@@ -299,7 +321,7 @@ export class SharedMemory implements Disposable {
 			if (hasCode(error, 'EAGAIN', 'ETIMEDOUT')) return false;
 			throw explain(`cannot lock ${quoted(this.shownName)}`, error);
 		}
-		if (this.isRemoved) throw new SystemError(`cannot lock ${quoted(this.shownName)}: it has been removed meanwhile`);
+		this.checkIsThere('lock');
 		return true;
 	}
 
@@ -311,7 +333,7 @@ export class SharedMemory implements Disposable {
 	/** What lies beyond the end, in numbers. */
 	beyond(tried: string, offset: number, length: number, size: number): SystemError {
 		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${length} bytes at offset ${offset} need ${offset + length} and it has ${size} (see: ipc-shm resize)`,
+			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and it has ${size} (see: ipc-shm resize)`,
 		);
 	}
 
@@ -337,9 +359,7 @@ export class SharedMemory implements Disposable {
 		call: (mapping: Mapping, width: number) => Result,
 	): Result {
 		const width = widthOf(type);
-		if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is no offset`);
-		if (offset % width !== 0)
-			throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
+		checkAligned(type, width, offset);
 		try {
 			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both' ? 1 : 0);
 			return call(this.mapping, width);
@@ -365,6 +385,21 @@ export class SharedMemory implements Disposable {
 	}
 }
 
+/** Where there is something else of that name. */
+function checkIsFile(address: SegmentName, tried: string): void {
+	const path = segmentPath(address);
+	const stat = lstatSync(path, {throwIfNoEntry: false});
+	if (!stat || stat.isFile()) return;
+	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'no regular file';
+	throw new SystemError(`${tried}: what has this name is no segment: ${path} is ${what}`);
+}
+
+function checkAligned(type: string, width: number, offset: number): void {
+	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is no offset`);
+	if (offset % width !== 0)
+		throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
+}
+
 const folderReasons = {
 	ENOENT: `there is no ${segmentFolder} (mount it, as root: mkdir -p ${segmentFolder} && mount -t tmpfs shm ${segmentFolder})`,
 	EOPNOTSUPP: `${segmentFolder} is no tmpfs`,
@@ -385,8 +420,11 @@ function availableMemory(): number {
 }
 
 /** No room, with both numbers and what to do. */
-export function noRoom(wanted: number, missing = wanted): string {
+export function noRoom(wanted: number, missing = wanted, atLeast = ''): string {
 	const free = freeBytes();
-	const more = missing === wanted ? '' : `, ${formatSize(missing)} more than it has`;
-	return `it would need ${formatSize(wanted)} (${wanted} bytes)${more}, and ${segmentFolder} has ${formatSize(free)} free (${free} bytes; see: ipc-shm list, ipc-shm gc, or mount -o remount,size=… ${segmentFolder})`;
+	const more = missing === wanted ? '' : `, ${sizeAndBytes(missing)} more than it has`;
+	const hint = `see: ipc-shm list, ipc-shm gc, or mount -o remount,size=… ${segmentFolder}`;
+	const left =
+		free < 1024 ? `${countOf(free, 'byte')} free (${hint})` : `${formatSize(free)} free (${free} bytes; ${hint})`;
+	return `it would need ${atLeast}${sizeAndBytes(wanted)}${more}, and ${segmentFolder} has ${left}`;
 }

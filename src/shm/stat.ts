@@ -1,23 +1,23 @@
+import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
 import {formatFields} from '../common/table.js';
 import {one, verb} from '../common/verb.js';
 import {segmentName} from './segment-name.js';
-import {lookAtSegments, type SegmentStatus} from './segment-status.js';
+import {lookAtSegments, processCount, type SegmentStatus} from './segment-status.js';
 import {SharedMemory} from './shared-memory.js';
 
 export function describeSegment(status: SegmentStatus): [string, string | string[]][] {
 	const {ring, users, unseen} = status;
 	const mapped = users.filter(({maps}) => maps).map(({pid, command}) => `${pid} ${command}`);
 	const open = users.filter((user) => user.open).map(({pid, command}) => `${pid} ${command}`);
-	const hint =
-		unseen > 0 ? ` (${unseen === 1 ? '1 process' : `${unseen} processes`} of others cannot be seen into)` : '';
+	const hint = unseen > 0 ? ` (${processCount(unseen)} cannot be looked into)` : '';
 	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
 	return [
 		['name', status.name],
-		['size', `${status.size} bytes`],
-		['memory', `${status.allocated} bytes`],
+		['size', countOf(status.size, 'byte')],
+		['memory', countOf(status.allocated, 'byte')],
 		['mode', status.mode],
 		['owner', status.owner],
 		['changed', status.changed],

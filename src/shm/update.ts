@@ -63,6 +63,7 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 }
 
 function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): void {
+	segment.checkIsThere('update');
 	const tried = `cannot update ${quoted(segment.shownName)}`;
 	const {size: bytes} = fstatSync(output);
 	const before = segment.size;
@@ -79,6 +80,7 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 	}
 	if (keepsSize) clear(segment, bytes, before);
 	else if (bytes < before) segment.truncate(bytes);
+	segment.checkIsThere('update');
 }
 
 function clear(segment: SharedMemory, from: number, to: number): void {

@@ -45,7 +45,7 @@ export function readValue(segment: SharedMemory, type: ValueType, offset: number
 	if (type === 'str' && length === undefined) return showText(readText(segment, offset));
 	if (wanted > mostBytes)
 		throw new SystemError(
-			`cannot read ${quoted(segment.shownName)}: ${wanted} bytes are too many for a value (use --length, or ipc-shm read)`,
+			`cannot read ${quoted(segment.shownName)}: ${wanted} bytes are too many for a value, which has ${mostBytes} at most (use --length, or ipc-shm read)`,
 		);
 	const bytes = segment.readBytes(offset, wanted);
 	return type === 'str' ? showText(bytes) : showHex(bytes);

@@ -1,4 +1,4 @@
-import {explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {inputBytesLeft, readInput} from '../common/input.js';
 import {mode, progress as progressOption} from '../common/options.js';
@@ -38,12 +38,14 @@ export const write = verb({
 		using segment = options.create ? SharedMemory.tryOpen(name) : SharedMemory.open(name);
 		if (segment) {
 			return underLock(segment, 'exclusive', options, () => {
-				store(segment, at, options.grow, progress);
+				store(segment, at, {grow: options.grow, isNew: false}, progress);
 				return done;
 			});
 		}
 		// Nobody sees it before it is whole.
-		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) => store(fresh, at, true, progress));
+		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) =>
+			store(fresh, at, {grow: true, isNew: true}, progress),
+		);
 		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: somebody else has made it meanwhile`);
 		made.close();
 		return done;
@@ -52,41 +54,60 @@ export const write = verb({
 
 const nameOf = (name: {kind: string; name?: string}): string => name.name ?? '';
 
+interface Storing {
+	grow: boolean;
+	/** Nobody but us has it yet. */
+	isNew: boolean;
+}
+
 /** All of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is touched. */
-function store(segment: SharedMemory, offset: number, grow: boolean, progress: Progress | undefined): void {
+function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, progress: Progress | undefined): void {
 	const {size, shownName} = segment;
-	const tried = `cannot write to ${quoted(shownName)}`;
+	const tried = `cannot ${isNew ? 'create' : 'write to'} ${quoted(shownName)}`;
 	const room = grow ? Number.MAX_SAFE_INTEGER - offset : size - offset;
 	if (room < 0)
-		throw new SystemError(`${tried}: offset ${offset} is beyond its end, it has ${size} bytes (see: --grow)`);
+		throw new SystemError(
+			`${tried}: offset ${offset} is beyond its end, it has ${countOf(size, 'byte')} (see: --grow)`,
+		);
 	const expected = inputBytesLeft();
+	// A gap before the data has memory too, as all that grows here.
+	if (grow && offset + (expected ?? 0) > size) segment.reserve(offset + (expected ?? 0), tried);
 	const tooMuch = (more: string) =>
 		new SystemError(
-			`${tried}: there is room for ${room} bytes from offset ${offset} on, and ${more} (see: --grow, ipc-shm resize)`,
+			`${tried}: there is room for ${countOf(room, 'byte')} from offset ${offset} on, and ${more} (see: --grow, ipc-shm resize)`,
 		);
 	// Where the amount is known, nothing at all happens.
 	if (expected !== undefined && expected > room) throw tooMuch(`stdin has ${expected}`);
-	if (expected !== undefined && grow && offset + expected > size) segment.reserve(offset + expected, tried);
 	try {
-		const copied = copyBytes({input: stdin, output: segment.descriptor, outputOffset: offset, most: room, progress});
-		if (copied === room && readInput(Buffer.alloc(1), 0) > 0) throw tooMuch('more came; the first of it were written');
-		// An offset behind the end, and no data: the gap is what was asked for.
-		if (grow && copied === 0 && offset > segment.size) segment.reserve(offset, tried);
+		const copied = copyBytes({
+			input: stdin,
+			output: segment.descriptor,
+			outputOffset: offset,
+			most: room,
+			staysWithin: !grow,
+			progress,
+		});
+		if (!grow && copied === room && readInput(Buffer.alloc(1), 0) > 0)
+			throw tooMuch(copied > 0 ? 'more came; the first of it were written' : 'more came');
+		if (!isNew) segment.checkIsThere('write to');
 	} catch (error) {
-		if (grow && hasCode(error, 'ENOSPC', 'EFBIG')) {
-			const wanted = segment.size;
-			if (wanted > size) segment.truncate(size);
-			throw new SystemError(
-				hasCode(error, 'ENOSPC')
-					? `${tried}: ${noRoom(wanted)}; it has its former size again`
-					: `${tried}: it would become larger than a file may be (RLIMIT_FSIZE; see: ulimit -f); it has its former size again`,
-				{cause: error},
-			);
-		}
-		const isOurs = isKernelError(error) && error.side === 'out';
-		throw isOurs
-			? explain(tried, error, {ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size)}`})
-			: explainMove(error, {to: quoted(shownName)});
+		throw explainStoring(error);
 	}
 	progress?.finish();
+
+	function explainStoring(error: unknown): unknown {
+		if (!isKernelError(error) || error.side !== 'out') return explainMove(error, {to: quoted(shownName)});
+		const copied = error.bytes ?? 0;
+		if (grow && hasCode(error, 'ENOSPC', 'EFBIG')) {
+			if (segment.size > size) segment.truncate(size);
+			const why = hasCode(error, 'ENOSPC')
+				? noRoom(offset + copied, offset + copied, 'more than ')
+				: 'it would become larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
+			return new SystemError(`${tried}: ${why}${isNew ? '' : '; it has its former size again'}`, {cause: error});
+		}
+		return explain(tried, error, {
+			ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size, segment.missing(size))}`,
+			ENXIO: `another process made it smaller after ${countOf(copied, 'byte')}: it has ${segment.size} now (see: --grow)`,
+		});
+	}
 }

@@ -10,8 +10,8 @@ test('a dead-letter queue that can be none is refused before anything is taken',
 	const name = await world.queue();
 	await world.mq('send', name, 'one');
 	for (const [word, why] of [
-		['a/b', 'it has no slash inside'],
-		['@x', 'it has no @'],
+		['a/b', "a queue's name has no slash inside"],
+		['@x', "a queue's name has no @"],
 	] as const)
 		assertFails(
 			await world.mq('recv', name, '--dead-letter', word, '--', 'false'),

@@ -92,8 +92,12 @@ test('create names RLIMIT_MSGQUEUE also when it is the second queue that does no
 
 test('what is no name for a queue, or no geometry, is used wrongly', async (t) => {
 	const world = new QueueWorld(t);
-	assertFails(await world.mq('create', 'a/b'), 2, /^ipc-mq: 'a\/b' is no name for a queue: it has no slash inside\n/);
-	assertFails(await world.mq('create', '@a'), 2, /^ipc-mq: '@a' is no name for a queue: it has no @\n/);
+	assertFails(
+		await world.mq('create', 'a/b'),
+		2,
+		/^ipc-mq: 'a\/b' is no name for a queue: a queue's name has no slash inside\n/,
+	);
+	assertFails(await world.mq('create', '@a'), 2, /^ipc-mq: '@a' is no name for a queue: a queue's name has no @\n/);
 	const name = world.name();
 	assertFails(await world.mq('create', name, '--maxmsg', '0'), 2, /the least is 1/);
 	assertFails(

@@ -5,6 +5,7 @@
  *	ring-peer recv NAME COUNT  so many records, as lines
  *	ring-peer half NAME        takes the lock of senders, writes half a record, says so and stays until it is killed
  *	ring-peer claim NAME N     claims N records, says so and stays until it is killed
+ *	ring-peer lock NAME AT N   locks N bytes from AT on, of any segment, says so and stays until it is killed
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,14 @@ static _Atomic uint64_t *word(uint64_t offset)
 #define END(n) word(4096 + 64 * (uint64_t)(n) + 8)
 #define RECEIVERS_WAIT ((_Atomic uint32_t *)(void *)(base + 256))
 #define SENDERS_WAIT ((_Atomic uint32_t *)(void *)(base + 320))
+
+static void stay(void)
+{
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
 
 static int lock(int type, int command, long byte)
 {
@@ -189,6 +198,12 @@ int main(int count, char **words)
 	descriptor = open(path, O_RDWR);
 	if (descriptor < 0 || fstat(descriptor, &status) != 0)
 		fail(path);
+	if (strcmp(words[1], "lock") == 0) {
+		struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = atol(words[3]), .l_len = atol(words[4])};
+		if (fcntl(descriptor, F_OFD_SETLK, &range) != 0)
+			fail("lock");
+		stay();
+	}
 	base = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
 	if (base == MAP_FAILED)
 		fail("mmap");
@@ -217,8 +232,5 @@ int main(int count, char **words)
 		send_record("this never comes", 16, 1);
 	else if (strcmp(words[1], "claim") == 0)
 		printf("%d ", claim(atoi(words[3])));
-	puts("ready");
-	fflush(stdout);
-	for (;;)
-		pause();
+	stay();
 }

@@ -51,7 +51,7 @@ test('a mistake is an answer, the next line is another, and the status is 1', as
 		"error '1x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
 		"error '2' is one word too many",
 		"error '0' is not a fitting number: the least is 1",
-		"error 'a/b' is no name for a semaphore: it has no slash inside",
+		"error 'a/b' is no name for a semaphore: a semaphore's name has no slash inside",
 		`error cannot open '${nope}': no such semaphore (make it with: ipc-sem create ${nope})`,
 		`error cannot post 2 units to '${name}': it has 2147483646, and 2147483647 are the most there can be`,
 		'2147483646',

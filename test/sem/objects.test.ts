@@ -251,8 +251,8 @@ test('what is no name for a semaphore is used wrongly, and nothing is done with 
 	const name = world.name();
 	const hint = "Try 'ipc-sem create --help'.\n";
 	for (const [text, why] of [
-		['a/b', "'a/b' is no name for a semaphore: it has no slash inside"],
-		['@a', "'@a' is no name for a semaphore: it has no @"],
+		['a/b', "'a/b' is no name for a semaphore: a semaphore's name has no slash inside"],
+		['@a', "'@a' is no name for a semaphore: a semaphore's name has no @"],
 		['', "'' is not a name: it is empty"],
 		['/', "'/' is not a name: nothing follows the slash"],
 		['..', "'..' is not a name: '..' is a folder"],

@@ -101,6 +101,13 @@ test('--ready-fd says that waiting has begun, also where there is nothing to wai
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	assertDone(await world.shell(`ipc-sem wait ${name} --ready-fd 1`), '\n');
+	// A pipe that we have twice, in one direction or in both.
+	assertDone(await world.shell(`ipc-sem post ${name}; { ipc-sem wait ${name} --ready-fd 4 4>&3; } 3>&1 | cat`), '\n');
+	const both = `import os, subprocess
+r, w = os.pipe()
+subprocess.run(["ipc-sem", "post", "${name}"])
+print(subprocess.run(["ipc-sem", "wait", "${name}", "--ready-fd", str(w)], pass_fds=(r, w)).returncode, os.read(r, 9))`;
+	assertDone(await world.shell(`python3 -c '${both}'`), "0 b'\\n'\n");
 	assertFails(
 		await world.sem('wait', name, '--ready-fd', '77', '-t', '1'),
 		1,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {randomBytes} from 'node:crypto';
-import {writeFileSync} from 'node:fs';
+import {rmSync, statSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
@@ -100,6 +100,10 @@ test('a full /dev/shm: said with both numbers, and the former size is back', {sk
 	);
 	const made = await inside('head -c 4M /dev/zero | ipc-shm write y --create; echo $?; ls /dev/shm');
 	assert.equal(made.stdout.toString(), '1\nx\n');
+	assert.match(
+		made.stderr,
+		/^ipc-shm: cannot create 'y': it would need more than [0-9]+K \([0-9]+ bytes\), and \/dev\/shm has [0-9.]+[KM] free \([0-9]+ bytes; see: [^;]*\)\n$/,
+	);
 	const sparse = await inside(
 		'truncate -s 8M /dev/shm/z; for i in 0 4194304; do ipc-shm set z 1 --offset $i; done; dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null; ipc-shm set z 1 --offset 6291456; echo $?',
 	);
@@ -159,4 +163,73 @@ test('--progress tells bytes and rate; memory stays flat', async (t) => {
 	assert.ok(peak < 90 * 1024 ** 2, `${peak} bytes`);
 	writer.stdin.end();
 	assert.equal((await writer.end()).status, 0);
+});
+
+test('one that is cut while it is written to stays as small as it is then', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(1024 ** 2);
+	const writer = world.startShm(['write', name]);
+	writer.stdin.write(Buffer.alloc(8192, 'x'));
+	await until('it is there', () => world.contents(name)[8191] === 120);
+	await world.stranger('cut', name, '4096');
+	writer.stdin.write('y');
+	assertFails(
+		await writer.end(),
+		1,
+		`ipc-shm: cannot write to '${name}': another process made it smaller after 8192 bytes: it has 4096 now (see: --grow)\n`,
+	);
+	assert.equal(world.size(name), 4096);
+	// At any moment.
+	writeFileSync(world.file('data'), Buffer.alloc(16 * 1024 ** 2, 'x'));
+	for (let round = 0; round < 8; round++) {
+		const each = world.segment(16 * 1024 ** 2);
+		const ended = world.shell(`ipc-shm write ${each} <${world.file('data')}`);
+		await until('it has begun', () => world.contents(each)[round * 1024 ** 2] === 120);
+		await world.stranger('cut', each, '5000');
+		await ended;
+		assert.equal(world.size(each), 5000);
+	}
+});
+
+test('one that is removed while it is written to or replaced: an error', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(64);
+	const writer = world.startShm(['write', name]);
+	writer.stdin.write('x');
+	await until('it is there', () => world.contents(name)[0] === 120);
+	rmSync(world.at(name));
+	assertFails(await writer.end(), 1, `ipc-shm: cannot write to '${name}': it has been removed meanwhile\n`);
+	const other = world.segment('as it was');
+	assertFails(
+		await world.shm('update', other, '--', 'sh', '-c', `rm ${world.at(other)}; cat`),
+		125,
+		`ipc-shm: cannot update '${other}': it has been removed meanwhile\n`,
+	);
+});
+
+test('a gap before the data has its memory too, or is refused with the numbers', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('abc');
+	const need = (words: string) =>
+		new RegExp(`^ipc-shm: cannot write to '${name}': it would need ${words}.* free .*\n$`);
+	assertFails(
+		await world.feed('x', 'write', name, '--grow', '--offset', '1T'),
+		1,
+		need('1.0T \\(1099511627776 bytes\\)'),
+	);
+	assertFails(await world.feed('x', 'write', name, '--grow', '--offset', '9007199254740991'), 1, need('8.0P'));
+	assertFails(
+		await world.feed('', 'write', name, '--offset', '9007199254740991'),
+		1,
+		/is beyond its end, it has 3 bytes/,
+	);
+	assertFails(
+		await world.feed('x', 'write', name, '--offset', '3'),
+		1,
+		/there is room for 0 bytes from offset 3 on, and more came \(see/,
+	);
+	assert.equal(world.size(name), 3);
+	assertDone(await world.feed('x', 'write', name, '--grow', '--offset', '1M'), '');
+	const {size, blocks} = statSync(world.at(name));
+	assert.ok(size === 1024 ** 2 + 1 && blocks * 512 >= size);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
@@ -71,9 +71,9 @@ test('what can be no name of a segment is refused before anything is done', asyn
 	const world = new SegmentWorld(t);
 	for (const [name, why] of [
 		['', /it is empty/],
-		['a/b', /it has no slash inside/],
+		['a/b', /'a\/b' is no name for a segment: a segment's name has no slash inside/],
 		['..', /'\.\.' is a folder/],
-		['@x', /it has no @/],
+		['@x', /a segment's name has no @/],
 		['nats://host/x', /an address on a cluster/],
 		['sem.jobs', /names with 'sem\.' are semaphores \(see: ipc-sem stat jobs\)/],
 		['x'.repeat(256), /it is 256 bytes long, the most is 255/],
@@ -99,6 +99,15 @@ test('what is no regular file is refused: a link, a folder, a FIFO that nobody w
 			1,
 			`${start}${missing}': no such segment (make it with: ipc-shm create ${missing} --size SIZE)\n`,
 		);
+	}
+	for (const [name, what] of [
+		[link, 'a symbolic link'],
+		[folder, 'a folder'],
+		[fifo, 'no regular file'],
+	] as const) {
+		const why = `what has this name is no segment: ${world.at(name)} is ${what}\n`;
+		assertFails(await world.shm('create', name, '--size', '4K'), 1, `ipc-shm: cannot create '${name}': ${why}`);
+		assertFails(await world.shm('remove', name), 1, `ipc-shm: cannot remove '${name}': ${why}`);
 	}
 	assertFails(await world.shm('stat', missing), 1, /no such segment/);
 	assertFails(await world.shm('remove', missing), 1, `ipc-shm: cannot remove '${missing}': no such segment\n`);
@@ -157,6 +166,27 @@ test('gc --dry-run names exactly those nobody maps or has open, and touches none
 	assert.deepEqual(ours((await world.shm('gc', '--dry-run')).stdout), [unused, young].sort());
 	assert.deepEqual(ours((await world.shm('gc', '--dry-run', '--older', '1h')).stdout), []);
 	assert.ok([unused, mapped, open, young].every((name) => world.exists(name)));
+});
+
+test('gc leaves alone what processes may use that cannot be looked into, and says how many there are', {
+	skip: needsRoot,
+}, async (t) => {
+	const world = new SegmentWorld(t);
+	const line = [
+		'mount -t tmpfs -o mode=1777 shm /dev/shm',
+		`${asAnother} ipc-shm create a -m 0666 --size 4K`,
+		`${asAnother} ipc-shm gc`,
+		'echo /dev/shm/*',
+	].join(' && ');
+	const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line}'`);
+	assert.deepEqual([status, stdout.toString()], [0, '/dev/shm/a\n']);
+	const [, count] =
+		/^ipc-shm: 'a' is left alone: its mode lets others use it, and ([0-9]+) processes? cannot be looked into \(root can see more\)\n$/.exec(
+			stderr,
+		) ?? [];
+	// Threads of the kernel have no memory of their own.
+	const others = readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && existsSync(`/proc/${pid}/exe`));
+	assert.ok(Number(count) >= 1 && Number(count) <= others.length + 20, `${count} of ${others.length}`);
 });
 
 test('gc removes them, and neither semaphores nor others’ segments', {skip: needsRoot}, async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {createHash, randomBytes} from 'node:crypto';
-import {readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import fc from 'fast-check';
 import {Ring} from '../../src/shm/ring.js';
@@ -224,10 +224,13 @@ test('told to stop while it waits, or while its reader does not read: ended by t
 	const stuck = world.startShm(['recv', name, '--count', '60000']);
 	stuck.child.stdout?.pause();
 	await until('its reader does not read', () => sleepsIn(stuck.pid, /sock|pipe/));
+	// Somebody who does not give back the lock of receivers does not hold it up.
+	const holder = await world.startStranger('ring-peer', 'lock', name, '1', '1');
 	stuck.kill('SIGTERM');
 	stuck.child.stdout?.resume();
 	const {signal, stdout} = await stuck.end();
 	assert.equal(signal, 'SIGTERM');
+	holder.kill('SIGKILL');
 	const rest = (await world.shm('recv', name, '--all')).stdout.toString();
 	// The record in the middle of which it was stopped comes again, whole.
 	const cut = stdout.toString().slice(0, stdout.lastIndexOf('\n') + 1);
@@ -242,6 +245,116 @@ test('a reader that leaves while nothing comes is noticed; so is a ring that is 
 	const left = await world.startShm(['recv', name, '--follow', '--ready-fd', '3']).ready();
 	rmSync(world.at(name));
 	assertFails(await left.end(), 1, `ipc-shm: cannot receive from '${name}': it has been removed\n`);
+});
+
+test('a lock that its holder does not give back: deadlines and signals end the wait, and so does the end of the holder', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = await world.ring();
+	assertDone(await world.shm('send', name, 'one', 'two'), '');
+	const receiver = await world.startStranger('ring-peer', 'lock', name, '1', '1');
+	assertFails(await world.shm('recv', name, '-n'), 3, '');
+	assertFails(await world.shm('recv', name, '--timeout', '80ms'), 124, '');
+	assertDone(await world.shm('recv', name, '--all'), '');
+	const stopped = world.startShm(['recv', name]);
+	await until('it waits for the lock', () => sleepsIn(stopped.pid, /lock|setlk/));
+	assert.equal((await stopped.kill('SIGTERM').end()).signal, 'SIGTERM');
+	const waiting = world.startShm(['recv', name, '--count', '2']);
+	await until('it waits for the lock', () => sleepsIn(waiting.pid, /lock|setlk/));
+	receiver.kill('SIGKILL');
+	assertDone(await waiting.end(), 'one\ntwo\n');
+	const sender = await world.startStranger('ring-peer', 'lock', name, '0', '1');
+	assertFails(await world.shm('send', name, 'x', '-n'), 3, '');
+	assertFails(await world.shm('send', name, 'x', '-t', '80ms'), 124, '');
+	const left = world.startShm(['send', name, 'x']);
+	await until('it waits for the lock', () => sleepsIn(left.pid, /lock|setlk/));
+	rmSync(world.at(name));
+	assertFails(await left.end(), 1, /cannot send to .*: it has been removed; 0 records went through\n$/);
+	sender.kill('SIGKILL');
+});
+
+test('who finds somebody making a ring of a segment does not wait for longer than allowed', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = await world.ring();
+	await world.startStranger('ring-peer', 'lock', name, '0', '1');
+	for (const words of [
+		['send', name, 'x'],
+		['recv', name],
+	] as [string, ...string[]][]) {
+		assertFails(await world.shm(...words, '-n'), 3, '');
+		assertFails(await world.shm(...words, '-t', '80ms'), 124, '');
+	}
+	const stopped = world.startShm(['recv', name]);
+	await until('it waits for the lock', () => sleepsIn(stopped.pid, /lock|setlk/));
+	assert.equal((await stopped.kill('SIGTERM').end()).signal, 'SIGTERM');
+});
+
+test('without a free slot a receiver waits for one; who is idle needs none', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = await world.ring();
+	assertDone(await world.shm('send', name, 'one', 'two'), '');
+	const others = await world.startStranger('ring-peer', 'lock', name, '64', '64');
+	assertFails(await world.shm('recv', name, '-n'), 3, '');
+	assertFails(await world.shm('recv', name, '-t', '50ms'), 124, '');
+	const waiting = await world.startShm(['recv', name, '--follow', '--ready-fd', '3']).ready();
+	others.kill('SIGKILL');
+	await until('both have come', () => waiting.output.toString() === 'one\ntwo\n');
+	const receivers = async () => JSON.parse((await world.shm('stat', name, '--json')).stdout.toString()).ring.receivers;
+	await until('its slot is free', async () => (await receivers()) === 0);
+	assertDone(await world.shm('send', name, 'three'), '');
+	await until('the third has come', () => waiting.output.toString() === 'one\ntwo\nthree\n');
+});
+
+test('a huge segment that has no memory becomes no ring, which is said at once; one with holes is looked at quickly', async (t) => {
+	const world = new SegmentWorld(t);
+	const [huge, holes] = [world.segment(0), world.segment(0)];
+	truncateSync(world.at(huge), 120 * 1024 ** 4);
+	for (const words of [
+		['send', huge, 'x'],
+		['recv', huge],
+	] as [string, ...string[]][])
+		assertFails(
+			await world.shm(...words),
+			1,
+			/cannot use .* as a ring: it would need 120T \(131941395333120 bytes\), .* free/,
+		);
+	truncateSync(world.at(holes), 64 * 1024 ** 2);
+	using segment = SharedMemory.open(holes);
+	segment.writeBytes(50 * 1024 ** 2, Buffer.from('x'));
+	assertFails(await world.shm('send', holes, 'x'), 1, /it holds something else/);
+	segment.writeBytes(50 * 1024 ** 2, Buffer.from('\0'));
+	assertDone(await world.shm('send', holes, 'x'), '');
+	assertDone(await world.shm('recv', holes), 'x\n');
+});
+
+test('a ring that is removed: who sends is told, unless all has been taken', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = await world.ring();
+	const sender = world.startShm(['send', name]);
+	sender.stdin.write('one\n');
+	assertDone(await world.shm('recv', name), 'one\n');
+	rmSync(world.at(name));
+	sender.stdin.write('two\n');
+	assertFails(await sender.end(), 1, `ipc-shm: cannot send to '${name}': it has been removed; 1 record went through\n`);
+	const other = await world.ring();
+	const happy = world.startShm(['send', other]);
+	happy.stdin.write('one\n');
+	assertDone(await world.shm('recv', other), 'one\n');
+	rmSync(world.at(other));
+	assertDone(await happy.end(), '');
+});
+
+test('a ring that is made smaller under those who wait: its own error', async (t) => {
+	const world = new SegmentWorld(t);
+	const [empty, full] = [await world.ring('64K'), await world.ring('64K')];
+	const receiver = await world.startShm(['recv', empty, '--timeout', '15', '--ready-fd', '3']).ready();
+	await world.stranger('cut', empty, '8192');
+	assertFails(await receiver.end(), 1, /cannot receive from .*: another process made it smaller/);
+	const record = 'x'.repeat(50_000);
+	assertDone(await world.feed(record, 'send', full, '--raw'), '');
+	const sender = world.startShm(['send', full, record, '--timeout', '15']);
+	await until('it waits for room', () => sleepsIn(sender.pid, /futex/));
+	await world.stranger('cut', full, '4096');
+	assertFails(await sender.end(), 1, /cannot send to .*: another process made it smaller/);
 });
 
 test('a ring that is cut or damaged is an error, not a crash', async (t) => {

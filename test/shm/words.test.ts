@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {rmSync} from 'node:fs';
+import {rmSync, truncateSync} from 'node:fs';
 import test from 'node:test';
 import fc from 'fast-check';
 import {SharedMemory} from '../../src/shm/shared-memory.js';
@@ -55,6 +55,10 @@ test('f64, str and hex', async (t) => {
 	assert.equal(world.contents(name).readDoubleLE(0), -3.25);
 	assertDone(await world.shm('set', name, '--type', 'f64', '--', '-inf'), '-3.25 -inf\n');
 	assertDone(await world.shm('get', name, '--type', 'f64', '--json'), '{"value":"-inf"}\n');
+	assertDone(await world.shm('set', name, '-inf', '--type', 'f64'), '-inf -inf\n');
+	assertDone(await world.shm('set', '-q', '--type=f64', name, '-Infinity'), '-inf -inf\n');
+	const bytes = world.segment(Buffer.from('a\xff\0', 'latin1'));
+	assertDone(await world.shm('get', bytes, '--type', 'str', '--json'), '{"value":{"base64":"Yf8="}}\n');
 	assertDone(await world.shm('set', name, 'grüße', '--type', 'str', '--offset', '8'), '');
 	assertDone(await world.shm('get', name, '--type', 'str', '--offset', '8'), 'grüße\n');
 	assertDone(
@@ -81,6 +85,8 @@ const refuses = (words: string[], status: number, why: RegExp) =>
 		assert.ok(world.contents(name).every((byte) => byte === 0));
 	});
 refuses(['get', '--offset', '4'], 2, /offset 4 is not aligned: i64 needs a multiple of 8/);
+refuses(['get', '--offset', '4', '--type', 'f64'], 2, /offset 4 is not aligned: f64 needs a multiple of 8/);
+refuses(['get', '--type', 'hex', '--offset', '12', '--length', '1'], 1, /1 byte at offset 12 needs 13 and it has 12/);
 refuses(['set', '1', '--offset', '6', '--type', 'u32'], 2, /offset 6 is not aligned: u32 needs a multiple of 4/);
 refuses(['get', '--offset', '8'], 1, /8 bytes at offset 8 need 16 and it has 12/);
 refuses(['add', '1', '--offset', '8'], 1, /cannot change .*: 8 bytes at offset 8 need 16/);
@@ -99,6 +105,20 @@ refuses(['wait'], 2, /--until is missing/);
 refuses(['wait', '--until', '~3'], 2, /is not a condition/);
 refuses(['wait', '--until', '>'], 2, /the number is missing/);
 refuses(['wait', '--until', '=x'], 2, /'x' is not a number/);
+
+test('words of a segment that is larger than any memory', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(0);
+	truncateSync(world.at(name), 200 * 1024 ** 4);
+	assertDone(await world.shm('get', name), '0\n');
+	assertDone(await world.shm('set', name, '7', '--offset', '150T'), '0 7\n');
+	assertDone(await world.shm('get', name, '--offset', '150T'), '7\n');
+	assertDone(await world.shm('wait', name, '--offset', '150T', '--until', '=7'), '7\n');
+	using segment = SharedMemory.open(name);
+	assert.equal(segment.add('i64', 8, 1n), 0n);
+	assert.equal(segment.load('i64', 150 * 1024 ** 4), 7n);
+	assert.equal(segment.load('i64', 8), 1n);
+});
 
 test('a million additions from here, a million in C, and some by the command add up', async (t) => {
 	const world = new SegmentWorld(t);
