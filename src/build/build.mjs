@@ -40,7 +40,7 @@ const packagesApart = {
 };
 
 /** Node loads these when something of theirs is first used: node:net alone takes two milliseconds. */
-const heavyModules = ['child_process', 'dns/promises', 'net', 'os', 'tls', 'util'];
+const heavyModules = ['child_process', 'dns/promises', 'inspector', 'net', 'os', 'tls', 'util'];
 const loadedLate = {
 	name: 'loaded-late',
 	setup({onLoad, onResolve}) {

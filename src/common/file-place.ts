@@ -92,7 +92,8 @@ export class FilePlace implements Disposable {
 	}
 }
 
-function typeName(stats: Stats): string {
+/** A kind of file, as messages have it. */
+export function typeName(stats: Stats): string {
 	if (stats.isFile()) return 'a regular file';
 	if (stats.isDirectory()) return 'a folder';
 	if (stats.isFIFO()) return 'a FIFO';

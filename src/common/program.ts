@@ -1,5 +1,6 @@
 import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
+import * as inspector from 'node:inspector';
 import {isKernelError, native} from '../native/index.js';
 import {type Reading, readPlainLine, valuesOf} from './command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
@@ -11,8 +12,7 @@ import type {Command} from './verb.js';
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
 	configureOutput({command: command.name});
-	// Node would open its debugger's port for it, to anybody on this machine.
-	native.defaultSignal(SIGUSR1);
+	takeSignalFromDebugger();
 	const words = process.argv.slice(2);
 	const reading = words.some((word) => word.includes('\ufffd')) ? undefined : readPlainLine(command, words);
 	if (reading) {
@@ -28,6 +28,26 @@ export function main(command: Command): void {
 		else perform(command, found);
 	});
 }
+
+/**
+ * Node would open its debugger's port for SIGUSR1, to anybody on this machine. For one that came while Node started it
+ * has: what that signal does to a program that has made no arrangement is then done late.
+ */
+function takeSignalFromDebugger(): void {
+	native.defaultSignal(SIGUSR1);
+	if (!mayHaveDebugger() && !mayHaveDebugger()) return;
+	const isWanted = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((words) =>
+		/--inspect(-brk|-wait)?(=|\s|$)/.test(words),
+	);
+	// Slow to load, and needed by nobody else.
+	if (isWanted || inspector.url() === undefined) return;
+	inspector.close();
+	// To the first process of a PID namespace it does nothing.
+	if (process.pid !== 1) endBy(SIGUSR1);
+}
+
+/** A function of its own: where one begins Node does what it was interrupted for. */
+const mayHaveDebugger = (): boolean => native.mayHaveDebugger();
 
 /** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
 function checkEncoding(words: readonly string[]): void {

@@ -162,6 +162,11 @@ export interface Native {
 	takeCaughtSignals(): number[];
 	/** signal(7): from now on the signal's default action, whatever handled it before. */
 	defaultSignal(number: number): void;
+	/**
+	 * Whether Node may have opened its debugger's port for a SIGUSR1; true where that cannot be told. To be asked twice, with
+	 * a call of a function in between, once the signal has its default action. proc(5), /proc/pid/task
+	 */
+	mayHaveDebugger(): boolean;
 	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */
 	raiseSignal(number: number): void;
 	/**

@@ -26,6 +26,8 @@
 /* Threads need some microseconds to answer; one that has not after this long blocks everything that could reach it. */
 #define PATIENCE_NS 2000000000
 #define LOOK_NS 50000
+/* One that is to be scheduled has been by then, even on a busy machine. */
+#define WAKER_NS 1000000000
 #define MOST_AT_ONCE 512
 /* Numbers that readSignals writes for each signal. */
 #define FIELDS 6
@@ -309,6 +311,70 @@ static napi_value js_sigrtmin(napi_env env, napi_callback_info info)
 	return js_number(env, SIGRTMIN);
 }
 
+/* The state of one of our threads, and what it blocks of the signals 1 to 31; 0 when it has gone. proc(5), /proc/pid/stat */
+static char read_thread(int thread, unsigned long *blocked)
+{
+	char path[64], text[1024], state = 0;
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+	if (descriptor < 0)
+		return 0;
+	ssize_t length = read(descriptor, text, sizeof text - 1);
+	close(descriptor);
+	text[length > 0 ? length : 0] = 0;
+	/* The name may hold anything; the state is field 3, the mask field 32. */
+	char *field = strrchr(text, ')');
+	for (int number = 2; field && number < 32; number++) {
+		field = strchr(field + 1, ' ');
+		if (field && number == 2)
+			state = field[1];
+	}
+	*blocked = field ? strtoul(field, NULL, 10) : 0;
+	return field ? state : 0;
+}
+
+/*
+ * mayHaveDebugger() -> whether Node may have opened its debugger's port for a SIGUSR1
+ *
+ * Node's handler wakes a thread of its own, the one that blocks all signals; that has the main thread interrupted, and
+ * there, before its next function of JavaScript, a thread is made that serves the port. So this waits until the
+ * waker is asleep, when all that it was woken for has been asked. Asked once more after some function has run, the
+ * answer is no where no thread has been made after the waker, or else yes: also where there is no such thread, or it does
+ * not fall asleep.
+ */
+static napi_value js_may_have_debugger(napi_env env, napi_callback_info info)
+{
+	enum { MOST = 256 };
+	/* But for KILL and STOP, which nobody can block. */
+	const unsigned long all = 0x7fffffff & ~(BIT(SIGKILL) | BIT(SIGSTOP));
+	int threads[MOST], count = 0, behind = 0;
+	unsigned long blocked;
+	bool may = true;
+	napi_value result;
+	(void)info;
+	/* The kernel lists them in the order in which they were made. */
+	DIR *folder = opendir("/proc/self/task");
+	for (struct dirent *entry; folder && count < MOST && (entry = readdir(folder));)
+		if (isdigit((unsigned char)entry->d_name[0]))
+			threads[count++] = atoi(entry->d_name);
+	if (folder)
+		closedir(folder);
+	for (; count < MOST && behind < count; behind++) {
+		int thread = threads[count - 1 - behind];
+		char state = read_thread(thread, &blocked);
+		if (state == 0 || (blocked & all) != all)
+			continue;
+		for (int64_t deadline = monotonic_ns() + WAKER_NS; state != 'S' && monotonic_ns() < deadline;) {
+			nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+			state = read_thread(thread, &blocked);
+		}
+		may = behind > 0 || state != 'S';
+		break;
+	}
+	napi_get_boolean(env, may, &result);
+	return result;
+}
+
 static const struct export table[] = {
 	{"blockSignals", js_block_signals},
 	{"signalfd", js_signalfd},
@@ -317,6 +383,7 @@ static const struct export table[] = {
 	{"rtSigqueueinfo", js_rt_sigqueueinfo},
 	{"kill", js_kill},
 	{"sigrtmin", js_sigrtmin},
+	{"mayHaveDebugger", js_may_have_debugger},
 };
 
 void export_signal(napi_env env, napi_value exports)

@@ -5,22 +5,28 @@ import {SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU} from '../common/signals.js'
 import {AT_FDCWD, native, O_RDWR} from '../native/index.js';
 import {type RawSignal, SI_KERNEL} from './received-signal.js';
 
+/** What the keyboard stops with, and what the terminal does to those in the background. */
+const keyboardStops = [SIGTSTP, SIGTTIN, SIGTTOU];
+
 /**
  * What a shell above us expects of the command it believes to run: that it is in the foreground with its child, and
  * stops when its child does. Without a terminal, or as PID 1, there is nothing to do. credentials(7), tty(4)
  */
 export class JobControl implements Disposable {
-	private readonly tty: number | undefined;
+	private readonly tty = openTerminal();
 	private readonly ownGroup = processStat(process.pid)?.group ?? 0;
 	private child = 0;
 
 	/** @param leads the child is to have a process group of its own. */
-	constructor(private readonly leads: boolean) {
-		this.tty = leads ? openTerminal() : undefined;
-	}
+	constructor(private readonly leads: boolean) {}
 
 	/** Where the child's group is to become the one in the foreground; -1 for nowhere. */
 	get terminal(): number {
+		return this.leads ? this.ownTerminal : -1;
+	}
+
+	/** The one in whose foreground we are; -1 for none. */
+	private get ownTerminal(): number {
 		return this.tty !== undefined && native.tcgetpgrp(this.tty) === this.ownGroup ? this.tty : -1;
 	}
 
@@ -33,12 +39,19 @@ export class JobControl implements Disposable {
 	 * then and is the child's.
 	 */
 	stopped(signal: number, takeSignals: () => Iterable<RawSignal>): RawSignal[] {
-		// Somebody who stops the child on purpose means the child.
-		if (![SIGTSTP, SIGTTIN, SIGTTOU].includes(signal) || process.pid === 1) return [];
+		// A group of its own, as an interactive shell has: it loses the terminal with us, and gets it back with us.
+		const group = processStat(this.child)?.group ?? this.child;
+		const holder = this.tty === undefined ? 0 : native.tcgetpgrp(this.tty);
+		const isInForeground = holder === this.ownGroup || holder === group;
+		// Without a terminal, or as the first process, nobody is there to make us go on. And who stops a child in the
+		// background with STOP means that child; in the foreground the shell above us would be stuck.
+		const stopsUs = keyboardStops.includes(signal) || (signal === SIGSTOP && isInForeground);
+		if (this.tty === undefined || process.pid === 1 || !stopsUs) return [];
 		this.takeTerminal();
 		native.kill(process.pid, SIGSTOP);
 		// Going on again: the shell has put us into the foreground, or has not.
-		if (this.terminal >= 0) native.tcsetpgrp(this.terminal, this.child);
+		const hadTerminal = this.leads || holder === group;
+		if (hadTerminal && this.ownTerminal >= 0) native.tcsetpgrp(this.ownTerminal, group);
 		const came = [...takeSignals()];
 		// Without a group of its own the child has been told as we have; maybe it has been stopped again since.
 		const isStoppedAgain = came.some(({number, code}) => number === SIGTSTP && code === SI_KERNEL);

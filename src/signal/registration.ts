@@ -1,10 +1,21 @@
-import {closeSync, fstatSync, ftruncateSync} from 'node:fs';
-import {attempt, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
+import {closeSync, fstatSync, ftruncateSync, lstatSync, readSync} from 'node:fs';
+import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} from '../common/errors.js';
+import {FilePlace, typeName} from '../common/file-place.js';
 import {parseAddress} from '../common/object-name.js';
+import {tellVerbose} from '../common/output.js';
 import {processStat} from '../common/process-status.js';
-import {openRuntimeFolder} from '../common/runtime-folder.js';
 import type {TextFormat} from '../common/text-format.js';
-import {F_RDLCK, F_WRLCK, native, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR} from '../native/index.js';
+import {
+	F_RDLCK,
+	F_WRLCK,
+	isKernelError,
+	native,
+	O_CREAT,
+	O_NOFOLLOW,
+	O_NONBLOCK,
+	O_RDONLY,
+	O_RDWR,
+} from '../native/index.js';
 import {ProcessHandle} from './process-handle.js';
 
 /**
@@ -43,86 +54,126 @@ interface Owner {
 /** A receiver's name, held until it is released or this process ends. */
 export class Registration implements Disposable {
 	private constructor(
-		private readonly folder: number,
-		private readonly file: string,
+		private readonly place: FilePlace,
 		private readonly descriptor: number,
 	) {}
 
-	/** @throws SystemError when a living receiver has the name. */
+	/** @throws SystemError when a living receiver has the name, or a file that is no receiver's. */
 	static claim(name: string): Registration {
-		const folder = openRuntimeFolder(true) as number;
-		const file = name + suffix;
 		const tried = `cannot register ${quoted(`@${name}`)}`;
-		for (;;) {
-			let descriptor: number;
-			try {
-				descriptor = native.openat(folder, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600, -1);
-			} catch (error) {
-				throw explain(tried, error);
-			}
-			try {
-				native.ofdSetlk(descriptor, F_WRLCK, 0, 0);
-			} catch (error) {
-				const owner = readOwner(descriptor);
-				closeSync(descriptor);
-				if (!hasCode(error, 'EAGAIN', 'EACCES')) throw explain(tried, error);
-				throw new SystemError(`${tried}: process ${owner?.pid ?? '?'} has that name`);
-			}
+		const place = FilePlace.open({kind: 'name', name: name + suffix}, true) as FilePlace;
+		try {
+			return new Registration(
+				place,
+				place.withLock(() => takeFile(place, tried)),
+			);
+		} catch (error) {
+			place[Symbol.dispose]();
+			throw error;
+		}
+	}
+
+	[Symbol.dispose](): void {
+		try {
+			// Somebody may have removed it, and another receiver have taken the name since.
+			this.place.withLock(() => {
+				if (isSame(this.place, this.descriptor)) native.unlinkat(this.place.folder, this.place.name);
+			});
+		} catch (error) {
+			if (!(error instanceof SystemError) && !isKernelError(error)) throw error;
+			// What stays behind does no harm: nobody holds its lock.
+			tellVerbose(`cannot remove ${this.place.shown}: ${reasonOf(error)}`);
+		}
+		closeSync(this.descriptor);
+		this.place[Symbol.dispose]();
+	}
+}
+
+/** Makes or takes over the file of a name, and writes into it who we are. */
+function takeFile(place: FilePlace, tried: string): number {
+	for (;;) {
+		let descriptor: number;
+		try {
+			descriptor = native.openat(place.folder, place.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600, -1);
+		} catch (error) {
+			throw explain(tried, error, otherKinds(place));
+		}
+		try {
 			// Its owner may have removed it between our opening and our locking: then it is no longer the one.
-			if (isSame(folder, file, descriptor)) {
+			if (lockFile(place, descriptor, tried)) {
 				const text = Buffer.from(`${process.pid} ${processStat(process.pid)?.startTime}\n`);
 				attempt(tried, () => {
 					ftruncateSync(descriptor);
 					native.write(descriptor, text, 0, text.length);
 				});
-				return new Registration(folder, file, descriptor);
+				return descriptor;
 			}
+		} catch (error) {
 			closeSync(descriptor);
+			throw error;
 		}
-	}
-
-	[Symbol.dispose](): void {
-		// Still under the lock: nobody else can have the name yet.
-		native.unlinkat(this.folder, this.file);
-		closeSync(this.descriptor);
-		closeSync(this.folder);
+		closeSync(descriptor);
 	}
 }
+
+/** False when it is not the file of that name any more. */
+function lockFile(place: FilePlace, descriptor: number, tried: string): boolean {
+	const stats = fstatSync(descriptor);
+	if (!stats.isFile()) throw new SystemError(`${tried}: ${place.shown} in the runtime folder is ${typeName(stats)}`);
+	try {
+		native.ofdSetlk(descriptor, F_WRLCK, 0, 0);
+	} catch (error) {
+		if (!hasCode(error, 'EAGAIN', 'EACCES')) throw explain(tried, error);
+		throw new SystemError(`${tried}: process ${readOwner(descriptor)?.pid ?? '?'} has that name`);
+	}
+	if (!isSame(place, descriptor)) return false;
+	// Not to be written over: only what a dead receiver has left is ours.
+	if (fstatSync(descriptor).nlink > 1)
+		throw new SystemError(`${tried}: ${place.shown} in the runtime folder has another name too, a hard link`);
+	if (fstatSync(descriptor).size > 0 && !readOwner(descriptor))
+		throw new SystemError(`${tried}: ${place.shown} in the runtime folder was not written by a receiver`);
+	return true;
+}
+
+/** What an open(2) that fails says about the kind of file. */
+const otherKinds = (place: FilePlace): Record<string, string> => ({
+	ELOOP: `${place.shown} in the runtime folder is a symbolic link`,
+	ENXIO: `${place.shown} in the runtime folder is a socket`,
+	EISDIR: `${place.shown} in the runtime folder is a folder`,
+	ENOENT: 'the runtime folder has just been removed',
+});
 
 /** The living receiver of a name. @throws SystemError when there is none. */
 export function openReceiver(name: string, tried: string): ProcessHandle {
 	const nobody = new SystemError(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
-	const folder = openRuntimeFolder(false);
-	if (folder === undefined) throw nobody;
+	using place = FilePlace.open({kind: 'name', name: name + suffix}, false);
+	if (place === undefined) throw nobody;
 	const deadline = performance.now() + patienceMs;
-	try {
-		while (performance.now() < deadline) {
-			const owner = lockedOwner(folder, name + suffix, tried);
-			if (owner === 'nobody') throw nobody;
-			const handle = owner && openOwner(owner);
-			// It may have died and another taken its number in between: the lock tells that the owner still lives.
-			const again = handle && lockedOwner(folder, name + suffix, tried);
-			if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
-				return handle;
-			handle?.[Symbol.dispose]();
-			native.poll(new Int32Array(0), lookMs);
-		}
-		throw nobody;
-	} finally {
-		closeSync(folder);
+	while (performance.now() < deadline) {
+		const owner = lockedOwner(place, tried);
+		if (owner === 'nobody') throw nobody;
+		const handle = owner && openOwner(owner);
+		// It may have died and another taken its number in between: the lock tells that the owner still lives.
+		const again = handle && lockedOwner(place, tried);
+		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
+			return handle;
+		handle?.[Symbol.dispose]();
+		native.poll(new Int32Array(0), lookMs);
 	}
+	throw nobody;
 }
 
 /** Who holds the lock; undefined while that cannot be told yet. */
-function lockedOwner(folder: number, file: string, tried: string): Owner | 'nobody' | undefined {
+function lockedOwner(place: FilePlace, tried: string): Owner | 'nobody' | undefined {
 	let descriptor: number;
 	try {
-		descriptor = native.openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, -1);
+		descriptor = native.openat(place.folder, place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, -1);
 	} catch (error) {
 		if (hasCode(error, 'ENOENT')) return 'nobody';
-		throw explain(tried, error);
+		throw explain(tried, error, otherKinds(place));
 	}
 	try {
+		if (!fstatSync(descriptor).isFile()) return 'nobody';
 		return native.ofdGetlk(descriptor, F_RDLCK, 0, 0) ? readOwner(descriptor) : 'nobody';
 	} finally {
 		closeSync(descriptor);
@@ -142,19 +193,14 @@ function openOwner({pid, startTime}: Owner): ProcessHandle | undefined {
 
 function readOwner(descriptor: number): Owner | undefined {
 	const bytes = Buffer.alloc(64);
-	const length = native.read(descriptor, bytes, 0, bytes.length);
+	const length = readSync(descriptor, bytes, 0, bytes.length, 0);
 	const [, pid, startTime] = /^([0-9]+) ([0-9]+)\n$/.exec(bytes.toString('latin1', 0, length)) ?? [];
 	return pid === undefined ? undefined : {pid: Number(pid), startTime: Number(startTime)};
 }
 
-function isSame(folder: number, file: string, descriptor: number): boolean {
-	try {
-		const now = native.openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, -1);
-		const [a, b] = [fstatSync(now), fstatSync(descriptor)];
-		closeSync(now);
-		return a.ino === b.ino && a.dev === b.dev;
-	} catch (error) {
-		if (hasCode(error, 'ENOENT')) return false;
-		throw error;
-	}
+/** Whether the name still stands for this very file. */
+function isSame(place: FilePlace, descriptor: number): boolean {
+	const now = lstatSync(place.pathInFolder, {throwIfNoEntry: false});
+	const opened = fstatSync(descriptor);
+	return now !== undefined && now.ino === opened.ino && now.dev === opened.dev;
 }

@@ -1,16 +1,23 @@
 import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
-import {native} from '../native/index.js';
+import {native, POLLOUT} from '../native/index.js';
 import {mostLineBytes, rawSignal, receivedSignal, writeLine} from './received-signal.js';
 
 const newline = 10;
+
+/** Who is told to end waits so long for a reader to make room. */
+const roomMs = 200;
+/** When there is room at all there is for as much. */
+const piece = 256;
 
 /** Signals on stdout, a line each. What was taken from the kernel and did not get through is said. */
 export class SignalPrinter {
 	/** Used again and again: many small ones would pile up until the garbage collector comes. */
 	private readonly lines: Buffer;
 	private readonly unread: Unread | undefined;
+	/** A caught signal that came while something was printed. */
+	private stop: unknown;
 
 	/** @param batch as many are printed at once at most */
 	constructor(
@@ -38,7 +45,15 @@ export class SignalPrinter {
 	private write(bytes: Buffer, length: number): void {
 		let done = 0;
 		try {
-			while (done < length) done += printBytes(bytes, done, length - done);
+			while (done < length) {
+				try {
+					done += this.stop ? printSoon(bytes, done, length, this.stop) : printBytes(bytes, done, length - done);
+				} catch (error) {
+					if (this.stop || !hasCode(error, 'EINTR')) throw error;
+					// What was taken is still printed, where there is somebody to take it.
+					this.stop = error;
+				}
+			}
 		} catch (error) {
 			this.unread?.remember(bytes, done);
 			const unread = hasCode(error, 'EPIPE') ? (this.unread?.count() ?? 0) : 0;
@@ -49,11 +64,22 @@ export class SignalPrinter {
 		this.unread?.remember(bytes, length);
 	}
 
+	/** What came while something was printed ends us now: throws it. */
+	heedStop(): void {
+		if (this.stop) throw this.stop;
+	}
+
 	/** The reader has left while we waited: what it has not read is lost. */
 	readerLeft(): void {
 		const unread = this.unread?.count() ?? 0;
 		if (unread > 0) tellError(`${countOf(unread, 'signal')} had been taken and nobody read them`);
 	}
+}
+
+/** A piece of what is left, waiting a moment at most; then what told us to stop is thrown. */
+function printSoon(bytes: Buffer, from: number, to: number, stop: unknown): number {
+	if (native.poll(Int32Array.of(stdout, POLLOUT, 0), roomMs) === 0) throw stop;
+	return printBytes(bytes, from, Math.min(piece, to - from));
 }
 
 /** What was written to a pipe last. A pipe tells how much of that is unread, also when its reader has gone. */

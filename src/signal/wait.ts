@@ -65,6 +65,7 @@ export const wait = verb({
 				if (wanted === 0) continue;
 				printer.print(fields, wanted);
 				printed += wanted;
+				if (printed < most) printer.heedStop();
 				deadline = performance.now() + patienceMs;
 			}
 			return done;

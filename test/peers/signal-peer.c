@@ -7,6 +7,7 @@
  *   ignore SIGNAL                ignores it, says `ready` and waits until it is ended
  *   hold SIGNAL                  blocks it, says `ready`; takes one for each line of stdin, and at its end prints how
  *                                many there were in all
+ *   become SIGNAL PROGRAM ARG …  becomes that program, with the signal blocked and sent to it already
  *   stop SIGNAL                  catches it, says `ready`, and ends with status 7 when it comes
  */
 #include <errno.h>
@@ -61,6 +62,12 @@ int main(int argc, char **argv)
 	}
 	int number = atoi(argv[2]);
 	sigaddset(&set, number);
+	if (strcmp(what, "become") == 0 && argc > 3) {
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		kill(getpid(), number);
+		execvp(argv[3], argv + 3);
+		return fail(argv[3]);
+	}
 	if (strcmp(what, "receive") == 0 && argc == 4) {
 		sigprocmask(SIG_BLOCK, &set, NULL);
 		if (say_ready() != 0)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {SignalWorld} from '../support/signals.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -46,7 +46,7 @@ test('of many that want one name at once exactly one gets it', async (t) => {
 	const world = new SignalWorld(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	// Left behind by a dead one, longer than what will be written over it.
-	writeFileSync(world.path('x.receiver'), '4194304 99999999999999\nrubbish\n');
+	writeFileSync(world.path('x.receiver'), '4194304 99999999999999\n');
 	const all = Array.from({length: 5}, () =>
 		world.start('ipc-signal', ['wait', 'USR1', '--name', 'x', '--ready-fd', '3']),
 	);
@@ -67,4 +67,64 @@ test('a file that nobody holds, with whatever in it, is nobody', async (t) => {
 		writeFileSync(world.path('x.receiver'), text);
 		assertFails(await world.signal('send', '0', '@x'), 1, /nobody is registered as '@x'/);
 	}
+});
+
+test("a file that is gone at the end, or another receiver's by then, is left alone", async (t) => {
+	const world = new SignalWorld(t);
+	const first = await world.receiver('wait', 'USR1', '--name', 'x');
+	rmSync(world.path('x.receiver'));
+	const second = await world.receiver('wait', 'USR1', '--name', 'x');
+	first.kill('SIGTERM');
+	const {signal, stderr} = await first.end();
+	assert.deepEqual([signal, stderr], ['SIGTERM', '']);
+	assertDone(await world.signal('send', 'USR1', '@x'), '');
+	assertDone(await second.end());
+	world.assertNothingLeft();
+	const third = await world.receiver('wait', 'USR1', '--name', 'x');
+	rmSync(world.folder, {recursive: true});
+	assertDone(await third.kill('SIGUSR1').end());
+	const fourth = await world.receiver('on', 'USR1', '--name', 'x', '--count', '1', '--', 'true');
+	rmSync(world.path('x.receiver'));
+	assertDone(await fourth.kill('SIGUSR1').end());
+});
+
+test('what is no file of a receiver is refused, and left as it is', async (t) => {
+	const world = new SignalWorld(t);
+	mkdirSync(world.folder, {mode: 0o700});
+	const refused = async (why: string) => {
+		assertFails(
+			await world.signal('wait', 'USR1', '--name', 'x', '-n'),
+			1,
+			`ipc-signal: cannot register '@x': ${why}\n`,
+		);
+		const {status, stderr} = await world.signal('send', '0', '@x');
+		assert.equal(status, 1);
+		assert.match(
+			stderr,
+			/^ipc-signal: cannot find @x: ('x.receiver' in the runtime folder is|nobody is registered as)/,
+		);
+	};
+	const shown = "'x.receiver' in the runtime folder";
+	const path = world.path('x.receiver');
+	writeFileSync(path, 'precious\n');
+	await refused(`${shown} was not written by a receiver`);
+	assert.equal(readFileSync(path, 'utf8'), 'precious\n');
+	writeFileSync(path, '1 2\n');
+	linkSync(path, world.path('other'));
+	await refused(`${shown} has another name too, a hard link`);
+	assert.equal(readFileSync(path, 'utf8'), '1 2\n');
+	rmSync(path);
+	symlinkSync('other', path);
+	await refused(`${shown} is a symbolic link`);
+	rmSync(path);
+	await world.shell(`mkfifo ${path}`);
+	await refused(`${shown} is a FIFO`);
+	rmSync(path);
+	await world.shell(`python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('${path}')"`);
+	if (existsSync(path)) {
+		await refused(`${shown} is a socket`);
+		rmSync(path);
+	}
+	mkdirSync(path);
+	await refused(`${shown} is a folder`);
 });

@@ -226,6 +226,40 @@ for (const option of ['', '--group']) {
 	});
 }
 
+for (const option of ['', '--group'])
+	test(`at a terminal${option && ` with ${option}`}: a child that stops itself by STOP gives the prompt back`, {
+		skip: hasPython ? false : 'needs python3',
+	}, async (t) => {
+		const world = new SignalWorld(t);
+		const file = world.file('program.sh');
+		writeFileSync(file, 'echo rea""dy; kill -STOP $$; read -r line; echo got-$line; exit 5');
+		const keys = [
+			"until(b'Stopped'); until(b'@', seen.index(b'Stopped'))",
+			"at = len(seen); type(b'fg\\n'); until(b'run', at); type(b'one\\n'); until(b'got-one', at); until(b'@', at)",
+			"at = len(seen); type(b'echo is-$?\\n'); until(b'is-5', at); type(b'exit\\n')",
+		].join('\n');
+		const script = terminal(`ipc-signal run ${option} -- bash ${file}`, `${file}.pid`, keys);
+		const {status, stderr} = await world.startOther('python3', ['-c', script]).end();
+		assert.deepEqual([status, stderr], [0, '']);
+	});
+
+test('at a terminal: suspend of an interactive shell, and fg', {
+	skip: hasPython ? false : 'needs python3',
+}, async (t) => {
+	const world = new SignalWorld(t);
+	const keys = [
+		"until(b'inner%'); at = len(seen)",
+		"type(b'suspend\\n'); until(b'Stopped', at); until(b'@', at); at = len(seen)",
+		"type(b'fg\\n'); until(b'inner%', at); at = len(seen)",
+		"type(b'echo $((6*7))\\n'); until(b'42', at); until(b'inner%', at); at = len(seen)",
+		"type(b'exit 6\\n'); until(b'@', at); at = len(seen)",
+		"type(b'echo is-$?\\n'); until(b'is-6', at); type(b'exit\\n')",
+	].join('\n');
+	const script = terminal("PS1='in''ner%' ipc-signal run -- bash --norc -i", world.file('none'), keys);
+	const {status, stderr} = await world.startOther('python3', ['-c', script]).end();
+	assert.deepEqual([status, stderr], [0, '']);
+});
+
 test('a child that somebody stops on purpose does not stop us', async (t) => {
 	const world = new SignalWorld(t);
 	const runner = await world.start('ipc-signal', ['run', '--', 'sh', '-c', 'echo $$; read -r line']).printed('\n');

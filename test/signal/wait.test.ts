@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {isStopped} from '../support/proc.js';
@@ -6,6 +7,7 @@ import {blockedByThreads, queueLimit, rtmin, SignalWorld} from '../support/signa
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
+const skipPython = spawnSync('python3', ['-c', 'pass']).status === 0 ? false : 'needs python3';
 const uid = process.getuid?.() ?? 0;
 
 test("a C program's sigqueue arrives with its pid, uid and value", async (t) => {
@@ -195,4 +197,69 @@ test('a stdout that takes nothing is an error before anything is taken', async (
 		1,
 		'ipc-signal: cannot write to stdout: it is not open for writing\n',
 	);
+});
+
+test('what was taken before TERM comes is printed, and then TERM ends us', async (t) => {
+	const world = new SignalWorld(t);
+	const most = Math.min(5000, Math.floor(queueLimit() / 2));
+	for (let round = 0; round < 4; round++) {
+		const receiver = await world.receiver('wait', 'RTMIN', '--follow', '--json');
+		receiver.kill('SIGSTOP');
+		await until('it is stopped', () => isStopped(receiver.pid));
+		await world.did('burst', receiver.pid, rtmin, most);
+		receiver.kill('SIGCONT');
+		// In the middle of its work.
+		await receiver.printed('"value":0');
+		receiver.kill('SIGTERM');
+		const {signal, stdout, stderr} = await receiver.end();
+		assert.deepEqual([signal, stderr], ['SIGTERM', '']);
+		const values = stdout.toString().split('\n').slice(0, -1);
+		assert.deepEqual(
+			values.map((line) => JSON.parse(line).value),
+			Array.from(values, (_, i) => i),
+		);
+	}
+});
+
+/** A receiver whose stdout is a full pipe has taken three signals; what happens then, in python. */
+const withFullPipe = (then: string): string[] => [
+	'-c',
+	[
+		'import fcntl, os, signal, subprocess, time',
+		// F_SETPIPE_SZ
+		'r, w = os.pipe(); fcntl.fcntl(w, 1031, 4096)',
+		'os.write(w, b"x" * 4096); a, b = os.pipe()',
+		'words = ["ipc-signal", "wait", "RTMIN", "--count", "3", "--ready-fd", str(b)]',
+		'p = subprocess.Popen(words, stdout=w, pass_fds=[b])',
+		'os.close(w); os.read(a, 1)',
+		`for i in range(3): os.kill(p.pid, ${rtmin})`,
+		'def field(name): return [l for l in open("/proc/%d/status" % p.pid) if l.startswith(name)][0].split()[1]',
+		'while field("ShdPnd") != "0" * 16: time.sleep(0.001)',
+		then,
+	].join('\n'),
+];
+
+test('one that TERM ends does not wait long for a reader, and says what was not printed', {
+	skip: skipPython,
+}, async (t) => {
+	const {stdout, stderr} = await new SignalWorld(t)
+		.startOther('python3', withFullPipe('p.terminate(); p.wait(); print(p.returncode)'))
+		.end();
+	assert.deepEqual(
+		[stdout.toString(), stderr],
+		['-15\n', 'ipc-signal: 3 signals had been taken and could not be printed\n'],
+	);
+});
+
+test('where all that was wanted could be printed TERM comes too late', {skip: skipPython}, async (t) => {
+	const then = [
+		'while field("State") != "S": time.sleep(0.001)',
+		'os.kill(p.pid, signal.SIGSTOP)',
+		'while field("State") != "T": time.sleep(0.001)',
+		// Both are there when it goes on.
+		'p.terminate(); os.read(r, 4096); os.kill(p.pid, signal.SIGCONT)',
+		'p.wait(); print(p.returncode, os.read(r, 4096).decode().count("RTMIN"))',
+	].join('\n');
+	const {stdout, stderr} = await new SignalWorld(t).startOther('python3', withFullPipe(then)).end();
+	assert.deepEqual([stdout.toString(), stderr], ['0 3\n', '']);
 });
