@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {endOf, watchEnd} from './child-end.js';
 import {hasCode, quoted, reasonOf} from './errors.js';
 import {status} from './exit.js';
@@ -72,12 +73,22 @@ export async function startCommand(
 	}
 }
 
+/** As execvp(3) looks for it. */
+const isThere = (file: string): boolean =>
+	file !== '' &&
+	(file.includes('/') ? [''] : (process.env.PATH ?? '').split(':').map((folder) => `${folder || '.'}/`)).some(
+		(folder) => existsSync(folder + file),
+	);
+
 const notFound = (file: string) => ({status: status.notFound, problem: `cannot run ${quoted(file)}: not found`});
 
 /** What it means that a command could not be started: the status to end with, and the reason in words. */
 export function explainStart(file: string, cause: unknown): {status: number; problem: string} {
 	const tried = `cannot run ${quoted(file)}`;
-	if (hasCode(cause, 'ENOENT')) return notFound(file);
+	if (hasCode(cause, 'ENOENT')) {
+		const {status, problem} = notFound(file);
+		return {status, problem: isThere(file) ? `${tried}: the interpreter that it names was not found` : problem};
+	}
 	if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
 		return {status: status.notRunnable, problem: `${tried}: ${reasonOf(cause)}`};
 	// Out of something: Node does not always say of what.

@@ -1,5 +1,5 @@
 import {formatDuration} from '../common/duration.js';
-import {SystemError, type UsageError} from '../common/errors.js';
+import {printable, SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
 import {commandOf} from '../common/proc.js';
@@ -56,6 +56,8 @@ interface Sent {
 /** Signals on their way to targets: does all that is possible, says what was not, and knows the status at the end. */
 export class Delivery {
 	private readonly waitedFor: Sent[] = [];
+	/** Who is not to be sent to twice. */
+	private readonly met = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
 	private wasFull = false;
@@ -77,6 +79,8 @@ export class Delivery {
 			else this.sendTo(target, this.settings.scope === 'group' ? new GroupHandle(handle) : handle);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
+			// It was in a group that has got the signal, and has ended on it.
+			if ('pid' in target && this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid))) return;
 			this.fail(target, 'pid' in target ? target.pid : null, error.message);
 		}
 	}
@@ -137,11 +141,29 @@ export class Delivery {
 		return found;
 	}
 
+	/** Whether several targets mean one recipient. To processes alone each of them sends, as with kill(1). */
+	private isMetAgain({pid, group, startTime}: Recipient): boolean {
+		if (this.settings.scope === 'process' && !this.settings.waits) return false;
+		const key = group === undefined ? `${pid} ${startTime}` : `group ${group} ${startTime}`;
+		const isKnown = this.met.has(key);
+		this.met.add(key);
+		return isKnown;
+	}
+
 	private sendTo(target: Target, recipient: Recipient, {inTree = false} = {}): void {
+		if (this.isMetAgain(recipient)) {
+			if (!inTree) recipient[Symbol.dispose]();
+			return;
+		}
 		const report = this.reportOf(target, recipient, this.firstSignal);
 		const {waits, dryRun, json} = this.settings;
 		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
-		if (dryRun) {
+		if (waits && !dryRun && recipient.isGone()) {
+			report.result = 'ended';
+			const said = `${recipient.pid} had ended already`;
+			if (this.settings.escalates && !inTree) tell(said);
+			else tellVerbose(said);
+		} else if (dryRun) {
 			report.result = 'dry-run';
 			if (!json) printLine(`${report.signal} to ${this.describe(recipient)}`);
 		} else {
@@ -157,7 +179,7 @@ export class Delivery {
 
 	private describe(recipient: Recipient): string {
 		if (recipient.group !== undefined) return `the process group ${recipient.group}`;
-		return `${recipient.pid} (${commandOf(recipient.pid)})`;
+		return `${recipient.pid} (${printable(commandOf(recipient.pid))})`;
 	}
 
 	private reportOf(target: Target, {pid, group}: Recipient, signal: number): Report {
@@ -234,7 +256,9 @@ export class Delivery {
 	/** Who has come into the trees since the last signal. */
 	private lateBorn(signal: number): Sent[] {
 		const born = this.trees.flatMap(({target, tree}) =>
-			this.gather(tree, signal).map((recipient) => ({recipient, report: this.reportOf(target, recipient, signal)})),
+			this.gather(tree, signal)
+				.filter((recipient) => !this.isMetAgain(recipient))
+				.map((recipient) => ({recipient, report: this.reportOf(target, recipient, signal)})),
 		);
 		this.waitedFor.push(...born);
 		return born;

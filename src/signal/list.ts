@@ -2,7 +2,7 @@ import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {allSignals, parseSignal, type SignalRow, signalName} from '../common/signal-name.js';
+import {allSignals, parseSignal, rtmax, type SignalRow, signalName} from '../common/signal-name.js';
 import {type Column, chooseColumns, printTable} from '../common/table.js';
 import type {TextFormat} from '../common/text-format.js';
 import {any, verb} from '../common/verb.js';
@@ -14,6 +14,10 @@ const signalOrStatus: TextFormat<{number: number; isName: boolean}> = {
 	placeholder: 'SIGNAL|STATUS',
 	parse(text) {
 		const isStatus = /^[0-9]+$/.test(text) && Number(text) > base && Number(text) <= base + 64;
+		if (/^[0-9]+$/.test(text) && !isStatus && Number(text) > rtmax)
+			throw new UsageError(
+				`'${text}' is neither a signal, 1 to ${rtmax}, nor a status, ${base + 1} to ${base + rtmax}`,
+			);
 		const number = parseSignal(isStatus ? String(Number(text) - base) : text);
 		if (number === 0) throw new UsageError(`'${text}' is not a signal: the lowest is 1`);
 		return {number, isName: !/^[0-9]+$/.test(text)};
@@ -28,7 +32,7 @@ const columns: readonly Column<SignalRow>[] = [
 ];
 
 export const list = verb({
-	summary: 'all signals; or the name of a number or status, the number of a name',
+	summary: 'all signals; or a name by number or status, a number by name',
 	aliases: ['ls'],
 	operands: {signals: any(signalOrStatus)},
 	options: {json: common.json, noHeadings: common.noHeadings, output: common.output},
@@ -38,6 +42,8 @@ export const list = verb({
 		{purpose: 'those that leave a core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
 	],
 	async run({signals}, options) {
+		if (options.json && options.output !== undefined)
+			throw new UsageError('--json and --output cannot both say what is printed');
 		const shown = chooseColumns(columns, options.output);
 		const all = allSignals();
 		const rows = signals.length === 0 ? all : signals.map(({number}) => rowOf(all, number));

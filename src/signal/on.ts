@@ -153,7 +153,8 @@ class Handler {
 
 	private end(): Outcome {
 		const rest = this.waiting.length + [...this.sources.arriving.takeRaw()].length;
-		if (rest > 0) tellError(`${countOf(rest, 'signal')} had come and nothing was run for them`);
+		if (rest > 0)
+			tellError(`${countOf(rest, 'signal')} had come and nothing was run for ${rest === 1 ? 'it' : 'them'}`);
 		if (this.stop !== undefined) throw new EndBySignal(this.stop);
 		return endedWith(this.problem as number);
 	}

@@ -11,6 +11,10 @@ export interface Recipient extends Disposable {
 	readonly pid: number;
 	/** Only of a process group. */
 	readonly group?: number;
+	/** Whether a process was in the group. */
+	hasMember?(pid: number): boolean;
+	/** Of the process, or of the group's leader: numbers are given again. */
+	readonly startTime: number | undefined;
 	/** False when a queue is full. */
 	trySend(signal: number, value?: number): boolean;
 	isGone(): boolean;
@@ -92,8 +96,17 @@ export class GroupHandle implements Recipient {
 		}
 	}
 
+	hasMember(pid: number): boolean {
+		return this.members.some((member) => member.pid === pid);
+	}
+
+	get startTime(): number | undefined {
+		return this.leader?.startTime;
+	}
+
+	/** Of a group in which we are alone nobody has gone. */
 	isGone(): boolean {
-		return this.members.every((member) => member.isGone());
+		return this.members.length > 0 && this.members.every((member) => member.isGone());
 	}
 
 	waitUntilGone(timeoutMs: number): boolean {

@@ -2,7 +2,7 @@ import {startChild, takeChanges} from '../common/children.js';
 import {UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
-import {allSignals, parseSignal} from '../common/signal-name.js';
+import {allSignals, parseSignal, rtmin} from '../common/signal-name.js';
 import {SIGKILL, SIGSTOP} from '../common/signals.js';
 import type {TextFormat} from '../common/text-format.js';
 import {verb} from '../common/verb.js';
@@ -22,7 +22,12 @@ const translation: TextFormat<readonly [number, number]> = {
 		if (number === 0) throw new UsageError(`'${text}' does not translate a signal: 0 is none`);
 		if (number === SIGKILL || number === SIGSTOP)
 			throw new UsageError(`'${text}' cannot be done: the kernel lets no process catch ${from}`);
-		return [number, to.toLowerCase() === 'none' ? 0 : parseSignal(to)];
+		if (to.toLowerCase() === 'none') return [number, 0];
+		const translated = parseSignal(to);
+		if (translated === 0) throw new UsageError(`'${text}' sends nothing: to drop ${from} write ${from}=none`);
+		if (translated > 31 && translated < rtmin)
+			throw new UsageError(`'${text}' cannot be done: the C library keeps ${to} for itself`);
+		return [number, translated];
 	},
 };
 

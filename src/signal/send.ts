@@ -29,6 +29,17 @@ const signalWord: TextFormat<string> = {
 	parse: (text) => text,
 };
 
+/** In lower case it has to be one, or else it is options run together. */
+function isDashedName(first: string): boolean {
+	if (!/^-[a-z]{2}/i.test(first)) return false;
+	try {
+		parseSignal(first.slice(1));
+		return true;
+	} catch {
+		return false;
+	}
+}
+
 export const send = verb({
 	summary: 'send a signal to processes: PIDs, @NAMEs, or those that stdin lists',
 	operands: {first: {format: signalWord, how: 'optional'}, rest: any(word)},
@@ -46,7 +57,9 @@ export const send = verb({
 		json: {help: 'print an object per process: what became of it'},
 	},
 	shorthand: (first) =>
-		/^-([0-9]+|[A-Z][A-Z0-9]+([-+][0-9]+)?)$/.test(first) ? ['--signal', first.slice(1)] : undefined,
+		/^-([0-9]+|[A-Z][A-Z0-9]+([-+][0-9]+)?)$/.test(first) || isDashedName(first)
+			? ['--signal', first.slice(1)]
+			: undefined,
 	examples: [
 		{purpose: 'read the configuration again', line: 'pgrep -f worker | ipc-signal send HUP'},
 		{purpose: 'a number to a receiver by name', line: 'ipc-signal send RTMIN @events --value 42'},

@@ -3,6 +3,7 @@ import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/many.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {statusFields} from '../common/process-status.js';
 import {formatFields} from '../common/table.js';
 import {wholeNumber} from '../common/text-format.js';
 import {many, verb} from '../common/verb.js';
@@ -20,7 +21,7 @@ export const show = verb({
 		let isFirst = true;
 		const allWell = forEachName(pids, (pid) => {
 			const status = signalStatus(pid, options.threads);
-			if (!status) throw new SystemError(`cannot show ${pid}: no such process`);
+			if (!status) throw new SystemError(`cannot show ${pid}: ${whyNone(pid)}`);
 			if (options.json) printJson(status);
 			else print(`${isFirst ? '' : '\n'}${formatFields(describe(status))}`);
 			isFirst = false;
@@ -28,6 +29,14 @@ export const show = verb({
 		return allWell ? done : failed;
 	},
 });
+
+/** A thread has a number of the same kind. */
+function whyNone(pid: number): string {
+	const leader = statusFields(`/proc/${pid}/status`)?.get('Tgid');
+	return leader === undefined
+		? 'no such process'
+		: `it is a thread, of process ${leader} (see: show ${leader} --threads)`;
+}
 
 const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : list.join(' '));
 

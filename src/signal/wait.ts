@@ -70,7 +70,10 @@ export const wait = verb({
 			}
 			return done;
 		} finally {
-			if (passedOver > 0) tell(`${countOf(passedOver, 'signal')} of other senders came and were passed over`);
+			if (passedOver > 0)
+				tell(
+					`${countOf(passedOver, 'signal')} of other senders came and ${passedOver === 1 ? 'was' : 'were'} passed over`,
+				);
 		}
 	},
 });

@@ -91,7 +91,7 @@ test('a command that cannot be run ends it; what came is said', async (t) => {
 		assertFails(
 			await handler.end(),
 			status,
-			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: 1 signal had come and nothing was run for them\n`,
+			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: 1 signal had come and nothing was run for it\n`,
 		);
 	}
 	assertFails(await world.signal('on', 'USR1'), 2, /the command to run is missing/);

@@ -27,6 +27,13 @@ test('its status is passed on, and so are the streams', async (t) => {
 		126,
 		"ipc-signal: cannot run '/etc/passwd': permission denied\n",
 	);
+	const script = world.file('script');
+	writeFileSync(script, '#!/no/such/interpreter\n', {mode: 0o700});
+	assertFails(
+		await world.signal('run', '--', script),
+		127,
+		`ipc-signal: cannot run '${script}': the interpreter that it names was not found\n`,
+	);
 	assertFails(await world.signal('run', '--', ''), 127, "ipc-signal: cannot run '': not found\n");
 });
 
@@ -97,6 +104,8 @@ test('--map translates, none drops', async (t) => {
 		['KILL=TERM', /the kernel lets no process catch KILL/],
 		['TERM=INTT', /'INTT' is not a signal; did you mean 'INT'\?/],
 		['0=INT', /0 is none/],
+		['TERM=0', /'TERM=0' sends nothing: to drop TERM write TERM=none/],
+		['TERM=32', /the C library keeps 32 for itself/],
 	] as const)
 		assertFails(await world.signal('run', '--map', word, '--', 'true'), 2, why);
 });

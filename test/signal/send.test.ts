@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
+import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {ProcessHandle} from '../../src/signal/process-handle.js';
 import {isAlive} from '../support/proc.js';
@@ -25,7 +26,19 @@ test("our value arrives in a C program's sigwaitinfo, with our pid and uid", asy
 	assert.match(lines[2] as string, / 0 0$/, 'without a value it is sent as kill does');
 });
 
-for (const words of [['HUP'], ['hup'], ['SIGHUP'], ['1'], ['-1'], ['-HUP'], ['-SIGHUP'], ['-s', 'HUP'], ['--signal=1']])
+for (const words of [
+	['HUP'],
+	['hup'],
+	['SIGHUP'],
+	['1'],
+	['-1'],
+	['-HUP'],
+	['-SIGHUP'],
+	['-hup'],
+	['-sigHup'],
+	['-s', 'HUP'],
+	['--signal=1'],
+])
 	test(`send ${words.join(' ')} sends HUP`, async (t) => {
 		const world = new SignalWorld(t);
 		const stranger = await world.stranger('receive', 1, 1);
@@ -353,4 +366,48 @@ test('a kernel without pidfd: the start time is compared', async (t) => {
 	});
 	assert.throws(() => recycled.trySend(9), /the process has ended/);
 	assert.equal(recycled.isGone(), true);
+});
+
+test('a target given twice is waited for, and told about, once; a group gets its signal once', async (t) => {
+	const world = new SignalWorld(t);
+	const pid = world.sleeper().pid;
+	const {status, stderr} = await world.signal('send', '--escalate', 'TERM:5s,KILL', `${pid}`, `${pid}`);
+	assert.equal(status, 0);
+	assert.match(stderr, new RegExp(`^ipc-signal: ${pid} ended on TERM after [0-9.]+m?s\n$`));
+	const leader = await world.startOther('bash', ['-c', 'sleep 60 & echo $!; wait']).printed('\n');
+	const words = ['--group', `${leader.pid}`, leader.output.toString().trim()];
+	assertDone(await world.signal('send', 'TERM', ...words, '--dry-run'), `TERM to the process group ${leader.pid}\n`);
+	const tree = ['--tree', `${leader.pid}`, leader.output.toString().trim()];
+	const dry = await world.signal('send', 'TERM', ...tree, '--dry-run', '--json');
+	assert.equal(dry.stdout.toString().split('\n').length - 1, 2);
+	const ended = await world.signal('send', '--escalate', 'TERM:5s,KILL', ...words);
+	assert.equal(ended.status, 0);
+	assert.match(ended.stderr, new RegExp(`^ipc-signal: the process group ${leader.pid} ended on TERM after [^\n]*\n$`));
+	// Without waiting each target is one signal, as with kill(1).
+	const receiver = await world.receiver('wait', 'RTMIN', '--count', '2');
+	assertDone(await world.signal('send', 'RTMIN', `${receiver.pid}`, `${receiver.pid}`), '');
+	assert.equal((await receiver.end()).stdout.toString().split('\n').length, 3);
+});
+
+test('--escalate: what had ended before is not said to have ended on a signal', async (t) => {
+	const world = new SignalWorld(t);
+	// Its parent does not ask for its status.
+	const parent = await world.startOther('bash', ['-c', 'sleep 0 & echo $!; exec sleep 60']).printed('\n');
+	const zombie = parent.output.toString().trim();
+	await until('it has ended', () => /^State:\tZ/m.test(readFileSync(`/proc/${zombie}/status`, 'utf8')));
+	const {status, stdout, stderr} = await world.signal('send', '--escalate', 'TERM:1s,KILL', '--json', zombie);
+	assert.deepEqual([status, stderr], [0, `ipc-signal: ${zombie} had ended already\n`]);
+	assert.deepEqual(JSON.parse(stdout.toString()), {
+		target: zombie,
+		pid: Number(zombie),
+		signal: 'TERM',
+		result: 'ended',
+	});
+});
+
+test('--dry-run shows a name that is made to deceive as it is', async (t) => {
+	const world = new SignalWorld(t);
+	const script = 'open("/proc/self/comm", "w").write("a\\nb\\x1b[31m"); print(flush=True); import time; time.sleep(60)';
+	const named = await world.startOther('python3', ['-c', script]).printed('\n');
+	assertDone(await world.signal('send', '-9', String(named.pid), '--dry-run'), `KILL to ${named.pid} (a\\nb\\e[31m)\n`);
 });

@@ -122,7 +122,7 @@ test('--from: only what this process sent; what others sent is said at the end',
 	friend.stdin.write(`kill -USR1 ${receiver.pid}\n`);
 	const {status, stdout, stderr} = await receiver.end();
 	assert.deepEqual([status, stdout.toString()], [0, `USR1 ${friend.pid} ${uid} -\n`]);
-	assert.equal(stderr, 'ipc-signal: 1 signal of other senders came and were passed over\n');
+	assert.equal(stderr, 'ipc-signal: 1 signal of other senders came and was passed over\n');
 });
 
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
