@@ -94,7 +94,7 @@ export const startUp = [
 		title: 'start to end of ipc-signal send 0 PID',
 		unit: 'ms',
 		better: 'less',
-		rounds,
+		rounds: startRounds,
 		ours: {
 			name: 'ipc-signal send 0',
 			measure: start((workshop) => [workshop.command('ipc-signal'), 'send', '0', process.pid]),
