@@ -1,7 +1,7 @@
 import {Socket} from 'node:net';
 import {tell} from '../common/output.js';
 import {native, POLLHUP} from '../native/index.js';
-import {type Call, serverRefuses} from './call-runner.js';
+import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
 	type CallError,
 	type CallResult,
@@ -127,7 +127,7 @@ export class CallerConnection {
 			if (!found) break;
 			this.hasAsked = true;
 			this.awaitedSince = undefined;
-			if (!(found instanceof Broken)) this.take(found);
+			if (!(found instanceof Broken)) this.attempt(found);
 			else if (found.isFatal) this.refuse(found.reason);
 			else this.answer(formatResponse('null', {error: parseError}));
 		}
@@ -168,6 +168,15 @@ export class CallerConnection {
 		this.socket.end();
 		this.socket.resume();
 		setTimeout(() => this.leave(), lingerMs);
+	}
+
+	/** One message that we cannot cope with is not to cost the other clients their server. */
+	private attempt(bytes: Buffer): void {
+		try {
+			this.take(bytes);
+		} catch (error) {
+			this.answer(formatResponse('null', {error: defect('?', error)}));
+		}
 	}
 
 	private take(bytes: Buffer): void {

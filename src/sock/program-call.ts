@@ -4,7 +4,7 @@ import {countOf, hasCode, quoted, reasonOf} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {jsonRecord} from '../common/framing.js';
 import {tellRaw} from '../common/output.js';
-import {type Call, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {type Call, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {
 	type CallError,
 	type CallResult,
@@ -140,7 +140,11 @@ export class ProgramCall implements RunningCall {
 				clearTimeout(this.killing);
 				// What it started and left behind in its group, if it was to be stopped.
 				if (this.killing) this.signalGroup('SIGKILL');
-				this.finish(endOf(child.pid, code, signal));
+				try {
+					this.finish(endOf(child.pid, code, signal));
+				} catch (error) {
+					this.fail(defect(this.call.method, error));
+				}
 				resolve();
 			});
 		});

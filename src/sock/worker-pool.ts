@@ -3,7 +3,7 @@ import {constants} from 'node:os';
 import {quoted} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {FramingError, RecordDecoder} from '../common/framing.js';
-import {type Call, type CallRunner, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {type Call, type CallRunner, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {type CallError, type CallResult, jsonText, readResponse, withData} from './json-rpc.js';
 import {compact, kindOf, membersOf} from './json-text.js';
 import {cannotRun, resultOf, signalGroup} from './program-call.js';
@@ -149,8 +149,9 @@ class Worker {
 		try {
 			for (const line of this.decoder.push(piece)) this.take(line);
 		} catch (error) {
-			if (!(error instanceof FramingError)) throw error;
-			this.asked?.stop({code: methodFailed, message: `${quoted(this.words[0] as string)}: ${error.message}`});
+			const shown = this.words[0] as string;
+			const message = `${quoted(shown)}: ${(error as Error).message}`;
+			this.asked?.stop(error instanceof FramingError ? {code: methodFailed, message} : defect(shown, error));
 		}
 	}
 

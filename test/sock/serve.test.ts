@@ -200,6 +200,9 @@ test('of several folders the first that has the method counts, and what is no me
 	world.script('b/linked', '#!/bin/sh', 'echo linked');
 	symlinkSync('../b/linked', world.file('a/link'));
 	symlinkSync('nowhere', world.file('a/dangling'));
+	symlinkSync('loop', world.file('a/loop'));
+	symlinkSync('both/x', world.file('a/behind-file'));
+	symlinkSync('x'.repeat(300), world.file('a/too-long'));
 	world.script('a/plain', 'no program');
 	chmodSync(world.file('a/plain'), 0o644);
 	world.script('b/plain', '#!/bin/sh', 'echo behind');
@@ -223,6 +226,9 @@ test('of several folders the first that has the method counts, and what is no me
 		'.hidden',
 		'folder',
 		'dangling',
+		'loop',
+		'behind-file',
+		'too-long',
 		'rpc.x',
 	];
 	for (const name of [...names, 'both\0', 'x'.repeat(300), '../a/both'])
@@ -235,6 +241,37 @@ test('of several folders the first that has the method counts, and what is no me
 	assertDone(await world.call('calc', 'new'), '"new"\n');
 	rmSync(world.file('a/both'));
 	assertDone(await world.call('calc', 'both'), '"b"\n');
+});
+
+test('a folder that goes away, or is no folder any more, has no methods', async (t) => {
+	const world = new CallWorld(t);
+	world.script('a/one', '#!/bin/sh', 'echo 1');
+	world.script('b/two', '#!/bin/sh', 'echo 2');
+	await world.serve('calc', ['--methods', 'a', 'b']);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	rmSync(world.file('a'), {recursive: true});
+	writeFileSync(world.file('a'), '');
+	assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+	assertDone(await world.call('calc', 'two'), '2\n');
+	assertDone(await world.call('calc', '--list'), 'two\n');
+	rmSync(world.file('a'));
+	symlinkSync('a', world.file('a'));
+	assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+	assertDone(await world.call('calc', 'two'), '2\n');
+});
+
+test('a folder that may not be looked into any more', {skip: isRoot ? 'not for root' : false}, async (t) => {
+	const world = new CallWorld(t);
+	world.script('a/one', '#!/bin/sh', 'echo 1');
+	world.script('b/two', '#!/bin/sh', 'echo 2');
+	await world.serve('calc', ['--methods', 'a', 'b']);
+	chmodSync(world.file('a'), 0);
+	try {
+		assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+		assertDone(await world.call('calc', 'two'), '2\n');
+	} finally {
+		chmodSync(world.file('a'), 0o755);
+	}
 });
 
 test('the folders may also follow one another on the command line', async (t) => {
