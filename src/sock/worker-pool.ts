@@ -1,7 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {constants} from 'node:os';
+import {type ChildEnd, endOf, watchEnd} from '../common/child-end.js';
 import {quoted} from '../common/errors.js';
-import {status} from '../common/exit.js';
 import {FramingError, RecordDecoder} from '../common/framing.js';
 import {type Call, type CallRunner, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {type CallError, type CallResult, jsonText, readResponse, withData} from './json-rpc.js';
@@ -24,6 +23,7 @@ export class WorkerPool implements CallRunner {
 
 	start(call: Call): RunningCall {
 		let worker = this.idle.pop();
+		while (worker?.isLeaving) worker = this.idle.pop();
 		if (!worker) {
 			worker = new Worker(this.words, this.mostOutput);
 			const made = worker;
@@ -64,6 +64,8 @@ class Worker {
 	private asked: Asked | undefined;
 	private count = 0;
 	private killing: NodeJS.Timeout | undefined;
+	/** The stream it has closed, without which it cannot answer. */
+	private closed: 'stdin' | 'stdout' | undefined;
 	/** Why it cannot answer, once that is known. */
 	private problem: CallError | undefined;
 
@@ -81,7 +83,9 @@ class Worker {
 			return;
 		}
 		const child = this.child;
-		child.stdin?.on('error', () => {});
+		watchEnd(child.pid);
+		child.stdin?.on('error', () => this.hangUp('stdin'));
+		child.stdout?.on('end', () => this.hangUp('stdout'));
 		child.stdout?.on('data', (piece: Buffer) => this.read(piece));
 		this.gone = new Promise((resolve) => {
 			const leave = (problem: CallError) => {
@@ -93,8 +97,13 @@ class Worker {
 			};
 			child.on('error', (error) => leave(cannotRun(program, error)));
 			// What it left behind may hold its stdout for ever, but nobody can answer in its place.
-			child.on('exit', (code, signal) => leave(this.ended(code, signal)));
+			child.on('exit', (code, signal) => leave(this.ended(endOf(child.pid, code, signal))));
 		});
+	}
+
+	/** Whether it takes no more calls: its end has come, or is on its way. */
+	get isLeaving(): boolean {
+		return this.problem !== undefined || this.killing !== undefined;
 	}
 
 	answer({method, params, caller}: Call, onFree: () => void): RunningCall {
@@ -137,6 +146,12 @@ class Worker {
 		return asked;
 	}
 
+	/** It lives, but nobody will hear of it; or it is about to end, which tells more. */
+	private hangUp(stream: 'stdin' | 'stdout'): void {
+		this.closed ??= stream;
+		this.end();
+	}
+
 	end(): void {
 		if (!this.child || this.killing) return;
 		const child = this.child;
@@ -168,10 +183,11 @@ class Worker {
 		asked.finish();
 	}
 
-	private ended(code: number | null, signal: NodeJS.Signals | null): CallError {
+	private ended({status, signal}: ChildEnd): CallError {
 		const shown = quoted(this.words[0] as string);
-		const number = signal === null ? code : status.signalBase + constants.signals[signal];
-		const how = signal === null ? `ended with status ${code}` : `was ended by ${signal}`;
-		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status: number, stderr: ''});
+		let how = signal === null ? `ended with status ${status}` : `was ended by ${signal}`;
+		// By us, then.
+		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
+		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});
 	}
 }
