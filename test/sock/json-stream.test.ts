@@ -18,7 +18,7 @@ function split(pieces: readonly Uint8Array[], limits = usualLimits): {seen: stri
 	}
 	const rest = splitter.last();
 	if (rest) note(rest);
-	return {seen, framing: splitter.framing};
+	return {seen, framing: splitter.form.framing};
 }
 
 /** Cut at these shares of its length. */
