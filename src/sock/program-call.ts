@@ -128,9 +128,7 @@ export class ProgramCall implements RunningCall {
 		child.stdin?.on('error', () => {});
 		child.stdin?.end(`${compact(this.call.params ?? '[]')}\n`);
 		child.stdout?.on('data', (piece: Buffer) => this.takeOutput(piece));
-		child.stderr?.on('data', (piece: Buffer) => {
-			this.complaint = Buffer.concat([this.complaint, piece]).subarray(-mostStderr);
-		});
+		child.stderr?.on('data', (piece: Buffer) => this.takeComplaint(piece));
 		return new Promise((resolve) => {
 			child.on('error', (error) => {
 				this.fail(this.cannotRun(error));
@@ -150,6 +148,14 @@ export class ProgramCall implements RunningCall {
 		});
 	}
 
+	/** Its end may have to travel with a failure; what stands before that is passed on, whatever comes of the call. */
+	private takeComplaint(piece: Buffer): void {
+		const all = Buffer.concat([this.complaint, piece]);
+		const passed = Math.max(0, all.length - mostStderr);
+		if (passed > 0) tellRaw(all.subarray(0, passed));
+		this.complaint = Buffer.from(all.subarray(passed));
+	}
+
 	private takeOutput(piece: Buffer): void {
 		this.outputLength += piece.length;
 		if (this.outputLength <= this.settings.mostOutput) {
@@ -162,12 +168,12 @@ export class ProgramCall implements RunningCall {
 	}
 
 	private finish({status, signal}: ChildEnd): void {
-		const stderr = this.complaint.toString();
 		if (status === 0) {
-			if (stderr !== '') tellRaw(stderr);
+			if (this.complaint.length > 0) tellRaw(this.complaint);
 			this.settle({result: resultOf(Buffer.concat(this.output))});
 			return;
 		}
+		const stderr = this.complaint.toString();
 		const shown = quoted(this.call.method);
 		if (signal === null && status === this.settings.notFoundStatus) {
 			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status, stderr}));

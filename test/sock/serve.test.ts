@@ -353,6 +353,19 @@ fails('says too much: the end of it counts', ['seq 10000 >&2', 'exit 1'], {
 			.slice(-4096),
 	},
 });
+test('what a method says on stderr and does not travel is passed on whole', async (t) => {
+	const world = new CallWorld(t);
+	world.method('good', 'seq 10000 >&2', 'echo 1');
+	world.method('bad', 'seq 20001 30000 >&2', 'exit 1');
+	const server = await world.serveMethods();
+	assertDone(await world.call('calc', 'good'), '1\n');
+	const {stderr: travelled} = await world.call('calc', 'bad');
+	server.kill();
+	const lines = (from: number, to: number) => Array.from({length: to - from + 1}, (_, i) => `${from + i}\n`).join('');
+	const [, ...end] = travelled.split(/^(?=.*\n)/m);
+	assert.equal((await server.end()).stderr + end.join(''), lines(1, 10_000) + lines(20_001, 30_000));
+});
+
 fails('prints without end', ['exec yes'], {code: -32000, message: "'bad' printed more than 16777216 bytes"});
 
 test('a method that cannot be run', async (t) => {
