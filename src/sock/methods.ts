@@ -3,15 +3,17 @@ import {resolve} from 'node:path';
 import {explain, hasCode, quoted, SystemError} from '../common/errors.js';
 
 const longestName = 255;
-/** The standard keeps these names for itself. */
 const reserved = 'rpc.';
+
+/** Whether the standard keeps the name for itself. */
+export const isReserved = (method: string): boolean => method.startsWith(reserved);
 
 /** Whether it can be the name of a file in a folder, and of nothing outside it. What is not never reaches the file system. */
 export function isMethodName(method: string): boolean {
 	return (
 		method !== '' &&
 		!method.startsWith('.') &&
-		!method.startsWith(reserved) &&
+		!isReserved(method) &&
 		!/[/\0\p{Surrogate}]/u.test(method) &&
 		Buffer.byteLength(method) <= longestName
 	);

@@ -57,6 +57,8 @@ export interface ProgramSettings {
 	mostOutput: number;
 	/** Its parameters come on stdin only. */
 	withoutArguments: boolean;
+	/** It is told which method is meant, and is not itself the method. */
+	isForAll?: boolean;
 	/** Its way of saying that there is no such method; undefined: it has none. */
 	notFoundStatus?: number;
 }
@@ -183,9 +185,14 @@ export class ProgramCall implements RunningCall {
 		}
 	}
 
+	/** A folder of methods is nobody's business. */
+	private get shownProgram(): string {
+		return this.settings.isForAll ? (this.words[0] as string) : this.call.method;
+	}
+
 	private cannotRun(error: unknown): CallError {
 		if (hasCode(error, 'E2BIG')) return withData(invalidParams, 'too long to be passed as arguments');
-		return cannotRun(this.call.method, error);
+		return cannotRun(this.shownProgram, error);
 	}
 
 	private signalGroup(signal: NodeJS.Signals): void {

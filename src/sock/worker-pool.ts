@@ -5,6 +5,7 @@ import {FramingError, RecordDecoder} from '../common/framing.js';
 import {type Call, type CallRunner, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {type CallError, type CallResult, jsonText, readResponse, withData} from './json-rpc.js';
 import {compact, kindOf, membersOf} from './json-text.js';
+import {isReserved} from './methods.js';
 import {cannotRun, resultOf, signalGroup} from './program-call.js';
 
 /**
@@ -21,7 +22,8 @@ export class WorkerPool implements CallRunner {
 		private readonly mostOutput: number,
 	) {}
 
-	start(call: Call): RunningCall {
+	start(call: Call): RunningCall | undefined {
+		if (isReserved(call.method)) return undefined;
 		let worker = this.idle.pop();
 		while (worker?.isLeaving) worker = this.idle.pop();
 		if (!worker) {

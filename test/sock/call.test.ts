@@ -51,6 +51,8 @@ const misused = (words: string[], why: string) =>
 		assertFails(await new CallWorld(t).call(...words), 2, message);
 	});
 misused(['x'], 'METHOD is missing');
+misused(['x', ''], 'METHOD is empty');
+misused(['x', 'm', '--max-size', '0'], "--max-size: '0' is not a fitting size: nothing fits into it");
 misused(['x', '--list', 'm'], 'with --list no METHOD is expected');
 misused(['x', '--batch', 'm'], 'with --batch no METHOD is expected');
 misused(['x', '--batch', '--list'], '--batch and --list exclude each other');
@@ -114,6 +116,9 @@ test('QEMU: the greeting, named parameters, events in between, its own errors', 
 		'{"jsonrpc":"2.0","result":{"status":"running","arguments":null},"id":1}\n' +
 			'{"jsonrpc":"2.0","error":{"code":0,"message":"The command explode has not been found","data":"CommandNotFound"},"id":"x"}\n',
 	);
+	const busy = await world.stranger('qmp-busy');
+	const refused = `ipc-sock: '${busy}' refused 'qmp_capabilities': Somebody else is here\n`;
+	assertFails(await world.call(busy, 'x', '--preset', 'qmp'), 1, refused);
 	const other = await world.stranger('garbage');
 	assertFails(await world.call(other, 'x', '--preset', 'qmp', '-t', '0.3'), 124, '');
 });

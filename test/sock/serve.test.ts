@@ -233,6 +233,9 @@ test('bytes that are no text come out as they went in', async (t) => {
 	world.method('bytes', `cat '${world.file('bytes')}'`);
 	await world.serveMethods();
 	assertDone(await world.call('calc', 'bytes', '--raw'), bytes);
+	// What only looks like it stays as it is.
+	world.method('other', `echo '{"base64":"a*b"}'`);
+	assertDone(await world.call('calc', 'other', '--raw'), '{"base64":"a*b"}\n');
 });
 
 test('of several folders the first that has the method counts, and what is no method is none', async (t) => {
@@ -613,6 +616,10 @@ test('a command as all methods: which one is in its environment, status 127 is n
 	await world.serve('calc', ['--', path]);
 	assertDone(await world.call('calc', 'add', '2', '40'), '42\n');
 	assertFails(await world.call('calc', '../x'), 1, 'ipc-sock: ../x: method not found (-32601)\n');
+	rmSync(path);
+	assertFails(await world.call('calc', 'rpc.x'), 1, 'ipc-sock: rpc.x: method not found (-32601)\n');
+	const gone = `ipc-sock: add: '${path}' cannot be run: it, or the interpreter it names, was not found (-32000)\n`;
+	assertFails(await world.call('calc', 'add'), 1, gone);
 	assertFails(
 		await world.call('calc', '--list'),
 		1,
