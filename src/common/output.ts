@@ -73,9 +73,9 @@ export const printLine = (line: string): void => print(`${line}\n`);
 export const printJson = (value: unknown): void => printLine(JSON.stringify(value));
 
 /** To a person, on stderr. A stderr that does not take it is no reason to fail. */
-export function tellRaw(text: string): void {
+export function tellRaw(text: string | Uint8Array): void {
 	try {
-		writeAll(stderr, Buffer.from(text));
+		writeAll(stderr, typeof text === 'string' ? Buffer.from(text) : text);
 	} catch (error) {
 		if (hasCode(error, 'EINTR')) throw error;
 		// There is nobody left to tell.

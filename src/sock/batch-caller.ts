@@ -1,8 +1,8 @@
-import {countOf, SystemError} from '../common/errors.js';
+import {countOf, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
 import {mostRecordBytes} from '../common/framing.js';
 import {readInputNow} from '../common/input.js';
-import {print, stdin, tell, tellVerbose} from '../common/output.js';
+import {print, stdin, tell, tellError, tellVerbose} from '../common/output.js';
 import {BatchInput} from './batch-input.js';
 import {type CallChannel, Deadline, TimedOut} from './call-channel.js';
 import type {Dialect} from './dialect.js';
@@ -34,6 +34,11 @@ const keyOf = (id: string): Key => {
 	return typeof value === 'string' ? JSON.stringify(value) : id;
 };
 
+/** What a line is that cannot be asked. */
+class NoCall {
+	constructor(readonly reason: string) {}
+}
+
 /**
  * Many calls on one connection, as JSON Lines from stdin to stdout. It never waits for one side while another could go
  * on, and prints what it has before it waits.
@@ -45,7 +50,10 @@ export class BatchCaller {
 	private lines = '';
 	private at = 0;
 	private hasAll = false;
+	private lineCount = 0;
 	private callCount = 0;
+	/** The line of stdin that is no call, and why: nothing is asked after it. */
+	private problem: string | undefined;
 	private readonly asked = new Set<Key>();
 	private answers = '';
 	private printedAt = 0;
@@ -63,13 +71,15 @@ export class BatchCaller {
 		} catch (error) {
 			// What did come is not lost for it.
 			this.printAnswers();
+			if (this.problem !== undefined) tellError(this.problem);
 			if (!(error instanceof TimedOut)) throw error;
 			tell(`gave up: ${countOf(this.asked.size, 'call')} without an answer`);
 			return timedOut;
 		}
-		if (this.failures === 0) return done;
-		tell(`${this.failures} of ${countOf(this.callCount, 'call')} failed`);
-		return failed;
+		if (this.failures > 0) tell(`${this.failures} of ${countOf(this.callCount, 'call')} failed`);
+		if (this.problem !== undefined)
+			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it went through`);
+		return this.failures === 0 ? done : failed;
 	}
 
 	private work(): void {
@@ -122,6 +132,7 @@ export class BatchCaller {
 		this.hasAll = count === 0;
 		this.lines = this.hasAll ? this.input.end() : this.input.push(this.piece.subarray(0, count));
 		this.at = 0;
+		if (this.input.problem !== undefined) this.hasAll = true;
 	}
 
 	/** Asks what has been read, as far as that is allowed. */
@@ -130,37 +141,65 @@ export class BatchCaller {
 		let text = '';
 		while (this.at < lines.length && asked.size < settings.inFlight) {
 			const end = lines.indexOf('\n', this.at);
-			if (end > this.at) text += this.requestOf(lines.slice(this.at, end));
+			this.lineCount++;
+			const request = end > this.at ? this.requestOf(lines.slice(this.at, end)) : '';
+			if (request instanceof NoCall) {
+				this.giveUp(request.reason);
+				break;
+			}
+			text += request;
 			this.at = end + 1;
+		}
+		const {problem} = this.input;
+		if (problem !== undefined && this.at === this.lines.length && this.problem === undefined) {
+			this.lineCount++;
+			this.giveUp(problem);
 		}
 		if (text !== '') this.channel.send(text);
 	}
 
+	/** Those who were asked are still waited for: what they have done cannot be undone, and somebody wants to know. */
+	private giveUp(reason: string): void {
+		this.problem = `line ${this.lineCount} of stdin ${reason}`;
+		this.hasAll = true;
+		this.lines = '';
+		this.at = 0;
+	}
+
 	/** A line as it goes to the server. */
-	private requestOf(line: string): string {
+	private requestOf(line: string): string | NoCall {
 		if (line.trim() === '') return '';
-		const number = ++this.callCount;
+		const number = this.callCount + 1;
 		const value = parse(line) as Partial<Record<string, unknown>> | null | undefined;
 		if (this.settings.passesLines && isRequest(value)) {
-			this.expect(value.id, number);
-			return `${line}\n`;
+			return this.expect(value.id) ?? `${line}\n`;
 		}
-		if (value === undefined) throw new SystemError(`call ${number} on stdin is no JSON`);
+		if (value === undefined) return new NoCall('is no JSON');
 		const members = kindOf(line) === 'object' ? membersOf(line) : undefined;
 		const method = members?.get('method');
 		if (!members || method === undefined || kindOf(method) !== 'string')
-			throw new SystemError(`call ${number} on stdin is no object with a "method"`);
+			return new NoCall('is no object with a "method"');
 		const params = members.get('params');
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
-			throw new SystemError(`call ${number} on stdin: its "params" are neither an array nor an object`);
+			return new NoCall('has "params" that are neither an array nor an object');
 		const id = this.settings.notify ? undefined : (members.get('id') ?? this.freeId(number));
-		if (id !== undefined) this.expect(keyOf(id), number);
-		return this.settings.encode({id, method: JSON.parse(method) as string, params});
+		let request: string;
+		try {
+			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
+		} catch (error) {
+			if (error instanceof UsageError) return new NoCall(`cannot be asked: ${error.message}`);
+			throw error;
+		}
+		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
+		this.callCount++;
+		return request;
 	}
 
-	private expect(key: Key, number: number): void {
-		if (this.asked.has(key)) throw new SystemError(`call ${number} on stdin: its id ${key} is still in use`);
+	private expect(key: Key): NoCall | undefined {
+		if (this.asked.has(key)) return new NoCall(`has the id ${key}, which is still in use`);
 		this.asked.add(key);
+		this.callCount++;
+		return undefined;
 	}
 
 	/** The number of the call, unless somebody has taken that for another. */

@@ -35,7 +35,7 @@ export class CallChannel {
 
 	/** Whether the messages that come are known to be JSON (unless they are not UTF-8). */
 	get isScanned(): boolean {
-		return this.splitter.framing !== 'headers';
+		return this.splitter.form.framing !== 'headers';
 	}
 
 	/** To be sent by what follows. */

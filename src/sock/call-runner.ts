@@ -1,4 +1,6 @@
-import type {CallError, CallResult} from './json-rpc.js';
+import {quoted, reasonOf} from '../common/errors.js';
+import {tellError} from '../common/output.js';
+import {type CallError, type CallResult, internalError} from './json-rpc.js';
 import type {PeerCredentials} from './local-socket.js';
 
 export interface Call {
@@ -28,6 +30,12 @@ export interface CallRunner {
 	methods(): string[] | undefined;
 	/** Ends what it keeps for later calls. Never rejects. */
 	close(): Promise<void>;
+}
+
+/** Something went wrong with one call that is not the caller's business: whoever runs the server hears of it. */
+export function defect(method: string, error: unknown): CallError {
+	tellError(`cannot answer a call of ${quoted(method)}: ${reasonOf(error)}`);
+	return internalError;
 }
 
 /** Codes of the range that the standard leaves to servers. */

@@ -4,9 +4,9 @@ import {tell} from '../common/output.js';
 import {version} from '../common/version.js';
 import {connectionsOf} from './accept-loop.js';
 import type {AccessList} from './access.js';
-import {type Call, type CallRunner, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
+import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
-import {type CallResult, internalError, methodNotFound} from './json-rpc.js';
+import {type CallError, type CallResult, internalError, methodNotFound} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 import type {LocalSocket} from './local-socket.js';
 import {Stopping} from './stopping.js';
@@ -94,7 +94,7 @@ export class CallServer implements CallQueue {
 		onOutcome: (outcome: CallResult) => void,
 	): void {
 		if (call.method === 'rpc.discover') {
-			onOutcome(this.discover());
+			onOutcome(attempted(call, () => this.discover()));
 			return;
 		}
 		const task = {connection, call, wantsAnswer, onOutcome};
@@ -137,9 +137,9 @@ export class CallServer implements CallQueue {
 
 	private start(task: Task): void {
 		const {call, onOutcome} = task;
-		const running = this.runner.start(call);
-		if (!running) {
-			onOutcome({error: methodNotFound});
+		const running = attempted(call, () => this.runner.start(call) ?? {error: methodNotFound});
+		if (!('outcome' in running)) {
+			onOutcome(running);
 			return;
 		}
 		this.running.set(running, task);
@@ -151,7 +151,7 @@ export class CallServer implements CallQueue {
 						const message = `${quoted(call.method)} timed out after ${formatDuration(timeoutMs)}`;
 						running.stop({code: methodTimedOut, message});
 					}, timeoutMs);
-		running.outcome.then(onOutcome);
+		running.outcome.then(onOutcome).catch((error) => defect(call.method, error));
 		running.ended.then(() => {
 			clearTimeout(timer);
 			this.running.delete(running);
@@ -165,5 +165,14 @@ export class CallServer implements CallQueue {
 		if (!names) return {error: methodNotFound};
 		const methods = names.map((name) => ({name, params: [], result: {name: 'result', schema: {}}}));
 		return {result: JSON.stringify({openrpc: '1.3.2', info: {title: this.listener.shownName, version}, methods})};
+	}
+}
+
+/** What goes wrong with one call is not to end the server, and the other calls with it. */
+function attempted<Done>({method}: Call, action: () => Done): Done | {error: CallError} {
+	try {
+		return action();
+	} catch (error) {
+		return {error: defect(method, error)};
 	}
 }

@@ -104,6 +104,8 @@ export const call = verb({
 /** Having waited too long is an answer. */
 function onLate(error: unknown): Outcome {
 	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
+	// With --timeout 0: no room in the listener's queue.
+	if (hasCode(error, 'EAGAIN')) return timedOut;
 	throw error;
 }
 
@@ -121,6 +123,7 @@ function checkWishes(
 	if ((batch || list) && method !== undefined)
 		throw new UsageError(`with ${batch ? '--batch' : '--list'} no METHOD is expected`);
 	if (!batch && !list && method === undefined) throw new UsageError('METHOD is missing');
+	if (method === '') throw new UsageError('METHOD is empty');
 	if (batch && options.params !== undefined) throw new UsageError('with --batch the parameters come on stdin');
 	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight is for --batch');
 	if (options.params !== undefined && (options.named || options.string))
@@ -181,7 +184,10 @@ function rawBytes(result: string): Buffer | undefined {
 	const members = membersOf(result);
 	const base64 = members.get('base64');
 	if (members.size !== 1 || base64 === undefined || kindOf(base64) !== 'string') return undefined;
-	return Buffer.from(JSON.parse(base64) as string, 'base64');
+	const text = JSON.parse(base64) as string;
+	const bytes = Buffer.from(text, 'base64');
+	// Another's object may have a member of that name.
+	return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 function tellCallError(method: string, {code, message, data}: CallError): void {

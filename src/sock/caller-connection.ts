@@ -1,7 +1,7 @@
 import {Socket} from 'node:net';
 import {tell} from '../common/output.js';
 import {native, POLLHUP} from '../native/index.js';
-import {type Call, serverRefuses} from './call-runner.js';
+import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
 	type CallError,
 	type CallResult,
@@ -127,7 +127,7 @@ export class CallerConnection {
 			if (!found) break;
 			this.hasAsked = true;
 			this.awaitedSince = undefined;
-			if (!(found instanceof Broken)) this.take(found);
+			if (!(found instanceof Broken)) this.attempt(found);
 			else if (found.isFatal) this.refuse(found.reason);
 			else this.answer(formatResponse('null', {error: parseError}));
 		}
@@ -170,17 +170,33 @@ export class CallerConnection {
 		setTimeout(() => this.leave(), lingerMs);
 	}
 
+	/** One message that we cannot cope with is not to cost the other clients their server. */
+	private attempt(bytes: Buffer): void {
+		if (isHttp(bytes)) {
+			tell('turned a client away: it speaks HTTP, as a web page can make a browser do');
+			this.turnAway(serverRefuses, 'This is no HTTP server');
+			return;
+		}
+		try {
+			this.take(bytes);
+		} catch (error) {
+			this.answer(formatResponse('null', {error: defect('?', error)}));
+		}
+	}
+
 	private take(bytes: Buffer): void {
 		const {isBatch, calls} = readRequests(bytes);
+		// Others may have come in another form by the time that this one is answered.
+		const {form} = this.splitter;
 		if (!isBatch) {
 			this.perform(calls[0], (response) => {
-				if (response !== undefined) this.answer(response);
+				if (response !== undefined) this.answer(response, form);
 			});
 			return;
 		}
 		if (calls.length > mostInBatch) {
 			const error = withData(invalidRequest, `a batch of ${calls.length} calls, more than ${mostInBatch}`);
-			this.answer(formatResponse('null', {error}));
+			this.answer(formatResponse('null', {error}), form);
 			return;
 		}
 		let left = calls.length;
@@ -193,7 +209,7 @@ export class CallerConnection {
 				responses[i] = isTooLong ? formatResponse(call.id ?? 'null', {error: tooLong}) : response;
 				if (--left > 0) return;
 				const given = responses.filter((text) => text !== undefined);
-				if (given.length > 0) this.answer(`[${given.join(',')}]`);
+				if (given.length > 0) this.answer(`[${given.join(',')}]`, form);
 			});
 	}
 
@@ -217,13 +233,24 @@ export class CallerConnection {
 		});
 	}
 
-	private answer(text: string): void {
+	private answer(text: string, {framing} = this.splitter.form): void {
 		if (this.state !== 'open' || this.hasLeft) return;
 		if (this.socket.writableLength === 0) this.writtenAt = performance.now();
-		this.socket.write(encodeMessage(text, this.splitter.framing), () => {
+		this.socket.write(encodeMessage(text, framing), () => {
 			this.writtenAt = performance.now();
 		});
 	}
+}
+
+/**
+ * Whether it is the first line of a request, or the header that each has. Any web page may send one to a port of this
+ * machine, with calls in its body, and no line of the body is to be taken for what the user wants.
+ */
+function isHttp(bytes: Buffer): boolean {
+	// Most begin with a brace and may be long.
+	if (!/[A-Za-z]/.test(bytes.toString('latin1', 0, 1))) return false;
+	if (/^host[ \t]*:/i.test(bytes.toString('latin1', 0, 64))) return true;
+	return /^[A-Z]+ .* HTTP\/[0-9.]+\s*$/.test(bytes.toString('latin1'));
 }
 
 /** Whether the other side has closed, and not only ended its output. poll(2), POLLHUP */

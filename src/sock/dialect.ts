@@ -40,8 +40,11 @@ const qmp: Dialect = {
 	greet(channel, deadline) {
 		const greeting = nextObject(channel, deadline, (members) => members.has('QMP'));
 		channel.send('{"execute":"qmp_capabilities"}\n');
-		const answer =
+		const answer: Map<string, string> | undefined =
 			greeting && nextObject(channel, deadline, (members) => members.has('return') || members.has('error'));
+		const error = answer?.get('error');
+		const reason = error !== undefined && kindOf(error) === 'object' ? text(membersOf(error).get('desc')) : undefined;
+		if (reason !== undefined) throw new SystemError(`${channel.shown} refused 'qmp_capabilities': ${reason}`);
 		if (!answer?.has('return')) throw new SystemError(`${channel.shown} does not speak QMP (--preset qmp)`);
 	},
 	format({id, method, params}) {

@@ -28,8 +28,8 @@ const headerLine = /^content-(length|type)\s*:/i;
  * what had a length, and a line that began as neither, may be anything.
  */
 export class JsonSplitter {
-	/** That of the last message. */
-	framing: MessageFraming = 'lines';
+	/** How the last message came. What ends a value may come after it: then it is known from then on. */
+	form: {framing: MessageFraming} = {framing: 'lines'};
 
 	private bytes = Buffer.allocUnsafe(smallCapacity);
 	/** Where the message begins that is being looked for, how far it has been looked at, and where the bytes end. */
@@ -98,6 +98,8 @@ export class JsonSplitter {
 					if (this.at - this.start > this.limits.mostBytes) return this.checkSize();
 					const message = this.take(this.at);
 					this.awaitsEnd = true;
+					// One who has used NULs will go on with them.
+					this.form = {framing: this.form.framing === 'null' ? 'null' : 'lines'};
 					this.skipSpace();
 					return message;
 				}
@@ -122,7 +124,7 @@ export class JsonSplitter {
 					const problem = this.scanBody(Math.min(bodyEnd, this.end));
 					if (problem) return problem;
 					if (this.end < bodyEnd) return undefined;
-					this.framing = 'headers';
+					this.form = {framing: 'headers'};
 					this.contentLength = -1;
 					this.isBodyScanned = false;
 					return this.take(bodyEnd);
@@ -167,7 +169,7 @@ export class JsonSplitter {
 		while (this.at < this.end) {
 			const byte = this.bytes[this.at] as number;
 			if (byte === newline || byte === NUL) {
-				if (this.awaitsEnd) this.framing = byte === NUL ? 'null' : 'lines';
+				if (this.awaitsEnd) this.form.framing = byte === NUL ? 'null' : 'lines';
 				this.awaitsEnd = false;
 			} else if (!isSpace(byte)) {
 				break;
@@ -218,7 +220,7 @@ export class JsonSplitter {
 
 	private takeLine(): Buffer | Broken | undefined {
 		if (!this.findLineEnd() || this.at - this.start > this.limits.mostBytes) return this.checkSize();
-		this.framing = this.bytes[this.at] === NUL ? 'null' : 'lines';
+		this.form = {framing: this.bytes[this.at] === NUL ? 'null' : 'lines'};
 		const line = this.take(this.at);
 		this.at++;
 		this.start = this.at;
@@ -232,6 +234,8 @@ export class JsonSplitter {
 		if (name.toLowerCase() !== 'content-length') return undefined;
 		if (!/^[0-9]+$/.test(value)) return this.giveUp(new Broken('a Content-Length that is no number', true));
 		const {mostBytes} = this.limits;
+		if (this.contentLength >= 0 && this.contentLength !== Number(value))
+			return this.giveUp(new Broken('two different Content-Lengths', true));
 		this.contentLength = Number(value);
 		if (this.contentLength <= mostBytes) return undefined;
 		const claim = `a Content-Length of ${value}, more than ${formatSize(mostBytes)} (${mostBytes} bytes)`;

@@ -15,6 +15,7 @@ export const messageSize: TextFormat<number> = {
 	placeholder: size.placeholder,
 	parse(text) {
 		const bytes = size.parse(text);
+		if (bytes === 0) refuse(text, 'a fitting size', 'nothing fits into it');
 		if (bytes > mostRecordBytes) refuse(text, 'a fitting size', `the most is ${formatSize(mostRecordBytes)}`);
 		return bytes;
 	},

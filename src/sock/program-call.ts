@@ -4,7 +4,7 @@ import {countOf, hasCode, quoted, reasonOf} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {jsonRecord} from '../common/framing.js';
 import {tellRaw} from '../common/output.js';
-import {type Call, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {type Call, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {
 	type CallError,
 	type CallResult,
@@ -57,6 +57,8 @@ export interface ProgramSettings {
 	mostOutput: number;
 	/** Its parameters come on stdin only. */
 	withoutArguments: boolean;
+	/** It is told which method is meant, and is not itself the method. */
+	isForAll?: boolean;
 	/** Its way of saying that there is no such method; undefined: it has none. */
 	notFoundStatus?: number;
 }
@@ -128,9 +130,7 @@ export class ProgramCall implements RunningCall {
 		child.stdin?.on('error', () => {});
 		child.stdin?.end(`${compact(this.call.params ?? '[]')}\n`);
 		child.stdout?.on('data', (piece: Buffer) => this.takeOutput(piece));
-		child.stderr?.on('data', (piece: Buffer) => {
-			this.complaint = Buffer.concat([this.complaint, piece]).subarray(-mostStderr);
-		});
+		child.stderr?.on('data', (piece: Buffer) => this.takeComplaint(piece));
 		return new Promise((resolve) => {
 			child.on('error', (error) => {
 				this.fail(this.cannotRun(error));
@@ -140,10 +140,22 @@ export class ProgramCall implements RunningCall {
 				clearTimeout(this.killing);
 				// What it started and left behind in its group, if it was to be stopped.
 				if (this.killing) this.signalGroup('SIGKILL');
-				this.finish(endOf(child.pid, code, signal));
+				try {
+					this.finish(endOf(child.pid, code, signal));
+				} catch (error) {
+					this.fail(defect(this.call.method, error));
+				}
 				resolve();
 			});
 		});
+	}
+
+	/** Its end may have to travel with a failure; what stands before that is passed on, whatever comes of the call. */
+	private takeComplaint(piece: Buffer): void {
+		const all = Buffer.concat([this.complaint, piece]);
+		const passed = Math.max(0, all.length - mostStderr);
+		if (passed > 0) tellRaw(all.subarray(0, passed));
+		this.complaint = Buffer.from(all.subarray(passed));
 	}
 
 	private takeOutput(piece: Buffer): void {
@@ -158,12 +170,12 @@ export class ProgramCall implements RunningCall {
 	}
 
 	private finish({status, signal}: ChildEnd): void {
-		const stderr = this.complaint.toString();
 		if (status === 0) {
-			if (stderr !== '') tellRaw(stderr);
+			if (this.complaint.length > 0) tellRaw(this.complaint);
 			this.settle({result: resultOf(Buffer.concat(this.output))});
 			return;
 		}
+		const stderr = this.complaint.toString();
 		const shown = quoted(this.call.method);
 		if (signal === null && status === this.settings.notFoundStatus) {
 			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status, stderr}));
@@ -173,9 +185,14 @@ export class ProgramCall implements RunningCall {
 		}
 	}
 
+	/** A folder of methods is nobody's business. */
+	private get shownProgram(): string {
+		return this.settings.isForAll ? (this.words[0] as string) : this.call.method;
+	}
+
 	private cannotRun(error: unknown): CallError {
 		if (hasCode(error, 'E2BIG')) return withData(invalidParams, 'too long to be passed as arguments');
-		return cannotRun(this.call.method, error);
+		return cannotRun(this.shownProgram, error);
 	}
 
 	private signalGroup(signal: NodeJS.Signals): void {

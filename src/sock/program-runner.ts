@@ -1,5 +1,5 @@
 import type {Call, CallRunner, RunningCall} from './call-runner.js';
-import type {MethodFolders} from './methods.js';
+import {isReserved, type MethodFolders} from './methods.js';
 import {ProgramCall, type ProgramSettings} from './program-call.js';
 
 /** Each method is a program of that name. */
@@ -30,7 +30,7 @@ export class CommandRunner implements CallRunner {
 
 	start(call: Call): RunningCall | undefined {
 		// Nothing else cannot be in an environment.
-		if (/[\0\p{Surrogate}]/u.test(call.method)) return undefined;
+		if (isReserved(call.method) || /[\0\p{Surrogate}]/u.test(call.method)) return undefined;
 		return new ProgramCall(call, this.words, this.settings);
 	}
 

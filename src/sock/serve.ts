@@ -60,7 +60,7 @@ export const serve = verb({
 		let runner: CallRunner;
 		if (folders.length > 0) runner = new FolderRunner(new MethodFolders(folders), program);
 		else if (options.worker) runner = new WorkerPool(command, mostBytes);
-		else runner = new CommandRunner(command, {...program, notFoundStatus: status.notFound});
+		else runner = new CommandRunner(command, {...program, isForAll: true, notFoundStatus: status.notFound});
 
 		const access = new AccessList(options.allow);
 		const listener = await openListener(address, {

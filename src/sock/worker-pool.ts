@@ -1,11 +1,11 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {constants} from 'node:os';
+import {type ChildEnd, endOf, watchEnd} from '../common/child-end.js';
 import {quoted} from '../common/errors.js';
-import {status} from '../common/exit.js';
 import {FramingError, RecordDecoder} from '../common/framing.js';
-import {type Call, type CallRunner, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {type Call, type CallRunner, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
 import {type CallError, type CallResult, jsonText, readResponse, withData} from './json-rpc.js';
 import {compact, kindOf, membersOf} from './json-text.js';
+import {isReserved} from './methods.js';
 import {cannotRun, resultOf, signalGroup} from './program-call.js';
 
 /**
@@ -22,8 +22,10 @@ export class WorkerPool implements CallRunner {
 		private readonly mostOutput: number,
 	) {}
 
-	start(call: Call): RunningCall {
+	start(call: Call): RunningCall | undefined {
+		if (isReserved(call.method)) return undefined;
 		let worker = this.idle.pop();
+		while (worker?.isLeaving) worker = this.idle.pop();
 		if (!worker) {
 			worker = new Worker(this.words, this.mostOutput);
 			const made = worker;
@@ -64,6 +66,8 @@ class Worker {
 	private asked: Asked | undefined;
 	private count = 0;
 	private killing: NodeJS.Timeout | undefined;
+	/** The stream it has closed, without which it cannot answer. */
+	private closed: 'stdin' | 'stdout' | undefined;
 	/** Why it cannot answer, once that is known. */
 	private problem: CallError | undefined;
 
@@ -81,7 +85,9 @@ class Worker {
 			return;
 		}
 		const child = this.child;
-		child.stdin?.on('error', () => {});
+		watchEnd(child.pid);
+		child.stdin?.on('error', () => this.hangUp('stdin'));
+		child.stdout?.on('end', () => this.hangUp('stdout'));
 		child.stdout?.on('data', (piece: Buffer) => this.read(piece));
 		this.gone = new Promise((resolve) => {
 			const leave = (problem: CallError) => {
@@ -93,8 +99,13 @@ class Worker {
 			};
 			child.on('error', (error) => leave(cannotRun(program, error)));
 			// What it left behind may hold its stdout for ever, but nobody can answer in its place.
-			child.on('exit', (code, signal) => leave(this.ended(code, signal)));
+			child.on('exit', (code, signal) => leave(this.ended(endOf(child.pid, code, signal))));
 		});
+	}
+
+	/** Whether it takes no more calls: its end has come, or is on its way. */
+	get isLeaving(): boolean {
+		return this.problem !== undefined || this.killing !== undefined;
 	}
 
 	answer({method, params, caller}: Call, onFree: () => void): RunningCall {
@@ -137,6 +148,12 @@ class Worker {
 		return asked;
 	}
 
+	/** It lives, but nobody will hear of it; or it is about to end, which tells more. */
+	private hangUp(stream: 'stdin' | 'stdout'): void {
+		this.closed ??= stream;
+		this.end();
+	}
+
 	end(): void {
 		if (!this.child || this.killing) return;
 		const child = this.child;
@@ -149,8 +166,9 @@ class Worker {
 		try {
 			for (const line of this.decoder.push(piece)) this.take(line);
 		} catch (error) {
-			if (!(error instanceof FramingError)) throw error;
-			this.asked?.stop({code: methodFailed, message: `${quoted(this.words[0] as string)}: ${error.message}`});
+			const shown = this.words[0] as string;
+			const message = `${quoted(shown)}: ${(error as Error).message}`;
+			this.asked?.stop(error instanceof FramingError ? {code: methodFailed, message} : defect(shown, error));
 		}
 	}
 
@@ -167,10 +185,11 @@ class Worker {
 		asked.finish();
 	}
 
-	private ended(code: number | null, signal: NodeJS.Signals | null): CallError {
+	private ended({status, signal}: ChildEnd): CallError {
 		const shown = quoted(this.words[0] as string);
-		const number = signal === null ? code : status.signalBase + constants.signals[signal];
-		const how = signal === null ? `ended with status ${code}` : `was ended by ${signal}`;
-		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status: number, stderr: ''});
+		let how = signal === null ? `ended with status ${status}` : `was ended by ${signal}`;
+		// By us, then.
+		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
+		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});
 	}
 }

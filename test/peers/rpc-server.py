@@ -4,6 +4,7 @@ lightningd   answers pretty-printed, two newlines after each, keeps the connecti
 geth         reads bare or in lines, one or a batch, answers in lines
 late         answers after a second, in two parts, and keeps the connection open
 qmp, mpv     as QEMU and mpv do, with events in between
+qmp-busy     as QEMU, but it refuses everything
 lsp          Content-Length headers both ways
 nul          NUL behind each message both ways
 twisted      answers two calls at a time, the later one first
@@ -55,14 +56,16 @@ def serve(connection):
     def say(text):
         connection.sendall(text.encode())
 
-    if kind == 'qmp':
+    if kind in ('qmp', 'qmp-busy'):
         say('{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 9}}, "capabilities": ["oob"]}}\r\n')
         ready = False
         for request in messages(connection):
             say('{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESUME"}\r\n')
             identity = {'id': request['id']} if 'id' in request else {}
             name = request['execute']
-            if name == 'qmp_capabilities':
+            if kind == 'qmp-busy':
+                answer = {'error': {'class': 'GenericError', 'desc': 'Somebody else is here'}}
+            elif name == 'qmp_capabilities':
                 ready = True
                 answer = {'return': {}}
             elif not ready:

@@ -51,6 +51,8 @@ const misused = (words: string[], why: string) =>
 		assertFails(await new CallWorld(t).call(...words), 2, message);
 	});
 misused(['x'], 'METHOD is missing');
+misused(['x', ''], 'METHOD is empty');
+misused(['x', 'm', '--max-size', '0'], "--max-size: '0' is not a fitting size: nothing fits into it");
 misused(['x', '--list', 'm'], 'with --list no METHOD is expected');
 misused(['x', '--batch', 'm'], 'with --batch no METHOD is expected');
 misused(['x', '--batch', '--list'], '--batch and --list exclude each other');
@@ -114,6 +116,9 @@ test('QEMU: the greeting, named parameters, events in between, its own errors', 
 		'{"jsonrpc":"2.0","result":{"status":"running","arguments":null},"id":1}\n' +
 			'{"jsonrpc":"2.0","error":{"code":0,"message":"The command explode has not been found","data":"CommandNotFound"},"id":"x"}\n',
 	);
+	const busy = await world.stranger('qmp-busy');
+	const refused = `ipc-sock: '${busy}' refused 'qmp_capabilities': Somebody else is here\n`;
+	assertFails(await world.call(busy, 'x', '--preset', 'qmp'), 1, refused);
 	const other = await world.stranger('garbage');
 	assertFails(await world.call(other, 'x', '--preset', 'qmp', '-t', '0.3'), 124, '');
 });
@@ -264,16 +269,31 @@ test('a batch that cannot go on says so, and prints what came before', async (t)
 	const path = await world.stranger('geth');
 	const batch = (words: string[], input: string | Buffer) =>
 		world.run('ipc-sock', ['call', path, '--batch', ...words], {input});
-	const fails = async (input: string | Buffer, why: string) => {
-		const {status, stderr} = await batch([], input);
-		assert.deepEqual([status, stderr], [1, `ipc-sock: ${why}\n`]);
+	const fails = async (input: string | Buffer, why: string, before: string) => {
+		const {status, stdout, stderr} = await batch([], input);
+		assert.equal(status, 1);
+		assert.equal(stderr.split('\n').at(-2), `ipc-sock: ${why}; ${before} before it went through`);
+		// Each that was sent has been answered.
+		assert.equal(stdout.toString().split('\n').length - 1, Number.parseInt(before, 10));
 	};
-	await fails('{"method":"a"}\nnonsense\n', 'call 2 on stdin is no JSON');
-	await fails('[1]\n', 'call 1 on stdin is no object with a "method"');
-	await fails('{"method":1}\n', 'call 1 on stdin is no object with a "method"');
-	await fails('{"method":"a","params":"b"}\n', 'call 1 on stdin: its "params" are neither an array nor an object');
-	await fails('{"method":"a","id":7}\n{"method":"a","id":7}\n', 'call 2 on stdin: its id 7 is still in use');
-	await fails(Buffer.from([0x22, 0xff, 0x22, 10]), 'what comes on stdin is not valid UTF-8, as JSON has to be');
+	await fails('{"method":"a"}\nnonsense\n', 'line 2 of stdin is no JSON', '1 call');
+	await fails('\n{"method":"a"}\n{"method":"b"}\nx\n{"method":"c"}\n', 'line 4 of stdin is no JSON', '2 calls');
+	await fails('[1]\n', 'line 1 of stdin is no object with a "method"', '0 calls');
+	await fails('{"method":1}\n', 'line 1 of stdin is no object with a "method"', '0 calls');
+	await fails(
+		'{"method":"a","params":"b"}\n',
+		'line 1 of stdin has "params" that are neither an array nor an object',
+		'0 calls',
+	);
+	await fails(
+		'{"method":"a","id":7}\n{"method":"a","id":7}\n',
+		'line 2 of stdin has the id 7, which is still in use',
+		'1 call',
+	);
+	const bad = 'is not valid UTF-8, as JSON has to be';
+	await fails(Buffer.from([0x22, 0xff, 0x22, 10]), `line 1 of stdin ${bad}`, '0 calls');
+	await fails(Buffer.from('{"method":"a"}\n"\xff', 'latin1'), `line 2 of stdin ${bad}`, '1 call');
+	await fails(Buffer.from('{"method":"a"}\n"\xff"\n{"method":"b"}\n', 'latin1'), `line 2 of stdin ${bad}`, '1 call');
 	const closing = await world.stranger('closing');
 	assertFails(
 		await world.run('ipc-sock', ['call', closing, '--batch'], {input: '{"method":"a"}\n{"method":"b"}\n'}),

@@ -18,7 +18,7 @@ function split(pieces: readonly Uint8Array[], limits = usualLimits): {seen: stri
 	}
 	const rest = splitter.last();
 	if (rest) note(rest);
-	return {seen, framing: splitter.framing};
+	return {seen, framing: splitter.form.framing};
 }
 
 /** Cut at these shares of its length. */
@@ -139,6 +139,8 @@ reads('a NUL inside', '[1,\0[2]\0', [broken, '[2]'], 'null');
 reads('a word that is none', '[1, x]{}\n{}\n', [broken, '{}']);
 reads('a header without a length', 'Content-Type: x\r\n\r\n{}', ['<over: headers without Content-Length>'], 'lines');
 reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is no number>']);
+reads('two lengths', 'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}\n', ['<over: two different Content-Lengths>']);
+reads('a length said twice', 'Content-Length: 2\r\ncontent-length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('2 GB announced', 'Content-Length: 2147483648\r\n', [
 	'<over: a Content-Length of 2147483648, more than 16M (16777216 bytes)>',
 ]);

@@ -125,6 +125,49 @@ test('each is answered in the framing it uses', async (t) => {
 	}
 });
 
+test('an answer has the form of its own request, whatever has come since', async (t) => {
+	const world = new CallWorld(t);
+	world.method('slow', `until [ -e '${world.file('go')}' ]; do sleep 0.01; done; echo 1`);
+	world.method('quick', `touch '${world.file('go')}'; echo 2`);
+	await world.serveMethods('--jobs', '2');
+	const slow = request('slow', undefined, 1).trim();
+	const quick = request('quick', undefined, 2).trim();
+	const length = (text: string) => `Content-Length: ${text.length}\r\n\r\n${text}`;
+	const one = result(1, '1');
+	const two = result(2, '2');
+	for (const [asked, answered] of [
+		[`${length(slow)}${quick}\n`, [length(one), `${two}\n`]],
+		[`${slow}\0${length(quick)}`, [`${one}\0`, length(two)]],
+		[`[${slow}]\n${quick}\0`, [`[${one}]\n`, `${two}\0`]],
+		[length(slow) + quick, [length(one), `${two}\n`]],
+	] as const) {
+		rmSync(world.file('go'), {force: true});
+		const all = await (await world.client('calc')).say(asked).rest();
+		assert.ok(all === answered.join('') || all === answered.toReversed().join(''), all);
+	}
+});
+
+test('a web page cannot call: what speaks HTTP is turned away before its body is read', async (t) => {
+	const world = new CallWorld(t);
+	world.method('touch', `touch '${world.file('touched')}'`);
+	const server = await world.serveMethods();
+	const call = request('touch', undefined, 1);
+	const post = [
+		'POST / HTTP/1.1',
+		'Host: 127.0.0.1:7000',
+		'Content-Type: text/plain',
+		`Content-Length: ${call.length}`,
+	];
+	for (const head of [post, post.slice(1), ['OPTIONS /a%20b HTTP/1.0'], ['GET /? HTTP/1.1']]) {
+		const heard = await (await world.client('calc')).say(`${head.join('\r\n')}\r\n\r\n${call}`).rest();
+		assert.deepEqual(errorOf(heard), {code: -32002, message: 'This is no HTTP server'});
+	}
+	server.kill();
+	const {stderr} = await server.end();
+	assert.equal(stderr.match(/turned a client away: it speaks HTTP/g)?.length, 4);
+	assert.ok(!existsSync(world.file('touched')));
+});
+
 test('a method gets its parameters as arguments and as JSON on stdin, and who calls', async (t) => {
 	const world = new CallWorld(t);
 	world.method('show', 'printf "<%s>" "$@"', 'cat', 'echo "$IPC_METHOD $IPC_PEER_UID $IPC_PEER_GID $IPC_PEER_PID"');
@@ -190,6 +233,9 @@ test('bytes that are no text come out as they went in', async (t) => {
 	world.method('bytes', `cat '${world.file('bytes')}'`);
 	await world.serveMethods();
 	assertDone(await world.call('calc', 'bytes', '--raw'), bytes);
+	// What only looks like it stays as it is.
+	world.method('other', `echo '{"base64":"a*b"}'`);
+	assertDone(await world.call('calc', 'other', '--raw'), '{"base64":"a*b"}\n');
 });
 
 test('of several folders the first that has the method counts, and what is no method is none', async (t) => {
@@ -200,6 +246,9 @@ test('of several folders the first that has the method counts, and what is no me
 	world.script('b/linked', '#!/bin/sh', 'echo linked');
 	symlinkSync('../b/linked', world.file('a/link'));
 	symlinkSync('nowhere', world.file('a/dangling'));
+	symlinkSync('loop', world.file('a/loop'));
+	symlinkSync('both/x', world.file('a/behind-file'));
+	symlinkSync('x'.repeat(300), world.file('a/too-long'));
 	world.script('a/plain', 'no program');
 	chmodSync(world.file('a/plain'), 0o644);
 	world.script('b/plain', '#!/bin/sh', 'echo behind');
@@ -223,6 +272,9 @@ test('of several folders the first that has the method counts, and what is no me
 		'.hidden',
 		'folder',
 		'dangling',
+		'loop',
+		'behind-file',
+		'too-long',
 		'rpc.x',
 	];
 	for (const name of [...names, 'both\0', 'x'.repeat(300), '../a/both'])
@@ -235,6 +287,37 @@ test('of several folders the first that has the method counts, and what is no me
 	assertDone(await world.call('calc', 'new'), '"new"\n');
 	rmSync(world.file('a/both'));
 	assertDone(await world.call('calc', 'both'), '"b"\n');
+});
+
+test('a folder that goes away, or is no folder any more, has no methods', async (t) => {
+	const world = new CallWorld(t);
+	world.script('a/one', '#!/bin/sh', 'echo 1');
+	world.script('b/two', '#!/bin/sh', 'echo 2');
+	await world.serve('calc', ['--methods', 'a', 'b']);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	rmSync(world.file('a'), {recursive: true});
+	writeFileSync(world.file('a'), '');
+	assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+	assertDone(await world.call('calc', 'two'), '2\n');
+	assertDone(await world.call('calc', '--list'), 'two\n');
+	rmSync(world.file('a'));
+	symlinkSync('a', world.file('a'));
+	assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+	assertDone(await world.call('calc', 'two'), '2\n');
+});
+
+test('a folder that may not be looked into any more', {skip: isRoot ? 'not for root' : false}, async (t) => {
+	const world = new CallWorld(t);
+	world.script('a/one', '#!/bin/sh', 'echo 1');
+	world.script('b/two', '#!/bin/sh', 'echo 2');
+	await world.serve('calc', ['--methods', 'a', 'b']);
+	chmodSync(world.file('a'), 0);
+	try {
+		assertFails(await world.call('calc', 'one'), 1, 'ipc-sock: one: method not found (-32601)\n');
+		assertDone(await world.call('calc', 'two'), '2\n');
+	} finally {
+		chmodSync(world.file('a'), 0o755);
+	}
 });
 
 test('the folders may also follow one another on the command line', async (t) => {
@@ -273,6 +356,19 @@ fails('says too much: the end of it counts', ['seq 10000 >&2', 'exit 1'], {
 			.slice(-4096),
 	},
 });
+test('what a method says on stderr and does not travel is passed on whole', async (t) => {
+	const world = new CallWorld(t);
+	world.method('good', 'seq 10000 >&2', 'echo 1');
+	world.method('bad', 'seq 20001 30000 >&2', 'exit 1');
+	const server = await world.serveMethods();
+	assertDone(await world.call('calc', 'good'), '1\n');
+	const {stderr: travelled} = await world.call('calc', 'bad');
+	server.kill();
+	const lines = (from: number, to: number) => Array.from({length: to - from + 1}, (_, i) => `${from + i}\n`).join('');
+	const [, ...end] = travelled.split(/^(?=.*\n)/m);
+	assert.equal((await server.end()).stderr + end.join(''), lines(1, 10_000) + lines(20_001, 30_000));
+});
+
 fails('prints without end', ['exec yes'], {code: -32000, message: "'bad' printed more than 16777216 bytes"});
 
 test('a method that cannot be run', async (t) => {
@@ -522,6 +618,10 @@ test('a command as all methods: which one is in its environment, status 127 is n
 	await world.serve('calc', ['--', path]);
 	assertDone(await world.call('calc', 'add', '2', '40'), '42\n');
 	assertFails(await world.call('calc', '../x'), 1, 'ipc-sock: ../x: method not found (-32601)\n');
+	rmSync(path);
+	assertFails(await world.call('calc', 'rpc.x'), 1, 'ipc-sock: rpc.x: method not found (-32601)\n');
+	const gone = `ipc-sock: add: '${path}' cannot be run: it, or the interpreter it names, was not found (-32000)\n`;
+	assertFails(await world.call('calc', 'add'), 1, gone);
 	assertFails(
 		await world.call('calc', '--list'),
 		1,
@@ -552,6 +652,50 @@ test('workers stay, and answer as they like', async (t) => {
 	assert.notEqual(third, second);
 	await until('the late one has ended', () => !existsSync(`/proc/${second.trim()}`) || !isAlive(Number(second)));
 });
+
+for (const [stream, closing] of [
+	['stdout', 'exec >&-'],
+	['stdin', 'exec <&-'],
+] as const)
+	test(`a worker that closes its ${stream} and lives is replaced`, async (t) => {
+		const world = new CallWorld(t);
+		const path = world.script(
+			'worker',
+			'#!/bin/sh',
+			'while read -r line; do',
+			`case $line in *close*) ${closing}; sleep ${longSleep()};; *leave*) echo 1; ${closing}; sleep ${longSleep()};; esac`,
+			'echo $$; done',
+		);
+		await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '20', '--', path]);
+		const {stdout: first} = await world.call('calc', 'pid');
+		if (stream === 'stdout') {
+			const message = `ipc-sock: close: '${path}' closed its stdout before it answered (-32000)\n`;
+			assertFails(await world.call('calc', 'close'), 1, message);
+		} else {
+			// It has got the call, and only the next one fails.
+			assertDone(await world.call('calc', 'leave'), '1\n');
+			const gone = `ipc-sock: pid: '${path}' closed its stdin before it answered (-32000)\n`;
+			const {stdout, stderr} = await world.call('calc', 'pid');
+			assert.ok(stdout.length > 0 || stderr.toString() === gone, stderr.toString());
+		}
+		const {stdout: second} = await world.call('calc', 'pid');
+		assert.match(second.toString(), /^[0-9]+\n$/);
+		assert.notEqual(second.toString(), first.toString());
+	});
+
+for (const kind of ['folder', 'command', 'worker'] as const)
+	test(`a real-time signal that ends a method is its failure (${kind})`, async (t) => {
+		const world = new CallWorld(t);
+		world.method('bad', 'echo 1; kill -40 $$');
+		const command = ['--', world.file('methods/bad')];
+		const words = {folder: ['--methods', 'methods'], command, worker: ['--worker', ...command]}[kind];
+		if (kind === 'worker') world.method('bad', 'read -r line; kill -40 $$');
+		await world.serve('calc', words);
+		const {code, message, data} = errorOf(await (await world.client('calc')).say(request('bad', [], 1)).rest());
+		assert.equal(code, -32000);
+		assert.match(message, /was ended by SIGRTMIN\+6( before it answered)?$/);
+		assert.deepEqual(data, {status: 168, stderr: ''});
+	});
 
 test('workers end with the server', async (t) => {
 	const world = new CallWorld(t);
