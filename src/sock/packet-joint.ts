@@ -108,7 +108,8 @@ class PacketJoint {
 			const ready = this.wait(hasMoved ? 0 : leftMs);
 			if (ready === 'quiet' && !hasMoved) {
 				if (mayEnd && limitMs === idleMs) return 'idle';
-				if (this.record && this.sent > 0) tell(`gave up: ${countOf(this.sent, 'record')} went through`);
+				if (this.record && this.sent > 0)
+					tell(`gave up on ${this.shown}: ${countOf(this.sent, 'record')} went through`);
 				return 'quiet';
 			}
 			if (ready === 'left') {
