@@ -6,11 +6,11 @@ import {anyText, wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog} from './options.js';
-import {type Client, connectorTo, openEntrance, tlsReason} from './relay-end.js';
+import {type Client, connectorTo, openEntrance} from './relay-end.js';
 import {checkSecurity, insecure, isLocal, type SocketAddress, socketAddress} from './socket-address.js';
 import {Stopping} from './stopping.js';
 import {joinPair} from './stream-pair.js';
-import type {Credentials} from './tls-settings.js';
+import {type Credentials, tlsReason} from './tls-settings.js';
 
 const file = anyText('FILE');
 
