@@ -213,6 +213,11 @@ test('relay: what may not be', async (t) => {
 	await refuses(/'tcp:0.0.0.0:7999' is not this machine/, 'tcp:0.0.0.0:7999', 'x');
 	await refuses(/to serve TLS --cert and --key are needed/, 'tls:127.0.0.1:7999', 'x');
 	await refuses(/--cert and --key belong together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
+	await refuses(/to itself would go round for ever/, '@x', '@x');
+	await refuses(/--mode is for local sockets/, 'tcp:127.0.0.1:7999', 'x', '-m', '600');
+	for (const who of ['uid:4294967295', 'gid:99999999999', 'uid:-1'])
+		await refuses(/the number of a (user|group) is from 0 to 4294967294/, 'x', 'y', '--allow', who);
+	assertFails(await world.sock('wait', 'tls:localhost:7999'), 2, /ipc-sock wait tcp:localhost:7999/);
 	await refuses(/are for tls: addresses/, 'x', 'y', '--ca', 'c');
 	assertFails(
 		await world.sock('relay', 'x', 'tls:localhost:7999', '--ca', world.file('none')),
