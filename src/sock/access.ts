@@ -11,12 +11,22 @@ export interface AccessRule {
 	who: string;
 }
 
+/** (uid_t) -1 is nobody's. credentials(7) */
+const noId = 2 ** 32 - 1;
+
 const format: TextFormat<AccessRule[]> = {
 	placeholder: 'WHO',
 	parse: (text) =>
 		text.split(',').map((part) => {
 			const match = /^(uid|gid):(.+)$/.exec(part);
 			if (!match) refuse(part, 'somebody to allow', 'uid:USER or gid:GROUP is expected');
+			const [, kind, who = ''] = match;
+			if (/^-?[0-9]+$/.test(who) && !(Number(who) >= 0 && Number(who) < noId))
+				refuse(
+					part,
+					'somebody to allow',
+					`the number of a ${kind === 'uid' ? 'user' : 'group'} is from 0 to ${noId - 1}`,
+				);
 			return {kind: match[1] as 'uid' | 'gid', who: match[2] as string};
 		}),
 };

@@ -136,7 +136,7 @@ function wayOf(input: number, output: number): number {
 }
 
 /** stdout so that writing to it never blocks: it is shared with other processes, so a pipe is opened anew. */
-function openOutput(): {descriptor: number; blocks: boolean} {
+export function openOutput(): {descriptor: number; blocks: boolean} {
 	const stat = fstatSync(stdout);
 	if (stat.isFile() || stat.isSocket()) return {descriptor: stdout, blocks: false};
 	if (!stat.isFIFO()) return {descriptor: stdout, blocks: true};
@@ -198,7 +198,7 @@ function explainThere(shown: string, there: Int32Array): void {
 }
 
 /** Whether stdin holds something that nobody has read. */
-function hasInput(): boolean {
+export function hasInput(): boolean {
 	if (native.poll(Int32Array.of(stdin, POLLIN, 0), 0) === 0) return false;
 	try {
 		return native.ioctlFionread(stdin) > 0;

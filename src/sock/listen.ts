@@ -46,6 +46,8 @@ export const listen = verb({
 		checkConversation({...options, framing});
 		if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+		if (!isLocal(address) && options.mode !== undefined)
+			throw new UsageError('--mode is for local sockets: a port has none');
 		if (command.length > 0 && (framing || options.count !== undefined || options.idle !== undefined))
 			throw new UsageError('CMD has the connection itself: framing, --count and --idle make no sense');
 		if (command.length > 0 && options.type === 'dgram')

@@ -251,14 +251,21 @@ export class LocalSocket implements Disposable {
 		return native.poll(Int32Array.of(this.descriptor, events, 0), timeoutMs) > 0;
 	}
 
-	/** Sends one datagram or packet, or all of these bytes down a stream; waits for room. False when that took too long. send(2) */
-	send(data: Uint8Array, {descriptors = [] as readonly number[], timeoutMs = -1} = {}): boolean {
+	/**
+	 * Sends one datagram or packet, or all of these bytes down a stream; waits for room. False when that took too long:
+	 * `onTaken` hears of every part of a stream that went all the same. send(2)
+	 */
+	send(
+		data: Uint8Array,
+		{descriptors = [] as readonly number[], timeoutMs = -1, onTaken = (_bytes: number): void => {}} = {},
+	): boolean {
 		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		let rights = Int32Array.from(descriptors);
 		for (let offset = 0; ; ) {
 			const sent = native.sendmsg(this.descriptor, data, offset, data.length - offset, rights, 0);
 			if (sent >= 0) {
 				offset += sent;
+				onTaken(offset);
 				rights = new Int32Array();
 				if (this.type !== 'stream' || offset >= data.length) return true;
 				continue;

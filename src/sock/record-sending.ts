@@ -27,6 +27,8 @@ export interface RecordSending {
 export class RecordSender {
 	/** Records that were handed to the kernel. */
 	sent = 0;
+	/** All of them were, and the other side has not read them. */
+	isUnread = false;
 	private readonly isStream: boolean;
 
 	constructor(
@@ -54,7 +56,7 @@ export class RecordSender {
 				const piece = buffer.subarray(0, count);
 				// All of stdin is one record, however long: it passes as it comes.
 				if (framing === 'raw' && this.isStream) {
-					if (!this.write(piece, 0)) return false;
+					if (!this.write(piece, () => 0)) return false;
 				} else if (!this.sendRecords(decoder.push(piece))) {
 					return false;
 				}
@@ -78,13 +80,15 @@ export class RecordSender {
 			const end = last > 0 ? last : filled === buffer.length ? filled : 0;
 			if (end > 0) {
 				isInside = last === 0;
-				if (!this.write(buffer.subarray(0, end), countByte(buffer.subarray(0, end), separator))) return false;
+				if (!this.write(buffer.subarray(0, end), (bytes) => countByte(bytes, separator))) return false;
 			}
 			buffer.copyWithin(0, end, filled);
 			filled -= end;
 		}
 		if (filled === 0 && !isInside) return true;
-		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), 1);
+		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), (bytes) =>
+			countByte(bytes, separator),
+		);
 	}
 
 	/** A bad record does not take the good ones before it along. */
@@ -101,7 +105,8 @@ export class RecordSender {
 		} catch (error) {
 			failure = error;
 		}
-		if (framed.length > 0 && !this.write(Buffer.concat(framed), framed.length)) return false;
+		if (framed.length > 0 && !this.write(Buffer.concat(framed), (bytes) => countWhole(framed, bytes.length)))
+			return false;
 		if (failure) throw failure;
 		return true;
 	}
@@ -125,18 +130,27 @@ export class RecordSender {
 		return true;
 	}
 
-	private write(bytes: Buffer, records: number): boolean {
-		if (!this.socket.send(bytes, {timeoutMs: this.sending.timeoutMs})) return false;
-		this.sent += records;
-		this.sending.progress?.add(records);
-		return true;
+	/** `recordsIn` counts the records that have an end in what was taken. */
+	private write(bytes: Buffer, recordsIn: (taken: Buffer) => number): boolean {
+		let taken = 0;
+		const onTaken = (count: number) => {
+			taken = count;
+		};
+		try {
+			return this.socket.send(bytes, {timeoutMs: this.sending.timeoutMs, onTaken});
+		} finally {
+			const records = recordsIn(bytes.subarray(0, taken));
+			this.sent += records;
+			this.sending.progress?.add(records);
+		}
 	}
 
 	/** Nothing more comes; waits until the other side has read all of it. */
 	private finish(): boolean {
 		if (this.socket.type === 'dgram') return true;
 		this.socket.endOutput();
-		return this.socket.waitUntilRead(this.sending.timeoutMs);
+		this.isUnread = !this.socket.waitUntilRead(this.sending.timeoutMs);
+		return !this.isUnread;
 	}
 
 	private explained<Result>(work: () => Result): Result {
@@ -150,11 +164,21 @@ export class RecordSender {
 				);
 			if (hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN'))
 				throw new SystemError(
-					`cannot send to ${shown}: the receiver left before it had read all (${countOf(this.sent, 'record')} were on the way)`,
+					`cannot send to ${shown}: the receiver left before it had read all (${countOf(this.sent, 'record')} ${this.sent === 1 ? 'was' : 'were'} on the way)`,
 				);
 			throw explain(`cannot send to ${shown}`, error);
 		}
 	}
+}
+
+/** How many of these, one after the other, lie wholly within so many bytes. */
+function countWhole(pieces: readonly Buffer[], bytes: number): number {
+	let end = 0;
+	const cut = pieces.findIndex((piece) => {
+		end += piece.length;
+		return end > bytes;
+	});
+	return cut < 0 ? pieces.length : cut;
 }
 
 function countByte(bytes: Buffer, byte: number): number {

@@ -1,7 +1,7 @@
 import {hasCode, quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
-import {announceReady, tellError} from '../common/output.js';
+import {announceReady, tellError, tellVerbose} from '../common/output.js';
 import {startCommand} from '../common/run-command.js';
 import {stopOnSignals} from '../common/signals.js';
 import {StopInLoop} from '../common/stop-in-loop.js';
@@ -10,12 +10,14 @@ import {native, POLLIN} from '../native/index.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {LocalSocket} from './local-socket.js';
 import {type} from './options.js';
-import {peerEnvironment} from './peer.js';
+import {describePeer, peerEnvironment} from './peer.js';
 import {closeAll} from './send-fd.js';
 import {localAddress} from './socket-address.js';
 
 const controlCutOff = 8; // MSG_CTRUNC
 const firstOfCommand = 3;
+
+const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
 	summary: 'run a command with the open files that somebody passes on',
@@ -64,11 +66,7 @@ export const recvFd = verb({
 			using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 			announceReady(options.readyFd);
 			if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs);
-			for (;;) {
-				using connection = listener.accept(timeoutMs);
-				if (!connection) return undefined;
-				if (access.admits(connection)) return takeDescriptors(connection, timeoutMs);
-			}
+			return takeFromFirst(listener, access, timeoutMs);
 		}
 
 		function connectOrTimeOut() {
@@ -82,29 +80,83 @@ export const recvFd = verb({
 	},
 });
 
-/** The first descriptors that come; bytes without any are passed over. Undefined when none came in time. */
-function takeDescriptors(
-	socket: LocalSocket,
-	timeoutMs: number,
-): {descriptors: number[]; environment: Record<string, string>} | undefined {
-	const shown = quoted(socket.shownName);
-	const scratch = Buffer.allocUnsafe(65_536);
-	const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+interface Received {
+	descriptors: number[];
+	environment: Record<string, string>;
+}
+
+/** Polled at once: as many as poll(2) is given. */
+const mostClients = 1000;
+
+/** What the first client passes on that does: others come and go, or say nothing. Undefined when none came in time. */
+function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
+	const left = countdown(timeoutMs);
+	const clients = new Set<LocalSocket>();
+	try {
+		for (;;) {
+			const waiting = [...(clients.size < mostClients ? [listener] : []), ...clients];
+			const triples = Int32Array.from(waiting.flatMap(({descriptor}) => [descriptor, POLLIN, 0]));
+			if (native.poll(triples, left()) === 0) return undefined;
+			for (const [i, socket] of waiting.entries()) {
+				if (triples[3 * i + 2] === 0) continue;
+				if (socket === listener) {
+					const client = listener.tryAccept();
+					if (!client) continue;
+					clients.add(client);
+					if (access.admits(client)) continue;
+					clients.delete(client);
+					client.close();
+					continue;
+				}
+				const received = takeNow(socket);
+				if (!received) continue;
+				if (received !== 'end') return received;
+				tellVerbose(`${describePeer(socket.peer)} left without passing a descriptor on`);
+				clients.delete(socket);
+				socket.close();
+			}
+		}
+	} finally {
+		for (const client of clients) client.close();
+	}
+}
+
+/** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
+function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | undefined {
+	const left = countdown(timeoutMs);
 	for (;;) {
-		const left = deadline === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-		if (!socket.wait(POLLIN, left)) return undefined;
+		if (!socket.wait(POLLIN, left())) return undefined;
+		const received = takeNow(socket);
+		if (received === 'end')
+			throw new SystemError(
+				`no descriptor came on ${quoted(socket.shownName)}: the sender left without passing one on`,
+			);
+		if (received) return received;
+	}
+}
+
+/** Milliseconds that are left of these; negative: for ever. */
+function countdown(timeoutMs: number): () => number {
+	const deadline = performance.now() + timeoutMs;
+	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));
+}
+
+function takeNow(socket: LocalSocket): Received | 'end' | undefined {
+	try {
 		const {count, flags, descriptors, credentials} = native.recvmsg(socket.descriptor, scratch, 0, scratch.length, 0);
 		if (flags & controlCutOff) {
 			closeAll(descriptors);
 			throw new SystemError(
-				`cannot take what came on ${shown}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
+				`cannot take what came on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
 			);
 		}
 		if (descriptors.length > 0) {
 			const [pid, uid, gid] = credentials ?? native.getsockoptPeercred(socket.descriptor);
 			return {descriptors, environment: peerEnvironment({pid, uid, gid})};
 		}
-		if (count === 0 && !credentials)
-			throw new SystemError(`no descriptor came on ${shown}: the sender left without passing one on`);
+		return count === 0 && !credentials ? 'end' : undefined;
+	} catch (error) {
+		if (hasCode(error, 'ECONNRESET')) return 'end';
+		throw error;
 	}
 }

@@ -1,6 +1,6 @@
 import {on, once} from 'node:events';
 import {isIP, type Socket} from 'node:net';
-import {attempt, explain, hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
+import {explain, hasCode, quoted, SystemError} from '../common/errors.js';
 import {tell} from '../common/output.js';
 import {connectionsOf} from './accept-loop.js';
 import type {AccessList} from './access.js';
@@ -9,7 +9,7 @@ import {type ListenSettings, LocalSocket} from './local-socket.js';
 import {describePeer} from './peer.js';
 import {formatSocketAddress, isLocal, type NetworkAddress, type SocketAddress} from './socket-address.js';
 import {streamOf} from './stream-pair.js';
-import {type Credentials, tlsSettings} from './tls-settings.js';
+import {type Credentials, tlsReason, tlsSettings} from './tls-settings.js';
 
 /** One that says nothing is not to keep us waiting. */
 const patienceMs = 10_000;
@@ -37,7 +37,7 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	const connectPlainly = () => connect({host, port, allowHalfOpen: true, keepAlive: true});
 	if (address.kind === 'tcp') return () => opened(connectPlainly(), 'connect', tried);
 	const {connect: connectSecurely, createSecureContext} = await import('node:tls');
-	const secureContext = attempt('cannot use the certificates', () => createSecureContext(tlsSettings(credentials)));
+	const secureContext = createSecureContext(await tlsSettings(credentials));
 	const servername = isIP(host) ? {} : {servername: host};
 	return () => {
 		const secured = connectSecurely({socket: connectPlainly(), host, secureContext, ...servername});
@@ -107,15 +107,20 @@ export async function openEntrance(
 async function openSecureEntrance(address: NetworkAddress, credentials: Credentials): Promise<Entrance> {
 	const {createServer} = await import('node:tls');
 	const needsCertificate = credentials.ca !== undefined;
-	const server = attempt('cannot use the certificates', () =>
-		createServer({
-			...tlsSettings(credentials),
-			requestCert: needsCertificate,
-			rejectUnauthorized: needsCertificate,
-			handshakeTimeout: patienceMs,
-			allowHalfOpen: true,
-		}),
-	);
+	const server = createServer({
+		...(await tlsSettings(credentials)),
+		requestCert: needsCertificate,
+		rejectUnauthorized: needsCertificate,
+		handshakeTimeout: patienceMs,
+		allowHalfOpen: true,
+	});
+	// Half open is for conversations: a client that ends before there is one is not to be kept until the time is over.
+	server.prependListener('connection', (socket: Socket) => {
+		socket.allowHalfOpen = false;
+	});
+	server.prependListener('secureConnection', (socket: Socket) => {
+		socket.allowHalfOpen = true;
+	});
 	const {host, port} = address;
 	server.listen({host, port});
 	try {
@@ -146,9 +151,4 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 			server.close();
 		},
 	};
-}
-
-/** OpenSSL's own words without the rest of its message. */
-export function tlsReason(error: Error): string {
-	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }

@@ -6,11 +6,18 @@ import {anyText, wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog} from './options.js';
-import {type Client, connectorTo, openEntrance, tlsReason} from './relay-end.js';
-import {checkSecurity, insecure, isLocal, type SocketAddress, socketAddress} from './socket-address.js';
+import {type Client, connectorTo, openEntrance} from './relay-end.js';
+import {
+	checkSecurity,
+	formatSocketAddress,
+	insecure,
+	isLocal,
+	type SocketAddress,
+	socketAddress,
+} from './socket-address.js';
 import {Stopping} from './stopping.js';
 import {joinPair} from './stream-pair.js';
-import type {Credentials} from './tls-settings.js';
+import {type Credentials, tlsReason} from './tls-settings.js';
 
 const file = anyText('FILE');
 
@@ -39,6 +46,10 @@ export const relay = verb({
 		checkSecurity(to, options.insecure);
 		if (!isLocal(from) && options.allow.length > 0)
 			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+		if (!isLocal(from) && options.mode !== undefined)
+			throw new UsageError('--mode is for local sockets: a port has none');
+		if (formatSocketAddress(from) === formatSocketAddress(to))
+			throw new UsageError(`a relay from '${formatSocketAddress(from)}' to itself would go round for ever`);
 		const access = new AccessList(options.allow);
 		const connect = await connectorTo(to, credentials);
 		using stopping = new Stopping();

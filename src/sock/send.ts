@@ -1,8 +1,8 @@
-import {hasCode, UsageError} from '../common/errors.js';
+import {countOf, hasCode, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
 import * as common from '../common/options.js';
-import {expectInput} from '../common/output.js';
+import {expectInput, tell} from '../common/output.js';
 import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
@@ -40,6 +40,10 @@ export const send = verb({
 			const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput();
 			progress?.finish();
 			if (ended) return done;
+			if (sender.sent > 0)
+				tell(
+					`gave up on ${quoted(socket.shownName)}: ${countOf(sender.sent, 'record')} went through${sender.isUnread ? ', but not all has been read' : ''}`,
+				);
 		} catch (error) {
 			if (!hasCode(error, 'ETIMEDOUT', 'EAGAIN')) throw error;
 		}

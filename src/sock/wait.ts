@@ -1,9 +1,10 @@
+import {UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {isListening, pause} from './listening.js';
-import {isLocal, socketAddress} from './socket-address.js';
+import {formatSocketAddress, isLocal, socketAddress} from './socket-address.js';
 
 const longestPauseMs = 50;
 
@@ -25,6 +26,10 @@ export const wait = verb({
 		{purpose: 'until it has ended', line: 'ipc-sock wait /run/server.sock --gone'},
 	],
 	run({address}, options) {
+		if (address.kind === 'tls')
+			throw new UsageError(
+				`whether a port accepts connections shows without TLS (ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
+			);
 		announceReady(options.readyFd);
 		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;
 		const left = () => Math.max(0, deadline - performance.now());

@@ -238,6 +238,56 @@ test('packets: records of stdin, records on stdout, both ways (seqpacket)', asyn
 	assertDone(await listener.end(), 'a\n\nb\n');
 });
 
+test('packets: the end of the other side is the end of its direction only', async (t) => {
+	const world = new SocketWorld(t);
+	const numbers = Buffer.from(Array.from({length: 1000}, (_, i) => `${i}\n`).join(''));
+	const silent = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: ''});
+	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket'], {input: numbers}), '');
+	assertDone(await silent.end(), numbers.toString());
+	const talker = await world.ready(['listen', 'q', '--type', 'seqpacket'], {input: numbers});
+	assertDone(await world.run('ipc-sock', ['connect', 'q', '--type', 'seqpacket'], {input: ''}), numbers.toString());
+	assertDone(await talker.end(), '');
+});
+
+test('packets: the other side leaves while we are silent, or before it has read all', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'p', '--type', 'seqpacket', '-c', '1', '-k'], {input: ''});
+	const silent = world.start('ipc-sock', ['connect', 'p', '--type', 'seqpacket']);
+	silent.stdin.write('one\n');
+	await silent.closed;
+	assert.deepEqual([silent.child.exitCode, silent.errors], [0, '']);
+	assertFails(
+		await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket'], {input: Buffer.alloc(1_000_000, 'x\n')}),
+		1,
+		"ipc-sock: 'p' ended the connection before it had read all that was sent\n",
+	);
+});
+
+for (const type of ['seqpacket', 'dgram'])
+	test(`packets both ways at once, more than any buffer holds: ${type}`, async (t) => {
+		const world = new SocketWorld(t);
+		const records = (word: string) =>
+			Buffer.from(Array.from({length: 3000}, (_, i) => `${word}${i}`.padEnd(1000, '.')).join('\n')).toString();
+		const [one, two] = [`${records('a')}\n`, `${records('b')}\n`];
+		const words = ['--type', type, ...(type === 'dgram' ? ['--idle', '2s'] : [])];
+		const listener = await world.ready(['listen', 'p', ...words], {input: one});
+		const client = world.start('ipc-sock', ['connect', 'p', ...words], {input: two});
+		assertDone(await client.end(), one);
+		assertDone(await listener.end(), two);
+	});
+
+test('packets nobody takes: --timeout gives up, and says how many went through', async (t) => {
+	const world = new SocketWorld(t);
+	await world.stranger('hold', world.file('full'), 'dgram', 'bound');
+	const {status, stderr} = await world.run(
+		'ipc-sock',
+		['connect', world.file('full'), '--type', 'dgram', '-t', '50ms'],
+		{input: 'x\n'.repeat(5000)},
+	);
+	assert.equal(status, 124);
+	assert.match(stderr, /^ipc-sock: gave up on '.*': [0-9]+ records went through\n$/);
+});
+
 test('framing in a stream that counts nothing is refused, and what cannot be combined', async (t) => {
 	const world = new SocketWorld(t);
 	const refuses = async (message: RegExp, ...words: string[]) => assertFails(await world.sock(...words), 2, message);

@@ -3,6 +3,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
+import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 test('descriptors of ours are read by a stranger', async (t) => {
@@ -75,10 +76,14 @@ test('nobody takes them, none comes, none is open', async (t) => {
 		"ipc-sock: cannot open './none': no such file or folder\n",
 	);
 	assertFails(await world.sock('recv-fd', 'x', '-t', '20ms', '--', 'true'), 124, '');
-	const receiver = await world.ready(['recv-fd', 'x', '--', 'true']);
-	await world.sock('send', 'x', 'no descriptor');
-	const ended = await receiver.end();
-	assertFails(ended, 125, "ipc-sock: no descriptor came on 'x': the sender left without passing one on\n");
+	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
+	const silent = world.start('ipc-sock', ['connect', 'x']);
+	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
+	await until('it is said', () => /process \d+ .* left without passing a descriptor on\n$/.test(receiver.errors));
+	assertDone(await world.sock('send-fd', 'x', '0'), '');
+	await receiver.closed;
+	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);
+	await silent.closed;
 	const missing = await world.ready(['recv-fd', 'x', '--', 'no-such-command-here']);
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	assertFails(await missing.end(), 127, "ipc-sock: cannot run 'no-such-command-here': not found\n");

@@ -144,19 +144,26 @@ test('the receiver is killed while a record is on its way', async (t) => {
 
 test('a receiver that does not read: --timeout gives up, --nonblock is not now', async (t) => {
 	const world = new SocketWorld(t);
-	const path = world.file('s');
-	await world.stranger('hold', path, 'dgram');
 	for (const [option, status] of [
 		[['-t', '50ms'], 124],
 		[['-n'], 3],
 	] as const) {
+		const path = world.file(`s${status}`);
+		await world.stranger('hold', path, 'dgram');
 		const input = 'x\n'.repeat(2000);
 		const ended = await world.run('ipc-sock', ['send', path, '--type', 'dgram', ...option], {input});
-		assertFails(ended, status, '');
+		assertFails(ended, status, /^ipc-sock: gave up on '.*': [1-9][0-9]* records went through\n$/);
 	}
 	const stream = world.file('stream');
 	await world.stranger('hold', stream, 'stream');
-	assertFails(await world.run('ipc-sock', ['send', stream, '-t', '50ms'], {input: 'unread\n'}), 124, '');
+	assertFails(
+		await world.run('ipc-sock', ['send', stream, '-t', '50ms'], {input: 'unread\n'}),
+		124,
+		/: 1 record went through, but not all has been read\n$/,
+	);
+	const {status, stderr} = await world.run('ipc-sock', ['send', stream, '-n'], {input: 'x\n'.repeat(20_000_000)});
+	assert.equal(status, 3);
+	assert.match(stderr, /^ipc-sock: gave up on '.*': [1-9][0-9]{3,7} records went through\n$/);
 });
 
 test('nothing comes: --timeout; a count that is not reached says how far it came', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
+import {readdirSync, writeFileSync} from 'node:fs';
 import {connect, type Socket} from 'node:net';
 import test from 'node:test';
 import {SocketWorld} from '../support/sockets.js';
@@ -142,6 +143,33 @@ test('relay over TLS: both sides are verified', async (t) => {
 	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', ...server]);
 	const target = `tls:localhost:${port}`;
+
+	const openFiles = () => readdirSync(`/proc/${entrance.pid}/fd`).length;
+	const before = openFiles();
+	for (let i = 0; i < 5; i++) {
+		const hasty = connect({host: '127.0.0.1', port});
+		hasty.end(i % 2 ? 'no hello' : '');
+		await once(hasty.resume(), 'close').catch(() => {});
+	}
+	await until('those who left before they had said hello are forgotten', () => openFiles() <= before);
+	assert.doesNotMatch(entrance.errors, /timeout/i);
+	const said = entrance.errors.length;
+
+	writeFileSync(file('empty.pem'), '# nobody\n');
+	const swapped = ['--cert', file('server.key'), '--key', file('server.pem')];
+	const notOurs = ['--cert', file('server.pem'), '--key', file('client.key')];
+	for (const [words, message] of [
+		[swapped, /^ipc-sock: '.*server\.key' has no certificate in it \(PEM is expected\)\n$/],
+		[['--cert', file('server.pem'), '--key', file('ca.pem')], /^ipc-sock: '.*ca\.pem' has no private key in it .*\n$/],
+		[notOurs, /^ipc-sock: cannot use the certificate in '.*server\.pem' with the key in '.*client\.key': .*\n$/],
+		[['--ca', file('empty.pem')], /^ipc-sock: '.*empty\.pem' has no certificate in it \(PEM is expected\)\n$/],
+	] as const)
+		assertFails(await world.sock('relay', 'never', target, ...words), 1, message);
+	assertFails(
+		await world.sock('relay', `tls:127.0.0.1:${port + 1}`, 'app', ...notOurs),
+		1,
+		/cannot use the certificate/,
+	);
 	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
 
 	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')]);
@@ -160,7 +188,10 @@ test('relay over TLS: both sides are verified', async (t) => {
 		const refused = await world.run('ipc-sock', ['connect', name], {input: 'secret\n'});
 		assert.equal(refused.stdout.toString(), '');
 	}
-	await until('both were turned away', () => (entrance.errors.match(/a client was turned away/g) ?? []).length >= 2);
+	await until(
+		'both were turned away',
+		() => (entrance.errors.slice(said).match(/a client was turned away/g) ?? []).length >= 2,
+	);
 	const other = await world.ready([
 		'relay',
 		'byaddress',
@@ -182,6 +213,11 @@ test('relay: what may not be', async (t) => {
 	await refuses(/'tcp:0.0.0.0:7999' is not this machine/, 'tcp:0.0.0.0:7999', 'x');
 	await refuses(/to serve TLS --cert and --key are needed/, 'tls:127.0.0.1:7999', 'x');
 	await refuses(/--cert and --key belong together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
+	await refuses(/to itself would go round for ever/, '@x', '@x');
+	await refuses(/--mode is for local sockets/, 'tcp:127.0.0.1:7999', 'x', '-m', '600');
+	for (const who of ['uid:4294967295', 'gid:99999999999', 'uid:-1'])
+		await refuses(/the number of a (user|group) is from 0 to 4294967294/, 'x', 'y', '--allow', who);
+	assertFails(await world.sock('wait', 'tls:localhost:7999'), 2, /ipc-sock wait tcp:localhost:7999/);
 	await refuses(/are for tls: addresses/, 'x', 'y', '--ca', 'c');
 	assertFails(
 		await world.sock('relay', 'x', 'tls:localhost:7999', '--ca', world.file('none')),
