@@ -407,7 +407,10 @@ test('a call that takes too long is ended with all it has started; others are se
 	);
 	await until('all of it has ended', async () => (await pidsOf('sleep', long)).length === 0);
 	// That takes a while longer, and nobody else will end it.
-	await until('the stubborn one has ended', async () => (await pidsOf('/bin/sh', world.file('methods/stubborn'))).length === 0);
+	await until(
+		'the stubborn one has ended',
+		async () => (await pidsOf('/bin/sh', world.file('methods/stubborn'))).length === 0,
+	);
 	client.leave();
 });
 
