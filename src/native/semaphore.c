@@ -66,16 +66,9 @@ static void free_semaphore(napi_env env, void *data, void *hint)
 /* The semaphore a handle stands for; throws and answers NULL for anything else, and where it may not be changed. */
 static struct semaphore *semaphore_argument(struct arguments *arguments, size_t index, bool writes)
 {
-	napi_valuetype type;
-	bool ours = false;
-	void *data = NULL;
-	if (napi_typeof(arguments->env, arguments->value[index], &type) == napi_ok && type == napi_external)
-		napi_check_object_type_tag(arguments->env, arguments->value[index], &type_tag, &ours);
-	if (!ours || napi_get_value_external(arguments->env, arguments->value[index], &data) != napi_ok) {
-		napi_throw_type_error(arguments->env, "ERR_INVALID_ARG_TYPE", "a semaphore is expected");
+	struct semaphore *semaphore = handle_argument(arguments, index, &type_tag);
+	if (!semaphore)
 		return NULL;
-	}
-	struct semaphore *semaphore = data;
 	if (!semaphore->words)
 		return throw_errno(arguments->env, EBADF, "sem_open"), NULL;
 	if (writes && !semaphore->writable)
@@ -171,7 +164,6 @@ static napi_value js_sem_map(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	int descriptor, writable;
-	napi_value handle;
 	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
 	    !int_argument(&arguments, 1, &writable))
 		return NULL;
@@ -192,10 +184,7 @@ static napi_value js_sem_map(napi_env env, napi_callback_info info)
 		free_semaphore(env, semaphore, NULL);
 		return throw_errno(env, number, "sem_open");
 	}
-	if (napi_create_external(env, semaphore, free_semaphore, NULL, &handle) != napi_ok ||
-	    napi_type_tag_object(env, handle, &type_tag) != napi_ok)
-		return throw_errno(env, ENOMEM, "napi_create_external");
-	return handle;
+	return make_handle(env, semaphore, &type_tag, free_semaphore);
 }
 
 /* semUnmap(handle): whoever uses it afterwards gets EBADF. munmap(2) */
