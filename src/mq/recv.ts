@@ -1,6 +1,7 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
+import {howMany} from '../common/how-many.js';
 import {formatAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
@@ -40,12 +41,7 @@ export const recv = verb({
 		{purpose: 'a worker with two hands', line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work'},
 	],
 	run({name}, options, command) {
-		const limits = [
-			options.count !== undefined && '--count',
-			options.all && '--all',
-			options.follow && '--follow',
-		].filter(Boolean);
-		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		const most = howMany(options);
 		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);
 		if (command.length === 0 && onlyWithCommand)
 			throw new UsageError('--jobs, --retry and --dead-letter need a command: -- CMD');
@@ -57,7 +53,6 @@ export const recv = verb({
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
 			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
 		if (command.length === 0) expectOutput();
-		const most = options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
 		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {

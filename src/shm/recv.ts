@@ -1,6 +1,7 @@
-import {countOf, quoted, UsageError} from '../common/errors.js';
+import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
+import {howMany} from '../common/how-many.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
@@ -32,12 +33,7 @@ export const recv = verb({
 		{purpose: 'whatever comes, from now on', line: 'ipc-shm recv ring --create --follow'},
 	],
 	run({name}, options) {
-		const limits = [
-			options.count !== undefined && '--count',
-			options.all && '--all',
-			options.follow && '--follow',
-		].filter(Boolean);
-		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		const most = howMany(options);
 		checkRingSettings(options);
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
@@ -48,7 +44,7 @@ export const recv = verb({
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RingReceiver(ring, {
 			framing,
-			most: options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1),
+			most,
 			patienceMs,
 			progress,
 		});

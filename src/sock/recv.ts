@@ -1,6 +1,7 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing.js';
+import {howMany} from '../common/how-many.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/signals.js';
@@ -35,12 +36,7 @@ export const recv = verb({
 		{purpose: 'be a service manager to a daemon', line: 'ipc-sock recv ./notify --type dgram --follow'},
 	],
 	run({address}, options) {
-		const limits = [
-			options.count !== undefined && '--count',
-			options.all && '--all',
-			options.follow && '--follow',
-		].filter(Boolean);
-		if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+		const most = howMany(options);
 		if (options.all && options.type === 'dgram')
 			throw new UsageError('datagrams have no end: --all is for connections (use --count or --follow)');
 		const framing = chosenFraming(options) ?? 'lines';
@@ -53,7 +49,7 @@ export const recv = verb({
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RecordReceiver(listener, {
 			framing,
-			most: options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1),
+			most,
 			onlyOneClient: options.all,
 			timeoutMs: options.timeout ?? -1,
 			access,
