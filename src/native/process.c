@@ -9,13 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 /* exit(status): at once, without the work Node does before it leaves; whatever had to be done is done. _exit(2) */
 static napi_value js_exit(napi_env env, napi_callback_info info)
@@ -24,8 +21,14 @@ static napi_value js_exit(napi_env env, napi_callback_info info)
 	int status;
 	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
 		return NULL;
-	/* The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that. */
-	syscall(SYS_close_range, 0, ~0U, 0);
+	/*
+	 * The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that.
+	 * Those without a type are event queues, on which Node's threads still wait: to find one closed would make them abort.
+	 */
+	struct stat kind;
+	for (int descriptor = 0; descriptor < 256; descriptor++)
+		if (fstat(descriptor, &kind) == 0 && (kind.st_mode & S_IFMT) != 0)
+			close(descriptor);
 	_exit(status);
 }
 
