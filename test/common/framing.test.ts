@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {
 	chosenFraming,
 	encodeRecord,
@@ -9,6 +8,7 @@ import {
 	parseJsonRecord,
 	RecordDecoder,
 } from '../../src/common/framing.js';
+import {fc} from '../support/property.js';
 
 /** The same bytes, in pieces that the fuzzer chose. */
 function* inPieces(stream: Buffer, cuts: readonly number[]): Generator<Buffer> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import test from 'node:test';
-import fc from 'fast-check';
 import {MessageQueue} from '../../src/mq/message-queue.js';
 import {headerBytes, Joiner, split} from '../../src/mq/split.js';
+import {fc} from '../support/property.js';
 import {QueueWorld} from '../support/queues.js';
+import {randomBytes} from '../support/random.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const frame = (record: Uint8Array) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';

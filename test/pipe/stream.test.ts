@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {isAlive} from '../support/proc.js';
+import {random} from '../support/random.js';
 import type {Running} from '../support/run.js';
 import {fileOf, SemaphoreWorld, untilWaiting} from '../support/semaphores.js';
 import {until} from '../support/until.js';
@@ -173,7 +174,7 @@ test('the last ones killed at any moment: those who wait leave together, or wait
 	for (let round = 0; round < 10; round++) {
 		const first = await world.comes(name, 2, '-t', '15');
 		const last = world.startSem('barrier', name, '-p', '2', '-t', '15');
-		const killer = setTimeout(() => last.kill('SIGKILL'), Math.random() * 160);
+		const killer = setTimeout(() => last.kill('SIGKILL'), random() * 160);
 		await last.end();
 		clearTimeout(killer);
 		await until('it is dead', () => !isAlive(last.pid));

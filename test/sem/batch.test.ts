@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
+import {fc} from '../support/property.js';
 import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 

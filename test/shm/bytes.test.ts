@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {rmSync, statSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
+import {randomBytes} from '../support/random.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import {createHash, randomBytes} from 'node:crypto';
+import {createHash} from 'node:crypto';
 import {readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {Ring} from '../../src/shm/ring.js';
 import {SharedMemory} from '../../src/shm/shared-memory.js';
 import {sleepsIn} from '../support/proc.js';
+import {fc} from '../support/property.js';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';

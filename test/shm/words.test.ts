@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {rmSync, truncateSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {SharedMemory} from '../../src/shm/shared-memory.js';
 import {
 	condition,
@@ -15,6 +14,7 @@ import {
 	wordOf,
 	wordTypes,
 } from '../../src/shm/word.js';
+import {fc} from '../support/property.js';
 import {SegmentWorld} from '../support/segments.js';
 import {assertDone, assertFails} from '../support/world.js';
 

@@ -3,7 +3,7 @@ import {existsSync, readFileSync} from 'node:fs';
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
-import {SocketWorld} from '../support/sockets.js';
+import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -55,12 +55,13 @@ exchange('ipc-sock and ipc-sock, pipes', async (world) =>
 		`${background('cat one | ipc-sock listen t | cat > two.got', 'run/t')}; cat two | ipc-sock connect t | cat > one.got`,
 	),
 );
-exchange('ipc-sock and ipc-sock, TCP', async (world) =>
-	shell(
+exchange('ipc-sock and ipc-sock, TCP', async (world) => {
+	const address = `tcp:127.0.0.1:${await freePort()}`;
+	await shell(
 		world,
-		`port=$((20000 + $$ % 20000)); (ipc-sock listen tcp:127.0.0.1:$port < one > two.got) & ipc-sock wait tcp:127.0.0.1:$port -t 0.5 || true; ipc-sock connect tcp:127.0.0.1:$port < two > one.got`,
-	),
-);
+		`ipc-sock listen ${address} < one > two.got & ipc-sock wait ${address} -t 60; ipc-sock connect ${address} < two > one.got`,
+	);
+});
 exchange(
 	'socat listens',
 	async (world) =>

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import {existsSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {UsageError} from '../../src/common/errors.js';
 import {sockaddrInet} from '../../src/sock/inet.js';
 import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/sock/socket-address.js';
+import {fc} from '../support/property.js';
 import {SocketWorld} from '../support/sockets.js';
 import {assertDone, assertFails} from '../support/world.js';
 

@@ -38,7 +38,7 @@ export class QueueWorld extends World {
 	/** A new queue: small, or as the words say. */
 	async queue(...words: string[]): Promise<string> {
 		const name = this.name();
-		assertDone(await this.mq('create', name, ...small, ...words), '');
+		assertDone(await this.perform('ipc-mq', 'create', name, ...small, ...words), '');
 		return name;
 	}
 

@@ -43,7 +43,7 @@ export class SegmentWorld extends World {
 	/** A new ring. */
 	async ring(size = '64K'): Promise<string> {
 		const name = this.name();
-		assertDone(await this.shm('create', name, '--size', size), '');
+		assertDone(await this.perform('ipc-shm', 'create', name, '--size', size), '');
 		return name;
 	}
 

@@ -51,7 +51,7 @@ export class SemaphoreWorld extends World {
 	/** A new semaphore with so many units. */
 	async semaphore(units = 1, ...words: string[]): Promise<string> {
 		const name = this.name();
-		assertDone(await this.sem('create', name, '--value', String(units), ...words), '');
+		assertDone(await this.perform('ipc-sem', 'create', name, '--value', String(units), ...words), '');
 		return name;
 	}
 
