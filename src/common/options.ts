@@ -1,6 +1,6 @@
-import {duration} from './duration.js';
-import {mode as modeFormat} from './mode.js';
-import {anyText, choice, wholeNumber} from './text-format.js';
+import {duration} from './formats/duration.js';
+import {mode as modeFormat} from './formats/mode.js';
+import {anyText, choice, wholeNumber} from './formats/text-format.js';
 
 /**
  * Options that mean the same in all six commands, declared once. A verb takes those that make sense for it.

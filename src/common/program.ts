@@ -2,11 +2,11 @@ import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
 import * as inspector from 'node:inspector';
 import {isKernelError, native} from '../native/index.js';
-import {type Reading, readPlainLine, valuesOf} from './command-line.js';
+import {type Reading, readPlainLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, tellError, tellRaw} from './output.js';
-import {SIGUSR1} from './signals.js';
+import {SIGUSR1} from './process/signals.js';
 import type {Command} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
@@ -22,7 +22,7 @@ export function main(command: Command): void {
 	// Not plain: help, completion, a mistake. yargs has the time it takes.
 	guard(command, undefined, async () => {
 		checkEncoding(words);
-		const {readWithYargs} = await import('./yargs-reading.js');
+		const {readWithYargs} = await import('./command-line/yargs-reading.js');
 		const found = await readWithYargs(command, words);
 		if (!found) leave(status.done);
 		else perform(command, found);
@@ -74,7 +74,7 @@ function guard(command: Command, reading: Reading | undefined, work: () => void 
 		if (!(error instanceof UsageError && error.meant)) report(command, reading, error);
 		// The hint needs what no other way through here does.
 		const {word, candidates} = error.meant;
-		import('./did-you-mean.js').then(({didYouMean}) => {
+		import('./command-line/did-you-mean.js').then(({didYouMean}) => {
 			error.message += didYouMean(word, candidates);
 			report(command, reading, error);
 		});

@@ -1,9 +1,9 @@
 import {fstatSync} from 'node:fs';
 import {isKernelError, native} from '../native/index.js';
 import {countOf, explain, hasCode, SystemError} from './errors.js';
+import {formatSize} from './formats/size.js';
 import {explainStdout, tellVerbose} from './output.js';
-import {Progress} from './progress.js';
-import {formatSize} from './size.js';
+import {Progress} from './terminal/progress.js';
 
 const largePipe = 1024 ** 2;
 /** What a pipe has that nobody gave a size: anything else was somebody's wish. pipe(7) */

@@ -1,5 +1,5 @@
 import type {Outcome} from './exit.js';
-import type {TextFormat} from './text-format.js';
+import type {TextFormat} from './formats/text-format.js';
 
 /**
  * A verb as data: what it takes, in the order the help shows it, and what it does with it. Everything that reads a

@@ -2,11 +2,11 @@ import {countOf, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {printJson, tell, tellVerbose} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {checkGeometry, geometry} from './options.js';
-import {putBack} from './outlet.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {putBack} from '../objects/queue/stdout-delivery.js';
+import {attributes, checkAttributes} from './options.js';
 
 export const copy = verb({
 	summary: 'move messages from one queue to another, priorities included',
@@ -19,12 +19,12 @@ export const copy = verb({
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		create: {help: 'make the destination first when it is missing, like the source'},
-		...geometry,
+		...attributes,
 		json: {help: 'print how many were moved as JSON'},
 	},
 	examples: [{purpose: 'everything in one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
-		checkGeometry(options);
+		checkAttributes(options);
 		if (options.follow && options.count !== undefined)
 			throw new UsageError('--count and --follow cannot both say when to end');
 		using from = MessageQueue.open(source, 'both');
@@ -34,7 +34,7 @@ export const copy = verb({
 		stopOnSignals();
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? from.messages);
 		const waits = options.follow || options.count !== undefined;
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		let moved = 0;
 		const report = (isComplete: boolean): void => {
 			if (options.json) printJson({moved});
@@ -42,14 +42,14 @@ export const copy = verb({
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
-			const message = from.receive({timeoutMs: waits ? patienceMs : 0});
+			const message = from.receive({timeoutMs: waits ? timeoutMs : 0});
 			if (!message) {
 				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;
 			}
 			let isSent = false;
 			try {
-				isSent = to.send(message.data, {priority: message.priority, timeoutMs: patienceMs});
+				isSent = to.send(message.data, {priority: message.priority, timeoutMs});
 			} catch (error) {
 				if (!(error instanceof SystemError)) throw error;
 				throw new SystemError(`${error.message}; ${countOf(moved, 'message')} moved`, {cause: error});

@@ -1,17 +1,17 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {geometry} from './options.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {attributes} from './options.js';
 
 export const create = verb({
 	summary: 'make queues that stay until they are removed',
 	operands: {names: many(queueName)},
-	options: {...geometry, exclusive},
+	options: {...attributes, exclusive},
 	examples: [
 		{
 			purpose: 'ten messages of up to 4 KiB, for your group too',

@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
+import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {formatSize} from '../common/size.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
+import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},

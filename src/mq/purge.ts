@@ -2,7 +2,7 @@ import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const purge = verb({
 	summary: 'throw away all messages of a queue, and print how many there were',

@@ -1,17 +1,17 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
-import {howMany} from '../common/how-many.js';
-import {formatAddress} from '../common/object-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
+import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {MessageReceiver} from './message-receiver.js';
-import {checkGeometry, geometry} from './options.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {MessageReceiver} from '../objects/queue/message-receiver.js';
+import {attributes, checkAttributes} from './options.js';
 import {Worker} from './worker.js';
 
 export const recv = verb({
@@ -31,7 +31,7 @@ export const recv = verb({
 		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: try a failed message so often again'},
 		deadLetter: {value: queueName, help: 'with CMD: the queue for what failed for good, made if missing'},
 		create: {help: 'make the queue first when it is missing'},
-		...geometry,
+		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 		readyFd: common.readyFd,
 	},
@@ -41,26 +41,26 @@ export const recv = verb({
 		{purpose: 'a worker with two hands', line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work'},
 	],
 	run({name}, options, command) {
-		const most = howMany(options);
+		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);
 		if (command.length === 0 && onlyWithCommand)
 			throw new UsageError('--jobs, --retry and --dead-letter need a command: -- CMD');
 
-		checkGeometry(options);
+		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (command.length > 0 && (framing || options.join))
 			throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
 			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
 		if (command.length === 0) expectOutput();
-		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
+		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
 			announceReady(options.readyFd);
 			const worker = new Worker(queue, {
 				command,
 				most,
-				patienceMs,
+				timeoutMs,
 				jobs: options.jobs ?? 1,
 				retries: options.retry ?? 0,
 				deadLetter: options.deadLetter,
@@ -80,7 +80,7 @@ export const recv = verb({
 		const receiver = new MessageReceiver(queue, {
 			framing: framing ?? 'lines',
 			most,
-			patienceMs,
+			timeoutMs,
 			joins: options.join,
 			waitsForNothing: options.all,
 			progress,

@@ -1,7 +1,7 @@
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const remove = verb({
 	summary: 'unlink queues; who has them open goes on',

@@ -1,14 +1,14 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {anyText} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {expectInput, tell} from '../common/output.js';
-import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {MessageSender} from './message-sender.js';
-import {checkGeometry, geometry, priority} from './options.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {MessageSender} from '../objects/queue/message-sender.js';
+import {attributes, checkAttributes, priority} from './options.js';
 
 export const send = verb({
 	summary: 'each operand, or each record of standard input, as a message',
@@ -22,7 +22,7 @@ export const send = verb({
 		json: {help: 'stdin has objects as recv --json prints them, priorities included'},
 		split: {help: 'send records longer than a message in parts, for recv --join'},
 		create: {help: 'make the queue first when it is missing'},
-		...geometry,
+		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 	},
 	examples: [
@@ -30,7 +30,7 @@ export const send = verb({
 		{purpose: 'a message a line', line: 'ls | ipc-mq send jobs --create'},
 	],
 	run({name, messages}, options) {
-		checkGeometry(options);
+		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0)
 			throw new UsageError('each operand is a message as it is: framing is for stdin');
@@ -38,7 +38,7 @@ export const send = verb({
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
 			priority: options.priority,
-			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
+			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			splits: options.split,
 			progress,
 		});

@@ -1,10 +1,10 @@
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {formatFields} from '../common/table.js';
+import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {lookAtQueues, type QueueStatus} from './queue-status.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export function describeQueue(status: QueueStatus): [string, string | string[]][] {
 	const users = status.users.map(({pid, command, access}) => `${pid} ${command} (${access})`);
@@ -21,7 +21,7 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 }
 
 export const stat = verb({
-	summary: 'one queue, whole: how full, its geometry, mode, owner, who has it open',
+	summary: 'one queue, whole: how full, its attributes, mode, owner, who has it open',
 	operands: {name: one(queueName)},
 	options: {json},
 	examples: [{purpose: 'how many messages wait', line: 'ipc-mq stat jobs --json | jq .messages'}],

@@ -2,7 +2,7 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const wait = verb({
 	summary: 'until there is a message, without taking it',

@@ -1,11 +1,11 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {queueName} from '../objects/queue/message-queue.js';
+import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 import {queueColumns} from './list.js';
-import {queueName} from './message-queue.js';
-import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
 import {describeQueue} from './stat.js';
 
 export const watch = verb({

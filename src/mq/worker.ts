@@ -1,11 +1,11 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, status} from '../common/exit.js';
-import {type Address, formatAddress} from '../common/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
-import {type Message, MessageQueue} from './message-queue.js';
-import {putBack} from './outlet.js';
+import {startCommand} from '../common/process/run-command.js';
+import {StopInLoop} from '../common/process/shutdown.js';
+import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
+import {putBack} from '../objects/queue/stdout-delivery.js';
 
 /** A wait in libuv's pool has to end now and then, to look whether we were told to stop. */
 const sliceMs = 50;
@@ -15,7 +15,7 @@ export interface Work {
 	/** After so many messages it is done. */
 	most: number;
 	/** How long to wait for a message, each time; negative: for ever. */
-	patienceMs: number;
+	timeoutMs: number;
 	/** Commands at a time. */
 	jobs: number;
 	/** How often a failed message is tried again. */
@@ -88,7 +88,7 @@ export class Worker {
 	}
 
 	private async next(stop: StopInLoop): Promise<Message | undefined> {
-		const deadline = this.work.patienceMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.patienceMs;
+		const deadline = this.work.timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.timeoutMs;
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
 			const message = this.queue.tryReceive();

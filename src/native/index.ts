@@ -86,7 +86,7 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
-	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves the geometry to the system. */
+	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */
 	mqUnlink(name: string): void;
@@ -290,9 +290,9 @@ export interface Native {
 	setChildSubreaper(): void;
 	/**
 	 * Moves bytes both ways until a flow ends, the slice is over or (quiet) nothing has moved for so long. The flows are
-	 * ten numbers each: see joint.c. splice(2), send(2), recv(2)
+	 * ten numbers each: see duplex.c. splice(2), send(2), recv(2)
 	 */
-	joinStreams(
+	moveDuplex(
 		flows: Int32Array,
 		buffer: Uint8Array,
 		sliceMs: number,

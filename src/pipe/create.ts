@@ -1,11 +1,11 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {Fifo, fifoName} from './fifo.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 
 export const create = verb({
 	summary: 'make FIFOs that stay until they are removed',

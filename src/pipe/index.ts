@@ -1,6 +1,6 @@
 import {command} from '../common/command.js';
+import {fifoNames} from '../objects/fifo/fifo-status.js';
 import {create} from './create.js';
-import {fifoNames} from './fifo-status.js';
 import {list} from './list.js';
 import {recv} from './recv.js';
 import {remove} from './remove.js';

@@ -1,6 +1,6 @@
 import {closeSync} from 'node:fs';
 import {tellError} from '../common/output.js';
-import {type CommandEnd, type RunningCommand, startCommand} from '../common/run-command.js';
+import {type CommandEnd, type RunningCommand, startCommand} from '../common/process/run-command.js';
 import {growPipe} from '../common/transfer.js';
 import {native} from '../native/index.js';
 

@@ -1,21 +1,21 @@
 import {closeSync} from 'node:fs';
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {size} from '../common/formats/size.js';
+import {wholeNumber} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {findOpeners, identityKey} from '../common/proc.js';
-import type {Progress} from '../common/progress.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {size} from '../common/size.js';
-import {wholeNumber} from '../common/text-format.js';
+import {findOpeners, identityKey} from '../common/process/proc.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
+import type {Progress} from '../common/terminal/progress.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import {isKernelError, native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
+import {RecordReceiver} from '../objects/fifo/record-receiver.js';
+import {WriterCount} from '../objects/fifo/writer-count.js';
 import {defaultName} from './default-name.js';
-import {Fifo, fifoName} from './fifo.js';
-import {RecordReceiver} from './record-receiver.js';
-import {WriterCount} from './writer-count.js';
 
 export const recv = verb({
 	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
@@ -60,7 +60,7 @@ export const recv = verb({
 			: undefined;
 		using reception = new Reception(fifo, {
 			size: options.size,
-			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
+			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			goesOn: options.follow || options.writers !== undefined,
 			writers,
 			wanted: options.writers ?? Number.POSITIVE_INFINITY,
@@ -70,7 +70,7 @@ export const recv = verb({
 		announceReady(options.readyFd);
 		const end = reception.run();
 		progress?.finish();
-		if (end !== 'out of patience') return done;
+		if (end !== 'timed out') return done;
 		// Half a record was taken, and that has been said.
 		if (records && records.undelivered > 0) return failed;
 		if (options.nonblock) return reception.hasReceived ? done : notNow;
@@ -90,7 +90,7 @@ function onlyWritersThatWait(fifo: Fifo): boolean {
 interface ReceptionSettings {
 	size: number | undefined;
 	/** How long to wait for data, each time; negative: for ever. */
-	patienceMs: number;
+	timeoutMs: number;
 	/** Whether the last writer's leaving is not the end. */
 	goesOn: boolean;
 	writers: WriterCount | undefined;
@@ -100,7 +100,7 @@ interface ReceptionSettings {
 	progress: Progress | undefined;
 }
 
-type End = 'writers gone' | 'complete' | 'out of patience';
+type End = 'writers gone' | 'complete' | 'timed out';
 
 /** One reader of a FIFO, from its first writer to the end. */
 class Reception implements Disposable {
@@ -131,7 +131,7 @@ class Reception implements Disposable {
 		let end = this.receive();
 		// A writer that came between our last look and the removal still has us as its reader.
 		while (end === 'writers gone' && this.fifo.leave() && this.hasWriter()) end = this.receive();
-		if (end === 'out of patience' && records && records.undelivered > 0) this.tellUndelivered(records);
+		if (end === 'timed out' && records && records.undelivered > 0) this.tellUndelivered(records);
 		return end;
 	}
 
@@ -139,10 +139,10 @@ class Reception implements Disposable {
 		const {goesOn, writers, wanted, records} = this.settings;
 		for (;;) {
 			const event = this.waitForData();
-			if (event === 'out of patience') return event;
+			if (event === 'timed out') return event;
 			if (event === 'data') {
 				const end = records ? this.moveRecords(records) : this.moveStream();
-				if (end === 'complete' || end === 'out of patience') return end;
+				if (end === 'complete' || end === 'timed out') return end;
 			}
 			writers?.update();
 			if (writers && writers.gone >= wanted) return this.drain();
@@ -163,11 +163,11 @@ class Reception implements Disposable {
 	}
 
 	/** Waits for data, for the end, for a writer's leaving, or until stdout's reader has gone. */
-	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'out of patience' {
-		const {patienceMs, writers} = this.settings;
+	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'timed out' {
+		const {timeoutMs, writers} = this.settings;
 		const triples = Int32Array.of(this.reader, POLLIN, 0, stdout, 0, 0, writers?.descriptor ?? -1, POLLIN, 0);
 		try {
-			native.poll(triples, patienceMs);
+			native.poll(triples, timeoutMs);
 		} catch (error) {
 			this.explainStop(error);
 			throw error;
@@ -177,27 +177,27 @@ class Reception implements Disposable {
 		if (output & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
 		if (ours & POLLIN) return 'data';
 		if (ours & POLLHUP) return 'writers gone';
-		return count ? 'writer left' : 'out of patience';
+		return count ? 'writer left' : 'timed out';
 	}
 
 	/** Moves until there is nothing there now, or, where no writers are counted, until the last one leaves. */
-	private moveStream(): 'more' | 'out of patience' {
-		const {patienceMs, writers, progress} = this.settings;
+	private moveStream(): 'more' | 'timed out' {
+		const {timeoutMs, writers, progress} = this.settings;
 		try {
-			const inputTimeoutMs = writers ? 0 : patienceMs;
+			const inputTimeoutMs = writers ? 0 : timeoutMs;
 			const moved = moveBytes({input: this.reader, output: stdout, inputTimeoutMs, progress});
 			this.bytes += moved.bytes;
-			return moved.ended || writers ? 'more' : 'out of patience';
+			return moved.ended || writers ? 'more' : 'timed out';
 		} catch (error) {
 			if (isKernelError(error)) this.bytes += error.bytes ?? 0;
 			throw explainMove(error, {from: quoted(this.fifo.shownName)});
 		}
 	}
 
-	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' | 'out of patience' {
+	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' | 'timed out' {
 		try {
-			const receipt = records.receive(this.reader, this.settings.patienceMs);
-			if (!receipt) return 'out of patience';
+			const receipt = records.receive(this.reader, this.settings.timeoutMs);
+			if (!receipt) return 'timed out';
 			const {taken, isEmpty, isComplete} = receipt;
 			this.bytes += taken;
 			if (isComplete) return 'complete';

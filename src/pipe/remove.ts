@@ -1,7 +1,7 @@
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
-import {Fifo, fifoName} from './fifo.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 
 export const remove = verb({
 	summary: 'unlink FIFOs; who has them open goes on',

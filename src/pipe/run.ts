@@ -1,12 +1,12 @@
-import {formatDuration} from '../common/duration.js';
 import {UsageError} from '../common/errors.js';
 import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
+import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
 import {tellRaw} from '../common/output.js';
-import {descendantsOf} from '../common/proc.js';
-import {formatSize} from '../common/size.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
-import {type Column, formatTable} from '../common/table.js';
+import {descendantsOf} from '../common/process/proc.js';
+import {StopInLoop} from '../common/process/shutdown.js';
+import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';

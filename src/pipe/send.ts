@@ -1,15 +1,15 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {size} from '../common/formats/size.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
-import {size} from '../common/size.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
+import {lockSenders, sendRecords} from '../objects/fifo/record-sender.js';
 import {defaultName} from './default-name.js';
-import {Fifo, fifoName} from './fifo.js';
-import {lockSenders, sendRecords} from './record-sender.js';
 
 export const send = verb({
 	summary: 'standard input into a FIFO, made if missing, once there is a reader',
@@ -40,8 +40,8 @@ export const send = verb({
 		if (fifo.isTemporary) stopOnSignals();
 		expectInput();
 		announceReady(options.readyFd);
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(patienceMs);
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(timeoutMs);
 		if (writer === undefined) return options.nonblock ? notNow : timedOut;
 		const shown = quoted(fifo.shownName);
 		if (options.size === undefined) growPipe(writer);
@@ -56,10 +56,10 @@ export const send = verb({
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
 			// All of stdin as one record is a stream that nobody else's records get into.
-			if (framing && !lockSenders(writer, patienceMs)) return gaveUp('nothing', 'lock');
+			if (framing && !lockSenders(writer, timeoutMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
 			try {
-				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: patienceMs, progress});
+				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: timeoutMs, progress});
 				progress?.finish();
 				return ended ? done : gaveUp(`${bytes} bytes`);
 			} catch (error) {
@@ -67,7 +67,7 @@ export const send = verb({
 			}
 		}
 		const progress = progressOf(options.progress, 'records');
-		const {records, missing} = sendRecords({writer, shown, framing, patienceMs, copyTo, progress});
+		const {records, missing} = sendRecords({writer, shown, framing, timeoutMs, copyTo, progress});
 		progress?.finish();
 		return missing ? gaveUp(countOf(records, 'record'), missing) : done;
 	},

@@ -1,11 +1,11 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {formatFields} from '../common/table.js';
+import {formatFields} from '../common/terminal/table.js';
 import {optional, verb} from '../common/verb.js';
+import {fifoName, noSuchFifo} from '../objects/fifo/fifo.js';
+import {type FifoStatus, type FifoUser, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 import {defaultName} from './default-name.js';
-import {fifoName, noSuchFifo} from './fifo.js';
-import {type FifoStatus, type FifoUser, lookAtAddresses} from './fifo-status.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
 

@@ -1,9 +1,12 @@
 import {fstatSync} from 'node:fs';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
+import {formatSize, size} from '../common/formats/size.js';
+import {choice, type TextFormat} from '../common/formats/text-format.js';
+import {type Boundaries, boundariesOf} from '../common/framing/boundaries.js';
+import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing/framing.js';
 import {readInputNow} from '../common/input.js';
-import {type Address, formatAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {
 	announceReady,
@@ -16,16 +19,13 @@ import {
 	tellVerbose,
 	verbose,
 } from '../common/output.js';
-import type {Progress} from '../common/progress.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {formatSize, size} from '../common/size.js';
-import {choice, type TextFormat} from '../common/text-format.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
+import type {Progress} from '../common/terminal/progress.js';
 import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../native/index.js';
-import {type Boundaries, boundariesOf} from './boundaries.js';
-import {Fifo, fifoName} from './fifo.js';
-import {type SlowPolicy, Subscriber} from './subscriber.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
+import {type SlowPolicy, TeeOutput} from './tee-output.js';
 
 const defaultBuffer = 1024 ** 2;
 const readBytes = 1024 ** 2;
@@ -66,7 +66,7 @@ export const tee = verb({
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
 		if (framing === 'json') throw new UsageError('tee passes records as they are: use lines, null, length or raw');
 		const fifos: Fifo[] = [];
-		const subscribers: Subscriber[] = [];
+		const subscribers: TeeOutput[] = [];
 		try {
 			for (const name of names)
 				if (name !== 'stdout') fifos.push(Fifo.open(name, {mode: options.mode, temporary: true}));
@@ -85,7 +85,7 @@ export const tee = verb({
 				policy,
 				most: options.buffer ?? defaultBuffer,
 				boundaries: framing === 'raw' ? undefined : boundariesOf(framing),
-				patienceMs: options.timeout ?? -1,
+				timeoutMs: options.timeout ?? -1,
 				progress,
 			});
 			try {
@@ -105,28 +105,28 @@ function connect(
 	fifo: Fifo,
 	name: Address,
 	options: {nonblock: boolean; timeout: number | undefined},
-): Subscriber | undefined {
+): TeeOutput | undefined {
 	const descriptor = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(options.timeout ?? -1);
 	if (descriptor === undefined) return undefined;
 	growPipe(descriptor);
-	return new Subscriber(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
+	return new TeeOutput(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
 }
 
 /**
  * stdout must not keep the others waiting. Its flags are shared with other processes, so a pipe is opened anew for us
  * alone, without blocking; anything else is written to in small pieces when it is ready.
  */
-function toStdout(): Subscriber {
+function toStdout(): TeeOutput {
 	growPipe(stdout);
 	if (fstatSync(stdout).isFIFO()) {
 		try {
 			const own = native.openat(AT_FDCWD, `/proc/self/fd/${stdout}`, O_WRONLY | O_NONBLOCK, 0, -1);
-			return new Subscriber('-', own, Number.POSITIVE_INFINITY);
+			return new TeeOutput('-', own, Number.POSITIVE_INFINITY);
 		} catch (error) {
 			if (!hasCode(error, 'EACCES', 'EPERM', 'ENXIO', 'ENOENT')) throw error;
 		}
 	}
-	return new Subscriber('-', stdout, PIPE_BUF);
+	return new TeeOutput('-', stdout, PIPE_BUF);
 }
 
 interface FanOutSettings {
@@ -135,7 +135,7 @@ interface FanOutSettings {
 	most: number;
 	/** Where records are told apart; without, any byte may be the last before a gap. */
 	boundaries: Boundaries | undefined;
-	patienceMs: number;
+	timeoutMs: number;
 	progress: Progress | undefined;
 }
 
@@ -147,7 +147,7 @@ class FanOut {
 	private passed = 0;
 
 	constructor(
-		private readonly subscribers: readonly Subscriber[],
+		private readonly subscribers: readonly TeeOutput[],
 		private readonly settings: FanOutSettings,
 	) {}
 
@@ -162,7 +162,7 @@ class FanOut {
 					one.isConnected ? [one.descriptor, one.waiting > 0 ? POLLOUT : 0, 0] : [-1, 0, 0],
 				),
 			]);
-			if (native.poll(triples, wantsInput ? -1 : settings.patienceMs) === 0) {
+			if (native.poll(triples, wantsInput ? -1 : settings.timeoutMs) === 0) {
 				const slowest = this.slowest();
 				tell(`gave up with no room in ${quoted(slowest.name)}: ${slowest.waiting} bytes still wait for it`);
 				return timedOut;
@@ -182,7 +182,7 @@ class FanOut {
 		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting < most);
 	}
 
-	private slowest(): Subscriber {
+	private slowest(): TeeOutput {
 		return this.subscribers.reduce((slowest, one) => (one.waiting > slowest.waiting ? one : slowest));
 	}
 
@@ -220,7 +220,7 @@ class FanOut {
 		}
 	}
 
-	private giveTo(one: Subscriber, bytes: Buffer): void {
+	private giveTo(one: TeeOutput, bytes: Buffer): void {
 		const {policy, most, boundaries} = this.settings;
 		if (policy === 'drop') {
 			// The pipe itself takes what it can; only what would have to wait counts against the buffer.
@@ -240,7 +240,7 @@ class FanOut {
 		if (one.state === 'left') this.lost(one);
 	}
 
-	private lost(one: Subscriber): void {
+	private lost(one: TeeOutput): void {
 		one.end('left');
 		tellVerbose(`the reader of '${one.name}' has left`);
 	}
@@ -252,7 +252,7 @@ class FanOut {
 	}
 }
 
-function report(subscribers: readonly Subscriber[], json: boolean, stdoutHasData: boolean): void {
+function report(subscribers: readonly TeeOutput[], json: boolean, stdoutHasData: boolean): void {
 	for (const one of subscribers) {
 		const what = one.report();
 		// stdout is for the data where it is one of the outputs.

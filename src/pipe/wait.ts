@@ -4,10 +4,10 @@ import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {optional, verb} from '../common/verb.js';
 import {IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY} from '../native/index.js';
+import {fifoName} from '../objects/fifo/fifo.js';
+import {type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
+import {FifoWatch} from '../objects/fifo/fifo-watch.js';
 import {defaultName} from './default-name.js';
-import {fifoName} from './fifo.js';
-import {type FifoStatus, lookAtAddresses} from './fifo-status.js';
-import {FifoWatch} from './fifo-watch.js';
 
 interface Condition {
 	holds(status: FifoStatus): boolean;

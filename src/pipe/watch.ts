@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
-import {fifoName} from './fifo.js';
-import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
+import {fifoName} from '../objects/fifo/fifo.js';
+import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 import {fifoColumns} from './list.js';
 import {describeFifo} from './stat.js';
 

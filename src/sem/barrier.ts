@@ -1,12 +1,12 @@
 import {UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
-import type {Address} from '../common/object-name.js';
+import type {Address} from '../common/formats/object-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {mode, nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady, tellVerbose} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
-import {stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
 /** Whoever waits looks this often, for the one that should have woken it may have been killed. */
 const lookAgainMs = 500;

@@ -1,14 +1,14 @@
-import {duration} from '../common/duration.js';
 import {printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
+import {duration} from '../common/formats/duration.js';
+import {formatAddress} from '../common/formats/object-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
-import {formatAddress} from '../common/object-name.js';
 import {expectInput, print, stdout} from '../common/output.js';
-import {mostUnits, Semaphore, semaphoreName} from '../common/semaphore.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
 import {native, POLLERR, POLLHUP} from '../native/index.js';
+import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
 const readBytes = 65_536;
 /** A line is a word, a name of 251 bytes and a number. */

@@ -1,11 +1,11 @@
 import {countOf, quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
 import {many, verb} from '../common/verb.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {settings} from './options.js';
 
 export const create = verb({

@@ -1,5 +1,5 @@
 import {command} from '../common/command.js';
-import {Semaphore} from '../common/semaphore.js';
+import {Semaphore} from '../objects/semaphore/semaphore.js';
 import {barrier} from './barrier.js';
 import {batch} from './batch.js';
 import {create} from './create.js';

@@ -1,9 +1,9 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 
 export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 	{name: 'name', value: ({name}) => name},

@@ -1,7 +1,7 @@
 import {UsageError} from '../common/errors.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {mostUnits} from '../common/semaphore.js';
-import {wholeNumber} from '../common/text-format.js';
+import {mostUnits} from '../objects/semaphore/semaphore.js';
 
 /** How a semaphore is made, where a verb makes one. */
 export const settings = (value: number) =>

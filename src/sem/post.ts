@@ -1,8 +1,8 @@
 import {done} from '../common/exit.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {count} from '../common/options.js';
-import {mostUnits, Semaphore, semaphoreName} from '../common/semaphore.js';
-import {wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
+import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const post = verb({

@@ -1,12 +1,12 @@
 import {SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {json} from '../common/options.js';
 import {printJson, printLine, tellVerbose} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
 import {any, verb} from '../common/verb.js';
-import {allSemaphores} from './semaphore-status.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {allSemaphores} from '../objects/semaphore/semaphore-status.js';
 
 export const reap = verb({
 	summary: 'give back the units of dead holders, and print of which semaphores and how many',

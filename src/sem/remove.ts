@@ -1,7 +1,7 @@
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
+import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
 export const remove = verb({
 	summary: 'unlink semaphores; who has them open goes on',

@@ -1,17 +1,17 @@
-import {startChild, waitForChild} from '../common/children.js';
-import {formatDuration} from '../common/duration.js';
 import {hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, notNow, timedOut} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {tellError, tellVerbose, verbose} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
-import type {Holding} from '../common/semaphore-holders.js';
-import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
-import {isInForeground} from '../common/stop-in-loop.js';
+import {startChild, waitForChild} from '../common/process/children.js';
+import {isInForeground} from '../common/process/shutdown.js';
+import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import type {Holding} from '../objects/semaphore/semaphore-holders.js';
+import {describeHolder} from '../objects/semaphore/semaphore-status.js';
 import {checkSettings, create, settings} from './options.js';
-import {describeHolder} from './semaphore-status.js';
 
 export const run = verb({
 	summary: 'hold one unit while a command runs; it comes back however we die',

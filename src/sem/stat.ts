@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {semaphoreName} from '../common/semaphore.js';
-import {formatFields} from '../common/table.js';
+import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
-import {describeHolder, openToLook, type SemaphoreStatus, statusOf} from './semaphore-status.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
+import {describeHolder, openToLook, type SemaphoreStatus, statusOf} from '../objects/semaphore/semaphore-status.js';
 
 export function describeSemaphore(status: SemaphoreStatus): [string, string | string[]][] {
 	const holders = status.holders.map(describeHolder);

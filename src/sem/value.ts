@@ -1,9 +1,9 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
-import {semaphoreName} from '../common/semaphore.js';
 import {one, verb} from '../common/verb.js';
-import {openToLook} from './semaphore-status.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
+import {openToLook} from '../objects/semaphore/semaphore-status.js';
 
 export const value = verb({
 	summary: 'print how many units are free',

@@ -1,9 +1,9 @@
 import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const wait = verb({

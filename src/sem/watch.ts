@@ -1,11 +1,11 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {semaphoreName} from '../common/semaphore.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 import {semaphoreColumns} from './list.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
 import {describeSemaphore} from './stat.js';
 
 export const watch = verb({

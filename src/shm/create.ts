@@ -1,14 +1,14 @@
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
+import {sizeAndBytes} from '../common/formats/size.js';
 import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
-import {sizeAndBytes} from '../common/size.js';
 import {many, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {size} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 
 export const create = verb({
 	summary: 'make segments, zeroed, their memory reserved',

@@ -1,15 +1,15 @@
 import {lstatSync} from 'node:fs';
-import {duration} from '../common/duration.js';
 import {quoted} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
+import {duration} from '../common/formats/duration.js';
 import {printJson, printLine, tell, tellVerbose} from '../common/output.js';
-import {findMappers, findOpeners, identityKey} from '../common/proc.js';
+import {findMappers, findOpeners, identityKey} from '../common/process/proc.js';
 import {verb} from '../common/verb.js';
+import {allSegments, type SegmentName, segmentPath} from '../objects/segment/segment-name.js';
+import {processCount} from '../objects/segment/segment-status.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {json} from './options.js';
-import {allSegments, type SegmentName, segmentPath} from './segment-name.js';
-import {processCount} from './segment-status.js';
-import {SharedMemory} from './shared-memory.js';
 
 const othersBits = 0o077;
 

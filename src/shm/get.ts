@@ -1,10 +1,10 @@
 import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {anyType, json, length, offset} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 import {defaultType, printValue, readValue} from './value.js';
 
 export const get = verb({

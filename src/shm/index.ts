@@ -1,4 +1,5 @@
 import {command} from '../common/command.js';
+import {segmentNames} from '../objects/segment/segment-name.js';
 import {add} from './add.js';
 import {cas} from './cas.js';
 import {create} from './create.js';
@@ -9,7 +10,6 @@ import {read} from './read.js';
 import {recv} from './recv.js';
 import {remove} from './remove.js';
 import {resize} from './resize.js';
-import {segmentNames} from './segment-name.js';
 import {send} from './send.js';
 import {set} from './set.js';
 import {stat} from './stat.js';

@@ -1,11 +1,11 @@
 import {UsageError} from '../common/errors.js';
 import {notNow, type Outcome, timedOut} from '../common/exit.js';
-import type {Address} from '../common/object-name.js';
+import type {Address} from '../common/formats/object-name.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
-import {Semaphore} from '../common/semaphore.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
+import type {SharedMemory} from '../objects/segment/shared-memory.js';
+import {Semaphore} from '../objects/semaphore/semaphore.js';
 import {lock} from './options.js';
-import type {SharedMemory} from './shared-memory.js';
 
 /** The options of what can be done under a lock. */
 export const lockOptions = {
@@ -36,16 +36,16 @@ export function underLock<Result extends Outcome | Promise<Outcome>>(
 	wish: LockWish,
 	work: () => Result,
 ): Result | Outcome {
-	const patienceMs = wish.nonblock ? 0 : (wish.timeout ?? -1);
+	const timeoutMs = wish.nonblock ? 0 : (wish.timeout ?? -1);
 	const tooLate = wish.nonblock ? notNow : timedOut;
 	if (wish.lock === undefined) return work();
 	if (wish.lock === true) {
-		if (!segment.lock(kind, patienceMs)) return tooLate;
+		if (!segment.lock(kind, timeoutMs)) return tooLate;
 		return afterwards(work, () => segment.unlock());
 	}
 	const semaphore = Semaphore.open(wish.lock);
 	const holding = semaphore.hold({
-		timeoutMs: patienceMs,
+		timeoutMs,
 		command: `ipc-shm ${segment.shownName}`,
 		// Killed in the middle of a wait we would stay counted as one who waits.
 		onWait: stopOnSignals,

@@ -1,8 +1,8 @@
 import {UsageError} from '../common/errors.js';
-import {semaphoreName} from '../common/semaphore.js';
-import {size as sizeFormat} from '../common/size.js';
-import {choice, type TextFormat} from '../common/text-format.js';
-import {wordTypes} from './word.js';
+import {size as sizeFormat} from '../common/formats/size.js';
+import {choice, type TextFormat} from '../common/formats/text-format.js';
+import {wordTypes} from '../objects/segment/word.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
 
 /** `16`, `0x10`, `4K` */
 const bytesFormat: TextFormat<number> = {

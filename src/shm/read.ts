@@ -2,13 +2,13 @@ import {quoted, SystemError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {progress as progressOption} from '../common/options.js';
 import {stdout} from '../common/output.js';
-import {Progress} from '../common/progress.js';
+import {Progress} from '../common/terminal/progress.js';
 import {copyBytes, explainMove, growPipe} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {length, offset} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 
 export const read = verb({
 	summary: 'the bytes of a segment to standard output',

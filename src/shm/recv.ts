@@ -1,15 +1,15 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
-import {howMany} from '../common/how-many.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
+import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {Ring} from './ring.js';
-import {RingReceiver} from './ring-receiver.js';
-import {segmentName} from './segment-name.js';
+import {Ring} from '../objects/ring/ring.js';
+import {RingReceiver} from '../objects/ring/ring-receiver.js';
+import {segmentName} from '../objects/segment/segment-name.js';
 import {checkRingSettings, ringSettings} from './send.js';
 
 export const recv = verb({
@@ -33,19 +33,19 @@ export const recv = verb({
 		{purpose: 'whatever comes, from now on', line: 'ipc-shm recv ring --create --follow'},
 	],
 	run({name}, options) {
-		const most = howMany(options);
+		const most = recordLimit(options);
 		checkRingSettings(options);
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
 		stopOnSignals();
-		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
-		using ring = Ring.tryOpen(name, options.create ? options : undefined, patienceMs);
+		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
+		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.all ? done : options.nonblock ? notNow : timedOut;
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RingReceiver(ring, {
 			framing,
 			most,
-			patienceMs,
+			timeoutMs,
 			progress,
 		});
 		announceReady(options.readyFd);

@@ -1,8 +1,8 @@
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 
 export const remove = verb({
 	summary: 'unlink segments; who maps them goes on',

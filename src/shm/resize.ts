@@ -1,12 +1,12 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {done} from '../common/exit.js';
-import {findMappers, identityKey} from '../common/proc.js';
-import {size as sizeFormat} from '../common/size.js';
+import {size as sizeFormat} from '../common/formats/size.js';
+import {findMappers, identityKey} from '../common/process/proc.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {describeProcesses} from '../objects/segment/segment-status.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
-import {segmentName} from './segment-name.js';
-import {describeProcesses} from './segment-status.js';
-import {SharedMemory} from './shared-memory.js';
 
 export const resize = verb({
 	summary: 'make a segment larger, or smaller',

@@ -1,15 +1,15 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {anyText} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {expectInput, tell} from '../common/output.js';
-import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
+import {Ring} from '../objects/ring/ring.js';
+import {RingSender} from '../objects/ring/ring-sender.js';
+import {segmentName} from '../objects/segment/segment-name.js';
 import {size} from './options.js';
-import {Ring} from './ring.js';
-import {RingSender} from './ring-sender.js';
-import {segmentName} from './segment-name.js';
 
 /** How a ring is made, where a verb makes one. */
 export const ringSettings = {
@@ -43,11 +43,11 @@ export const send = verb({
 		checkRingSettings(options);
 		const framing = chosenFraming(options);
 		if (framing && records.length > 0) throw new UsageError('each operand is a record as it is: framing is for stdin');
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		using ring = Ring.tryOpen(name, options.create ? options : undefined, patienceMs);
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.nonblock ? notNow : timedOut;
 		const progress = progressOf(options.progress, 'records');
-		const sender = new RingSender(ring, {patienceMs, progress});
+		const sender = new RingSender(ring, {timeoutMs, progress});
 		if (records.length === 0) expectInput();
 		const ended = records.length > 0 ? sender.sendAll(records) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();

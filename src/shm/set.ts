@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
-import {anyText} from '../common/text-format.js';
+import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {anyType, json, offset} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 import {defaultType, parseStore, printChange} from './value.js';
 
 export const set = verb({

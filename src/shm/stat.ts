@@ -2,11 +2,11 @@ import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {formatFields} from '../common/table.js';
+import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
-import {segmentName} from './segment-name.js';
-import {lookAtSegments, processCount, type SegmentStatus} from './segment-status.js';
-import {SharedMemory} from './shared-memory.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {lookAtSegments, processCount, type SegmentStatus} from '../objects/segment/segment-status.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 
 export function describeSegment(status: SegmentStatus): [string, string | string[]][] {
 	const {ring, users, unseen} = status;

@@ -2,14 +2,14 @@ import {closeSync, fstatSync} from 'node:fs';
 import {quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
+import {startCommand} from '../common/process/run-command.js';
+import {StopInLoop} from '../common/process/shutdown.js';
 import {copyBytes, explainMove} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_RDONLY} from '../native/index.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {lockOptions, underLock} from './lock.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 
 export const update = verb({
 	summary: 'replace the contents by what a filter makes of them',

@@ -1,8 +1,8 @@
 import {quoted, SystemError, UsageError} from '../common/errors.js';
-import {jsonRecord} from '../common/framing.js';
+import {jsonRecord} from '../common/framing/framing.js';
 import {print, printLine} from '../common/output.js';
-import type {SharedMemory} from './shared-memory.js';
-import {formatDouble, isWordType, parseDouble, parseWord, type WordType} from './word.js';
+import type {SharedMemory} from '../objects/segment/shared-memory.js';
+import {formatDouble, isWordType, parseDouble, parseWord, type WordType} from '../objects/segment/word.js';
 
 /** Everything that can lie at an offset. Whole numbers and f64 are read and stored in one step, str and hex are not. */
 export type ValueType = WordType | 'f64' | 'str' | 'hex';

@@ -3,11 +3,11 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
+import {condition} from '../objects/segment/word.js';
 import {json, offset, wordType} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 import {defaultType, printValue, showWord} from './value.js';
-import {condition} from './word.js';
 
 export const wait = verb({
 	summary: 'until a number is as wanted, and print it',

@@ -1,11 +1,11 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {allSegments, segmentName} from '../objects/segment/segment-name.js';
+import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
 import {segmentColumns} from './list.js';
-import {allSegments, segmentName} from './segment-name.js';
-import {lookAtSegments, type SegmentStatus} from './segment-status.js';
 import {describeSegment} from './stat.js';
 
 export const watch = verb({

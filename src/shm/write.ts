@@ -3,14 +3,14 @@ import {done} from '../common/exit.js';
 import {inputBytesLeft, readInput} from '../common/input.js';
 import {mode, progress as progressOption} from '../common/options.js';
 import {expectInput, stdin} from '../common/output.js';
-import type {Progress} from '../common/progress.js';
+import type {Progress} from '../common/terminal/progress.js';
 import {copyBytes, explainMove, growPipe, progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {isKernelError} from '../native/index.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {noRoom, SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {offset} from './options.js';
-import {segmentName} from './segment-name.js';
-import {noRoom, SharedMemory} from './shared-memory.js';
 
 export const write = verb({
 	summary: 'standard input into a segment',

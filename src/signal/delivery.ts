@@ -1,15 +1,15 @@
-import {formatDuration} from '../common/duration.js';
 import {printable, SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
+import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
-import {commandOf} from '../common/proc.js';
-import {signalName} from '../common/signal-name.js';
-import {SIGKILL, SIGSTOP} from '../common/signals.js';
+import {commandOf} from '../common/process/proc.js';
+import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {native} from '../native/index.js';
+import {ProcessHandle} from '../objects/signals/process-handle.js';
+import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
+import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
-import {ProcessHandle} from './process-handle.js';
-import {GroupHandle, ProcessTree, type Recipient, waitForAll} from './recipient.js';
-import {openReceiver} from './registration.js';
 import type {Target} from './target.js';
 
 /** A full queue tells nobody when it has room again: look, ever less often. */

@@ -1,7 +1,7 @@
-import {duration} from '../common/duration.js';
 import {UsageError} from '../common/errors.js';
-import {parseSignal, signalName} from '../common/signal-name.js';
-import type {TextFormat} from '../common/text-format.js';
+import {duration} from '../common/formats/duration.js';
+import {parseSignal, signalName} from '../common/formats/signal-name.js';
+import type {TextFormat} from '../common/formats/text-format.js';
 
 /** A signal, and how long its receiver may take to end before the next one; undefined: as long as it takes. */
 export interface Step {

@@ -1,11 +1,11 @@
 import {closeSync} from 'node:fs';
-import {openPidfd} from '../common/children.js';
 import {hasCode, reasonOf} from '../common/errors.js';
+import {rtmin, signalName} from '../common/formats/signal-name.js';
 import {tell, tellError, tellVerbose} from '../common/output.js';
-import {rtmin, signalName} from '../common/signal-name.js';
-import {SIGCHLD} from '../common/signals.js';
+import {openPidfd} from '../common/process/children.js';
+import {SIGCHLD} from '../common/process/signals.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../native/index.js';
-import {type RawSignal, SI_KERNEL, SI_QUEUE, SI_USER} from './received-signal.js';
+import {type RawSignal, SI_KERNEL, SI_QUEUE, SI_USER} from '../objects/signals/received-signal.js';
 
 /** How long a full queue may keep the signals behind from being passed on. */
 const mostTries = 200;
@@ -53,16 +53,16 @@ export class Forwarder implements Disposable {
 	/** With all that it came with, where the kernel lets us: an invented sender is allowed for queued signals only. */
 	private send(number: number, signal: RawSignal): void {
 		// Taking it has made room in the queue of our user, but somebody may have been quicker.
-		const patience = number >= rtmin ? mostTries : 1;
+		const tryLimit = number >= rtmin ? mostTries : 1;
 		for (let tries = 1; ; tries++) {
 			try {
 				if (this.tryQueue(number, signal)) return;
 				break;
 			} catch (error) {
 				if (!hasCode(error, 'EAGAIN')) throw error;
-				if (tries < patience) native.poll(new Int32Array(0), pauseMs);
+				if (tries < tryLimit) native.poll(new Int32Array(0), pauseMs);
 				else if (number >= rtmin) tellError(`the queue is full: passing ${signalName(number)} on without its value`);
-				if (tries >= patience) break;
+				if (tries >= tryLimit) break;
 			}
 		}
 		// Ours, and not yet reaped: the number cannot be another's.

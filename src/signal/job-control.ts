@@ -1,9 +1,9 @@
 import {closeSync} from 'node:fs';
 import {hasCode} from '../common/errors.js';
-import {processStat} from '../common/process-status.js';
-import {SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU} from '../common/signals.js';
+import {processStat} from '../common/process/process-status.js';
+import {SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU} from '../common/process/signals.js';
 import {AT_FDCWD, native, O_RDWR} from '../native/index.js';
-import {type RawSignal, SI_KERNEL} from './received-signal.js';
+import {type RawSignal, SI_KERNEL} from '../objects/signals/received-signal.js';
 
 /** What the keyboard stops with, and what the terminal does to those in the background. */
 const keyboardStops = [SIGTSTP, SIGTTIN, SIGTTOU];

@@ -1,10 +1,10 @@
 import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
+import {allSignals, parseSignal, rtmax, type SignalRow, signalName} from '../common/formats/signal-name.js';
+import type {TextFormat} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {allSignals, parseSignal, rtmax, type SignalRow, signalName} from '../common/signal-name.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
-import type {TextFormat} from '../common/text-format.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {any, verb} from '../common/verb.js';
 
 const base = 128;

@@ -1,17 +1,17 @@
-import {startChild, takeChanges} from '../common/children.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
+import {signalFormat} from '../common/formats/signal-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
-import {signalFormat} from '../common/signal-name.js';
-import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {startChild, takeChanges} from '../common/process/children.js';
+import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
+import {type RawSignal, receivedSignal} from '../objects/signals/received-signal.js';
+import {Registration, receiverName} from '../objects/signals/registration.js';
+import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
-import {type RawSignal, receivedSignal} from './received-signal.js';
-import {Registration, receiverName} from './registration.js';
-import {Signals} from './signals.js';
 
 /** Signals that may wait for a hand here; those beyond wait in the kernel. */
 const mostWaiting = 10_000;
@@ -45,7 +45,7 @@ export const on = verb({
 			{
 				jobs: options.jobs ?? 1,
 				most: options.count ?? Number.POSITIVE_INFINITY,
-				patienceMs: options.timeout ?? Number.POSITIVE_INFINITY,
+				timeoutMs: options.timeout ?? Number.POSITIVE_INFINITY,
 			},
 		);
 		return handler.run();
@@ -66,7 +66,7 @@ class Handler {
 	constructor(
 		private readonly command: readonly string[],
 		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
-		private readonly limits: {jobs: number; most: number; patienceMs: number},
+		private readonly limits: {jobs: number; most: number; timeoutMs: number},
 	) {}
 
 	run(): Outcome {
@@ -76,7 +76,7 @@ class Handler {
 			if (this.running.size === 0) {
 				if (this.isEnding()) return this.end();
 				if (this.received >= this.limits.most) return this.hasFailed ? failed : done;
-				if (performance.now() >= this.idleSince + this.limits.patienceMs) return timedOut;
+				if (performance.now() >= this.idleSince + this.limits.timeoutMs) return timedOut;
 			}
 			this.waitForMore();
 		}
@@ -106,8 +106,8 @@ class Handler {
 
 	private waitForMore(): void {
 		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
-		const isIdle = this.running.size === 0 && this.limits.patienceMs !== Number.POSITIVE_INFINITY;
-		const leftMs = this.idleSince + this.limits.patienceMs - performance.now();
+		const isIdle = this.running.size === 0 && this.limits.timeoutMs !== Number.POSITIVE_INFINITY;
+		const leftMs = this.idleSince + this.limits.timeoutMs - performance.now();
 		const triples = Int32Array.of(
 			this.sources.control.pollDescriptor,
 			POLLIN,

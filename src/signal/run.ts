@@ -1,15 +1,15 @@
-import {startChild, takeChanges} from '../common/children.js';
 import {UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
+import {allSignals, parseSignal, rtmin} from '../common/formats/signal-name.js';
+import type {TextFormat} from '../common/formats/text-format.js';
 import {tellError} from '../common/output.js';
-import {allSignals, parseSignal, rtmin} from '../common/signal-name.js';
-import {SIGKILL, SIGSTOP} from '../common/signals.js';
-import type {TextFormat} from '../common/text-format.js';
+import {startChild, takeChanges} from '../common/process/children.js';
+import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
+import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 import {JobControl} from './job-control.js';
-import {Signals} from './signals.js';
 
 /** `TERM=INT`; `HUP=none` passes nothing on. */
 const translation: TextFormat<readonly [number, number]> = {

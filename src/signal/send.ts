@@ -1,9 +1,9 @@
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
+import {parseSignal, signalFormat, signalName} from '../common/formats/signal-name.js';
+import {refuse, type TextFormat} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {expectInput, isTerminal, stdin} from '../common/output.js';
-import {parseSignal, signalFormat, signalName} from '../common/signal-name.js';
-import {refuse, type TextFormat} from '../common/text-format.js';
 import {any, verb} from '../common/verb.js';
 import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';

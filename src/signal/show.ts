@@ -1,13 +1,13 @@
 import {SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {statusFields} from '../common/process-status.js';
-import {formatFields} from '../common/table.js';
-import {wholeNumber} from '../common/text-format.js';
+import {statusFields} from '../common/process/process-status.js';
+import {formatFields} from '../common/terminal/table.js';
 import {many, verb} from '../common/verb.js';
-import {describeTerm, type SignalStatus, signalStatus} from './signal-status.js';
+import {describeTerm, type SignalStatus, signalStatus} from '../objects/signals/signal-status.js';
 
 export const show = verb({
 	summary: 'what a process does with signals: pending, blocked, ignored, caught; and TERM',

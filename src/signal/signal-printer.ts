@@ -2,7 +2,7 @@ import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {native, POLLOUT} from '../native/index.js';
-import {mostLineBytes, rawSignal, receivedSignal, writeLine} from './received-signal.js';
+import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/signals/received-signal.js';
 
 const newline = 10;
 

@@ -1,7 +1,7 @@
 import {SystemError, UsageError} from '../common/errors.js';
+import type {TextFormat} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
-import type {TextFormat} from '../common/text-format.js';
-import {receiverName} from './registration.js';
+import {receiverName} from '../objects/signals/registration.js';
 
 /** Whom to send to, as it was written. */
 export type Target = {shown: string; pid: number} | {shown: string; name: string};

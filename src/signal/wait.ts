@@ -1,15 +1,15 @@
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
+import {signalFormat} from '../common/formats/signal-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {signalFormat} from '../common/signal-name.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
-import {fieldsPerSignal} from './received-signal.js';
-import {Registration, receiverName} from './registration.js';
+import {fieldsPerSignal} from '../objects/signals/received-signal.js';
+import {Registration, receiverName} from '../objects/signals/registration.js';
+import {Signals} from '../objects/signals/signals.js';
 import {SignalPrinter} from './signal-printer.js';
-import {Signals} from './signals.js';
 
 /** So many are taken and printed at once. */
 const batch = 1024;
@@ -45,8 +45,8 @@ export const wait = verb({
 		announceReady(options.readyFd);
 
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
-		let deadline = performance.now() + patienceMs;
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
+		let deadline = performance.now() + timeoutMs;
 		const fields = new Int32Array(batch * fieldsPerSignal);
 		const printer = new SignalPrinter(options.json, batch);
 		let printed = 0;
@@ -66,7 +66,7 @@ export const wait = verb({
 				printer.print(fields, wanted);
 				printed += wanted;
 				if (printed < most) printer.heedStop();
-				deadline = performance.now() + patienceMs;
+				deadline = performance.now() + timeoutMs;
 			}
 			return done;
 		} finally {

@@ -1,9 +1,9 @@
 import {SystemError} from '../common/errors.js';
+import {refuse, type TextFormat} from '../common/formats/text-format.js';
 import {tell} from '../common/output.js';
-import {refuse, type TextFormat} from '../common/text-format.js';
 import {native} from '../native/index.js';
-import type {LocalSocket, PeerCredentials} from './local-socket.js';
-import {describePeer} from './peer.js';
+import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
+import {describePeer} from '../objects/socket/peer.js';
 
 /** One that may come: a user, or the members of a group; by name or number. */
 export interface AccessRule {

@@ -1,6 +1,7 @@
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
-import {mostRecordBytes} from '../common/framing.js';
+import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
+import {mostRecordBytes} from '../common/framing/framing.js';
 import {readInput} from '../common/input.js';
 import * as common from '../common/options.js';
 import {
@@ -13,20 +14,19 @@ import {
 	tellRaw,
 	tellVerbose,
 } from '../common/output.js';
-import {anyText, choice, wholeNumber} from '../common/text-format.js';
 import {any, one, optional, verb} from '../common/verb.js';
-import {BatchCaller} from './batch-caller.js';
-import {CallChannel, Deadline, TimedOut} from './call-channel.js';
-import {type Dialect, dialects} from './dialect.js';
-import {openConnection} from './endpoint.js';
-import {type CallError, type CallResult, jsonText, methodNotFound, type Request} from './json-rpc.js';
-import {usualLimits} from './json-splitter.js';
-import {compact, elementsOf, kindOf, membersOf, pretty} from './json-text.js';
-import type {LocalSocket} from './local-socket.js';
-import {encodeMessage} from './message-framing.js';
+import {openConnection} from '../objects/socket/endpoint.js';
+import type {LocalSocket} from '../objects/socket/local-socket.js';
+import {insecure, socketAddress} from '../objects/socket/socket-address.js';
 import {messageSize} from './options.js';
-import {parametersOf} from './parameters.js';
-import {insecure, socketAddress} from './socket-address.js';
+import {BatchCaller} from './rpc/batch-caller.js';
+import {CallChannel, Deadline, TimedOut} from './rpc/call-channel.js';
+import {type Dialect, dialects} from './rpc/dialect.js';
+import {type CallError, type CallResult, jsonText, methodNotFound, type Request} from './rpc/json-rpc.js';
+import {usualLimits} from './rpc/json-splitter.js';
+import {compact, elementsOf, kindOf, membersOf, pretty} from './rpc/json-text.js';
+import {encodeMessage} from './rpc/message-framing.js';
+import {parametersOf} from './rpc/parameters.js';
 
 const usualInFlight = 256;
 const onlyId = '1';

@@ -1,15 +1,15 @@
 import {hasCode} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {expectInput, expectOutput} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {checkConversation, converse} from './conversation.js';
-import {openConnection} from './endpoint.js';
-import type {LocalSocket} from './local-socket.js';
+import {openConnection} from '../objects/socket/endpoint.js';
+import type {LocalSocket} from '../objects/socket/local-socket.js';
+import {insecure, socketAddress} from '../objects/socket/socket-address.js';
 import {idle, type} from './options.js';
-import {insecure, socketAddress} from './socket-address.js';
+import {checkSession, runSession} from './stream/session.js';
 
 export const connect = verb({
 	summary: 'stdin and stdout joined to a connection',
@@ -32,13 +32,13 @@ export const connect = verb({
 	],
 	run({address}, options) {
 		const framing = chosenFraming(options);
-		checkConversation({...options, framing});
+		checkSession({...options, framing});
 		expectInput();
 		expectOutput();
 		const timeoutMs = options.timeout ?? -1;
 		const talk = (connection: LocalSocket): Outcome => {
 			const progress = progressOf(options.progress, 'bytes');
-			const end = converse(connection, {framing, timeoutMs, idleMs: options.idle, count: options.count, progress});
+			const end = runSession(connection, {framing, timeoutMs, idleMs: options.idle, count: options.count, progress});
 			progress?.finish();
 			return end === 'quiet' ? timedOut : done;
 		};

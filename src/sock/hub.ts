@@ -1,24 +1,24 @@
 import type {Socket} from 'node:net';
 import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
-import {type Framing, framingOptions, RecordDecoder, separatorOf} from '../common/framing.js';
+import {formatSize, size} from '../common/formats/size.js';
+import {wholeNumber} from '../common/formats/text-format.js';
+import {type Framing, framingOptions, RecordDecoder, separatorOf} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellVerbose} from '../common/output.js';
-import {formatSize, size} from '../common/size.js';
-import {wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
-import {connectionsOf} from './accept-loop.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {describePeer} from '../objects/socket/peer.js';
+import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
-import {LocalSocket} from './local-socket.js';
 import {backlog} from './options.js';
-import {describePeer} from './peer.js';
-import {localAddress} from './socket-address.js';
-import {Stopping} from './stopping.js';
-import {streamOf} from './stream-pair.js';
+import {Stopping} from './shutdown.js';
+import {connectionsOf} from './stream/accept-loop.js';
+import {streamOf} from './stream/stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
 /** How long a client that has fallen behind may keep those who speak waiting, until it is put out. */
-const patienceMs = 1000;
+const timeoutMs = 1000;
 /** What one may say before it has come to the end of a record. */
 const longestRecord = 16 * 1024 ** 2;
 
@@ -134,7 +134,7 @@ class Room {
 			member.timer = setTimeout(() => {
 				tell(`${member.who} was put out: it did not read, and ${formatSize(writableLength)} were waiting for it`);
 				member.socket.destroy();
-			}, patienceMs);
+			}, timeoutMs);
 			this.behind.add(member);
 			for (const {socket} of this.members) socket.pause();
 		}

@@ -1,4 +1,5 @@
 import {command} from '../common/command.js';
+import {socketNames} from '../objects/socket/runtime-sockets.js';
 import {call} from './call.js';
 import {connect} from './connect.js';
 import {hub} from './hub.js';
@@ -8,7 +9,6 @@ import {recv} from './recv.js';
 import {recvFd} from './recv-fd.js';
 import {relay} from './relay.js';
 import {remove} from './remove.js';
-import {socketNames} from './runtime-sockets.js';
 import {send} from './send.js';
 import {sendFd} from './send-fd.js';
 import {serve} from './serve.js';

@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {socketNames} from './runtime-sockets.js';
-import {lookAtAllSockets, lookAtSockets, type SocketStatus} from './socket-status.js';
+import {socketNames} from '../objects/socket/runtime-sockets.js';
+import {lookAtAllSockets, lookAtSockets, type SocketStatus} from '../objects/socket/socket-status.js';
 
 export const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'name', value: ({name}) => name},

@@ -1,20 +1,20 @@
 import {UsageError} from '../common/errors.js';
 import {done, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {wholeNumber} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectInput, expectOutput, tellError} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
+import {openListener} from '../objects/socket/endpoint.js';
+import type {LocalSocket} from '../objects/socket/local-socket.js';
+import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
-import {CommandServer} from './command-server.js';
-import {checkConversation, converse} from './conversation.js';
-import {openListener} from './endpoint.js';
-import {ConnectionError, type JoinEnd} from './joint.js';
-import type {LocalSocket} from './local-socket.js';
 import {backlog, idle, type} from './options.js';
-import {insecure, isLocal, socketAddress} from './socket-address.js';
+import {CommandServer} from './stream/command-server.js';
+import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
+import {checkSession, runSession} from './stream/session.js';
 
 export const listen = verb({
 	summary: 'take a connection, joined to standard input and output or to a command',
@@ -43,7 +43,7 @@ export const listen = verb({
 	],
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
-		checkConversation({...options, framing});
+		checkSession({...options, framing});
 		if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
 		if (!isLocal(address) && options.mode !== undefined)
@@ -85,9 +85,9 @@ export const listen = verb({
 					// Nobody else is to wait for a turn that does not come.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;
-					let end: JoinEnd = 'ended';
+					let end: DuplexEnd = 'ended';
 					try {
-						end = converse(connection, {...talk, receivesOnly, listens: isDatagram});
+						end = runSession(connection, {...talk, receivesOnly, listens: isDatagram});
 					} catch (error) {
 						if (!options.keepOpen || !(error instanceof ConnectionError)) throw error;
 						tellError(error.message);

@@ -1,7 +1,7 @@
-import {duration} from '../common/duration.js';
-import {mostRecordBytes} from '../common/framing.js';
-import {formatSize, size} from '../common/size.js';
-import {choice, refuse, type TextFormat, wholeNumber} from '../common/text-format.js';
+import {duration} from '../common/formats/duration.js';
+import {formatSize, size} from '../common/formats/size.js';
+import {choice, refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
+import {mostRecordBytes} from '../common/framing/framing.js';
 
 export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),

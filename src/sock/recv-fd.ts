@@ -2,17 +2,17 @@ import {hasCode, quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
-import {stopOnSignals} from '../common/signals.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
+import {startCommand} from '../common/process/run-command.js';
+import {StopInLoop} from '../common/process/shutdown.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
+import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
-import {LocalSocket} from './local-socket.js';
 import {type} from './options.js';
-import {describePeer, peerEnvironment} from './peer.js';
 import {closeAll} from './send-fd.js';
-import {localAddress} from './socket-address.js';
 
 const controlCutOff = 8; // MSG_CTRUNC
 const firstOfCommand = 3;

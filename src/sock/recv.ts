@@ -1,17 +1,17 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
-import {howMany} from '../common/how-many.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
+import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {growPipe, progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
-import {LocalSocket} from './local-socket.js';
 import {backlog, type} from './options.js';
-import {RecordReceiver} from './record-receiving.js';
-import {formatSocketAddress, localAddress} from './socket-address.js';
+import {RecordReceiver} from './records/record-receiver.js';
 
 export const recv = verb({
 	summary: 'listen, and print the records that clients send: one, or more',
@@ -36,7 +36,7 @@ export const recv = verb({
 		{purpose: 'be a service manager to a daemon', line: 'ipc-sock recv ./notify --type dgram --follow'},
 	],
 	run({address}, options) {
-		const most = howMany(options);
+		const most = recordLimit(options);
 		if (options.all && options.type === 'dgram')
 			throw new UsageError('datagrams have no end: --all is for connections (use --count or --follow)');
 		const framing = chosenFraming(options) ?? 'lines';

@@ -1,12 +1,9 @@
 import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
+import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellVerbose} from '../common/output.js';
-import {anyText, wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
-import {AccessList, allow, modeWithAccess} from './access.js';
-import {backlog} from './options.js';
-import {type Client, connectorTo, openEntrance} from './relay-end.js';
 import {
 	checkSecurity,
 	formatSocketAddress,
@@ -14,10 +11,13 @@ import {
 	isLocal,
 	type SocketAddress,
 	socketAddress,
-} from './socket-address.js';
-import {Stopping} from './stopping.js';
-import {joinPair} from './stream-pair.js';
-import {type Credentials, tlsReason} from './tls-settings.js';
+} from '../objects/socket/socket-address.js';
+import {AccessList, allow, modeWithAccess} from './access.js';
+import {backlog} from './options.js';
+import {Stopping} from './shutdown.js';
+import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
+import {joinPair} from './stream/stream-pair.js';
+import {type Credentials, tlsReason} from './stream/tls-settings.js';
 
 const file = anyText('FILE');
 

@@ -1,11 +1,11 @@
 import {quoted} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {LocalSocket} from './local-socket.js';
-import {formatSocketAddress, localAddress} from './socket-address.js';
-import {putBackIfLeft} from './tapped-socket.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
+import {putBackIfLeft} from './tap/tapped-socket.js';
 
 export const remove = verb({
 	summary: 'remove socket files that nobody has any more',

@@ -1,14 +1,14 @@
 import {closeSync} from 'node:fs';
 import {attempt, hasCode, quoted, SystemError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {anyText} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {isOfNode} from '../common/output.js';
-import {anyText} from '../common/text-format.js';
 import {many, one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../native/index.js';
-import {LocalSocket} from './local-socket.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
-import {localAddress} from './socket-address.js';
 
 /** What the kernel passes on at a time. unix(7), SCM_MAX_FD */
 const most = 253;

@@ -1,15 +1,15 @@
 import {countOf, hasCode, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {anyText} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {expectInput, tell} from '../common/output.js';
-import {anyText} from '../common/text-format.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
-import {LocalSocket} from './local-socket.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
-import {RecordSender} from './record-sending.js';
-import {localAddress} from './socket-address.js';
+import {RecordSender} from './records/record-sender.js';
 
 export const send = verb({
 	summary: 'each operand, or each record of standard input, to whoever listens',

@@ -2,11 +2,11 @@ import {quoted, SystemError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
-import {formatFields} from '../common/table.js';
+import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
-import {formatSocketAddress, localAddress} from './socket-address.js';
-import {lookAtSockets, type SocketStatus, type SocketUser} from './socket-status.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
+import {lookAtSockets, type SocketStatus, type SocketUser} from '../objects/socket/socket-status.js';
 
 const users = (list: readonly SocketUser[], otherwise: string): string[] =>
 	list.length === 0

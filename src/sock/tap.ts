@@ -3,13 +3,13 @@ import {done} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell, tellError} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {connectionsOf} from './accept-loop.js';
-import {LocalSocket} from './local-socket.js';
-import {formatSocketAddress, type LocalAddress, localAddress} from './socket-address.js';
-import {Stopping} from './stopping.js';
-import {joinPair, streamOf} from './stream-pair.js';
-import {TappedSocket} from './tapped-socket.js';
-import {Traffic} from './traffic.js';
+import {LocalSocket} from '../objects/socket/local-socket.js';
+import {formatSocketAddress, type LocalAddress, localAddress} from '../objects/socket/socket-address.js';
+import {Stopping} from './shutdown.js';
+import {connectionsOf} from './stream/accept-loop.js';
+import {joinPair, streamOf} from './stream/stream-pair.js';
+import {TapLog} from './tap/tap-log.js';
+import {TappedSocket} from './tap/tapped-socket.js';
 
 export const tap = verb({
 	summary: 'stand in front of a live socket and show the traffic both ways',
@@ -31,7 +31,7 @@ export const tap = verb({
 		const tapped = TappedSocket.stepInFrontOf(address);
 		let failure: unknown;
 		const running = new Set<Promise<void>>();
-		const traffic = new Traffic(options.json);
+		const traffic = new TapLog(options.json);
 		let count = 0;
 		try {
 			announceReady(options.readyFd);

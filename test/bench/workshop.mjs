@@ -169,9 +169,9 @@ export class Workshop {
 	 * Runs a pipeline: the words of the stages with a link between each two, `|` (a pipe), `>` (the shared FIFO) or `@`
 	 * (they know one another). `prints` is what the last stage has to say: a fast run that lost something is none.
 	 */
-	pipeline(words, {prints, patienceMs} = {}) {
+	pipeline(words, {prints, timeoutMs} = {}) {
 		const all = [this.program('pipeline'), this.fifoPath, ...words.map(String)];
-		return runInstrument(this, {words: all, statuses: [0], prints, patienceMs});
+		return runInstrument(this, {words: all, statuses: [0], prints, timeoutMs});
 	}
 
 	compileAll(folder) {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {optionsOf, readPlainLine} from '../../src/common/command-line.js';
+import {optionsOf, readPlainLine} from '../../src/common/command-line/command-line.js';
+import {readWithYargs} from '../../src/common/command-line/yargs-reading.js';
 import {done} from '../../src/common/exit.js';
-import {anyText} from '../../src/common/text-format.js';
+import {anyText} from '../../src/common/formats/text-format.js';
 import {any, type Command, one, optionName, type Verb, verb} from '../../src/common/verb.js';
-import {readWithYargs} from '../../src/common/yargs-reading.js';
 import {pipe} from '../../src/pipe/index.js';
 
 const text = anyText('TEXT');

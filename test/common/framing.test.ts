@@ -8,7 +8,7 @@ import {
 	jsonRecord,
 	parseJsonRecord,
 	RecordDecoder,
-} from '../../src/common/framing.js';
+} from '../../src/common/framing/framing.js';
 
 /** The same bytes, in pieces that the fuzzer chose. */
 function* inPieces(stream: Buffer, cuts: readonly number[]): Generator<Buffer> {

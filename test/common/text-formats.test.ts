@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {duration, formatDuration} from '../../src/common/duration.js';
-import {mode, octalMode} from '../../src/common/mode.js';
-import {parseAddress} from '../../src/common/object-name.js';
-import {formatSize, size} from '../../src/common/size.js';
-import {choice, type TextFormat, wholeNumber} from '../../src/common/text-format.js';
+import {duration, formatDuration} from '../../src/common/formats/duration.js';
+import {mode, octalMode} from '../../src/common/formats/mode.js';
+import {parseAddress} from '../../src/common/formats/object-name.js';
+import {formatSize, size} from '../../src/common/formats/size.js';
+import {choice, type TextFormat, wholeNumber} from '../../src/common/formats/text-format.js';
 
 function reads<Value>(format: TextFormat<Value>, text: string, value: Value): void {
 	test(`${format.placeholder} '${text}' is ${value}`, () => assert.equal(format.parse(text), value));

@@ -8,7 +8,7 @@ import {assertDone, assertFails} from '../support/world.js';
 const needsRoot = {skip: !isRoot && 'needs root to become another user'};
 const parse = (line: Buffer | string | undefined) => JSON.parse(String(line));
 
-test('create makes a queue of that geometry and mode, as a C program sees it', async (t) => {
+test('create makes a queue of that attributes and mode, as a C program sees it', async (t) => {
 	const world = new QueueWorld(t);
 	const [a, b] = [world.name(), world.name()];
 	assertDone(await world.mq('create', a, `/${b}`, '--maxmsg', '3', '--msgsize', '1K', '-m', '640'), '');
@@ -17,7 +17,7 @@ test('create makes a queue of that geometry and mode, as a C program sees it', a
 	assert.equal(parse((await world.mq('stat', a, '--json')).stdout).mode, '0640');
 });
 
-test('create without a geometry takes the defaults of the system', async (t) => {
+test('create without a attributes takes the defaults of the system', async (t) => {
 	const world = new QueueWorld(t);
 	const name = world.name();
 	const {msgDefault, msgsizeDefault} = parse((await world.mq('limits', '--json')).stdout);
@@ -26,7 +26,7 @@ test('create without a geometry takes the defaults of the system', async (t) => 
 	assert.equal(parse((await world.mq('stat', name, '--json')).stdout).mode, '0600');
 });
 
-test('create says when one is there, with its geometry, and --exclusive makes that an error; the others are made', async (t) => {
+test('create says when one is there, with its attributes, and --exclusive makes that an error; the others are made', async (t) => {
 	const world = new QueueWorld(t);
 	const [a, b, c] = [await world.queue(), world.name(), world.name()];
 	const again = await world.mq('create', a, b, '--maxmsg', '2', '--msgsize', '99');
@@ -90,7 +90,7 @@ test('create names RLIMIT_MSGQUEUE also when it is the second queue that does no
 	assert.equal(await world.level(a), 0);
 });
 
-test('what is no name for a queue, or no geometry, is used wrongly', async (t) => {
+test('what is no name for a queue, or no attributes, is used wrongly', async (t) => {
 	const world = new QueueWorld(t);
 	assertFails(
 		await world.mq('create', 'a/b'),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {MessageQueue} from '../../src/mq/message-queue.js';
+import {MessageQueue} from '../../src/objects/queue/message-queue.js';
 import {QueueWorld} from '../support/queues.js';
 import {assertDone, assertFails} from '../support/world.js';
 

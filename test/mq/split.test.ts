@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import {randomBytes} from 'node:crypto';
 import test from 'node:test';
 import fc from 'fast-check';
-import {MessageQueue} from '../../src/mq/message-queue.js';
-import {headerBytes, Joiner, split} from '../../src/mq/split.js';
+import {MessageQueue} from '../../src/objects/queue/message-queue.js';
+import {headerBytes, Joiner, split} from '../../src/objects/queue/split.js';
 import {QueueWorld} from '../support/queues.js';
 import {assertDone, assertFails} from '../support/world.js';
 

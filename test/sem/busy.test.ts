@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {Semaphore} from '../../src/common/semaphore.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 import {SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone} from '../support/world.js';
 

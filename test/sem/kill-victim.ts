@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import {syncBuiltinESMExports} from 'node:module';
-import {Semaphore} from '../../src/common/semaphore.js';
 import {native} from '../../src/native/index.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 
 /*
  * What the processes do that kills.test.ts kills. It starts itself for them, with words behind its name:

@@ -3,7 +3,7 @@ import {appendFileSync, closeSync, readFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
-import {Semaphore} from '../../src/common/semaphore.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 import {type Ended, peer} from '../support/run.js';
 import {fileOf, mostInside, SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone} from '../support/world.js';

@@ -281,7 +281,7 @@ test('a semaphore that is removed while one waits: it has the unit of the remove
 test('more holders than a page of the list has room for, each shown once, and no trace of them afterwards', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(40);
-	const {Semaphore} = await import('../../src/common/semaphore.js');
+	const {Semaphore} = await import('../../src/objects/semaphore/semaphore.js');
 	using semaphore = Semaphore.open(name);
 	const holdings = Array.from({length: 40}, (_, i) => semaphore.hold({timeoutMs: 0, command: `number ${i}`}));
 	assert.equal(semaphore.hold({timeoutMs: 0}), undefined);

@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {rmSync, truncateSync} from 'node:fs';
 import test from 'node:test';
 import fc from 'fast-check';
-import {SharedMemory} from '../../src/shm/shared-memory.js';
+import {SharedMemory} from '../../src/objects/segment/shared-memory.js';
 import {
 	condition,
 	doubleBits,
@@ -14,7 +14,7 @@ import {
 	type WordType,
 	wordOf,
 	wordTypes,
-} from '../../src/shm/word.js';
+} from '../../src/objects/segment/word.js';
 import {SegmentWorld} from '../support/segments.js';
 import {assertDone, assertFails} from '../support/world.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
-import {ProcessHandle} from '../../src/signal/process-handle.js';
+import {ProcessHandle} from '../../src/objects/signals/process-handle.js';
 import {isAlive} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {rtmin, SignalWorld} from '../support/signals.js';

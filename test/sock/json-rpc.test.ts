@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {formatRequest, readRequests, readResponses} from '../../src/sock/json-rpc.js';
+import {formatRequest, readRequests, readResponses} from '../../src/sock/rpc/json-rpc.js';
 
 const ok = (id: string | undefined, method: string, params?: string) => ({id, method, params});
 const refused = (id: string, code: number, message: string) => ({id, error: {code, message}});

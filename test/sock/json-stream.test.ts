@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import {Broken, JsonScan} from '../../src/sock/json-scan.js';
-import {JsonSplitter, type MessageFraming, usualLimits} from '../../src/sock/json-splitter.js';
-import {compact, elementsOf, kindOf, membersOf, pretty} from '../../src/sock/json-text.js';
+import {Broken, JsonScan} from '../../src/sock/rpc/json-scan.js';
+import {JsonSplitter, type MessageFraming, usualLimits} from '../../src/sock/rpc/json-splitter.js';
+import {compact, elementsOf, kindOf, membersOf, pretty} from '../../src/sock/rpc/json-text.js';
 
 /** All that comes out of a stream, in these pieces: messages as text, what is broken in brackets. */
 function split(pieces: readonly Uint8Array[], limits = usualLimits): {seen: string[]; framing: MessageFraming} {

@@ -3,8 +3,8 @@ import {existsSync} from 'node:fs';
 import test from 'node:test';
 import fc from 'fast-check';
 import {UsageError} from '../../src/common/errors.js';
-import {sockaddrInet} from '../../src/sock/inet.js';
-import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/sock/socket-address.js';
+import {sockaddrInet} from '../../src/objects/socket/inet.js';
+import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/objects/socket/socket-address.js';
 import {SocketWorld} from '../support/sockets.js';
 import {assertDone, assertFails} from '../support/world.js';
 

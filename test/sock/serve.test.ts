@@ -14,7 +14,7 @@ import {
 import {join} from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
-import {JsonSplitter} from '../../src/sock/json-splitter.js';
+import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
 import {CallWorld, request} from '../support/calls.js';
 import {isAlive} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';

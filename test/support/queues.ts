@@ -5,7 +5,7 @@ import {assertDone, World} from './world.js';
 
 let counter = 0;
 
-/** Small queues: a user's queues together may take 800 KiB, which is nine of the default geometry. */
+/** Small queues: a user's queues together may take 800 KiB, which is nine of the default attributes. */
 export const small = ['--maxmsg', '10', '--msgsize', '256'] as const;
 
 export const isRoot = process.getuid?.() === 0;

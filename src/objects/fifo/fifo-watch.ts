@@ -1,0 +1,92 @@
+import {closeSync} from 'node:fs';
+import {hasCode} from '../../common/errors.js';
+import type {Address} from '../../common/formats/object-name.js';
+import {
+	IN_ACCESS,
+	IN_CLOSE_NOWRITE,
+	IN_CLOSE_WRITE,
+	IN_DELETE_SELF,
+	IN_MODIFY,
+	IN_OPEN,
+	native,
+	POLLIN,
+} from '../../native/index.js';
+import {Fifo} from './fifo.js';
+
+/** A process that waits in open(2) causes no event, and neither does a FIFO that is not there yet. */
+const firstLookMs = 25;
+const slowestLookMs = 250;
+/** A busy FIFO has a million events a second: one look serves for all of such a time. */
+const restMs = 10;
+/** struct inotify_event without its name. */
+const headerBytes = 16;
+
+/** Tells when it is worth looking at a FIFO again: inotify(7) where that helps, a slow clock where it does not. */
+export class FifoWatch implements Disposable {
+	private readonly descriptor = FifoWatch.tryInotify();
+	private readonly buffer = Buffer.allocUnsafe(65_536);
+	private isWatching = false;
+	/** All that has happened since the watch began, as inotify's bits: who comes and goes between two looks shows here. */
+	happened = 0;
+
+	private lookAgainMs = firstLookMs;
+	private readonly events: number;
+
+	/** A look at the contents opens the FIFO for a moment, so those who look there must not be woken by openings. */
+	constructor(
+		private readonly name: Address,
+		subject: 'users' | 'contents',
+	) {
+		const always = IN_CLOSE_WRITE | IN_DELETE_SELF;
+		this.events = always | (subject === 'users' ? IN_OPEN | IN_CLOSE_NOWRITE : IN_MODIFY | IN_ACCESS);
+	}
+
+	private static tryInotify(): number {
+		try {
+			return native.inotifyInit();
+		} catch (error) {
+			// The user's instances are used up: then the clock has to do.
+			if (hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM')) return -1;
+			throw error;
+		}
+	}
+
+	/** Takes in what has happened so far: call it before a look, so that nothing is missed after. */
+	begin(): void {
+		if (this.descriptor < 0) return;
+		this.takeIn();
+		if (this.isWatching) return;
+		const fifo = Fifo.tryLook(this.name);
+		if (!fifo) return;
+		try {
+			native.inotifyAddWatch(this.descriptor, fifo.handlePath, this.events);
+			this.isWatching = true;
+		} catch (error) {
+			if (!hasCode(error, 'ENOSPC', 'ENOMEM', 'EACCES')) throw error;
+		} finally {
+			fifo.close();
+		}
+	}
+
+	private takeIn(): void {
+		for (;;) {
+			const count = native.read(this.descriptor, this.buffer, 0, this.buffer.length);
+			if (count <= 0) return;
+			for (let at = 0; at < count; at += headerBytes + this.buffer.readUInt32LE(at + 12))
+				this.happened |= this.buffer.readUInt32LE(at + 4);
+		}
+	}
+
+	/** Returns when something has happened, or after a moment, or after `mostMs`. */
+	waitForChange(mostMs: number): void {
+		native.poll(new Int32Array(), Math.ceil(Math.min(mostMs, restMs)));
+		const left = mostMs - restMs;
+		if (left <= 0) return;
+		const changed = native.poll(Int32Array.of(this.descriptor, POLLIN, 0), Math.ceil(Math.min(left, this.lookAgainMs)));
+		this.lookAgainMs = changed ? firstLookMs : Math.min(2 * this.lookAgainMs, slowestLookMs);
+	}
+
+	[Symbol.dispose](): void {
+		if (this.descriptor >= 0) closeSync(this.descriptor);
+	}
+}

@@ -1,0 +1,188 @@
+import {countOf, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {
+	encodeRecord,
+	type Framing,
+	FramingError,
+	parseJsonRecord,
+	RecordDecoder,
+	separatorOf,
+} from '../../common/framing/framing.js';
+import {readInput} from '../../common/input.js';
+import {stdin} from '../../common/output.js';
+import type {Progress} from '../../common/terminal/progress.js';
+import {growPipe} from '../../common/transfer.js';
+import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {growSocket} from '../stream/duplex.js';
+
+const inputBytes = 1024 ** 2;
+
+export interface RecordSending {
+	framing: Framing;
+	/** How long to wait for the other side, each time; negative: for ever. */
+	timeoutMs: number;
+	progress: Progress | undefined;
+}
+
+/** Records to whoever listens: down a stream in their framing, else a packet each. Every method answers whether all went in time. */
+export class RecordSender {
+	/** Records that were handed to the kernel. */
+	sent = 0;
+	/** All of them were, and the other side has not read them. */
+	isUnread = false;
+	private readonly isStream: boolean;
+
+	constructor(
+		private readonly socket: LocalSocket,
+		private readonly sending: RecordSending,
+	) {
+		this.isStream = socket.type === 'stream';
+		if (this.isStream) growSocket(socket.descriptor);
+	}
+
+	sendAll(messages: readonly string[]): boolean {
+		return this.explained(() => this.sendRecords(messages.map((message) => Buffer.from(message))) && this.finish());
+	}
+
+	sendInput(): boolean {
+		growPipe(stdin);
+		const {framing} = this.sending;
+		const decoder = new RecordDecoder(framing);
+		const buffer = Buffer.allocUnsafe(inputBytes);
+		const separator = framing === 'json' ? undefined : separatorOf(framing);
+		if (this.isStream && separator !== undefined)
+			return this.explained(() => this.sendSeparated(buffer, separator) && this.finish());
+		return this.explained(() => {
+			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
+				const piece = buffer.subarray(0, count);
+				// All of stdin is one record, however long: it passes as it comes.
+				if (framing === 'raw' && this.isStream) {
+					if (!this.write(piece, () => 0)) return false;
+				} else if (!this.sendRecords(decoder.push(piece))) {
+					return false;
+				}
+			}
+			if (framing === 'raw' && this.isStream) this.sent = 1;
+			else if (!this.sendRecords(decoder.end())) return false;
+			return this.finish();
+		});
+	}
+
+	/**
+	 * Bytes pass as they are, whole records at a time: a sender that is killed leaves no half of one behind. Only a record
+	 * that is longer than the buffer goes in pieces.
+	 */
+	private sendSeparated(buffer: Buffer, separator: number): boolean {
+		let filled = 0;
+		let isInside = false;
+		for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, filled)) {
+			filled += count;
+			const last = buffer.subarray(0, filled).lastIndexOf(separator) + 1;
+			const end = last > 0 ? last : filled === buffer.length ? filled : 0;
+			if (end > 0) {
+				isInside = last === 0;
+				if (!this.write(buffer.subarray(0, end), (bytes) => countByte(bytes, separator))) return false;
+			}
+			buffer.copyWithin(0, end, filled);
+			filled -= end;
+		}
+		if (filled === 0 && !isInside) return true;
+		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), (bytes) =>
+			countByte(bytes, separator),
+		);
+	}
+
+	/** A bad record does not take the good ones before it along. */
+	private sendRecords(records: Iterable<Buffer>): boolean {
+		const framed: Buffer[] = [];
+		let failure: unknown;
+		try {
+			for (const record of records) {
+				if (this.sending.framing === 'json' && record.length === 0) continue;
+				const data = this.sending.framing === 'json' ? parseJsonRecord(record).data : record;
+				if (this.isStream) framed.push(this.frame(data));
+				else if (!this.sendPacket(data)) return false;
+			}
+		} catch (error) {
+			failure = error;
+		}
+		if (framed.length > 0 && !this.write(Buffer.concat(framed), (bytes) => countWhole(framed, bytes.length)))
+			return false;
+		if (failure) throw failure;
+		return true;
+	}
+
+	/** What JSON objects hold travels as lines. */
+	private frame(data: Buffer): Buffer {
+		return encodeRecord(this.sending.framing === 'json' ? 'lines' : this.sending.framing, data);
+	}
+
+	private sendPacket(data: Buffer): boolean {
+		try {
+			if (!this.socket.send(data, {timeoutMs: this.sending.timeoutMs})) return false;
+		} catch (error) {
+			if (!hasCode(error, 'EMSGSIZE')) throw error;
+			throw new FramingError(
+				`its ${data.length} bytes are more than a packet may have (see: sysctl net.core.wmem_max)`,
+			);
+		}
+		this.sent++;
+		this.sending.progress?.add(1);
+		return true;
+	}
+
+	/** `recordsIn` counts the records that have an end in what was taken. */
+	private write(bytes: Buffer, recordsIn: (taken: Buffer) => number): boolean {
+		let taken = 0;
+		const onTaken = (count: number) => {
+			taken = count;
+		};
+		try {
+			return this.socket.send(bytes, {timeoutMs: this.sending.timeoutMs, onTaken});
+		} finally {
+			const records = recordsIn(bytes.subarray(0, taken));
+			this.sent += records;
+			this.sending.progress?.add(records);
+		}
+	}
+
+	/** Nothing more comes; waits until the other side has read all of it. */
+	private finish(): boolean {
+		if (this.socket.type === 'dgram') return true;
+		this.socket.endOutput();
+		this.isUnread = !this.socket.waitUntilRead(this.sending.timeoutMs);
+		return !this.isUnread;
+	}
+
+	private explained<Result>(work: () => Result): Result {
+		const shown = quoted(this.socket.shownName);
+		try {
+			return work();
+		} catch (error) {
+			if (error instanceof FramingError)
+				throw new SystemError(
+					`record ${this.sent + 1} cannot be sent to ${shown}: ${error.message} (${countOf(this.sent, 'record')} went through)`,
+				);
+			if (hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN'))
+				throw new SystemError(
+					`cannot send to ${shown}: the receiver left before it had read all (${countOf(this.sent, 'record')} ${this.sent === 1 ? 'was' : 'were'} on the way)`,
+				);
+			throw explain(`cannot send to ${shown}`, error);
+		}
+	}
+}
+
+/** How many of these, one after the other, lie wholly within so many bytes. */
+function countWhole(pieces: readonly Buffer[], bytes: number): number {
+	let end = 0;
+	const cut = pieces.findIndex((piece) => {
+		end += piece.length;
+		return end > bytes;
+	});
+	return cut < 0 ? pieces.length : cut;
+}
+
+function countByte(bytes: Buffer, byte: number): number {
+	let count = 0;
+	for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) count++;
+	return count;
+}

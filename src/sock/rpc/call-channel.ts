@@ -1,0 +1,141 @@
+import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {native, POLLIN, POLLOUT} from '../../native/index.js';
+import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {Broken} from './json-scan.js';
+import {JsonSplitter, type SplitLimits} from './json-splitter.js';
+
+const pieceBytes = 65_536;
+
+/**
+ * A connection to a server of calls, for one who blocks: messages go out and come in at the same time, so that neither
+ * side can wait for the other to read. Timeouts throw the kernel's ETIMEDOUT.
+ */
+export class CallChannel {
+	/** Once the other side says no more. */
+	hasEnded = false;
+	private readonly splitter: JsonSplitter;
+	private outgoing: Buffer[] = [];
+	private offset = 0;
+
+	constructor(
+		readonly socket: LocalSocket,
+		limits: SplitLimits,
+	) {
+		this.splitter = new JsonSplitter(limits);
+	}
+
+	get shown(): string {
+		return quoted(this.socket.shownName);
+	}
+
+	/** Whether something waits to be sent. */
+	get isSending(): boolean {
+		return this.outgoing.length > 0;
+	}
+
+	/** Whether the messages that come are known to be JSON (unless they are not UTF-8). */
+	get isScanned(): boolean {
+		return this.splitter.form.framing !== 'headers';
+	}
+
+	/** To be sent by what follows. */
+	send(message: string | Buffer): void {
+		this.outgoing.push(typeof message === 'string' ? Buffer.from(message) : message);
+	}
+
+	/** The next message that has come, a view that holds until {@link read}. @throws SystemError when it cannot be one */
+	next(): Buffer | undefined {
+		const found = this.splitter.next() ?? (this.hasEnded ? this.splitter.last() : undefined);
+		if (!(found instanceof Broken)) return found;
+		throw new SystemError(`what came from ${this.shown} is no answer: ${found.reason}`);
+	}
+
+	/** Sends as much as goes without waiting. */
+	write(): void {
+		while (this.outgoing.length > 0) {
+			const bytes = this.outgoing[0] as Buffer;
+			let written: number;
+			try {
+				written = native.write(this.socket.descriptor, bytes, this.offset, bytes.length - this.offset);
+			} catch (error) {
+				if (!hasCode(error, 'EPIPE', 'ECONNRESET')) throw explain(`cannot send to ${this.shown}`, error);
+				// It may have said why before it closed.
+				this.outgoing = [];
+				return;
+			}
+			if (written < 0) return;
+			this.offset += written;
+			if (this.offset < bytes.length) continue;
+			this.outgoing.shift();
+			this.offset = 0;
+		}
+	}
+
+	/** Reads what there is, which may be nothing yet. */
+	read(): void {
+		const room = this.splitter.room(pieceBytes);
+		let count: number;
+		try {
+			count = native.read(this.socket.descriptor, room, 0, room.length);
+		} catch (error) {
+			if (!hasCode(error, 'ECONNRESET')) throw explain(`cannot read from ${this.shown}`, error);
+			count = 0;
+		}
+		if (count < 0) return;
+		if (count === 0) this.hasEnded = true;
+		this.splitter.advance(count);
+	}
+
+	/**
+	 * Waits until there is something to read, or room for what is to be sent, or `also` (-1: none) can be read. Answers
+	 * whether that is so of `also`. @throws KernelError with ETIMEDOUT
+	 */
+	wait(timeoutMs: number, also = -1): boolean {
+		const descriptor = this.hasEnded ? -1 : this.socket.descriptor;
+		const triples = Int32Array.of(descriptor, this.isSending ? POLLIN | POLLOUT : POLLIN, 0, also, POLLIN, 0);
+		if (native.poll(triples, timeoutMs) === 0) throw new TimedOut();
+		return (triples[5] as number) !== 0;
+	}
+
+	/** Whether something can be read within that time. */
+	isReadable(timeoutMs: number): boolean {
+		return this.socket.wait(POLLIN, timeoutMs);
+	}
+
+	/** The next message, waiting for it and sending meanwhile; undefined when the other side has ended. */
+	receive(deadline: Deadline): Buffer | undefined {
+		for (;;) {
+			this.write();
+			const message = this.next();
+			if (message || this.hasEnded) return message;
+			this.wait(deadline.left);
+			this.read();
+		}
+	}
+
+	/** All that is to be sent, waiting for room. */
+	flush(deadline: Deadline): void {
+		for (this.write(); this.isSending; this.write()) {
+			this.wait(deadline.left);
+			// A side that is not read from may stop reading.
+			if (!this.hasEnded) this.read();
+		}
+	}
+}
+
+/** It took too long. */
+export class TimedOut extends Error {}
+
+/** A point in time until which something is waited for; a negative timeout is never. */
+export class Deadline {
+	private readonly atMs: number;
+
+	constructor(timeoutMs: number) {
+		this.atMs = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+	}
+
+	/** Milliseconds, as the calls of the native layer take them. */
+	get left(): number {
+		return this.atMs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(this.atMs - performance.now()));
+	}
+}

@@ -1,0 +1,178 @@
+import {countOf, quoted} from '../../common/errors.js';
+import {formatDuration} from '../../common/formats/duration.js';
+import {tell} from '../../common/output.js';
+import {version} from '../../common/version.js';
+import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {AccessList} from '../access.js';
+import {Stopping} from '../shutdown.js';
+import {connectionsOf} from '../stream/accept-loop.js';
+import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
+import {CallerConnection, type CallQueue} from './caller-connection.js';
+import {type CallError, type CallResult, internalError, methodNotFound} from './json-rpc.js';
+import type {SplitLimits} from './json-splitter.js';
+
+/** How often connections are looked at that say nothing. */
+const lookMs = 250;
+
+export interface ServeSettings {
+	/** Calls at a time, of all clients together. */
+	jobs: number;
+	/** How long a call may take; negative: for ever. */
+	timeoutMs: number;
+	/** How long a client may take over one message. */
+	idleMs: number;
+	mostConnections: number;
+	limits: SplitLimits;
+	access: AccessList;
+	/** Whether the kernel tells who is at the other end. */
+	isLocal: boolean;
+}
+
+interface Task {
+	connection: CallerConnection;
+	call: Call;
+	wantsAnswer: boolean;
+	onOutcome(outcome: CallResult): void;
+}
+
+/** Answers calls of any number of clients, each of which has its turn when there is more to do than hands. */
+export class CallServer implements CallQueue {
+	private readonly connections = new Set<CallerConnection>();
+	private readonly waiting = new Map<CallerConnection, Task[]>();
+	private readonly running = new Map<RunningCall, Task>();
+	private isStopping = false;
+
+	constructor(
+		private readonly listener: LocalSocket,
+		private readonly runner: CallRunner,
+		private readonly settings: ServeSettings,
+	) {}
+
+	/** Takes connections until a signal says that it is enough. */
+	async run(): Promise<void> {
+		// Calls have process groups of their own: what a terminal sends does not reach them but through us.
+		using stopping = new Stopping();
+		const look = setInterval(() => this.lookAtConnections(), lookMs);
+		try {
+			for await (const connection of connectionsOf(this.listener, stopping.stopped)) this.welcome(connection);
+		} finally {
+			clearInterval(look);
+			this.listener.close();
+		}
+		await this.stop();
+		stopping.finish();
+	}
+
+	/** Ends all that runs; nobody gets an answer any more. */
+	private async stop(): Promise<void> {
+		this.isStopping = true;
+		const running = [...this.running.keys()];
+		for (const each of running) each.stop(internalError);
+		for (const connection of this.connections) connection.leave();
+		await Promise.all(running.map(({ended}) => ended));
+		await this.runner.close();
+	}
+
+	private welcome(accepted: LocalSocket): void {
+		const {access, isLocal, limits, mostConnections} = this.settings;
+		const isAdmitted = !isLocal || access.admits(accepted);
+		const caller = isLocal ? accepted.peer : undefined;
+		const connection = new CallerConnection(accepted.descriptor, caller, this, limits);
+		this.connections.add(connection);
+		if (!isAdmitted) {
+			connection.turnAway(serverRefuses, 'You are not allowed to call here');
+		} else if (this.connections.size > mostConnections) {
+			tell(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
+			connection.turnAway(serverRefuses, 'Too many connections');
+		}
+	}
+
+	submit(
+		connection: CallerConnection,
+		call: Call,
+		wantsAnswer: boolean,
+		onOutcome: (outcome: CallResult) => void,
+	): void {
+		if (call.method === 'rpc.discover') {
+			onOutcome(attempted(call, () => this.discover()));
+			return;
+		}
+		const task = {connection, call, wantsAnswer, onOutcome};
+		const tasks = this.waiting.get(connection);
+		if (tasks) tasks.push(task);
+		else this.waiting.set(connection, [task]);
+		this.startNext();
+	}
+
+	abandon(connection: CallerConnection): void {
+		const tasks = this.waiting.get(connection) ?? [];
+		this.waiting.delete(connection);
+		const kept = tasks.filter(({wantsAnswer}) => !wantsAnswer);
+		if (kept.length > 0) this.waiting.set(connection, kept);
+		for (const {wantsAnswer, onOutcome} of tasks) if (wantsAnswer) onOutcome({error: internalError});
+		for (const [running, task] of this.running)
+			if (task.connection === connection && task.wantsAnswer) running.abandon();
+	}
+
+	leave(connection: CallerConnection): void {
+		this.connections.delete(connection);
+	}
+
+	private lookAtConnections(): void {
+		const now = performance.now();
+		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
+	}
+
+	/** The connection that has waited longest is first, and the last one then. */
+	private startNext(): void {
+		while (this.running.size < this.settings.jobs && !this.isStopping) {
+			const [connection, tasks] = this.waiting.entries().next().value ?? [];
+			const task = tasks?.shift();
+			if (!connection || !tasks || !task) return;
+			this.waiting.delete(connection);
+			if (tasks.length > 0) this.waiting.set(connection, tasks);
+			this.start(task);
+		}
+	}
+
+	private start(task: Task): void {
+		const {call, onOutcome} = task;
+		const running = attempted(call, () => this.runner.start(call) ?? {error: methodNotFound});
+		if (!('outcome' in running)) {
+			onOutcome(running);
+			return;
+		}
+		this.running.set(running, task);
+		const {timeoutMs} = this.settings;
+		const timer =
+			timeoutMs < 0
+				? undefined
+				: setTimeout(() => {
+						const message = `${quoted(call.method)} timed out after ${formatDuration(timeoutMs)}`;
+						running.stop({code: methodTimedOut, message});
+					}, timeoutMs);
+		running.outcome.then(onOutcome).catch((error) => defect(call.method, error));
+		running.ended.then(() => {
+			clearTimeout(timer);
+			this.running.delete(running);
+			this.startNext();
+		});
+	}
+
+	/** OpenRPC's way of telling what there is: https://spec.open-rpc.org */
+	private discover(): CallResult {
+		const names = this.runner.methods();
+		if (!names) return {error: methodNotFound};
+		const methods = names.map((name) => ({name, params: [], result: {name: 'result', schema: {}}}));
+		return {result: JSON.stringify({openrpc: '1.3.2', info: {title: this.listener.shownName, version}, methods})};
+	}
+}
+
+/** What goes wrong with one call is not to end the server, and the other calls with it. */
+function attempted<Done>({method}: Call, action: () => Done): Done | {error: CallError} {
+	try {
+		return action();
+	} catch (error) {
+		return {error: defect(method, error)};
+	}
+}

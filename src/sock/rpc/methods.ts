@@ -1,0 +1,97 @@
+import {accessSync, constants, readdirSync, type Stats, statSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+
+const longestName = 255;
+const reserved = 'rpc.';
+
+/** Whether the standard keeps the name for itself. */
+export const isReserved = (method: string): boolean => method.startsWith(reserved);
+
+/** Whether it can be the name of a file in a folder, and of nothing outside it. What is not never reaches the file system. */
+export function isMethodName(method: string): boolean {
+	return (
+		method !== '' &&
+		!method.startsWith('.') &&
+		!isReserved(method) &&
+		!/[/\0\p{Surrogate}]/u.test(method) &&
+		Buffer.byteLength(method) <= longestName
+	);
+}
+
+/** Folders of executables: a method is the first of that name, as a command is in PATH. */
+export class MethodFolders {
+	private readonly paths: string[];
+
+	/** @throws SystemError for one that is no folder, or that we may not look into. */
+	constructor(folders: readonly string[]) {
+		this.paths = folders.map((folder) => resolve(folder));
+		for (const [i, path] of this.paths.entries()) {
+			const shown = quoted(folders[i] as string);
+			const stat = look(shown, path);
+			if (!stat) throw new SystemError(`cannot serve the methods in ${shown}: no such folder`);
+			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is no folder`);
+			if (!isAllowed(path, constants.X_OK))
+				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
+		}
+	}
+
+	/**
+	 * The path of its executable: what is added or taken away meanwhile counts at once.
+	 *
+	 * @throws the error of stat(2) when that could not be found out.
+	 */
+	find(method: string): string | undefined {
+		if (!isMethodName(method)) return undefined;
+		return this.paths.map((folder) => `${folder}/${method}`).find(isExecutable);
+	}
+
+	/** All that can be called now. */
+	list(): string[] {
+		const names = this.paths.flatMap((folder) => {
+			try {
+				return readdirSync(folder).filter((name) => isMethodName(name) && isKnownExecutable(`${folder}/${name}`));
+			} catch {
+				// Gone, or not readable: what is in it can still be called by its name.
+				return [];
+			}
+		});
+		return [...new Set(names)].sort();
+	}
+}
+
+function look(shown: string, path: string): Stats | undefined {
+	try {
+		return statSync(path, {throwIfNoEntry: false});
+	} catch (error) {
+		throw explain(`cannot serve the methods in ${shown}`, error);
+	}
+}
+
+/** What no path leads to, or none that we may go, is no executable of ours: as for execvp(3), which goes on in PATH. */
+function isExecutable(path: string): boolean {
+	try {
+		return statSync(path).isFile() && isAllowed(path, constants.X_OK);
+	} catch (error) {
+		if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENAMETOOLONG')) return false;
+		throw error;
+	}
+}
+
+/** One that cannot be looked at is not to hide the others. */
+function isKnownExecutable(path: string): boolean {
+	try {
+		return isExecutable(path);
+	} catch {
+		return false;
+	}
+}
+
+function isAllowed(path: string, access: number): boolean {
+	try {
+		accessSync(path, access);
+		return true;
+	} catch {
+		return false;
+	}
+}

@@ -1,0 +1,110 @@
+import {quoted} from '../../common/errors.js';
+import {done, endedWith, type Outcome, timedOut} from '../../common/exit.js';
+import {tellError, tellVerbose} from '../../common/output.js';
+import {startCommand} from '../../common/process/run-command.js';
+import {native, O_NONBLOCK} from '../../native/index.js';
+import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {describePeer, peerEnvironment} from '../../objects/socket/peer.js';
+import type {AccessList} from '../access.js';
+import {Stopping} from '../shutdown.js';
+import {connectionsOf} from './accept-loop.js';
+
+export interface CommandServing {
+	command: readonly string[];
+	access: AccessList;
+	isLocal: boolean;
+	/** After so many connections it is done. */
+	most: number;
+	/** Connections at a time; the others wait in the listener's queue. */
+	atOnce: number;
+	/** How long to wait for somebody to come while nobody is served; negative: for ever. */
+	timeoutMs: number;
+}
+
+/** A command per connection, with the connection as its stdin and stdout. */
+export class CommandServer {
+	private readonly pids = new Set<number>();
+	private readonly running = new Set<Promise<void>>();
+	private hasTimedOut = false;
+	private lastStatus = 0;
+
+	constructor(
+		private readonly listener: LocalSocket,
+		private readonly serving: CommandServing,
+	) {}
+
+	/** With one connection the status is the command's; with many it is 0, and each failure is said. */
+	async run(): Promise<Outcome> {
+		const {access, most, atOnce, timeoutMs} = this.serving;
+		using stopping = new Stopping((signal) => {
+			for (const pid of this.pids) {
+				try {
+					process.kill(pid, signal);
+				} catch {
+					// It has ended already.
+				}
+			}
+		});
+		let timer: NodeJS.Timeout | undefined;
+		const watchSilence = () => {
+			clearTimeout(timer);
+			if (timeoutMs < 0) return;
+			timer = setTimeout(() => {
+				if (this.running.size > 0) return;
+				this.hasTimedOut = true;
+				stopping.end();
+			}, timeoutMs);
+		};
+		watchSilence();
+		let taken = 0;
+		try {
+			for await (const connection of connectionsOf(this.listener, stopping.stopped)) {
+				if (this.serving.isLocal && !access.admits(connection)) {
+					connection.close();
+					continue;
+				}
+				taken++;
+				// Nobody else is to wait for a turn that does not come.
+				if (taken >= most) this.listener.close();
+				const served = this.serve(connection).finally(() => {
+					this.running.delete(served);
+					watchSilence();
+				});
+				this.running.add(served);
+				if (taken >= most) break;
+				while (this.running.size >= atOnce && !stopping.isStopped)
+					await Promise.race([...this.running, stopping.stopped]);
+			}
+		} finally {
+			clearTimeout(timer);
+			this.listener.close();
+		}
+		await Promise.all(this.running);
+		stopping.finish();
+		if (this.hasTimedOut) return timedOut;
+		return most === 1 ? endedWith(this.lastStatus) : done;
+	}
+
+	private async serve(connection: LocalSocket): Promise<void> {
+		const {command, isLocal, most} = this.serving;
+		const peer = isLocal ? connection.peer : undefined;
+		const {descriptor} = connection;
+		// The command reads and writes it as any other stdin and stdout.
+		native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) & ~O_NONBLOCK);
+		const {pid, ended} = await startCommand(
+			command,
+			{stdin: descriptor, stdout: descriptor},
+			peer ? peerEnvironment(peer) : {},
+		);
+		connection.close();
+		if (pid !== undefined) this.pids.add(pid);
+		const {status, problem} = await ended;
+		if (pid !== undefined) this.pids.delete(pid);
+		this.lastStatus = status;
+		if (problem) tellError(problem);
+		else if (status !== 0 && most > 1)
+			tellVerbose(
+				`${quoted(command[0] as string)} ended with status ${status}${peer ? ` for ${describePeer(peer)}` : ''}`,
+			);
+	}
+}

@@ -1,0 +1,57 @@
+import {UsageError} from '../../common/errors.js';
+import {type Framing, separatorOf} from '../../common/framing/framing.js';
+import type {Progress} from '../../common/terminal/progress.js';
+import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {type DuplexEnd, runDuplex} from './duplex.js';
+import {runPacketDuplex} from './packet-duplex.js';
+
+export interface Session {
+	framing: Framing | undefined;
+	timeoutMs: number;
+	idleMs: number | undefined;
+	/** Records that are enough; undefined: whatever comes. */
+	count: number | undefined;
+	receivesOnly?: boolean;
+	listens?: boolean;
+	progress?: Progress | undefined;
+}
+
+/** Framing means something for packets, and where records are counted. */
+export function checkSession({
+	framing,
+	count,
+	type,
+}: {
+	framing: Framing | undefined;
+	count: number | undefined;
+	type: string | undefined;
+}): void {
+	if (type !== undefined && type !== 'stream') return;
+	if (framing && count === undefined)
+		throw new UsageError('a stream passes as it is: framing is for --count and for packets (--type)');
+	if (framing && separatorOf(framing) === undefined)
+		throw new UsageError(`records framed as ${framing} cannot be counted in a stream`);
+	if (framing === 'json') throw new UsageError('a stream passes as it is: --json is for packets (--type)');
+}
+
+/** stdin and stdout joined to a connection of any type. Blocks. */
+export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
+	const {framing = 'lines', timeoutMs, idleMs = -1, count, receivesOnly = false, listens = false, progress} = session;
+	if (socket.type !== 'stream')
+		return runPacketDuplex(socket, {
+			framing,
+			timeoutMs,
+			idleMs,
+			most: count ?? Number.POSITIVE_INFINITY,
+			receivesOnly,
+			listens,
+		});
+	return runDuplex(socket.descriptor, {
+		shown: socket.shownName,
+		timeoutMs,
+		idleMs,
+		records: count === undefined ? undefined : {separator: separatorOf(framing) ?? 10, most: count},
+		receivesOnly,
+		progress,
+	});
+}

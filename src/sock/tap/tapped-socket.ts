@@ -1,0 +1,145 @@
+import {chmodSync, chownSync, closeSync, fstatSync, lstatSync} from 'node:fs';
+import {DirectoryEntry} from '../../common/directory-entry.js';
+import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import type {FileIdentity} from '../../common/process/proc.js';
+import {native, O_NOFOLLOW, O_PATH, RENAME_EXCHANGE, SOCK_STREAM, TCP_LISTEN} from '../../native/index.js';
+import {isAlive, LocalSocket, ownerOf} from '../../objects/socket/local-socket.js';
+import {formatSocketAddress, type LocalAddress} from '../../objects/socket/socket-address.js';
+import {allUnixSockets, isBoundTo} from '../../objects/socket/unix-sockets.js';
+
+/** The name a live socket has while somebody stands in front of it. */
+const aside = (name: string): string => `${name}.tapped`;
+
+type FileAddress = LocalAddress & {kind: 'name' | 'path'};
+
+const asideOf = (address: FileAddress): FileAddress =>
+	address.kind === 'name' ? {kind: 'name', name: aside(address.name)} : {kind: 'path', path: aside(address.path)};
+
+/**
+ * A socket of ours in the place of a live one, which has moved aside and can still be reached there. The two names are
+ * exchanged at once, so clients find one or the other at any moment. renameat2(2), RENAME_EXCHANGE
+ */
+export class TappedSocket implements Disposable {
+	private isInPlace = true;
+
+	private constructor(
+		/** Gets the connections that were meant for the other. */
+		readonly listener: LocalSocket,
+		/** Where the other is now. */
+		readonly target: LocalAddress,
+		private readonly place: DirectoryEntry,
+		private readonly other: FileIdentity,
+	) {}
+
+	/** @throws SystemError when nobody listens there, or where the file system cannot exchange names */
+	static stepInFrontOf(address: FileAddress): TappedSocket {
+		const shown = quoted(formatSocketAddress(address));
+		const tried = `cannot tap ${shown}`;
+		putBackIfLeft(address);
+		const place = DirectoryEntry.open(address, false);
+		const handle = place?.openHandle('socket', false);
+		if (!place || handle === undefined) throw new SystemError(`${tried}: no such socket`);
+		let listener: LocalSocket | undefined;
+		try {
+			if (!isAlive(handle, place)) throw new SystemError(`${tried}: nobody listens there`);
+			const {dev, ino, mode, uid, gid} = fstatSync(handle);
+			const rows = allUnixSockets().filter((row) => isBoundTo(row, {dev, ino}));
+			if (rows.length > 0 && !rows.some(({type, state}) => type === SOCK_STREAM && state === TCP_LISTEN))
+				throw new SystemError(`${tried}: it is no stream socket that listens`);
+			// Whoever may connect to the one may connect to the other.
+			listener = LocalSocket.listen(asideOf(address), {mode: 0o600});
+			const path = `/proc/self/fd/${place.folder}/${aside(place.name)}`;
+			if (process.geteuid?.() === 0) chownSync(path, uid, gid);
+			chmodSync(path, mode & 0o777);
+			attempt(tried, () => native.renameat2(place.folder, aside(place.name), place.name, RENAME_EXCHANGE), {
+				EINVAL: 'its file system cannot exchange two names',
+			});
+			return new TappedSocket(listener, asideOf(address), place, {dev, ino});
+		} catch (error) {
+			listener?.close();
+			place[Symbol.dispose]();
+			throw error;
+		} finally {
+			closeSync(handle);
+		}
+	}
+
+	/** The other is back in its place; answers false when somebody has changed things meanwhile, and nothing was done. */
+	putBack(): boolean {
+		if (!this.isInPlace) return true;
+		this.isInPlace = false;
+		const {place} = this;
+		try {
+			return place.withLock(() => {
+				const pathOf = (name: string) => `/proc/self/fd/${place.folder}/${name}`;
+				const moved = lstatSync(pathOf(aside(place.name)));
+				if (moved.dev !== this.other.dev || moved.ino !== this.other.ino) return false;
+				const ours = this.listener.identity;
+				const now = lstatSync(pathOf(place.name), {throwIfNoEntry: false});
+				// Somebody has put a new one there: it stays.
+				if (now && (now.dev !== ours?.dev || now.ino !== ours.ino)) return false;
+				if (this.isOtherAlive()) {
+					native.renameat2(place.folder, aside(place.name), place.name, 0);
+				} else {
+					// It has ended, and what it meant to remove was ours: nothing stays.
+					native.unlinkat(place.folder, aside(place.name));
+					if (now) native.unlinkat(place.folder, place.name);
+				}
+				return true;
+			});
+		} catch (error) {
+			// The listener has ended meanwhile, and removed its file or ours.
+			if (hasCode(error, 'ENOENT')) return false;
+			throw explain(`cannot put ${place.shown} back`, error);
+		}
+	}
+
+	private isOtherAlive(): boolean {
+		const handle = native.openat(this.place.folder, aside(this.place.name), O_PATH | O_NOFOLLOW, 0, -1);
+		try {
+			return isAlive(handle, this.place);
+		} finally {
+			closeSync(handle);
+		}
+	}
+
+	[Symbol.dispose](): void {
+		try {
+			this.putBack();
+		} finally {
+			this.listener.close();
+			this.place[Symbol.dispose]();
+		}
+	}
+}
+
+/**
+ * One who stood in front and was killed (SIGKILL) leaves a dead socket, and the live one aside: that goes back. Answers
+ * whether it did.
+ *
+ * @throws SystemError when somebody stands in front of it now
+ */
+export function putBackIfLeft(address: FileAddress): boolean {
+	using place = DirectoryEntry.open(address, false);
+	if (!place) return false;
+	return place.withLock(() => {
+		let moved: number;
+		try {
+			moved = native.openat(place.folder, aside(place.name), O_PATH | O_NOFOLLOW, 0, -1);
+		} catch (error) {
+			if (hasCode(error, 'ENOENT', 'ENAMETOOLONG')) return false;
+			throw explain(`cannot look beside ${place.shown}`, error);
+		}
+		const front = place.openHandle('socket', false);
+		try {
+			if (!fstatSync(moved).isSocket() || !isAlive(moved, place)) return false;
+			if (front !== undefined && isAlive(front, place))
+				throw new SystemError(`${place.shown} is tapped already: ${ownerOf(front)} stands in front of it`);
+			native.renameat2(place.folder, aside(place.name), place.name, 0);
+			return true;
+		} finally {
+			closeSync(moved);
+			if (front !== undefined) closeSync(front);
+		}
+	});
+}
