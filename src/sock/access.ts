@@ -1,9 +1,9 @@
 import {SystemError} from '../common/errors.js';
 import {refuse, type TextFormat} from '../common/formats/text-format.js';
-import {tell} from '../common/output.js';
 import {native} from '../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
+import {LimitedNotices} from './limited-notices.js';
 
 /** One that may come: a user, or the members of a group; by name or number. */
 export interface AccessRule {
@@ -49,6 +49,7 @@ export class AccessList {
 	private readonly users = new Set<number>();
 	private readonly groups = new Set<number>();
 	private readonly isOpen: boolean;
+	private readonly notices = new LimitedNotices();
 
 	constructor(rules: readonly (readonly AccessRule[])[]) {
 		const all = rules.flat();
@@ -72,7 +73,7 @@ export class AccessList {
 	admitsPeer(peer: PeerCredentials, otherGroups: () => number[] = () => []): boolean {
 		if (this.isOpen || this.users.has(peer.uid) || this.groups.has(peer.gid)) return true;
 		if (this.groups.size > 0 && otherGroups().some((group) => this.groups.has(group))) return true;
-		tell(`turned away ${describePeer(peer)}`);
+		this.notices.tell(`turned away ${describePeer(peer)}`);
 		return false;
 	}
 }

@@ -11,11 +11,12 @@ import {
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs';
+import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
-import {CallWorld, request} from '../support/calls.js';
+import {CallWorld, Client, request} from '../support/calls.js';
 import {isAlive} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
@@ -581,6 +582,26 @@ test('more clients than --max: the one too many is told so', async (t) => {
 	server.kill();
 	const {stderr} = await server.end();
 	assert.match(stderr, /^ipc-sock: turned a client away: there are 1 connection already \(--max\)\n/);
+});
+
+test('a flood of clients over --max: a few lines say so, and there is room again as soon as one leaves', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const server = await world.serveMethods('--max', '1');
+	const first = await world.client('calc');
+	assert.equal(await first.say(request('one', [], 1)).line(), `${result(1, '1')}\n`);
+	// They stay as long as they are allowed to.
+	const others = Array.from({length: 300}, () => new Client(connect({path: world.path('calc'), allowHalfOpen: true})));
+	for (const other of others) assert.match(await other.line(), /"Too many connections"/);
+	assert.ok(socketsOf(server.pid) < 150, `${socketsOf(server.pid)} sockets are open`);
+	await first.rest();
+	await until('there is room again', async () => (await world.call('calc', 'one')).status === 0);
+	assert.ok(socketsOf(server.pid) > 60, 'those that were turned away are there still');
+	for (const other of others) other.leave();
+	server.kill();
+	const lines = (await server.end()).stderr.trimEnd().split('\n');
+	assert.ok(lines.length <= 13, lines.join('\n'));
+	assert.match(lines.at(-1) ?? '', /^ipc-sock: \d+ more messages like this were left out$/);
 });
 
 test('one client with many calls does not keep the others from their turn', async (t) => {

@@ -1,9 +1,9 @@
 import {countOf, quoted} from '../../common/errors.js';
 import {formatDuration} from '../../common/formats/duration.js';
-import {tell} from '../../common/output.js';
 import {version} from '../../common/version.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import type {AccessList} from '../access.js';
+import {LimitedNotices} from '../limited-notices.js';
 import {Stopping} from '../shutdown.js';
 import {connectionsOf} from '../stream/accept-loop.js';
 import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
@@ -13,6 +13,8 @@ import type {SplitLimits} from './json-splitter.js';
 
 /** How often connections are looked at that say nothing. */
 const lookMs = 250;
+/** How many clients that were turned away may still be told why: one more, and the oldest is closed. */
+const mostTurnedAway = 64;
 
 export interface ServeSettings {
 	/** Calls at a time, of all clients together. */
@@ -38,8 +40,10 @@ interface Task {
 /** Answers calls of any number of clients, each of which has its turn when there is more to do than hands. */
 export class CallServer implements CallQueue {
 	private readonly connections = new Set<CallerConnection>();
+	private readonly turnedAway = new Set<CallerConnection>();
 	private readonly waiting = new Map<CallerConnection, Task[]>();
 	private readonly running = new Map<RunningCall, Task>();
+	private readonly notices = new LimitedNotices();
 	private isStopping = false;
 
 	constructor(
@@ -68,9 +72,10 @@ export class CallServer implements CallQueue {
 		this.isStopping = true;
 		const running = [...this.running.keys()];
 		for (const each of running) each.stop(internalError);
-		for (const connection of this.connections) connection.leave();
+		for (const connection of [...this.connections, ...this.turnedAway]) connection.leave();
 		await Promise.all(running.map(({ended}) => ended));
 		await this.runner.close();
+		this.notices.finish();
 	}
 
 	private welcome(accepted: LocalSocket): void {
@@ -78,13 +83,22 @@ export class CallServer implements CallQueue {
 		const isAdmitted = !isLocal || access.admits(accepted);
 		const caller = isLocal ? accepted.peer : undefined;
 		const connection = new CallerConnection(accepted.descriptor, caller, this, limits);
-		this.connections.add(connection);
 		if (!isAdmitted) {
-			connection.turnAway(serverRefuses, 'You are not allowed to call here');
-		} else if (this.connections.size > mostConnections) {
-			tell(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
-			connection.turnAway(serverRefuses, 'Too many connections');
+			this.turnAway(connection, 'You are not allowed to call here');
+		} else if (this.connections.size >= mostConnections) {
+			this.report(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
+			this.turnAway(connection, 'Too many connections');
+		} else {
+			this.connections.add(connection);
 		}
+	}
+
+	/** Clients that are turned away do not count as connections, and no more than a few of them may linger. */
+	private turnAway(connection: CallerConnection, message: string): void {
+		this.turnedAway.add(connection);
+		connection.turnAway(serverRefuses, message);
+		const [oldest] = this.turnedAway;
+		if (this.turnedAway.size > mostTurnedAway) oldest?.leave();
 	}
 
 	submit(
@@ -114,8 +128,13 @@ export class CallServer implements CallQueue {
 			if (task.connection === connection && task.wantsAnswer) running.abandon();
 	}
 
+	report(message: string): void {
+		this.notices.tell(message);
+	}
+
 	leave(connection: CallerConnection): void {
 		this.connections.delete(connection);
+		this.turnedAway.delete(connection);
 	}
 
 	private lookAtConnections(): void {

@@ -1,5 +1,4 @@
 import {Socket} from 'node:net';
-import {tell} from '../../common/output.js';
 import {native, POLLHUP} from '../../native/index.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Call, defect, serverRefuses} from './call-runner.js';
@@ -39,6 +38,8 @@ export interface CallQueue {
 	): void;
 	/** Nobody waits for the answers of this connection any more. */
 	abandon(connection: CallerConnection): void;
+	/** Writes a message about a client, unless too many were written just before. */
+	report(message: string): void;
 	/** It has been closed. */
 	leave(connection: CallerConnection): void;
 }
@@ -173,7 +174,7 @@ export class CallerConnection {
 	/** One message that we cannot cope with is not to cost the other clients their server. */
 	private attempt(bytes: Buffer): void {
 		if (isHttp(bytes)) {
-			tell('turned a client away: it speaks HTTP, as a web page can make a browser do');
+			this.queue.report('turned a client away: it speaks HTTP, as a web page can make a browser do');
 			this.turnAway(serverRefuses, 'This is no HTTP server');
 			return;
 		}
@@ -227,7 +228,7 @@ export class CallerConnection {
 		this.queue.submit(this, {method, params, caller: this.caller}, id !== undefined, (outcome) => {
 			this.pending--;
 			// There is nobody else to hear of it.
-			if (id === undefined && 'error' in outcome) tell(`a notification failed: ${outcome.error.message}`);
+			if (id === undefined && 'error' in outcome) this.queue.report(`a notification failed: ${outcome.error.message}`);
 			respond(id === undefined ? undefined : formatResponse(id, outcome));
 			this.pump();
 		});
