@@ -66,14 +66,25 @@ export class AccessList {
 	admits(connection: LocalSocket): boolean {
 		if (this.isOpen) return true;
 		const {peer} = connection;
-		return this.admitsPeer(peer, () => connection.peerGroups);
+		if (this.isListed(peer)) return true;
+		if (this.groups.size > 0 && connection.peerGroups.some((group) => this.groups.has(group))) return true;
+		this.notices.tell(() => `turned away ${describePeer(peer)}`);
+		return false;
 	}
 
-	/** The same for the sender of a datagram, of whom the kernel tells one group only. */
-	admitsPeer(peer: PeerCredentials, otherGroups: () => number[] = () => []): boolean {
-		if (this.isOpen || this.users.has(peer.uid) || this.groups.has(peer.gid)) return true;
-		if (this.groups.size > 0 && otherGroups().some((group) => this.groups.has(group))) return true;
-		this.notices.tell(`turned away ${describePeer(peer)}`);
+	/** The same for the sender of one datagram, of whom the kernel tells one group only. unix(7), SCM_CREDENTIALS */
+	admitsSender(sender: PeerCredentials | undefined): boolean {
+		if (this.isOpen || (sender && this.isListed(sender))) return true;
+		this.notices.tell(() => `turned away ${sender ? describePeer(sender) : 'a sender that is not known'}`);
 		return false;
+	}
+
+	/** At the end: how many were turned away without a message. */
+	finish(): void {
+		this.notices.finish();
+	}
+
+	private isListed({uid, gid}: PeerCredentials): boolean {
+		return this.users.has(uid) || this.groups.has(gid);
 	}
 }

@@ -16,7 +16,7 @@ export class LimitedNotices {
 
 	constructor(private readonly write: (message: string) => void = tell) {}
 
-	tell(message: string): void {
+	tell(message: string | (() => string)): void {
 		this.refill();
 		if (this.left < 1) {
 			this.omitted++;
@@ -26,7 +26,8 @@ export class LimitedNotices {
 		}
 		this.left--;
 		const omitted = this.takeOmitted();
-		this.write(omitted === '' ? message : `${message} (${omitted})`);
+		const text = typeof message === 'string' ? message : message();
+		this.write(omitted === '' ? text : `${text} (${omitted})`);
 	}
 
 	/** Writes how many were left out, if any were. */

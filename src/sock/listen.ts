@@ -8,7 +8,7 @@ import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import type {LocalSocket} from '../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog, idle, type} from './options.js';
@@ -77,6 +77,7 @@ export const listen = verb({
 			try {
 				announceReady(options.readyFd);
 				const progress = progressOf(options.progress, 'bytes');
+				const admits = (sender: PeerCredentials | undefined) => access.admitsSender(sender);
 				const talk = {framing, timeoutMs, idleMs: options.idle, count: options.count, progress};
 				for (let receivesOnly = false; ; receivesOnly = true) {
 					const isDatagram = listener.type === 'dgram';
@@ -87,7 +88,12 @@ export const listen = verb({
 					using _ = connection;
 					let end: DuplexEnd = 'ended';
 					try {
-						end = runSession(connection, {...talk, receivesOnly, listens: isDatagram});
+						end = runSession(connection, {
+							...talk,
+							receivesOnly,
+							listens: isDatagram,
+							...(isDatagram ? {admits} : {}),
+						});
 					} catch (error) {
 						if (!options.keepOpen || !(error instanceof ConnectionError)) throw error;
 						tellError(error.message);
@@ -98,6 +104,7 @@ export const listen = verb({
 				}
 			} finally {
 				listener.close();
+				access.finish();
 			}
 		};
 		const opened = openListener(address, {...options, ...mode});
@@ -107,8 +114,9 @@ export const listen = verb({
 
 /** The next that may come. */
 function acceptAllowed(listener: LocalSocket, access: AccessList, timeoutMs: number): LocalSocket | undefined {
+	const deadline = performance.now() + timeoutMs;
 	for (;;) {
-		const connection = listener.accept(timeoutMs);
+		const connection = listener.accept(timeoutMs < 0 ? -1 : Math.max(0, deadline - performance.now()));
 		if (!connection || access.admits(connection)) return connection;
 		connection.close();
 	}

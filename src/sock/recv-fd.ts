@@ -1,4 +1,4 @@
-import {hasCode, quoted, SystemError} from '../common/errors.js';
+import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
@@ -8,6 +8,7 @@ import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
+import {senderOf} from '../objects/socket/packet-reader.js';
 import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
@@ -34,6 +35,8 @@ export const recvFd = verb({
 	takesCommand: true,
 	examples: [{purpose: 'read what the other side has opened', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	async run({address}, options, command) {
+		if (options.connect && options.allow.length > 0)
+			throw new UsageError('--allow is for a listener: it makes no sense with --connect');
 		stopOnSignals();
 		const timeoutMs = options.timeout ?? -1;
 		const received = receive();
@@ -65,8 +68,12 @@ export const recvFd = verb({
 			const access = new AccessList(options.allow);
 			using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 			announceReady(options.readyFd);
-			if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs);
-			return takeFromFirst(listener, access, timeoutMs);
+			try {
+				if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs, access);
+				return takeFromFirst(listener, access, timeoutMs);
+			} finally {
+				access.finish();
+			}
 		}
 
 		function connectOrTimeOut() {
@@ -96,7 +103,8 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 		for (;;) {
 			const waiting = [...(clients.size < mostClients ? [listener] : []), ...clients];
 			const triples = Int32Array.from(waiting.flatMap(({descriptor}) => [descriptor, POLLIN, 0]));
-			if (native.poll(triples, left()) === 0) return undefined;
+			const leftMs = left();
+			if (native.poll(triples, leftMs) === 0) return undefined;
 			for (const [i, socket] of waiting.entries()) {
 				if (triples[3 * i + 2] === 0) continue;
 				if (socket === listener) {
@@ -115,6 +123,8 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 				clients.delete(socket);
 				socket.close();
 			}
+			// Clients that pass nothing on do not put the timeout off.
+			if (leftMs === 0) return undefined;
 		}
 	} finally {
 		for (const client of clients) client.close();
@@ -122,11 +132,14 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 }
 
 /** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
-function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | undefined {
+function takeDescriptors(socket: LocalSocket, timeoutMs: number, access?: AccessList): Received | undefined {
 	const left = countdown(timeoutMs);
 	for (;;) {
-		if (!socket.wait(POLLIN, left())) return undefined;
-		const received = takeNow(socket);
+		const leftMs = left();
+		if (!socket.wait(POLLIN, leftMs)) return undefined;
+		const received = takeNow(socket, access);
+		// Datagrams without descriptors, and of senders that are turned away, do not put the timeout off.
+		if (!received && leftMs === 0) return undefined;
 		if (received === 'end')
 			throw new SystemError(
 				`no descriptor came on ${quoted(socket.shownName)}: the sender left without passing one on`,
@@ -141,9 +154,14 @@ function countdown(timeoutMs: number): () => number {
 	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));
 }
 
-function takeNow(socket: LocalSocket): Received | 'end' | undefined {
+/** `access`: who may send a datagram. Of a connection that was found out when it was accepted. */
+function takeNow(socket: LocalSocket, access?: AccessList): Received | 'end' | undefined {
 	try {
 		const {count, flags, descriptors, credentials} = native.recvmsg(socket.descriptor, scratch, 0, scratch.length, 0);
+		if (access && count >= 0 && !access.admitsSender(senderOf(credentials))) {
+			closeAll(descriptors);
+			return undefined;
+		}
 		if (flags & controlCutOff) {
 			closeAll(descriptors);
 			throw new SystemError(

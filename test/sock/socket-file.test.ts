@@ -4,6 +4,7 @@ import test from 'node:test';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
+import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const inode = (path: string) => statSync(path).ino;
@@ -160,6 +161,52 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	const {stdout: received, stderr} = await records.end();
 	assert.equal(received.toString(), 'friend\n');
 	assert.match(stderr, /turned away/);
+});
+
+for (const type of ['dgram', 'seqpacket'])
+	test(
+		`listen --type ${type} --allow: what another user sends is not printed, and gets no answer`,
+		needsRoot,
+		async (t) => {
+			const world = new SocketWorld(t);
+			await world.shell(`chmod 755 '${world.scratch}'`);
+			const path = world.file('s');
+			const listener = await world.ready(['listen', path, '--type', type, '--idle', '500ms', '--allow', 'uid:root'], {
+				input: 'for a friend\n',
+			});
+			const intruder = world.shell(`exec ${asAnother} ${peer('sock-peer')} packet ${path} ${type} intruder`);
+			await until('it was turned away', () => listener.errors !== '');
+			await intruder;
+			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '500ms'], {input: 'friend\n'});
+			assertDone(friend, 'for a friend\n');
+			const {stdout, stderr} = await listener.end();
+			assert.equal(stdout.toString(), 'friend\n');
+			assert.match(stderr, /^ipc-sock: turned away .*65533.*\n$/);
+		},
+	);
+
+test('clients that are turned away do not put a timeout off, nor fill the log', needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell(`chmod 755 '${world.scratch}'`);
+	for (const words of [
+		['recv', '--type', 'dgram'],
+		['recv', '--type', 'stream'],
+		['listen', '--type', 'dgram'],
+		['listen', '--type', 'stream'],
+		['recv-fd', '--type', 'dgram', '--', 'true'],
+	]) {
+		const path = world.file(words.join(''));
+		const [verb = '', ...rest] = words;
+		const server = await world.ready([verb, path, '-t', '1', '--allow', 'uid:root', ...rest]);
+		const packet = `${peer('sock-peer')} packet ${path} ${words[2]} x 2> /dev/null`;
+		const flood = world.shell(`exec ${asAnother} sh -c 'while [ -e ${path} ]; do ${packet}; done'`);
+		await server.closed;
+		await flood;
+		assert.equal(server.child.exitCode, 124, words.join(' '));
+		const lines = server.errors.trimEnd().split('\n');
+		assert.ok(lines.length <= 12, server.errors);
+		for (const line of lines) assert.match(line, /^ipc-sock: (turned away |\d+ more messages? like this )/);
+	}
 });
 
 test('--allow: unknown names, and what is no rule', async (t) => {

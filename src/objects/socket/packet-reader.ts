@@ -11,15 +11,22 @@ export interface Packet {
 	address: Uint8Array | undefined;
 }
 
+/** After so many that were thrown away the caller has its turn: a timeout or a signal is not to wait for a flood to end. */
+const mostRefused = 64;
+
 /** Datagrams and packets of any size, which are looked at first and taken once they have been delivered. recv(2), MSG_PEEK */
 export class PacketReader {
 	private buffer = Buffer.allocUnsafe(256 * 1024);
 
-	constructor(private readonly socket: LocalSocket) {}
+	/** A packet whose sender is not admitted is taken and thrown away, with the descriptors that came with it. */
+	constructor(
+		private readonly socket: LocalSocket,
+		private readonly admits: (sender: PeerCredentials | undefined) => boolean = () => true,
+	) {}
 
-	/** Undefined when none is there now; 'end' when none will come any more. */
+	/** Undefined when none is there now, or after many that were not admitted; 'end' when none will come any more. */
 	look(): Packet | 'end' | undefined {
-		for (;;) {
+		for (let refused = 0; refused < mostRefused; ) {
 			const {count, descriptors, credentials, address} = native.recvmsg(
 				this.socket.descriptor,
 				this.buffer,
@@ -35,10 +42,13 @@ export class PacketReader {
 			}
 			// An empty packet says who sent it; the end says nothing.
 			if (count === 0 && this.socket.type === 'seqpacket' && !credentials) return 'end';
-			const [pid, uid, gid] = credentials ?? [];
-			const sender = pid === undefined || uid === undefined || gid === undefined ? undefined : {pid, uid, gid};
-			return {data: this.buffer.subarray(0, count), sender, address: hasName(address) ? address : undefined};
+			const sender = senderOf(credentials);
+			const packet = {data: this.buffer.subarray(0, count), sender, address: hasName(address) ? address : undefined};
+			if (this.admits(sender)) return packet;
+			this.take(packet);
+			refused++;
 		}
+		return undefined;
 	}
 
 	/** Takes the one that was looked at. */
@@ -50,3 +60,9 @@ export class PacketReader {
 
 /** A socket that was never bound has an address of two bytes: its family. */
 const hasName = (address: Uint8Array | undefined): boolean => address !== undefined && address.length > 2;
+
+/** What came beside a message, [pid, uid, gid]. unix(7), SCM_CREDENTIALS */
+export function senderOf(credentials: readonly number[] | undefined): PeerCredentials | undefined {
+	const [pid, uid, gid] = credentials ?? [];
+	return pid === undefined || uid === undefined || gid === undefined ? undefined : {pid, uid, gid};
+}

@@ -15,6 +15,8 @@ import {formatPacket} from '../stream/packet-duplex.js';
 const lookBytes = 256 * 1024;
 /** poll(2) takes 1024 at a time: us, stdout, and these. The others wait in the listener's queue. */
 const mostClients = 1000;
+/** After so many, signals and the reader of stdout have their turn. */
+const datagramsAtOnce = 1000;
 
 export interface RecordReceiving {
 	framing: Framing;
@@ -39,6 +41,7 @@ export class RecordReceiver {
 	private readonly clients = new Set<Client>();
 	private left = 0;
 	private accepts = true;
+	private quietSince = performance.now();
 
 	constructor(
 		private readonly listener: LocalSocket,
@@ -48,7 +51,7 @@ export class RecordReceiver {
 	/** False when nothing came for too long. Blocks. */
 	run(): boolean {
 		const {type, descriptor} = this.listener;
-		const datagrams = type === 'dgram' ? new PacketReader(this.listener) : undefined;
+		const datagrams = type === 'dgram' ? this.datagramReader() : undefined;
 		try {
 			while (!this.isComplete) {
 				const clients = [...this.clients];
@@ -58,18 +61,33 @@ export class RecordReceiver {
 					...[canAccept ? descriptor : -1, POLLIN, 0],
 					...clients.flatMap((client) => [client.descriptor, POLLIN, 0]),
 				]);
-				if (native.poll(triples, this.receiving.timeoutMs) === 0) return false;
+				const leftMs = this.leftMs;
+				const quietSince = this.quietSince;
+				if (native.poll(triples, leftMs) === 0) return false;
 				if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
 				for (const [i, client] of clients.entries())
 					if (triples[6 + 3 * i + 2] !== 0 && !this.isComplete) this.hear(client);
-				if (triples[5] === 0 || this.isComplete) continue;
-				if (datagrams) this.takeDatagrams(datagrams);
-				else this.accept();
+				if (triples[5] !== 0 && !this.isComplete) {
+					if (datagrams) this.takeDatagrams(datagrams);
+					else this.accept();
+				}
+				// Clients and datagrams that are turned away do not put the timeout off.
+				if (leftMs === 0 && quietSince === this.quietSince) return false;
 			}
 			return true;
 		} finally {
 			for (const client of this.clients) client.close();
+			this.receiving.access.finish();
 		}
+	}
+
+	private datagramReader(): PacketReader {
+		return new PacketReader(this.listener, (sender) => this.receiving.access.admitsSender(sender));
+	}
+
+	private get leftMs(): number {
+		const {timeoutMs} = this.receiving;
+		return timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(this.quietSince + timeoutMs - performance.now()));
 	}
 
 	private get isComplete(): boolean {
@@ -93,6 +111,7 @@ export class RecordReceiver {
 			connection.close();
 			return;
 		}
+		this.quietSince = performance.now();
 		const {framing} = this.receiving;
 		this.clients.add(
 			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, framing),
@@ -104,6 +123,7 @@ export class RecordReceiver {
 	}
 
 	private hear(client: Client): void {
+		this.quietSince = performance.now();
 		try {
 			const records = client.hear(this.wanted);
 			if (records !== 'end') {
@@ -123,13 +143,12 @@ export class RecordReceiver {
 	}
 
 	private takeDatagrams(reader: PacketReader): void {
-		while (!this.isComplete) {
+		for (let turn = 0; turn < datagramsAtOnce && !this.isComplete; turn++) {
 			const packet = reader.look();
 			if (packet === undefined || packet === 'end') return;
-			if (!packet.sender || this.receiving.access.admitsPeer(packet.sender)) {
-				print(formatPacket(this.receiving.framing, packet));
-				this.count(1);
-			}
+			this.quietSince = performance.now();
+			print(formatPacket(this.receiving.framing, packet));
+			this.count(1);
 			reader.take(packet);
 		}
 	}

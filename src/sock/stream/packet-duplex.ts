@@ -13,7 +13,7 @@ import {readInputNow} from '../../common/input.js';
 import {explainStdout, stdin, stdout, tell} from '../../common/output.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import {native, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../../native/index.js';
-import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Packet, PacketReader} from '../../objects/socket/packet-reader.js';
 import {ConnectionError, type DuplexEnd, hasInput, openOutput} from './duplex.js';
 
@@ -27,6 +27,8 @@ export interface PacketDuplexSettings {
 	receivesOnly?: boolean;
 	/** A datagram socket that listens: it answers whom it has heard first. */
 	listens?: boolean;
+	/** Whether a packet of this sender is taken; others are thrown away. */
+	admits?: ((sender: PeerCredentials | undefined) => boolean) | undefined;
 }
 
 const inputBytes = 256 * 1024;
@@ -82,7 +84,7 @@ class PacketDuplex {
 		private readonly output: ReturnType<typeof openOutput>,
 	) {
 		this.decoder = new RecordDecoder(joining.framing);
-		this.reader = new PacketReader(socket);
+		this.reader = new PacketReader(socket, joining.admits);
 		this.shown = quoted(socket.shownName);
 		this.readsInput = !joining.receivesOnly;
 		this.canSend = !joining.listens;

@@ -1,7 +1,7 @@
 import {UsageError} from '../../common/errors.js';
 import {type Framing, separatorOf} from '../../common/framing/framing.js';
 import type {Progress} from '../../common/terminal/progress.js';
-import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type DuplexEnd, runDuplex} from './duplex.js';
 import {runPacketDuplex} from './packet-duplex.js';
 
@@ -13,6 +13,8 @@ export interface Session {
 	count: number | undefined;
 	receivesOnly?: boolean;
 	listens?: boolean;
+	/** Of whom datagrams are taken. */
+	admits?: (sender: PeerCredentials | undefined) => boolean;
 	progress?: Progress | undefined;
 }
 
@@ -36,7 +38,16 @@ export function checkSession({
 
 /** stdin and stdout joined to a connection of any type. Blocks. */
 export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
-	const {framing = 'lines', timeoutMs, idleMs = -1, count, receivesOnly = false, listens = false, progress} = session;
+	const {
+		framing = 'lines',
+		timeoutMs,
+		idleMs = -1,
+		count,
+		receivesOnly = false,
+		listens = false,
+		admits,
+		progress,
+	} = session;
 	if (socket.type !== 'stream')
 		return runPacketDuplex(socket, {
 			framing,
@@ -45,6 +56,7 @@ export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
 			most: count ?? Number.POSITIVE_INFINITY,
 			receivesOnly,
 			listens,
+			admits,
 		});
 	return runDuplex(socket.descriptor, {
 		shown: socket.shownName,
