@@ -31,6 +31,7 @@ for (const command of commands) {
 			['help'],
 			...verbs.flatMap((verb) => [
 				[verb, '--help'],
+				[verb, '-h'],
 				['help', verb],
 			]),
 		]) {
@@ -109,7 +110,7 @@ for (const command of commands) {
 		const parsed = await world.shell('bash -n', {input: script});
 		assert.deepEqual([parsed.status, parsed.stderr], [0, '']);
 		const candidates = async (...words: string[]) =>
-			(await world.run(command, ['--get-yargs-completions', command, ...words])).stdout
+			(await world.run(command, ['--complete', command, ...words])).stdout
 				.toString()
 				.split('\n')
 				.slice(0, -1);
@@ -126,7 +127,7 @@ for (const command of commands) {
 		const found = await candidates('stat', '');
 		assert.ok(names.every((name) => found.includes(name)));
 		const completed = await world.shell(
-			`source <(${command} completion bash); COMP_WORDS=(${command} stat ${names[0]?.slice(0, -1)}); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
+			`source <(${command} completion bash); COMP_LINE='${command} stat log'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} log stat; echo "\${COMPREPLY[@]}"`,
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});

@@ -4,8 +4,8 @@ import {isKernelError} from '../native/index.js';
 export class UsageError extends Error {
 	/** Whose help to point to. */
 	verb?: string;
-	/** A word that is none of these; which one may have been meant is looked up when it is said. */
-	meant?: {readonly word: string; readonly candidates: readonly string[]};
+	/** A word that is none of these; which one may have been meant is looked up when it is said, `otherwise` where none is near. */
+	meant?: {readonly word: string; readonly candidates: readonly string[]; readonly otherwise?: string} | undefined;
 }
 
 /** The system said no, or the other side did: one line that says what was tried, why it failed and what to do; status 1. */

@@ -132,7 +132,13 @@ export function operandCount({operands}: Verb): {least: number; most: number} {
 	};
 }
 
-export function findVerb(command: Command, word: string): {name: string; verb: Verb} | undefined {
+export interface FoundVerb {
+	/** As it is declared, also where an alias was given. */
+	readonly name: string;
+	readonly verb: Verb;
+}
+
+export function findVerb(command: Command, word: string): FoundVerb | undefined {
 	if (Object.hasOwn(command.verbs, word)) return {name: word, verb: command.verbs[word] as Verb};
 	for (const [name, verb] of Object.entries(command.verbs)) if (verb.aliases?.includes(word)) return {name, verb};
 	return undefined;

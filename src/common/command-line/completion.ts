@@ -3,24 +3,30 @@ import {choice} from '../formats/text-format.js';
 import {print} from '../output.js';
 import {one, type Verb, verb} from '../verb.js';
 
-/** Scripts that ask the command itself what could come next, so that they know the objects that exist now. */
+/**
+ * Scripts that ask the command itself what could come next, so that they know the objects that exist now. zsh and fish quote
+ * what they insert. bash does not, and it cuts words at `@`, `:` and `=`: it gets what it has to insert, quoted.
+ */
 const scripts: Record<'bash' | 'zsh' | 'fish', (command: string) => string> = {
 	bash: (command) => `_${command.replace('-', '_')}() {
-	local IFS=$'\\n'
-	COMPREPLY=($(${command} --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null))
+	mapfile -t COMPREPLY < <(${command} --complete-line "\${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _${command.replace('-', '_')} ${command}
 `,
 	zsh: (command) => `#compdef ${command}
 _${command.replace('-', '_')}() {
 	local -a candidates
-	candidates=("\${(@f)$(${command} --get-yargs-completions "\${(@)words[1,CURRENT]}" 2>/dev/null)}")
+	candidates=("\${(@f)$(${command} --complete "\${(@Q)words[1,CURRENT-1]}" "\${(M)PREFIX#-}" 2>/dev/null)}")
 	[[ -n "$candidates" ]] && compadd -- "\${candidates[@]}" || _files
 }
 compdef _${command.replace('-', '_')} ${command}
 `,
-	fish: (command) =>
-		`complete -c ${command} -a '(${command} --get-yargs-completions (commandline -cop) (commandline -ct) 2>/dev/null)'\n`,
+	fish: (command) => `function __${command.replace('-', '_')}_complete
+	set -l start (commandline -ct | string match -r '^-'; or echo)
+	${command} --complete (commandline -cop) $start 2>/dev/null
+end
+complete -c ${command} -a '(__${command.replace('-', '_')}_complete)'
+`,
 };
 
 /** The same verb in all six. */
