@@ -9,12 +9,12 @@ import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {attributes} from './options.js';
 
 export const create = verb({
-	summary: 'make queues that stay until they are removed',
+	summary: 'Create queues; each stays until it is removed',
 	operands: {names: many(queueName)},
 	options: {...attributes, exclusive},
 	examples: [
 		{
-			purpose: 'ten messages of up to 4 KiB, for your group too',
+			purpose: 'create a queue for ten messages of up to 4 KiB, open to your group',
 			line: 'ipc-mq create jobs --maxmsg 10 --msgsize 4K -m 0660',
 		},
 	],

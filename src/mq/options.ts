@@ -6,8 +6,8 @@ import {highestPriority} from '../objects/queue/message-queue.js';
 
 /** How a queue is made, where a verb makes one. */
 export const attributes = {
-	maxmsg: {value: wholeNumber(1), help: 'messages it can hold (default: fs.mqueue.msg_default)'},
-	msgsize: {value: size, help: 'bytes a message can have (default: fs.mqueue.msgsize_default)'},
+	maxmsg: {value: wholeNumber(1), help: 'capacity in messages (default: fs.mqueue.msg_default)'},
+	msgsize: {value: size, help: 'maximum message size (default: fs.mqueue.msgsize_default)'},
 	mode: common.mode,
 } as const;
 

@@ -5,10 +5,10 @@ import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const purge = verb({
-	summary: 'throw away all messages of a queue, and print how many there were',
+	summary: 'Delete all messages of a queue and print how many were deleted',
 	operands: {name: one(queueName)},
 	options: {json},
-	examples: [{purpose: 'start afresh', line: 'ipc-mq purge jobs'}],
+	examples: [{purpose: 'empty a queue', line: 'ipc-mq purge jobs'}],
 	run({name}, options) {
 		using queue = MessageQueue.open(name, 'receive');
 		let purged = 0;

@@ -11,7 +11,7 @@ import {MessageSender} from '../objects/queue/message-sender.js';
 import {attributes, checkAttributes, priority} from './options.js';
 
 export const send = verb({
-	summary: 'each operand, or each record of standard input, as a message',
+	summary: 'Send each operand, or each record of standard input, as a message',
 	operands: {name: one(queueName), messages: any(anyText('MESSAGE'))},
 	options: {
 		priority,
@@ -19,15 +19,15 @@ export const send = verb({
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'stdin has objects as recv --json prints them, priorities included'},
-		split: {help: 'send records longer than a message in parts, for recv --join'},
-		create: {help: 'make the queue first when it is missing'},
+		json: {help: 'read JSON objects with priorities, as recv --json prints them'},
+		split: {help: 'split records longer than a message into parts, for recv --join'},
+		create: {help: 'create the queue if it does not exist'},
 		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 	},
 	examples: [
-		{purpose: 'one message, urgent', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
-		{purpose: 'a message a line', line: 'ls | ipc-mq send jobs --create'},
+		{purpose: 'send one urgent message', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
+		{purpose: 'send each line as a message', line: 'ls | ipc-mq send jobs --create'},
 	],
 	run({name, messages}, options) {
 		checkAttributes(options);

@@ -21,10 +21,10 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 }
 
 export const stat = verb({
-	summary: 'one queue, whole: how full, its attributes, mode, owner, who has it open',
+	summary: 'Show all details of one queue',
 	operands: {name: one(queueName)},
 	options: {json},
-	examples: [{purpose: 'how many messages wait', line: 'ipc-mq stat jobs --json | jq .messages'}],
+	examples: [{purpose: 'print the number of queued messages', line: 'ipc-mq stat jobs --json | jq .messages'}],
 	run({name}, options) {
 		// Says why it cannot be opened, where it cannot.
 		MessageQueue.open(name, 'receive').close();

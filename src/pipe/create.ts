@@ -8,11 +8,11 @@ import {many, verb} from '../common/verb.js';
 import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 
 export const create = verb({
-	summary: 'make FIFOs that stay until they are removed',
+	summary: 'Create FIFOs; each stays until it is removed',
 	operands: {names: many(fifoName)},
 	options: {exclusive, mode},
 	examples: [
-		{purpose: 'a FIFO that your group may use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
+		{purpose: 'create a FIFO that your group can use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
 	],
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {

@@ -18,26 +18,29 @@ import {WriterCount} from '../objects/fifo/writer-count.js';
 import {defaultName} from './default-name.js';
 
 export const recv = verb({
-	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
+	summary: 'Copy a FIFO, created if missing, to standard output until the last writer closes it',
 	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
-		follow: {...common.follow, help: 'go on when the last writer leaves'},
-		writers: {value: wholeNumber(1), help: 'end when so many writers have come and gone'},
-		count: {...common.count, help: 'end after so many records (lines by default)'},
+		follow: {...common.follow, help: 'keep running when the last writer closes the FIFO'},
+		writers: {value: wholeNumber(1), help: 'stop when N writers have opened and closed the FIFO'},
+		count: {...common.count, help: 'stop after N records (by default, lines)'},
 		...framingOptions,
 		json: {help: 'print each record as a JSON object'},
-		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
 		mode: common.mode,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'whatever ipc-pipe send puts in', line: 'ipc-pipe recv | grep node'},
-		{purpose: 'a log that outlives its writers', line: 'ipc-pipe recv log --follow >>log.txt'},
-		{purpose: 'one line, or status 124 after five seconds', line: 'ipc-pipe recv answers --count 1 -t 5'},
+		{purpose: 'filter what ipc-pipe send sends', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'collect a log from writers that start and stop', line: 'ipc-pipe recv log --follow >>log.txt'},
+		{
+			purpose: 'receive one line; exit with status 124 after five seconds',
+			line: 'ipc-pipe recv answers --count 1 -t 5',
+		},
 	],
 	run({name = defaultName}, options) {
 		if (options.follow && options.writers)

@@ -16,21 +16,21 @@ const graceMs = 1000;
 const longestTimerMs = 2 ** 31 - 1;
 
 export const run = verb({
-	summary: "commands joined by anonymous pipes, without a shell; write '|' between them",
+	summary: "Run commands separated by '|' as a pipeline, without a shell",
 	options: {
-		noPipefail: {help: 'the status of the last command alone counts'},
-		stats: {help: 'report pid, status, time and the bytes that crossed each link, on stderr'},
-		json: {help: 'the same as one JSON object, on stderr'},
-		timeout: {...timeout, help: 'end all of it after this long (status 124)'},
+		noPipefail: {help: 'exit with the status of the last command, even if an earlier one failed'},
+		stats: {help: 'print pid, status and time of each command and bytes of each link on stderr'},
+		json: {help: 'print the statistics as one JSON object on stderr'},
+		timeout: {...timeout, help: 'stop all commands after DURATION (status 124)'},
 		timeoutStatus,
 	},
 	takesCommand: true,
 	examples: [
 		{
-			purpose: 'which stage was slow, which one failed',
+			purpose: 'show which command was slow or failed',
 			line: "ipc-pipe run --stats -- sort words.txt '|' uniq -c '|' sort -rn",
 		},
-		{purpose: 'give up after a minute, with everything it started', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
+		{purpose: 'stop both commands after a minute', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
 	],
 	async run(_, options, words) {
 		const stages = split(words);

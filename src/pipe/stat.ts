@@ -29,10 +29,10 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 }
 
 export const stat = verb({
-	summary: 'one FIFO, whole: mode, owner, capacity, bytes queued, readers and writers',
+	summary: 'Show all details of one FIFO',
 	operands: {name: optional(fifoName)},
 	options: {json},
-	examples: [{purpose: 'how many bytes wait in it', line: 'ipc-pipe stat log --json | jq .queued'}],
+	examples: [{purpose: 'print the number of unread bytes', line: 'ipc-pipe stat log --json | jq .queued'}],
 	run({name = defaultName}, options) {
 		const [status] = lookAtAddresses([name]);
 		if (!status) return noSuchFifo(name);

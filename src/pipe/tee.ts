@@ -37,27 +37,27 @@ const subscriberName: TextFormat<Address | 'stdout'> = {
 };
 
 export const tee = verb({
-	summary: 'standard input to many FIFOs at once; - is stdout',
+	summary: 'Copy standard input to several FIFOs at once; - is stdout',
 	operands: {names: many(subscriberName)},
 	options: {
 		onSlow: {
 			value: choice('POLICY', 'block', 'drop', 'disconnect'),
-			help: 'when a buffer is full: block (default), drop what does not fit, or disconnect that reader',
+			help: 'if a buffer is full: block (default), drop the data, or disconnect the reader',
 		},
-		buffer: {value: size, help: 'what may wait for each reader (default 1M)'},
+		buffer: {value: size, help: 'maximum unread data per reader (default 1M)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'status 3 when one of them has no reader'},
+		nonblock: {...common.nonblock, help: 'exit with status 3 if a FIFO has no reader'},
 		...framingOptions,
 		mode: common.mode,
-		json: {help: 'report what each got and missed as JSON Lines'},
+		json: {help: 'print bytes sent to and lost by each reader as JSON lines'},
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'one log, two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
+		{purpose: 'send one log to two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
 		{
-			purpose: 'never wait for a slow reader',
+			purpose: 'drop data instead of waiting for a slow reader',
 			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
 		},
 	],

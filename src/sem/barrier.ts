@@ -12,17 +12,17 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 const lookAgainMs = 500;
 
 export const barrier = verb({
-	summary: 'wait until so many have come; then all go on',
+	summary: 'Wait until N processes have arrived, then release all of them',
 	operands: {name: one(semaphoreName)},
 	options: {
-		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'how many have to come'},
+		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
 		timeout,
 		timeoutStatus,
 		nonblock,
 		mode,
 		readyFd,
 	},
-	examples: [{purpose: 'three scripts start their second part together', line: 'ipc-sem barrier second --parties 3'}],
+	examples: [{purpose: 'start the second part of three scripts together', line: 'ipc-sem barrier second --parties 3'}],
 	run({name}, options) {
 		const {parties} = options;
 		if (parties === undefined) throw new UsageError('--parties is missing: how many have to come');

@@ -22,10 +22,10 @@ const lookAgainMs = 1000;
 type Request = (semaphores: OpenSemaphores) => string;
 
 export const batch = verb({
-	summary: 'a command a line on stdin (wait, post, value), an answer a line on stdout',
+	summary: 'Read a command per line (wait, post, value) and print an answer per line',
 	examples: [
 		{
-			purpose: 'from a script that keeps it open',
+			purpose: 'run several commands in one process',
 			line: "printf 'post jobs\\nwait jobs 2s\\nvalue jobs\\n' | ipc-sem batch",
 		},
 	],

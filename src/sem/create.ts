@@ -9,12 +9,12 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {settings} from './options.js';
 
 export const create = verb({
-	summary: 'make semaphores that stay until they are removed',
+	summary: 'Create semaphores; each stays until it is removed',
 	operands: {names: many(semaphoreName)},
 	options: {...settings(1), exclusive},
 	examples: [
-		{purpose: 'three at a time', line: 'ipc-sem create jobs --value 3'},
-		{purpose: 'none yet: somebody waits until somebody posts', line: 'ipc-sem create ready --value 0'},
+		{purpose: 'let three processes hold a unit at once', line: 'ipc-sem create jobs --value 3'},
+		{purpose: 'start with no unit: wait blocks until a process posts', line: 'ipc-sem create ready --value 0'},
 	],
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {

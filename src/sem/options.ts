@@ -6,11 +6,11 @@ import {mostUnits} from '../objects/semaphore/semaphore.js';
 /** How a semaphore is made, where a verb makes one. */
 export const settings = (value: number) =>
 	({
-		value: {value: wholeNumber(0, mostUnits), help: `units a new one has at first (default ${value})`},
+		value: {value: wholeNumber(0, mostUnits), help: `initial value of a new semaphore (default ${value})`},
 		mode: common.mode,
 	}) as const;
 
-export const create = {help: 'make the semaphore first when it is missing'} as const;
+export const create = {help: 'create the semaphore if it does not exist'} as const;
 
 /** These are for a semaphore that is made. */
 export function checkSettings(options: {create: boolean; value: unknown; mode: unknown}): void {

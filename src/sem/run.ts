@@ -14,16 +14,16 @@ import {describeHolder} from '../objects/semaphore/semaphore-status.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const run = verb({
-	summary: 'hold one unit while a command runs; it comes back however we die',
+	summary: 'Hold one unit while a command runs; release it even if the command or ipc-sem is killed',
 	operands: {name: one(semaphoreName)},
 	options: {timeout, timeoutStatus, nonblock, create, ...settings(1)},
 	takesCommand: true,
 	examples: [
 		{
-			purpose: 'three of these at a time, however many are started',
+			purpose: 'run at most three of these commands at once',
 			line: 'ipc-sem run jobs --create --value 3 -- make',
 		},
-		{purpose: 'only if nobody else does it now', line: 'ipc-sem run backup --create -n -- ./backup'},
+		{purpose: 'exit with status 3 if another backup is running', line: 'ipc-sem run backup --create -n -- ./backup'},
 	],
 	run({name}, options, command) {
 		checkSettings(options);

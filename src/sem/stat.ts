@@ -19,10 +19,12 @@ export function describeSemaphore(status: SemaphoreStatus): [string, string | st
 }
 
 export const stat = verb({
-	summary: 'one semaphore, whole: value, who waits, who holds',
+	summary: 'Show all details of one semaphore',
 	operands: {name: one(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'who holds it', line: "ipc-sem stat jobs --json | jq '.holders[].command'"}],
+	examples: [
+		{purpose: 'print the commands of the holders', line: "ipc-sem stat jobs --json | jq '.holders[].command'"},
+	],
 	run({name}, options) {
 		using semaphore = openToLook(name);
 		const status = statusOf(semaphore);

@@ -7,13 +7,13 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const wait = verb({
-	summary: 'take one unit, waiting until there is one',
+	summary: 'Take one unit; wait until one is free',
 	aliases: ['acquire'],
 	operands: {name: one(semaphoreName)},
 	options: {timeout, timeoutStatus, nonblock, create, ...settings(0), readyFd},
 	examples: [
-		{purpose: 'take a unit within five seconds, else end with status 124', line: 'ipc-sem wait jobs -t 5'},
-		{purpose: 'take one if it is there, else end with status 3', line: 'ipc-sem wait jobs -n'},
+		{purpose: 'take a unit within five seconds, else exit with status 124', line: 'ipc-sem wait jobs -t 5'},
+		{purpose: 'take a unit if one is free, else exit with status 3', line: 'ipc-sem wait jobs -n'},
 	],
 	run({name}, options) {
 		checkSettings(options);

@@ -11,10 +11,12 @@ import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {size} from './options.js';
 
 export const create = verb({
-	summary: 'make segments, zeroed, their memory reserved',
+	summary: 'Create zeroed segments and reserve their memory',
 	operands: {names: many(segmentName)},
 	options: {size, mode, exclusive},
-	examples: [{purpose: 'one MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'}],
+	examples: [
+		{purpose: 'create a segment of 1 MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'},
+	],
 	run({names}, options) {
 		if (options.size === undefined) throw new UsageError('--size is missing');
 		const {size: bytes, mode: bits} = options;

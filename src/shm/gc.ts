@@ -14,15 +14,15 @@ import {json} from './options.js';
 const othersBits = 0o077;
 
 export const gc = verb({
-	summary: 'remove my segments that nobody maps or has open',
+	summary: 'Remove own segments that no process uses',
 	options: {
-		older: {value: duration, help: 'only those that no call has touched for so long'},
-		dryRun: {help: 'only name them'},
+		older: {value: duration, help: 'only segments that no system call touched for DURATION'},
+		dryRun: {help: 'print the names; do not remove the segments'},
 		json,
 	},
 	examples: [
-		{purpose: 'what it would remove', line: 'ipc-shm gc --older 1d --dry-run'},
-		{purpose: 'and do it', line: 'ipc-shm gc --older 1d'},
+		{purpose: 'print the segments that would be removed', line: 'ipc-shm gc --older 1d --dry-run'},
+		{purpose: 'remove these segments', line: 'ipc-shm gc --older 1d'},
 	],
 	run(_, options) {
 		const unused = findUnused(allSegments(), options.older ?? 0);

@@ -10,9 +10,9 @@ import {lock} from './options.js';
 /** The options of what can be done under a lock. */
 export const lockOptions = {
 	lock,
-	timeout: {...timeout, help: 'with --lock: give up after this long (status 124)'},
+	timeout: {...timeout, help: 'with --lock: give up after DURATION (status 124)'},
 	timeoutStatus,
-	nonblock: {...nonblock, help: 'with --lock: status 3 when it is taken'},
+	nonblock: {...nonblock, help: 'with --lock: exit with status 3 if the lock is taken'},
 } as const;
 
 export interface LockWish {

@@ -13,8 +13,8 @@ import {size} from './options.js';
 
 /** How a ring is made, where a verb makes one. */
 export const ringSettings = {
-	create: {help: 'make the ring first when it is missing'},
-	size: {...size, help: 'with --create: bytes of the segment (default 1M)'},
+	create: {help: 'create the ring if it does not exist'},
+	size: {...size, help: 'with --create: size of the segment (default 1M)'},
 	mode: common.mode,
 } as const;
 
@@ -24,20 +24,20 @@ export function checkRingSettings(options: {create: boolean; size: unknown; mode
 }
 
 export const send = verb({
-	summary: 'each operand, or each record of standard input, into a ring',
+	summary: 'Send each operand, or each record of standard input, to a ring',
 	operands: {name: one(segmentName), records: any(anyText('RECORD'))},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'stdin has objects as recv --json prints them'},
+		json: {help: 'read JSON objects, as recv --json prints them'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 	},
 	examples: [
-		{purpose: 'a record a line', line: 'seq 1000000 | ipc-shm send ring --create'},
-		{purpose: 'one record', line: 'ipc-shm send ring "rebuild all"'},
+		{purpose: 'send each line as a record', line: 'seq 1000000 | ipc-shm send ring --create'},
+		{purpose: 'send one record', line: 'ipc-shm send ring "rebuild all"'},
 	],
 	run({name, records}, options) {
 		checkRingSettings(options);

@@ -33,10 +33,12 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 }
 
 export const stat = verb({
-	summary: 'one segment, whole: size, mode, owner, who maps it',
+	summary: 'Show all details of one segment',
 	operands: {name: one(segmentName)},
 	options: {json},
-	examples: [{purpose: 'who maps it', line: "ipc-shm stat state --json | jq '.users[].pid'"}],
+	examples: [
+		{purpose: 'print the processes that map the segment', line: "ipc-shm stat state --json | jq '.users[].pid'"},
+	],
 	run({name}, options) {
 		const [status] = lookAtSegments([name]);
 		if (!status) {

@@ -12,18 +12,18 @@ import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {lockOptions, underLock} from './lock.js';
 
 export const update = verb({
-	summary: 'replace the contents by what a filter makes of them',
+	summary: 'Replace the contents with the output of a filter',
 	operands: {name: one(segmentName)},
 	options: {
-		keepSize: {help: 'the size stays, filled up with NULs: for segments that others map'},
-		lock: {...lockOptions.lock, help: 'holding a semaphore too; its own lock is always taken'},
-		timeout: {...lockOptions.timeout, help: 'wait for the lock no longer than this (status 124)'},
+		keepSize: {help: 'keep the size and fill up with NUL bytes, for mapped segments'},
+		lock: {...lockOptions.lock, help: 'also hold a unit of semaphore SEM; the segment is always locked'},
+		timeout: {...lockOptions.timeout, help: 'give up waiting for the lock after DURATION (status 124)'},
 		timeoutStatus: lockOptions.timeoutStatus,
-		nonblock: {...lockOptions.nonblock, help: 'status 3 when it is locked'},
+		nonblock: {...lockOptions.nonblock, help: 'exit with status 3 if the segment is locked'},
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'sort the lines in it', line: 'ipc-shm update list -- sort -u'},
+		{purpose: 'sort the lines in a segment', line: 'ipc-shm update list -- sort -u'},
 		{purpose: 'change a setting', line: "ipc-shm update config -- jq '.level += 1'"},
 	],
 	run({name}, options, command) {

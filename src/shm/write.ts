@@ -13,19 +13,19 @@ import {checkLock, lockOptions, underLock} from './lock.js';
 import {offset} from './options.js';
 
 export const write = verb({
-	summary: 'standard input into a segment',
+	summary: 'Copy standard input to a segment',
 	operands: {name: one(segmentName)},
 	options: {
 		offset,
-		create: {help: 'make the segment first when it is missing, as large as the data'},
+		create: {help: 'create a missing segment, as large as the data'},
 		mode,
-		grow: {help: 'let it grow where the data needs more room'},
+		grow: {help: 'grow the segment if the data needs more room'},
 		...lockOptions,
 		progress: progressOption,
 	},
 	examples: [
-		{purpose: 'a segment with these bytes', line: 'ipc-shm write config --create <config.json'},
-		{purpose: 'four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
+		{purpose: 'create a segment with the contents of a file', line: 'ipc-shm write config --create <config.json'},
+		{purpose: 'write four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
 	],
 	run({name}, options) {
 		checkLock(options);

@@ -32,14 +32,14 @@ const columns: readonly Column<SignalRow>[] = [
 ];
 
 export const list = verb({
-	summary: 'all signals; or a name by number or status, a number by name',
+	summary: 'List all signals, or look up a name by number or status, or a number by name',
 	aliases: ['ls'],
 	operands: {signals: any(signalOrStatus)},
 	options: {json: common.json, noHeadings: common.noHeadings, output: common.output},
 	examples: [
-		{purpose: 'which signal ended a command with status 137', line: 'ipc-signal list 137'},
-		{purpose: 'the number of a name', line: 'ipc-signal list RTMIN+3'},
-		{purpose: 'those that leave a core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
+		{purpose: 'print the signal behind exit status 137', line: 'ipc-signal list 137'},
+		{purpose: 'print the number of a name', line: 'ipc-signal list RTMIN+3'},
+		{purpose: 'print the signals that dump core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
 	],
 	async run({signals}, options) {
 		if (options.json && options.output !== undefined)

@@ -17,20 +17,23 @@ import {Forwarder} from './forwarder.js';
 const mostWaiting = 10_000;
 
 export const on = verb({
-	summary: 'run a command for each signal that comes',
+	summary: 'Run a command for each signal received',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'so many commands at a time (default 1)'},
-		count: {...common.count, help: 'end after so many signals'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
-		timeout: {...common.timeout, help: 'give up after this long without a signal (status 124)'},
+		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'run up to N commands in parallel (default 1)'},
+		count: {...common.count, help: 'stop after N signals'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'rotate when told to', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
-		{purpose: 'who sends what', line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'"},
+		{purpose: 'rotate logs on SIGHUP', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
+		{
+			purpose: 'print the sender and value of each signal',
+			line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'",
+		},
 	],
 	run({signals: wanted}, options, command): Outcome {
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));

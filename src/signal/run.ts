@@ -32,15 +32,15 @@ const translation: TextFormat<readonly [number, number]> = {
 };
 
 export const run = verb({
-	summary: 'run a command, pass all signals on to it, reap orphans; fit to be PID 1',
+	summary: 'Run a command, forward all signals to it and reap orphans; suitable as PID 1',
 	options: {
-		map: {value: translation, many: true, help: 'pass TO on when FROM comes; none for TO drops it'},
-		group: {help: 'CMD gets a process group of its own; signals go to all of it'},
+		map: {value: translation, many: true, help: 'forward signal FROM as signal TO; TO none drops FROM'},
+		group: {help: 'run CMD in its own process group and signal the whole group'},
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'in a container: nginx stops gracefully on QUIT', line: 'ipc-signal run --map TERM=QUIT -- nginx'},
-		{purpose: 'a shell script whose children shall hear of it too', line: 'ipc-signal run --group -- ./work.sh'},
+		{purpose: 'stop nginx gracefully with QUIT in a container', line: 'ipc-signal run --map TERM=QUIT -- nginx'},
+		{purpose: 'forward signals to a shell script and its children', line: 'ipc-signal run --group -- ./work.sh'},
 	],
 	run(_, options, words): Outcome {
 		const all = allSignals()

@@ -15,23 +15,26 @@ import {SignalPrinter} from './signal-printer.js';
 const batch = 1024;
 
 export const wait = verb({
-	summary: 'wait for a signal and print it: SIGNAL pid uid value',
+	summary: 'Wait for a signal and print it: SIGNAL pid uid value',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		count: {...common.count, help: 'so many signals instead of one'},
-		follow: common.follow,
-		from: {value: wholeNumber(1, 2 ** 22), help: 'only those that this process sent'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
+		count: {...common.count, help: 'receive N signals (default 1)'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first signal'},
+		from: {value: wholeNumber(1, 2 ** 22), help: 'only signals sent by process N'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'take what is there now; status 3 when that is too little'},
-		json: {help: 'print an object per signal, with how it was sent'},
+		nonblock: {...common.nonblock, help: 'receive pending signals only; status 3 if too few'},
+		json: {help: 'print each signal as a JSON object, with how it was sent'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'who sends me USR1, and with which value', line: 'ipc-signal wait USR1'},
-		{purpose: 'all that come, under a name', line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events'},
-		{purpose: 'and the other side', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'print the sender and the value of one USR1', line: 'ipc-signal wait USR1'},
+		{
+			purpose: 'receive signals sent to @events, without end',
+			line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events',
+		},
+		{purpose: 'send to that receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
 	run({signals: numbers}, options) {
 		if (options.follow && options.count !== undefined)

@@ -34,7 +34,7 @@ const format: TextFormat<AccessRule[]> = {
 export const allow = {
 	value: format,
 	many: true,
-	help: 'only these may come: uid:USER,gid:GROUP,…',
+	help: 'accept only these users or groups: uid:USER,gid:GROUP,…',
 } as const;
 
 /** With a list the list decides, so the file's own mode lets everybody come as far as that, whatever the umask. */

@@ -32,28 +32,31 @@ const usualInFlight = 256;
 const onlyId = '1';
 
 export const call = verb({
-	summary: 'call a method of another process',
+	summary: 'Call a method and print the result',
 	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
-		raw: {short: 'r', help: 'print a string without its quotes'},
-		named: {short: 'N', help: 'parameters have names: NAME=VALUE'},
-		string: {short: 's', help: 'parameters are strings, also where they look like JSON'},
-		params: {short: 'p', value: anyText('JSON'), help: 'all parameters, an array or an object; - is stdin'},
+		raw: {short: 'r', help: 'print a string result without quotes'},
+		named: {short: 'N', help: 'pass named parameters: NAME=VALUE'},
+		string: {short: 's', help: 'pass parameters as strings, even if valid JSON'},
+		params: {short: 'p', value: anyText('JSON'), help: 'all parameters as an array or object; - reads stdin'},
 		notify: {help: 'do not wait for an answer'},
-		list: {help: 'the names of the methods'},
-		batch: {help: 'a call a line of stdin, an answer a line of stdout'},
-		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: so many unanswered at a time (256)'},
-		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'speak as QEMU or mpv do: qmp, mpv'},
-		framing: {value: choice('FRAMING', 'lines', 'null', 'headers'), help: 'what ends a request: lines, null, headers'},
-		maxSize: {value: messageSize, help: 'the longest answer (default and most 256M)'},
+		list: {help: 'print the names of the methods'},
+		batch: {help: 'read a call per line and print an answer per line'},
+		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: maximum unanswered calls (default 256)'},
+		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'use the protocol of QEMU (qmp) or mpv (mpv)'},
+		framing: {
+			value: choice('FRAMING', 'lines', 'null', 'headers'),
+			help: 'request framing: lines (default), null or headers',
+		},
+		maxSize: {value: messageSize, help: 'maximum answer size (default and maximum 256M)'},
 		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
 	examples: [
-		{purpose: 'a number, printed', line: 'ipc-sock call calc add 2 40'},
-		{purpose: 'into a variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
-		{purpose: "QEMU's answer", line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
+		{purpose: 'print the result of a call', line: 'ipc-sock call calc add 2 40'},
+		{purpose: 'store a result in a shell variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
+		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;

@@ -23,21 +23,21 @@ const timeoutMs = 1000;
 const longestRecord = 16 * 1024 ** 2;
 
 export const hub = verb({
-	summary: 'what one client says, all others hear',
+	summary: "Broadcast: send each client's input to all other clients",
 	operands: {address: one(localAddress)},
 	options: {
-		buffer: {value: size, help: 'what may wait for a client that does not read (default 1M)'},
-		max: {value: wholeNumber(1, 100_000), help: 'so many clients at a time (default 1000)'},
+		buffer: {value: size, help: 'maximum unread data per client (default 1M)'},
+		max: {value: wholeNumber(1, 100_000), help: 'maximum number of clients (default 1000)'},
 		allow,
 		mode: common.mode,
 		backlog,
 		null: framingOptions.null,
-		raw: {help: 'bytes as they come, whether or not a line has ended'},
+		raw: {help: 'pass bytes on at once, without waiting for a whole line'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'a room', line: 'ipc-sock hub chat'},
-		{purpose: 'somebody in it', line: 'ipc-sock connect chat'},
+		{purpose: 'start a chat room', line: 'ipc-sock hub chat'},
+		{purpose: 'join the chat room', line: 'ipc-sock connect chat'},
 	],
 	async run({address}, options) {
 		if (options.null && options.raw) throw new UsageError('records cannot be framed as null and raw at once');

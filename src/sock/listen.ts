@@ -17,29 +17,29 @@ import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const listen = verb({
-	summary: 'take a connection, joined to standard input and output or to a command',
+	summary: 'Accept a connection and join it to stdin and stdout or to a command',
 	operands: {address: one(socketAddress)},
 	options: {
-		keepOpen: {short: 'k', help: 'then the next, for ever'},
-		max: {value: wholeNumber(1, 100_000), help: 'with CMD: so many connections at a time (default 1000)'},
+		keepOpen: {short: 'k', help: 'keep accepting connections'},
+		max: {value: wholeNumber(1, 100_000), help: 'with CMD: maximum number of connections (default 1000)'},
 		allow,
 		idle,
-		count: {...common.count, help: 'end a connection after so many lines (or records)'},
-		timeout: {...common.timeout, help: 'give up when nobody comes or nothing moves for so long'},
+		count: {...common.count, help: 'close the connection after N lines (or records)'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a client or traffic (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		mode: common.mode,
 		backlog,
 		type,
 		...framingOptions,
-		json: {help: 'packets as JSON objects, with --type'},
+		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	takesCommand: 'optional',
 	examples: [
-		{purpose: 'what one client sends', line: 'ipc-sock listen upload > received'},
-		{purpose: 'a server', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
+		{purpose: 'store what one client sends', line: 'ipc-sock listen upload > received'},
+		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
 	run({address}, options, command) {
 		const framing = chosenFraming(options);

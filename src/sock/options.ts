@@ -5,10 +5,10 @@ import {mostRecordBytes} from '../common/framing/framing.js';
 
 export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
-	help: 'stream (default), dgram or seqpacket',
+	help: 'socket type: stream (default), dgram or seqpacket',
 } as const;
-export const backlog = {value: wholeNumber(0, 65_535), help: 'so many may wait to be accepted'} as const;
-export const idle = {value: duration, help: 'after the end of stdin, such a silence is the end (status 0)'} as const;
+export const backlog = {value: wholeNumber(0, 65_535), help: 'maximum number of pending connections'} as const;
+export const idle = {value: duration, help: 'stop after DURATION of silence once stdin has ended (status 0)'} as const;
 
 /** How long a message may be that is held in memory as a whole. */
 export const messageSize: TextFormat<number> = {

@@ -20,11 +20,11 @@ const firstOfCommand = 3;
 const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
-	summary: 'run a command with the open files that somebody passes on',
+	summary: 'Receive open file descriptors and run a command with them',
 	operands: {address: one(localAddress)},
 	options: {
 		connect: {help: 'connect instead of listening'},
-		timeout: {...common.timeout, help: 'give up when none has come after so long (status 124)'},
+		timeout: {...common.timeout, help: 'give up after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		allow,
 		mode: common.mode,
@@ -32,7 +32,7 @@ export const recvFd = verb({
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
-	examples: [{purpose: 'read what the other side has opened', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
+	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	async run({address}, options, command) {
 		stopOnSignals();
 		const timeoutMs = options.timeout ?? -1;

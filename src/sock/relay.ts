@@ -22,22 +22,25 @@ import {type Credentials, tlsReason} from './stream/tls-settings.js';
 const file = anyText('FILE');
 
 export const relay = verb({
-	summary: 'every connection to the first address is joined to a new one to the second',
+	summary: 'Forward each connection on ADDR to TARGET',
 	operands: {from: one(socketAddress), to: one({...socketAddress, placeholder: 'TARGET'})},
 	options: {
-		cert: {value: file, help: 'our certificate, with its chain (PEM)'},
-		key: {value: file, help: 'its private key (PEM)'},
-		ca: {value: file, help: 'who signs the certificates of the other side (PEM)'},
+		cert: {value: file, help: 'certificate of this relay, with its chain (PEM)'},
+		key: {value: file, help: 'private key of the certificate (PEM)'},
+		ca: {value: file, help: 'authority that signs the certificates of the peer (PEM)'},
 		insecure,
-		max: {value: wholeNumber(1, 1_000_000), help: 'so many connections at a time'},
+		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections'},
 		allow,
 		mode: common.mode,
 		backlog,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'a local socket for a server on the network', line: 'ipc-sock relay db tls:db.example.org:5432'},
-		{purpose: 'the other way', line: 'ipc-sock relay tls:0.0.0.0:7000 /run/app.sock --cert c.pem --key k.pem'},
+		{purpose: 'reach a network server through a local socket', line: 'ipc-sock relay db tls:db.example.org:5432'},
+		{
+			purpose: 'offer a local socket to the network with TLS',
+			line: 'ipc-sock relay tls:0.0.0.0:7000 /run/app.sock --cert c.pem --key k.pem',
+		},
 	],
 	async run({from, to}, options) {
 		const credentials: Credentials = {cert: options.cert, key: options.key, ca: options.ca};

@@ -8,14 +8,14 @@ import {formatSocketAddress, localAddress} from '../objects/socket/socket-addres
 import {putBackIfLeft} from './tap/tapped-socket.js';
 
 export const remove = verb({
-	summary: 'remove socket files that nobody has any more',
+	summary: 'Remove stale socket files',
 	aliases: ['rm'],
 	operands: {addresses: many(localAddress)},
-	options: {force: {help: 'also one that somebody has: no new client will find it'}},
+	options: {force: {help: 'also remove a socket in use; new clients can no longer connect'}},
 	examples: [
-		{purpose: 'what a crash has left', line: 'ipc-sock remove /run/daemon.sock'},
+		{purpose: 'remove a socket file that a crashed daemon left', line: 'ipc-sock remove /run/daemon.sock'},
 		{
-			purpose: 'all of that',
+			purpose: 'remove all stale files in the runtime folder',
 			line: `ipc-sock rm $(ipc-sock ls --json | jq -r 'select(.state=="stale").name')`,
 		},
 	],

@@ -14,19 +14,19 @@ import {type} from './options.js';
 const most = 253;
 
 export const sendFd = verb({
-	summary: 'pass on open files: a file by name, or a descriptor of ours by number',
+	summary: 'Pass open files to another process: a FILE by name or a descriptor by number',
 	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
 	options: {
 		writable: {short: 'w', help: 'open each FILE for reading and writing'},
-		data: {value: anyText('TEXT'), help: 'the bytes that go along (default: one NUL)'},
+		data: {value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		type,
 	},
 	examples: [
-		{purpose: 'a file', line: 'ipc-sock send-fd desk /etc/passwd'},
-		{purpose: 'a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
+		{purpose: 'pass a file', line: 'ipc-sock send-fd desk /etc/passwd'},
+		{purpose: 'pass a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
 	],
 	run({address, files}, options) {
 		if (files.length > most)

@@ -32,10 +32,10 @@ export function describeSocket(status: SocketStatus): [string, string | string[]
 }
 
 export const stat = verb({
-	summary: 'one socket, whole: type, state, mode, who listens, who is connected',
+	summary: 'Show all details of one socket',
 	operands: {address: one(localAddress)},
 	options: {json},
-	examples: [{purpose: 'who is connected', line: 'ipc-sock stat /run/docker.sock --json | jq .peers'}],
+	examples: [{purpose: 'print the connected processes', line: 'ipc-sock stat /run/docker.sock --json | jq .peers'}],
 	run({address}, options) {
 		const [status] = lookAtSockets([address]);
 		if (!status)

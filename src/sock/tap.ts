@@ -12,16 +12,16 @@ import {TapLog} from './tap/tap-log.js';
 import {TappedSocket} from './tap/tapped-socket.js';
 
 export const tap = verb({
-	summary: 'stand in front of a live socket and show the traffic both ways',
+	summary: 'Trace traffic on a live socket, in both directions',
 	operands: {address: one(localAddress)},
 	options: {
-		count: {...common.count, help: 'end after so many connections'},
-		json: {help: 'an object per event, with time, connection and direction'},
+		count: {...common.count, help: 'stop after N connections'},
+		json: {help: 'print each event as JSON with time, connection and direction'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'what a client says to Docker', line: 'sudo ipc-sock tap /run/docker.sock'},
-		{purpose: 'the requests alone', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
+		{purpose: 'trace the requests to Docker and its answers', line: 'sudo ipc-sock tap /run/docker.sock'},
+		{purpose: 'print only the requests', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
 	],
 	async run({address}, options) {
 		if (address.kind === 'abstract')

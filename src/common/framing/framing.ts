@@ -15,10 +15,10 @@ const mostLength = 0xffff_ffff;
 export const framingOptions = {
 	framing: {
 		value: choice('FRAMING', 'lines', 'null', 'length', 'raw', 'json'),
-		help: 'how records are told apart: lines, null, length, raw or json',
+		help: 'record framing: lines, null, length, raw or json',
 	},
-	null: {short: '0', help: 'records end with a NUL (--framing null)'},
-	raw: {help: 'everything is one record (--framing raw)'},
+	null: {short: '0', help: 'each record ends with a NUL (--framing null)'},
+	raw: {help: 'no separators: all data is one record (--framing raw)'},
 } as const;
 
 /** What the framing options, taken together, ask for; undefined when none was given. */

@@ -99,4 +99,4 @@ export function checkSecurity(address: SocketAddress, insecure: boolean): void {
 		);
 }
 
-export const insecure = {help: 'plain TCP beyond this machine, for all to read'} as const;
+export const insecure = {help: 'allow unencrypted TCP to or from other machines'} as const;
