@@ -25,8 +25,7 @@ export const copy = verb({
 	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
 		checkAttributes(options);
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		using from = MessageQueue.open(source, 'both');
 		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
 		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);

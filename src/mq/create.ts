@@ -22,10 +22,10 @@ export const create = verb({
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (MessageQueue.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using queue = MessageQueue.tryOpen(name, 'receive');
 			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
-			tell(`${shown} exists already${what}`);
+			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;
 	},

@@ -20,5 +20,5 @@ export const priority = {
 /** Attributes are for a queue that is made. */
 export function checkAttributes(options: {create: boolean; maxmsg: unknown; msgsize: unknown; mode: unknown}): void {
 	if (!options.create && (options.maxmsg ?? options.msgsize ?? options.mode) !== undefined)
-		throw new UsageError('--maxmsg, --msgsize and --mode are for a queue that is made: --create is missing');
+		throw new UsageError('--maxmsg, --msgsize and --mode need --create');
 }

@@ -55,9 +55,9 @@ export const recv = verb({
 		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (command.length > 0 && (framing || options.join))
-			throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
+			throw new UsageError('framing and --join cannot be combined with CMD: CMD reads each message unchanged on stdin');
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
-			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
+			throw new UsageError('--dead-letter must name another queue: a failed message would be received again and again');
 		if (command.length === 0) expectOutput();
 		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
@@ -96,7 +96,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(queue.shownName)} empty: ${countOf(receiver.received, 'message')} came`);
+			tell(`gave up: ${quoted(queue.shownName)} is empty, ${countOf(receiver.received, 'message')} received`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

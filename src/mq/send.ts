@@ -33,7 +33,7 @@ export const send = verb({
 		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0)
-			throw new UsageError('each operand is a message as it is: framing is for stdin');
+			throw new UsageError('framing cannot be combined with operands: each operand is one message');
 		using queue = MessageQueue.open(name, 'send', options.create ? options : undefined);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
@@ -46,8 +46,7 @@ export const send = verb({
 		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
-		if (sender.sent > 0)
-			tell(`gave up with ${quoted(queue.shownName)} full: ${countOf(sender.sent, 'message')} went through`);
+		if (sender.sent > 0) tell(`gave up: ${quoted(queue.shownName)} is full, ${countOf(sender.sent, 'message')} sent`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

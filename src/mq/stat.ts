@@ -15,8 +15,8 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 		['bytes', `${status.bytes} bytes queued`],
 		['mode', status.mode],
 		['owner', status.owner],
-		['open', users.length === 0 ? 'nobody' : users],
-		['notify', status.notifyPid === null ? 'nobody is registered' : `process ${status.notifyPid}`],
+		['open', users.length === 0 ? 'none' : users],
+		['notify', status.notifyPid === null ? 'none' : `process ${status.notifyPid}`],
 	];
 }
 

@@ -126,7 +126,7 @@ export class Worker {
 		if (running.pid !== undefined) this.pids.delete(running.pid);
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
-		return {status: status.systemError, why: `${quoted(command[0] as string)} ended with status ${code}`};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} exited with status ${code}`};
 	}
 
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
@@ -136,16 +136,16 @@ export class Worker {
 			try {
 				using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
 				if (queue.trySend(message.data, message.priority)) {
-					tell(`${why}: the message went to ${shown}`);
+					tell(`${why}: moved the message to ${shown}`);
 					return;
 				}
-				tellError(`cannot send to ${shown}: it is full`);
+				tellError(`cannot send to ${shown}: the queue is full`);
 			} catch (error) {
 				if (!(error instanceof SystemError)) throw error;
 				tellError(error.message);
 			}
 		}
 		const isBack = putBack(this.queue, [message]);
-		this.failure ??= {status, why: isBack ? `${why}: the message went back to ${quoted(this.queue.shownName)}` : why};
+		this.failure ??= {status, why: isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why};
 	}
 }

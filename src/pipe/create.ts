@@ -18,8 +18,8 @@ export const create = verb({
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (Fifo.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
-			tell(`${shown} exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
+			tell(`${shown} already exists`);
 		});
 		return allMade ? done : failed;
 	},

@@ -43,12 +43,11 @@ export const recv = verb({
 		},
 	],
 	run({name = defaultName}, options) {
-		if (options.follow && options.writers)
-			throw new UsageError('--follow never ends, --writers says when: use one of them');
+		if (options.follow && options.writers) throw new UsageError('--follow and --writers cannot be combined');
 		const chosen = chosenFraming(options);
 		const framing = chosen ?? (options.count === undefined ? undefined : 'lines');
 		if (framing === 'raw' && options.count !== undefined)
-			throw new UsageError('--raw makes all of it one record: there is nothing to count');
+			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
@@ -77,7 +76,7 @@ export const recv = verb({
 		// Half a record was taken, and that has been said.
 		if (records && records.undelivered > 0) return failed;
 		if (options.nonblock) return reception.hasReceived ? done : notNow;
-		if (reception.hasReceived) tell(`gave up with nothing more from ${quoted(fifo.shownName)}: ${reception.soFar}`);
+		if (reception.hasReceived) tell(`gave up: no more data from ${quoted(fifo.shownName)}, ${reception.soFar}`);
 		return timedOut;
 	},
 });
@@ -126,7 +125,7 @@ class Reception implements Disposable {
 
 	get soFar(): string {
 		const {records} = this.settings;
-		return records ? `${countOf(records.records, 'record')} came` : `${this.bytes} bytes came`;
+		return records ? `${countOf(records.records, 'record')} received` : `${this.bytes} bytes received`;
 	}
 
 	run(): End {
@@ -219,7 +218,7 @@ class Reception implements Disposable {
 	}
 
 	private tellUndelivered(records: RecordReceiver): void {
-		tell(`stopped inside a record: ${records.undelivered} bytes of it were taken and not printed`);
+		tell(`stopped inside a record: ${records.undelivered} bytes of it were read and not printed`);
 	}
 
 	/**

@@ -49,8 +49,8 @@ export const send = verb({
 		growPipe(stdin);
 
 		const gaveUp = (what: string, missing: 'lock' | 'room' = 'room'): Outcome => {
-			const why = missing === 'lock' ? `with another sender at ${shown}` : `with no room in ${shown}`;
-			tell(`gave up ${why}: ${what} went through`);
+			const why = missing === 'lock' ? `another sender uses ${shown}` : `${shown} is full`;
+			tell(`gave up: ${why}, ${what} sent`);
 			return options.nonblock ? notNow : timedOut;
 		};
 		const copyTo = options.tee ? stdout : -1;

@@ -21,7 +21,7 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 		['mode', status.mode],
 		['owner', status.owner],
 		['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
-		['capacity', isOpen ? bytes(status.capacity) : 'none while nobody has it open'],
+		['capacity', isOpen ? bytes(status.capacity) : 'none: no process has the FIFO open'],
 		['queued', bytes(status.queued)],
 		['readers', users(status.readers)],
 		['writers', users(status.writers)],

@@ -64,7 +64,8 @@ export const tee = verb({
 	run({names}, options) {
 		const policy = options.onSlow ?? 'block';
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
-		if (framing === 'json') throw new UsageError('tee passes records as they are: use lines, null, length or raw');
+		if (framing === 'json')
+			throw new UsageError('--framing json cannot be used with tee: use lines, null, length or raw');
 		const fifos: Fifo[] = [];
 		const subscribers: TeeOutput[] = [];
 		try {
@@ -164,7 +165,7 @@ class FanOut {
 			]);
 			if (native.poll(triples, wantsInput ? -1 : settings.timeoutMs) === 0) {
 				const slowest = this.slowest();
-				tell(`gave up with no room in ${quoted(slowest.name)}: ${slowest.waiting} bytes still wait for it`);
+				tell(`gave up: the buffer of ${quoted(slowest.name)} is full, ${slowest.waiting} bytes not sent`);
 				return timedOut;
 			}
 			subscribers.forEach((one, i) => {
@@ -235,7 +236,7 @@ class FanOut {
 		one.give(bytes);
 		if (policy === 'disconnect' && one.waiting > most) {
 			one.end('disconnected');
-			tell(`disconnected '${one.name}': more than ${formatSize(most)} waited for it`);
+			tell(`disconnected '${one.name}': more than ${formatSize(most)} unread`);
 		}
 		if (one.state === 'left') this.lost(one);
 	}
@@ -262,7 +263,7 @@ function report(subscribers: readonly TeeOutput[], json: boolean, stdoutHasData:
 			const missed = what.missedRecords
 				? `${what.missedRecords} records, ${what.missedBytes} bytes`
 				: `${what.missedBytes} bytes`;
-			tell(`'${what.name}' got ${what.bytes} bytes, missed ${missed}, ${what.state}`);
+			tell(`'${what.name}' received ${what.bytes} bytes, missed ${missed}, ${what.state}`);
 		}
 	}
 }

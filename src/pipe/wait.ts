@@ -44,8 +44,8 @@ export const wait = verb({
 	],
 	run({name = defaultName}, options) {
 		const [wish, another] = Object.keys(conditions).filter((key) => options[key as 'reader']);
-		if (wish === undefined) throw new UsageError('what to wait for is missing: --reader, --writer, --data or --empty');
-		if (another) throw new UsageError(`--${wish} and --${another} cannot be waited for at once`);
+		if (wish === undefined) throw new UsageError('no condition is given: --reader, --writer, --data or --empty');
+		if (another) throw new UsageError(`--${wish} and --${another} cannot be combined`);
 		const condition = conditions[wish] as Condition;
 		const contents = wish === 'data' || wish === 'empty';
 		const holds = () => {

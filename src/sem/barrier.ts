@@ -25,7 +25,7 @@ export const barrier = verb({
 	examples: [{purpose: 'start the second part of three scripts together', line: 'ipc-sem barrier second --parties 3'}],
 	run({name}, options) {
 		const {parties} = options;
-		if (parties === undefined) throw new UsageError('--parties is missing: how many have to come');
+		if (parties === undefined) throw new UsageError('--parties is missing');
 		stopOnSignals();
 		for (;;) {
 			using semaphore = Semaphore.open(barrierOf(name), {value: 0, mode: options.mode});
@@ -65,7 +65,7 @@ function meet(
 		return done;
 	}
 	const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY);
-	tellVerbose(`number ${arrival.count} of ${parties} to come`);
+	tellVerbose(`${arrival.count} of ${parties} processes have arrived`);
 	let isOpen = false;
 	try {
 		announceReady(options.readyFd);

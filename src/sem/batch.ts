@@ -129,7 +129,7 @@ function understand(line: string): Request {
 	try {
 		const most = word === 'value' ? 1 : 2;
 		const known = ['wait', 'acquire', 'post', 'release', 'notify', 'value'];
-		if (!known.includes(word)) return refuse(`unknown command '${word}' (there are: wait, post, value)`);
+		if (!known.includes(word)) return refuse(`unknown command '${word}' (commands: wait, post, value)`);
 		if (rest[0] === undefined) return refuse(`NAME is missing: ${word} NAME`);
 		if (rest.length > most) return refuse(`'${rest[most]}' is one word too many`);
 		const name = formatAddress(semaphoreName.parse(rest[0]));

@@ -20,9 +20,9 @@ export const create = verb({
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (Semaphore.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using semaphore = Semaphore.tryOpen(name, 'look');
-			tell(`${shown} exists already${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
+			tell(`${shown} already exists${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
 		});
 		return allMade ? done : failed;
 	},

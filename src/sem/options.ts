@@ -15,5 +15,5 @@ export const create = {help: 'create the semaphore if it does not exist'} as con
 /** These are for a semaphore that is made. */
 export function checkSettings(options: {create: boolean; value: unknown; mode: unknown}): void {
 	if (!options.create && (options.value ?? options.mode) !== undefined)
-		throw new UsageError('--value and --mode are for a semaphore that is made: --create is missing');
+		throw new UsageError('--value and --mode need --create');
 }

@@ -71,7 +71,7 @@ function perform(command: readonly string[]): number {
 /** The command's status counts, whatever happens here: what we do not give back others will. */
 function letGo(holding: Holding, [file]: readonly string[]): void {
 	try {
-		if (!holding.letGo()) tellVerbose(`what ${quoted(file as string)} has left running keeps the unit`);
+		if (!holding.letGo()) tellVerbose(`a process that ${quoted(file as string)} left running keeps the unit`);
 	} catch (error) {
 		if (!(error instanceof SystemError) && !hasCode(error, 'EINTR')) throw error;
 		tellError(reasonOf(error));
@@ -81,6 +81,6 @@ function letGo(holding: Holding, [file]: readonly string[]): void {
 function sayWhomWeWaitFor(semaphore: Semaphore): void {
 	const holders = semaphore.listHolders().map(describeHolder);
 	tellVerbose(
-		`waiting for ${quoted(semaphore.shownName)}: ${holders.length > 0 ? `held by ${holders.join('; ')}` : 'no run holds a unit of it'}`,
+		`waiting for ${quoted(semaphore.shownName)}: ${holders.length > 0 ? `held by ${holders.join('; ')}` : 'no ipc-sem run holds a unit'}`,
 	);
 }

@@ -14,7 +14,7 @@ export function describeSemaphore(status: SemaphoreStatus): [string, string | st
 		['waiters', String(status.waiters)],
 		['mode', status.mode],
 		['owner', status.owner],
-		['holders', holders.length > 0 ? holders : 'no run (what other programs have taken cannot be known)'],
+		['holders', holders.length > 0 ? holders : 'none known (units taken by other programs do not show)'],
 	];
 }
 

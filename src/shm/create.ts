@@ -23,10 +23,10 @@ export const create = verb({
 		const allMade = forEachName(names, (name) => {
 			if (SharedMemory.create(name, {size: bytes, mode: bits})) return;
 			const shown = quoted(formatAddress(name));
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using segment = openToLook(name);
 			const what = segment ? ` with ${sizeAndBytes(segment.size)}` : '';
-			tell(`${shown} exists already${what}`);
+			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;
 	},

@@ -66,11 +66,11 @@ function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[
 		if (unseen > 0 && stat.mode & othersBits) {
 			const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
 			tell(
-				`${quoted(address.name)} is left alone: its mode lets others use it, and ${processCount(unseen)} cannot be looked into${advice}`,
+				`kept ${quoted(address.name)}: its mode lets other users use it, and ${processCount(unseen)} cannot be inspected${advice}`,
 			);
 			return [];
 		}
-		tellVerbose(`${quoted(address.name)} is used by nobody`);
+		tellVerbose(`no process uses ${quoted(address.name)}`);
 		return [{address, key, size: stat.size}];
 	});
 }

@@ -25,7 +25,7 @@ export const get = verb({
 		checkLock(options);
 		const type = options.type ?? defaultType;
 		if (options.length !== undefined && type !== 'str' && type !== 'hex')
-			throw new UsageError(`--length is for str and hex: ${type} has a length of its own`);
+			throw new UsageError(`--length is for str and hex: ${type} has a fixed length`);
 		using segment = SharedMemory.open(name, 'read');
 		return underLock(segment, 'shared', options, () => {
 			printValue(readValue(segment, type, options.offset ?? 0, options.length), options.json);

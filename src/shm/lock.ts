@@ -23,7 +23,7 @@ export interface LockWish {
 
 export function checkLock({lock, timeout, nonblock}: LockWish): void {
 	if (lock === undefined && (timeout !== undefined || nonblock))
-		throw new UsageError('--timeout and --nonblock are for waiting for a lock: --lock is missing');
+		throw new UsageError('--timeout and --nonblock need --lock');
 }
 
 /**

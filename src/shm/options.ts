@@ -10,7 +10,7 @@ const bytesFormat: TextFormat<number> = {
 	parse(text) {
 		if (!/^0x[0-9a-f]+$/i.test(text)) return sizeFormat.parse(text);
 		const value = Number(text);
-		if (!Number.isSafeInteger(value)) throw new UsageError(`'${text}' is not a fitting size: it is too large`);
+		if (!Number.isSafeInteger(value)) throw new UsageError(`'${text}' is not a valid size: it is too large`);
 		return value;
 	},
 };

@@ -46,7 +46,7 @@ export const read = verb({
 				});
 				if (copied < wanted)
 					throw new SystemError(
-						`cannot read ${quoted(segment.shownName)}: another process made it smaller after ${copied} of ${wanted} bytes`,
+						`cannot read ${quoted(segment.shownName)}: another process shrank the segment after ${copied} of ${wanted} bytes`,
 					);
 			} catch (error) {
 				throw explainMove(error, {from: quoted(segment.shownName)});

@@ -53,7 +53,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(ring.shownName)} empty: ${countOf(receiver.received, 'record')} came`);
+			tell(`gave up: ${quoted(ring.shownName)} is empty, ${countOf(receiver.received, 'record')} received`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -31,6 +31,6 @@ function checkNobodyMaps(segment: SharedMemory): void {
 	const pids = findMappers([segment.identity]).pids.get(identityKey(segment.identity)) ?? [];
 	if (pids.length > 0)
 		throw new SystemError(
-			`cannot make ${quoted(segment.shownName)} smaller: ${describeProcesses(pids)} would be ended by SIGBUS when touching the rest (--force does it all the same)`,
+			`cannot shrink ${quoted(segment.shownName)}: ${describeProcesses(pids)} would get SIGBUS when touching the removed part (--force shrinks it anyway)`,
 		);
 }

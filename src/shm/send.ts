@@ -20,7 +20,7 @@ export const ringSettings = {
 
 export function checkRingSettings(options: {create: boolean; size: unknown; mode: unknown}): void {
 	if (!options.create && (options.size ?? options.mode) !== undefined)
-		throw new UsageError('--size and --mode are for a ring that is made: --create is missing');
+		throw new UsageError('--size and --mode need --create');
 }
 
 export const send = verb({
@@ -42,7 +42,8 @@ export const send = verb({
 	run({name, records}, options) {
 		checkRingSettings(options);
 		const framing = chosenFraming(options);
-		if (framing && records.length > 0) throw new UsageError('each operand is a record as it is: framing is for stdin');
+		if (framing && records.length > 0)
+			throw new UsageError('framing cannot be combined with operands: each operand is one record');
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.nonblock ? notNow : timedOut;
@@ -52,8 +53,7 @@ export const send = verb({
 		const ended = records.length > 0 ? sender.sendAll(records) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
-		if (sender.sent > 0)
-			tell(`gave up with ${quoted(ring.shownName)} full: ${countOf(sender.sent, 'record')} went through`);
+		if (sender.sent > 0) tell(`gave up: ${quoted(ring.shownName)} is full, ${countOf(sender.sent, 'record')} sent`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -12,7 +12,7 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 	const {ring, users, unseen} = status;
 	const mapped = users.filter(({maps}) => maps).map(({pid, command}) => `${pid} ${command}`);
 	const open = users.filter((user) => user.open).map(({pid, command}) => `${pid} ${command}`);
-	const hint = unseen > 0 ? ` (${processCount(unseen)} cannot be looked into)` : '';
+	const hint = unseen > 0 ? ` (${processCount(unseen)} cannot be inspected)` : '';
 	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
 	return [
 		['name', status.name],

@@ -53,7 +53,7 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 		const unchanged = `${quoted(segment.shownName)} is unchanged`;
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
 		if (problem !== null) tellError(`${problem}; ${unchanged}`);
-		else if (status !== 0) tellError(`${quoted(command[0] as string)} ended with status ${status}: ${unchanged}`);
+		else if (status !== 0) tellError(`${quoted(command[0] as string)} exited with status ${status}: ${unchanged}`);
 		else writeBack(segment, output, keepsSize);
 		return endedWith(status);
 	} finally {
@@ -69,7 +69,7 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 	const before = segment.size;
 	if (keepsSize && bytes > before)
 		throw new SystemError(
-			`${tried}: the output has ${bytes} bytes and it has ${before} (--keep-size); it is unchanged`,
+			`${tried}: the output has ${bytes} bytes and the segment has ${before} (--keep-size); ${quoted(segment.shownName)} is unchanged`,
 		);
 	// With the memory at hand nothing can come in between.
 	segment.reserve(bytes, tried);

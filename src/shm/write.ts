@@ -29,8 +29,7 @@ export const write = verb({
 	],
 	run({name}, options) {
 		checkLock(options);
-		if (options.mode !== undefined && !options.create)
-			throw new UsageError('--mode is for a segment that is made: --create is missing');
+		if (options.mode !== undefined && !options.create) throw new UsageError('--mode needs --create');
 		expectInput();
 		growPipe(stdin);
 		const progress = progressOf(options.progress, 'bytes', stdin);
@@ -46,7 +45,7 @@ export const write = verb({
 		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) =>
 			store(fresh, at, {grow: true, isNew: true}, progress),
 		);
-		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: somebody else has made it meanwhile`);
+		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: another process created it meanwhile`);
 		made.close();
 		return done;
 	},
@@ -67,7 +66,7 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 	const room = grow ? Number.MAX_SAFE_INTEGER - offset : size - offset;
 	if (room < 0)
 		throw new SystemError(
-			`${tried}: offset ${offset} is beyond its end, it has ${countOf(size, 'byte')} (see: --grow)`,
+			`${tried}: offset ${offset} is beyond the end of the segment, which has ${countOf(size, 'byte')} (see: --grow)`,
 		);
 	const expected = inputBytesLeft();
 	// A gap before the data has memory too, as all that grows here.
@@ -88,7 +87,7 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			progress,
 		});
 		if (!grow && copied === room && readInput(Buffer.alloc(1), 0) > 0)
-			throw tooMuch(copied > 0 ? 'more came; the first of it were written' : 'more came');
+			throw tooMuch(copied > 0 ? 'stdin has more; the first bytes were written' : 'stdin has more');
 		if (!isNew) segment.checkIsThere('write to');
 	} catch (error) {
 		throw explainStoring(error);
@@ -102,12 +101,12 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			if (segment.size > size) segment.truncate(size);
 			const why = hasCode(error, 'ENOSPC')
 				? noRoom(offset + copied, offset + copied, 'more than ')
-				: 'it would become larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
-			return new SystemError(`${tried}: ${why}${isNew ? '' : '; it has its former size again'}`, {cause: error});
+				: 'it would be larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
+			return new SystemError(`${tried}: ${why}${isNew ? '' : '; its size is restored'}`, {cause: error});
 		}
 		return explain(tried, error, {
 			ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size, segment.missing(size))}`,
-			ENXIO: `another process made it smaller after ${countOf(copied, 'byte')}: it has ${segment.size} now (see: --grow)`,
+			ENXIO: `another process shrank the segment after ${countOf(copied, 'byte')} to ${segment.size} (see: --grow)`,
 		});
 	}
 }

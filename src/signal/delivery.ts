@@ -109,7 +109,7 @@ export class Delivery {
 			if (this.settings.dryRun || this.firstSignal === 0) break;
 			fresh = tree.findMore();
 			if (fresh.length > 0 && round === mostRounds) {
-				const why = 'it makes new ones faster than they can be found';
+				const why = 'it starts new processes faster than they can be found';
 				this.fail(target, root.pid, `gave up on the descendants of ${root.pid}: ${why}`);
 				break;
 			}
@@ -160,7 +160,7 @@ export class Delivery {
 		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
 		if (waits && !dryRun && recipient.isGone()) {
 			report.result = 'ended';
-			const said = `${recipient.pid} had ended already`;
+			const said = `${recipient.pid} had already ended`;
 			if (this.settings.escalates && !inTree) tell(said);
 			else tellVerbose(said);
 		} else if (dryRun) {
@@ -247,10 +247,10 @@ export class Delivery {
 		this.wasLate = true;
 		for (const {recipient, report} of living) {
 			report.result = 'alive';
-			if (this.settings.escalates) tell(`${this.describe(recipient)} is still there after ${tried.join(', ')}`);
+			if (this.settings.escalates) tell(`${this.describe(recipient)} is still running after ${tried.join(', ')}`);
 		}
 		const all = this.waitedFor.length;
-		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still there`);
+		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still running`);
 	}
 
 	/** Who has come into the trees since the last signal. */
@@ -284,7 +284,7 @@ export class Delivery {
 		if (!this.settings.escalates) return;
 		report.elapsedMs = Math.round(elapsedMs);
 		const before = tried.slice(0, tried.indexOf(report.signal));
-		const inVain = before.length > 0 ? ` (${before.join(', ')} in vain)` : '';
+		const inVain = before.length > 0 ? ` (${before.join(', ')} had no effect)` : '';
 		const who = recipient.group === undefined ? `${recipient.pid}` : `the process group ${recipient.group}`;
 		tell(`${who} ended on ${report.signal} after ${formatDuration(elapsedMs)}${inVain}`);
 	}

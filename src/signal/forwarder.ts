@@ -43,10 +43,10 @@ export class Forwarder implements Disposable {
 		try {
 			this.send(translated, signal);
 			const as = translated === number ? '' : ` as ${signalName(translated)}`;
-			tellVerbose(`passed ${signalName(number)} from ${pid} on${as}`);
+			tellVerbose(`forwarded ${signalName(number)} from ${pid}${as}`);
 		} catch (error) {
 			// It has just ended.
-			if (!hasCode(error, 'ESRCH')) tell(`cannot pass ${signalName(number)} on: ${reasonOf(error)}`);
+			if (!hasCode(error, 'ESRCH')) tell(`cannot forward ${signalName(number)}: ${reasonOf(error)}`);
 		}
 	}
 
@@ -61,7 +61,8 @@ export class Forwarder implements Disposable {
 			} catch (error) {
 				if (!hasCode(error, 'EAGAIN')) throw error;
 				if (tries < tryLimit) native.poll(new Int32Array(0), pauseMs);
-				else if (number >= rtmin) tellError(`the queue is full: passing ${signalName(number)} on without its value`);
+				else if (number >= rtmin)
+					tellError(`the signal queue is full: forwarding ${signalName(number)} without its value`);
 				if (tries >= tryLimit) break;
 			}
 		}

@@ -42,8 +42,7 @@ export const list = verb({
 		{purpose: 'print the signals that dump core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
 	],
 	async run({signals}, options) {
-		if (options.json && options.output !== undefined)
-			throw new UsageError('--json and --output cannot both say what is printed');
+		if (options.json && options.output !== undefined) throw new UsageError('--json and --output cannot be combined');
 		const shown = chooseColumns(columns, options.output);
 		const all = allSignals();
 		const rows = signals.length === 0 ? all : signals.map(({number}) => rowOf(all, number));
@@ -60,5 +59,5 @@ const rowOf = (rows: readonly SignalRow[], number: number): SignalRow =>
 		number,
 		name: String(number),
 		action: 'terminate',
-		description: 'kept by the C library for itself',
+		description: 'reserved by the C library',
 	};

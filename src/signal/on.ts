@@ -151,13 +151,12 @@ class Handler {
 		this.idleSince = performance.now();
 		if (status === 0) return;
 		this.hasFailed = true;
-		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ended with status ${status}`);
+		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} exited with status ${status}`);
 	}
 
 	private end(): Outcome {
 		const rest = this.waiting.length + [...this.sources.arriving.takeRaw()].length;
-		if (rest > 0)
-			tellError(`${countOf(rest, 'signal')} had come and nothing was run for ${rest === 1 ? 'it' : 'them'}`);
+		if (rest > 0) tellError(`received ${countOf(rest, 'signal')} without running the command`);
 		if (this.stop !== undefined) throw new EndBySignal(this.stop);
 		return endedWith(this.problem as number);
 	}

@@ -17,16 +17,16 @@ const translation: TextFormat<readonly [number, number]> = {
 	parse(text) {
 		const [from, to, ...rest] = text.split('=');
 		if (from === undefined || to === undefined || rest.length > 0)
-			throw new UsageError(`'${text}' does not translate a signal: write FROM=TO, such as TERM=INT`);
+			throw new UsageError(`'${text}' is not a signal mapping: write FROM=TO, such as TERM=INT`);
 		const number = parseSignal(from);
-		if (number === 0) throw new UsageError(`'${text}' does not translate a signal: 0 is none`);
+		if (number === 0) throw new UsageError(`'${text}' is not a signal mapping: 0 is not a signal`);
 		if (number === SIGKILL || number === SIGSTOP)
-			throw new UsageError(`'${text}' cannot be done: the kernel lets no process catch ${from}`);
+			throw new UsageError(`'${text}' is not possible: no process can catch ${from}`);
 		if (to.toLowerCase() === 'none') return [number, 0];
 		const translated = parseSignal(to);
 		if (translated === 0) throw new UsageError(`'${text}' sends nothing: to drop ${from} write ${from}=none`);
 		if (translated > 31 && translated < rtmin)
-			throw new UsageError(`'${text}' cannot be done: the C library keeps ${to} for itself`);
+			throw new UsageError(`'${text}' is not possible: the C library reserves ${to}`);
 		return [number, translated];
 	},
 };

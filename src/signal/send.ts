@@ -16,7 +16,7 @@ const queuedValue: TextFormat<number> = {
 		if (!/^[-+]?[0-9]+$/.test(text)) refuse(text, 'a value', 'a whole number is expected');
 		const value = Number(text);
 		if (value < -(2 ** 31) || value > 2 ** 31 - 1)
-			refuse(text, 'a fitting value', 'it is an integer of 32 bits, -2147483648 to 2147483647');
+			refuse(text, 'a valid value', 'it is an integer of 32 bits, -2147483648 to 2147483647');
 		return value;
 	},
 };
@@ -71,7 +71,7 @@ export const send = verb({
 	],
 	run({first, rest}, options): Outcome {
 		const given = first === undefined ? [] : [first, ...rest];
-		if (options.group && options.tree) throw new UsageError('--group and --tree cannot both say who is meant');
+		if (options.group && options.tree) throw new UsageError('--group and --tree cannot be combined');
 		const {steps, words} = stepsAndTargets(given, options);
 		const targets = words.map((text) => target.parse(text));
 		if (options.value !== undefined && steps.some(({signal}) => signal === 0))
@@ -133,5 +133,5 @@ function sendToInput(delivery: Delivery): void {
 		}
 		delivery.send(found);
 	}
-	if (count === 0) throw new SystemError('nothing was sent: no target is named, and stdin lists none');
+	if (count === 0) throw new SystemError('nothing was sent: no TARGET is given, and stdin is empty');
 }

@@ -58,7 +58,7 @@ export class SignalPrinter {
 			this.unread?.remember(bytes, done);
 			const unread = hasCode(error, 'EPIPE') ? (this.unread?.count() ?? 0) : 0;
 			const lost = unread + linesIn(bytes.subarray(done, length));
-			if (lost > 0) tellError(`${countOf(lost, 'signal')} had been taken and could not be printed`);
+			if (lost > 0) tellError(`lost ${countOf(lost, 'signal')}: received, but stdout cannot be written`);
 			throw explainStdout(error);
 		}
 		this.unread?.remember(bytes, length);
@@ -72,7 +72,7 @@ export class SignalPrinter {
 	/** The reader has left while we waited: what it has not read is lost. */
 	readerLeft(): void {
 		const unread = this.unread?.count() ?? 0;
-		if (unread > 0) tellError(`${countOf(unread, 'signal')} had been taken and nobody read them`);
+		if (unread > 0) tellError(`lost ${countOf(unread, 'signal')}: received, but the reader of stdout left`);
 	}
 }
 

@@ -31,7 +31,7 @@ export function* wordsOfInput(): Generator<string> {
 	for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
 		const words = (rest + decoder.decode(buffer.subarray(0, count), {stream: true})).split(/\s+/);
 		rest = words.pop() as string;
-		if (rest.length > buffer.length) throw new SystemError('a word on stdin is far too long for a process');
+		if (rest.length > buffer.length) throw new SystemError('a word on stdin is too long for a process');
 		yield* words.filter((word) => word !== '');
 	}
 	if (rest !== '') yield rest;

@@ -37,8 +37,7 @@ export const wait = verb({
 		{purpose: 'send to that receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
 	run({signals: numbers}, options) {
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		expectOutput();
 		// First of all, so that nobody who knows our name or was told that we are ready is too early.
 		Signals.block(numbers);
@@ -60,7 +59,7 @@ export const wait = verb({
 				const timeoutMs = leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs;
 				const count = takeBatch(signals, fields, {timeoutMs, most: Math.min(batch, most - printed)}, printer);
 				if (count === 0) {
-					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
+					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} received`);
 					return options.nonblock ? notNow : timedOut;
 				}
 				const wanted = options.from === undefined ? count : keepFrom(options.from, fields, count);
@@ -73,10 +72,7 @@ export const wait = verb({
 			}
 			return done;
 		} finally {
-			if (passedOver > 0)
-				tell(
-					`${countOf(passedOver, 'signal')} of other senders came and ${passedOver === 1 ? 'was' : 'were'} passed over`,
-				);
+			if (passedOver > 0) tell(`ignored ${countOf(passedOver, 'signal')} of other senders`);
 		}
 	},
 });

@@ -19,12 +19,12 @@ const format: TextFormat<AccessRule[]> = {
 	parse: (text) =>
 		text.split(',').map((part) => {
 			const match = /^(uid|gid):(.+)$/.exec(part);
-			if (!match) refuse(part, 'somebody to allow', 'uid:USER or gid:GROUP is expected');
+			if (!match) refuse(part, 'a user or group', 'uid:USER or gid:GROUP is expected');
 			const [, kind, who = ''] = match;
 			if (/^-?[0-9]+$/.test(who) && !(Number(who) >= 0 && Number(who) < noId))
 				refuse(
 					part,
-					'somebody to allow',
+					'a user or group',
 					`the number of a ${kind === 'uid' ? 'user' : 'group'} is from 0 to ${noId - 1}`,
 				);
 			return {kind: match[1] as 'uid' | 'gid', who: match[2] as string};
@@ -72,7 +72,7 @@ export class AccessList {
 	admitsPeer(peer: PeerCredentials, otherGroups: () => number[] = () => []): boolean {
 		if (this.isOpen || this.users.has(peer.uid) || this.groups.has(peer.gid)) return true;
 		if (this.groups.size > 0 && otherGroups().some((group) => this.groups.has(group))) return true;
-		tell(`turned away ${describePeer(peer)}`);
+		tell(`refused ${describePeer(peer)}: --allow does not list it`);
 		return false;
 	}
 }

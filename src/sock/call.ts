@@ -121,16 +121,16 @@ function checkWishes(
 	},
 ): void {
 	const {batch, list, notify} = options;
-	if (batch && list) throw new UsageError('--batch and --list exclude each other');
-	if (list && notify) throw new UsageError('--list waits for an answer: --notify makes no sense');
-	if ((batch || list) && method !== undefined)
-		throw new UsageError(`with ${batch ? '--batch' : '--list'} no METHOD is expected`);
+	if (batch && list) throw new UsageError('--batch and --list cannot be combined');
+	if (list && notify) throw new UsageError('--list and --notify cannot be combined');
+	if ((batch || list) && method !== undefined) throw new UsageError(`${batch ? '--batch' : '--list'} takes no METHOD`);
 	if (!batch && !list && method === undefined) throw new UsageError('METHOD is missing');
 	if (method === '') throw new UsageError('METHOD is empty');
-	if (batch && options.params !== undefined) throw new UsageError('with --batch the parameters come on stdin');
-	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight is for --batch');
+	if (batch && options.params !== undefined)
+		throw new UsageError('--params and --batch cannot be combined: the parameters are on stdin');
+	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight needs --batch');
 	if (options.params !== undefined && (options.named || options.string))
-		throw new UsageError('--params is JSON as it is: --named and --string make no sense');
+		throw new UsageError('--params cannot be combined with --named or --string');
 	if (options.named && words.length === 0) throw new UsageError('--named needs parameters: NAME=VALUE');
 }
 
@@ -151,16 +151,16 @@ function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, d
 		const bytes = channel.receive(deadline);
 		if (!bytes)
 			throw new SystemError(
-				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer came`,
+				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer arrived`,
 			);
 		const text = jsonText(bytes);
 		if (text === undefined)
-			throw new SystemError(`what came from ${channel.shown} is no JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
+			throw new SystemError(`the answer of ${channel.shown} is not JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
 		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
 			const response = kindOf(item) === 'object' ? dialect.read(membersOf(item)) : undefined;
 			// Without an id, or with null: the server could not tell what the call was. It was ours.
 			if (response && isOurs(response.id, response.outcome)) return response.outcome;
-			tellVerbose(`passed over: ${compact(item)}`);
+			tellVerbose(`ignored: ${compact(item)}`);
 		}
 	}
 }
@@ -213,12 +213,12 @@ const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.p
 function printList(channel: CallChannel, {listing}: Dialect, outcome: CallResult): Outcome {
 	if ('error' in outcome) {
 		if (outcome.error.code === methodNotFound.code)
-			throw new SystemError(`${channel.shown} does not tell its methods (it has no '${listing.method}')`);
+			throw new SystemError(`cannot list the methods of ${channel.shown}: it has no '${listing.method}'`);
 		tellCallError(listing.method, outcome.error);
 		return failed;
 	}
 	const names = listing.names(outcome.result);
-	if (!names) throw new SystemError(`${channel.shown} tells its methods in a way that is not understood`);
+	if (!names) throw new SystemError(`cannot list the methods of ${channel.shown}: its answer is not a list of names`);
 	print(names.map((name) => `${printable(name)}\n`).join(''));
 	return done;
 }

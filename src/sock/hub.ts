@@ -40,7 +40,7 @@ export const hub = verb({
 		{purpose: 'join the chat room', line: 'ipc-sock connect chat'},
 	],
 	async run({address}, options) {
-		if (options.null && options.raw) throw new UsageError('records cannot be framed as null and raw at once');
+		if (options.null && options.raw) throw new UsageError('--null and --raw cannot be combined');
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';
 		const access = new AccessList(options.allow);
 		using stopping = new Stopping();
@@ -87,7 +87,7 @@ class Room {
 		const member: Member = {who: describePeer(connection.peer), socket: streamOf(connection)};
 		const {socket, who} = member;
 		this.members.add(member);
-		tellVerbose(`${who} has come`);
+		tellVerbose(`${who} connected`);
 		const separator = separatorOf(this.framing);
 		const decoder = separator === undefined ? undefined : new RecordDecoder(this.framing, longestRecord);
 		const say = (records: Iterable<Buffer>) => {
@@ -102,7 +102,7 @@ class Room {
 			try {
 				say(decoder.push(piece));
 			} catch {
-				tell(`${who} was put out: it said more than ${formatSize(longestRecord)} without an end`);
+				tell(`${who} disconnected: it sent a record of more than ${formatSize(longestRecord)}`);
 				socket.destroy();
 			}
 		});
@@ -116,7 +116,7 @@ class Room {
 		socket.on('close', () => {
 			this.members.delete(member);
 			this.caughtUp(member);
-			tellVerbose(`${who} has left`);
+			tellVerbose(`${who} disconnected`);
 			for (const resolve of this.leaving.splice(0)) resolve();
 		});
 	}
@@ -132,7 +132,7 @@ class Room {
 			if (member.timer || member.socket.writableLength <= this.most) continue;
 			const {writableLength} = member.socket;
 			member.timer = setTimeout(() => {
-				tell(`${member.who} was put out: it did not read, and ${formatSize(writableLength)} were waiting for it`);
+				tell(`${member.who} disconnected: it was not reading, and ${formatSize(writableLength)} were unread`);
 				member.socket.destroy();
 			}, timeoutMs);
 			this.behind.add(member);

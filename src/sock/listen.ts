@@ -45,13 +45,15 @@ export const listen = verb({
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
 		if (!isLocal(address) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (!isLocal(address) && options.mode !== undefined)
-			throw new UsageError('--mode is for local sockets: a port has none');
+			throw new UsageError('--mode needs a local socket: a port has no mode');
 		if (command.length > 0 && (framing || options.count !== undefined || options.idle !== undefined))
-			throw new UsageError('CMD has the connection itself: framing, --count and --idle make no sense');
+			throw new UsageError('framing, --count and --idle cannot be combined with CMD: CMD reads the connection itself');
 		if (command.length > 0 && options.type === 'dgram')
-			throw new UsageError('datagrams make no connection that a command could have (see: ipc-sock recv)');
+			throw new UsageError(
+				'--type dgram cannot be combined with CMD: datagrams have no connection (see: ipc-sock recv)',
+			);
 		if (command.length === 0 && options.max !== undefined) throw new UsageError('--max needs a command: -- CMD');
 		const access = new AccessList(options.allow);
 		const mode = modeWithAccess(options.mode, options.allow);

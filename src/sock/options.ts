@@ -15,8 +15,8 @@ export const messageSize: TextFormat<number> = {
 	placeholder: size.placeholder,
 	parse(text) {
 		const bytes = size.parse(text);
-		if (bytes === 0) refuse(text, 'a fitting size', 'nothing fits into it');
-		if (bytes > mostRecordBytes) refuse(text, 'a fitting size', `the most is ${formatSize(mostRecordBytes)}`);
+		if (bytes === 0) refuse(text, 'a valid size', 'no message fits');
+		if (bytes > mostRecordBytes) refuse(text, 'a valid size', `the maximum is ${formatSize(mostRecordBytes)}`);
 		return bytes;
 	},
 };

@@ -111,7 +111,7 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 				const received = takeNow(socket);
 				if (!received) continue;
 				if (received !== 'end') return received;
-				tellVerbose(`${describePeer(socket.peer)} left without passing a descriptor on`);
+				tellVerbose(`${describePeer(socket.peer)} disconnected without passing a descriptor`);
 				clients.delete(socket);
 				socket.close();
 			}
@@ -129,7 +129,7 @@ function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | und
 		const received = takeNow(socket);
 		if (received === 'end')
 			throw new SystemError(
-				`no descriptor came on ${quoted(socket.shownName)}: the sender left without passing one on`,
+				`no descriptor received on ${quoted(socket.shownName)}: the sender disconnected without passing one`,
 			);
 		if (received) return received;
 	}
@@ -147,7 +147,7 @@ function takeNow(socket: LocalSocket): Received | 'end' | undefined {
 		if (flags & controlCutOff) {
 			closeAll(descriptors);
 			throw new SystemError(
-				`cannot take what came on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
+				`cannot receive descriptors on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
 			);
 		}
 		if (descriptors.length > 0) {

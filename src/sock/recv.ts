@@ -41,7 +41,7 @@ export const recv = verb({
 	run({address}, options) {
 		const most = recordLimit(options);
 		if (options.all && options.type === 'dgram')
-			throw new UsageError('datagrams have no end: --all is for connections (use --count or --follow)');
+			throw new UsageError('--all needs connections: datagrams have no end (use --count or --follow)');
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
 		growPipe(1);
@@ -62,7 +62,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} came`);
+			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} received`);
 		return timedOut;
 	},
 });

@@ -48,11 +48,11 @@ export const relay = verb({
 		checkSecurity(from, options.insecure);
 		checkSecurity(to, options.insecure);
 		if (!isLocal(from) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (!isLocal(from) && options.mode !== undefined)
-			throw new UsageError('--mode is for local sockets: a port has none');
+			throw new UsageError('--mode needs a local socket: a port has no mode');
 		if (formatSocketAddress(from) === formatSocketAddress(to))
-			throw new UsageError(`a relay from '${formatSocketAddress(from)}' to itself would go round for ever`);
+			throw new UsageError(`cannot relay '${formatSocketAddress(from)}' to itself`);
 		const access = new AccessList(options.allow);
 		const connect = await connectorTo(to, credentials);
 		using stopping = new Stopping();
@@ -70,8 +70,8 @@ export const relay = verb({
 				return;
 			}
 			const failure = await joinPair(open(), server);
-			if (failure) tell(`a connection was cut off: ${tlsReason(failure)}`);
-			if (who) tellVerbose(`${who} has left`);
+			if (failure) tell(`closed a connection: ${tlsReason(failure)}`);
+			if (who) tellVerbose(`${who} disconnected`);
 		};
 		const running = new Set<Promise<void>>();
 		for await (const client of entrance.clients(stopping.stopped)) {
@@ -86,8 +86,8 @@ export const relay = verb({
 });
 
 function checkCredentials(from: SocketAddress, to: SocketAddress, {cert, key, ca}: Credentials): void {
-	if (Boolean(cert) !== Boolean(key)) throw new UsageError('--cert and --key belong together');
-	if (from.kind === 'tls' && !cert) throw new UsageError('to serve TLS --cert and --key are needed');
+	if (Boolean(cert) !== Boolean(key)) throw new UsageError('--cert and --key must be given together');
+	if (from.kind === 'tls' && !cert) throw new UsageError('listening on a tls: address needs --cert and --key');
 	if (from.kind !== 'tls' && to.kind !== 'tls' && (cert || ca))
-		throw new UsageError('--cert, --key and --ca are for tls: addresses');
+		throw new UsageError('--cert, --key and --ca need a tls: address');
 }

@@ -22,7 +22,7 @@ export const remove = verb({
 	run({addresses}, {force}) {
 		const allWell = forEachName(addresses, (address) => {
 			if (!force && address.kind !== 'abstract' && putBackIfLeft(address))
-				tell(`${quoted(formatSocketAddress(address))} was left by a tap that was killed: the live socket is back`);
+				tell(`restored the live socket ${quoted(formatSocketAddress(address))}: a tap that was killed had replaced it`);
 			else LocalSocket.remove(address, {force});
 		});
 		return allWell ? done : failed;

@@ -43,7 +43,7 @@ export const sendFd = verb({
 				`cannot pass descriptors on to ${shown}`,
 				() => socket.send(data, {descriptors, timeoutMs}),
 				{
-					ETOOMANYREFS: 'too many of this user are on their way to somebody (RLIMIT_NOFILE; see: ulimit -n)',
+					ETOOMANYREFS: 'too many descriptors of this user are in transit (RLIMIT_NOFILE; see: ulimit -n)',
 					EPIPE: 'the receiver has left',
 					EINVAL: 'one of them cannot be passed on',
 				},
@@ -51,7 +51,7 @@ export const sendFd = verb({
 			// What nobody takes is closed with the connection.
 			const isTaken = () =>
 				attempt(`cannot pass descriptors on to ${shown}`, () => socket.waitUntilRead(timeoutMs), {
-					ECONNRESET: 'the receiver left without taking them',
+					ECONNRESET: 'the receiver left without receiving them',
 				});
 			if (sent && (socket.type === 'dgram' || isTaken())) return done;
 		} catch (error) {

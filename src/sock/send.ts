@@ -30,7 +30,7 @@ export const send = verb({
 	run({address, messages}, options) {
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0 && (framing === 'json' || framing === 'raw'))
-			throw new UsageError(`each operand is a record as it is: --${framing} is for stdin`);
+			throw new UsageError(`--${framing} cannot be combined with operands: each operand is one record`);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		if (messages.length === 0) expectInput();
 		try {
@@ -42,7 +42,7 @@ export const send = verb({
 			if (ended) return done;
 			if (sender.sent > 0)
 				tell(
-					`gave up on ${quoted(socket.shownName)}: ${countOf(sender.sent, 'record')} went through${sender.isUnread ? ', but not all has been read' : ''}`,
+					`gave up on ${quoted(socket.shownName)}: ${countOf(sender.sent, 'record')} sent${sender.isUnread ? ', but not all were read' : ''}`,
 				);
 		} catch (error) {
 			if (!hasCode(error, 'ETIMEDOUT', 'EAGAIN')) throw error;

@@ -47,13 +47,13 @@ export const serve = verb({
 	],
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
-		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD exclude each other');
+		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');
 		if (folders.length === 0 && command.length === 0)
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
-		if (options.worker && options.stdin) throw new UsageError('--stdin makes no sense with --worker');
+		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
 		if (!isLocal(address) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
 		const program = {mostOutput: mostBytes, withoutArguments: options.stdin};

@@ -21,13 +21,13 @@ export function describeSocket(status: SocketStatus): [string, string | string[]
 	return [
 		['path', status.path ?? 'none: an abstract name'],
 		['type', status.type ?? 'unknown'],
-		['state', state === 'stale' ? 'stale: its file is there, and nobody has it' : state],
+		['state', state === 'stale' ? 'stale: the file exists, but no process uses it' : state],
 		...(status.mode === null ? [] : ([['mode', status.mode]] as [string, string][])),
 		...(status.owner === null ? [] : ([['owner', status.owner]] as [string, string][])),
 		...(isListening ? ([['waiting', `${status.waiting} of ${status.backlog}`]] as [string, string][]) : []),
-		['listener', users(status.listeners, state === 'stale' ? 'none' : 'none that shows')],
+		['listener', users(status.listeners, state === 'stale' ? 'none' : 'not visible')],
 		['connections', String(connections)],
-		['peers', users(peers, connections > 0 ? 'none that shows' : 'none')],
+		['peers', users(peers, connections > 0 ? 'not visible' : 'none')],
 	];
 }
 
@@ -39,9 +39,7 @@ export const stat = verb({
 	run({address}, options) {
 		const [status] = lookAtSockets([address]);
 		if (!status)
-			throw new SystemError(
-				`cannot look at ${quoted(formatSocketAddress(address))}: no such socket (see: ipc-sock list)`,
-			);
+			throw new SystemError(`cannot show ${quoted(formatSocketAddress(address))}: no such socket (see: ipc-sock list)`);
 		if (options.json) printJson(status);
 		else print(formatFields(describeSocket(status)));
 		return done;

@@ -25,7 +25,7 @@ export const tap = verb({
 	],
 	async run({address}, options) {
 		if (address.kind === 'abstract')
-			throw new UsageError(`'@${address.name}' cannot be tapped: an abstract name cannot be moved aside`);
+			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);
 		expectOutput();
 		using stopping = new Stopping();
 		const tapped = TappedSocket.stepInFrontOf(address);
@@ -53,7 +53,7 @@ export const tap = verb({
 			await Promise.race([Promise.all(running), stopping.stopped]);
 		} finally {
 			if (!tapped.putBack())
-				tell(`${quoted(formatSocketAddress(address))} is not what it was: somebody else has changed it meanwhile`);
+				tell(`cannot restore ${quoted(formatSocketAddress(address))}: another process changed it meanwhile`);
 			tapped[Symbol.dispose]();
 		}
 		if (failure !== undefined) throw failure;

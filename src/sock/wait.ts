@@ -28,7 +28,7 @@ export const wait = verb({
 	run({address}, options) {
 		if (address.kind === 'tls')
 			throw new UsageError(
-				`whether a port accepts connections shows without TLS (ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
+				`waiting for a port does not need TLS (use: ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
 			);
 		announceReady(options.readyFd);
 		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;

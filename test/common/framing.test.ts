@@ -77,10 +77,10 @@ test('carriage returns are part of a line', () =>
 	assert.deepEqual(decode('lines', Buffer.from('a\r\n')).map(String), ['a\r']));
 
 test('a length that is cut off is refused', () =>
-	assert.throws(() => decode('length', Buffer.from([0, 0])), /2 of the 4 bytes of its length came/));
+	assert.throws(() => decode('length', Buffer.from([0, 0])), /2 of the 4 bytes of its length arrived/));
 
 test('a record that is cut off is refused', () =>
-	assert.throws(() => decode('length', Buffer.from([0, 0, 0, 9, 1, 2])), /2 of 9 bytes came/));
+	assert.throws(() => decode('length', Buffer.from([0, 0, 0, 9, 1, 2])), /2 of 9 bytes arrived/));
 
 test('a huge length is refused before anything is allocated', () =>
 	assert.throws(() => decode('length', Buffer.from([255, 255, 255, 255, 1])), /claims 4294967295 bytes/));

@@ -22,7 +22,7 @@ test('show: pending, blocked, ignored, caught by name, and what TERM would do', 
 	const {stdout} = await world.signal('show', String(holder.pid));
 	assert.match(
 		stdout.toString(),
-		/^process: [0-9]+ signal-peer\npending: RTMIN\+4\nblocked: RTMIN\+4\nignored: none\ncaught: +none\nqueued: +[0-9]+ of [0-9]+, .*\nTERM: +would end it\n$/,
+		/^process: [0-9]+ signal-peer\npending: RTMIN\+4\nblocked: RTMIN\+4\nignored: none\ncaught: +none\nqueued: +[0-9]+ of [0-9]+, .*\nTERM: +would end the process\n$/,
 	);
 });
 

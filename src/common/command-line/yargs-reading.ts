@@ -64,7 +64,7 @@ function needVerb(command: Command, word: string): {name: string; verb: Verb} {
 	const found = findVerb(command, word);
 	if (found) return found;
 	const words = Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]);
-	const hint = didYouMean(word, words) || ` (there are: ${Object.keys(command.verbs).join(', ')})`;
+	const hint = didYouMean(word, words) || ` (verbs: ${Object.keys(command.verbs).join(', ')})`;
 	throw new UsageError(`unknown verb '${word}'${hint}`);
 }
 

@@ -67,7 +67,7 @@ export class Fifo implements Disposable {
 			return place.withLock(() => {
 				if (makeIn(place, mode)) return true;
 				const handle = place.openHandle('FIFO');
-				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it vanished meanwhile`);
+				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it was removed meanwhile`);
 				const {mode: bits} = fstatSync(handle);
 				if (bits & temporaryMark && !exclusive) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
 				closeSync(handle);
@@ -287,7 +287,7 @@ export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text)
 function toAddress(name: string | Address): FifoAddress {
 	const address = typeof name === 'string' ? parseAddress(name) : name;
 	if (address.kind === 'abstract')
-		throw new UsageError(`'@${address.name}' is no name for a FIFO: abstract names are for sockets`);
+		throw new UsageError(`invalid FIFO name '@${address.name}': abstract names are for sockets`);
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${address.url}' is an address on a cluster, which this version does not reach`);
 	return address;

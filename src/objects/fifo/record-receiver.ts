@@ -212,7 +212,7 @@ class StreamWriter implements RecordWriter {
 			const missing = this.headerFilled < headerBytes ? 'its length' : `${this.bodyLeft} bytes`;
 			this.headerFilled = 0;
 			throw new SystemError(
-				`the last record is cut off: its sender left before ${missing} had come (${countOf(this.records, 'record')} came whole)`,
+				`the last record is incomplete: its sender left before sending ${missing} (${countOf(this.records, 'whole record')} received)`,
 			);
 		}
 		print(Uint8Array.of(this.separator));

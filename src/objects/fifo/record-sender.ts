@@ -62,7 +62,7 @@ export function sendRecords(sending: RecordSending): {records: number; missing: 
 			);
 		if (error instanceof FramingError)
 			throw new SystemError(
-				`record ${sender.records + 1} of stdin cannot be sent: ${error.message} (${countOf(sender.records, 'record')} went through)`,
+				`cannot send record ${sender.records + 1} of stdin: ${error.message} (${countOf(sender.records, 'record')} sent)`,
 			);
 		throw error;
 	}
@@ -70,7 +70,8 @@ export function sendRecords(sending: RecordSending): {records: number; missing: 
 
 /** What a JSON object held, as it travels. */
 function asLine(data: Buffer): Buffer {
-	if (data.includes(10)) throw new FramingError('it holds a newline, and what JSON objects hold travels as lines');
+	if (data.includes(10))
+		throw new FramingError('it contains a newline, and the records of JSON objects are sent as lines');
 	return Buffer.concat([data, Buffer.of(10)]);
 }
 
@@ -137,8 +138,8 @@ class RecordSender {
 			const wanted = this.boundaries.firstEnd(rest, 0, rest.length);
 			throw new FramingError(
 				wanted < 0
-					? `it is cut off: ${rest.length} of the ${headerBytes} bytes of its length came`
-					: `it is cut off: ${rest.length - headerBytes} of ${wanted - headerBytes} bytes came`,
+					? `it is incomplete: ${rest.length} of the ${headerBytes} bytes of its length arrived`
+					: `it is incomplete: ${rest.length - headerBytes} of ${wanted - headerBytes} bytes arrived`,
 			);
 		}
 		const record = Buffer.concat([rest, Buffer.of(this.separator)]);
@@ -194,7 +195,7 @@ class RecordSender {
 			for (;;) {
 				const count = this.readInput(buffer, 0);
 				if (count === 0) {
-					if (this.separator === undefined) throw new FramingError(`it is cut off: ${rest} bytes are missing`);
+					if (this.separator === undefined) throw new FramingError(`it is incomplete: ${rest} bytes are missing`);
 					const last = Buffer.of(this.separator);
 					this.write(last, 0, 1);
 					this.wentThrough(last, 0, 1, 1);

@@ -257,7 +257,5 @@ function toAddress(name: string | Address): QueueName {
 	const shown = formatAddress(address);
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
-	throw new UsageError(
-		`'${shown}' is no name for a queue: a queue's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-	);
+	throw new UsageError(`invalid queue name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 }

@@ -123,7 +123,9 @@ export class MessageReceiver {
 				const message = this.queue.receive({timeoutMs, watched: stdout});
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
-						throw new SystemError(`cannot join: ${joiner.describeMissing()}, and the queue is empty (they went back)`);
+						throw new SystemError(
+							`cannot join: ${joiner.describeMissing()}, and the queue is empty (returned the parts to the queue)`,
+						);
 					return false;
 				}
 				const record = joins

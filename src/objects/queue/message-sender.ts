@@ -74,7 +74,7 @@ export class MessageSender {
 			if (filled === buffer.length) this.tooLong(`more than ${filled}`);
 		}
 		if (filled === 0) return true;
-		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${filled} bytes of it came`));
+		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${filled} bytes arrived`));
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
@@ -99,7 +99,7 @@ export class MessageSender {
 		const {data, fields} = parseJsonRecord(record);
 		const {priority = 0} = fields;
 		if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > highestPriority)
-			throw new FramingError(`its "priority" is no number from 0 to ${highestPriority}`);
+			throw new FramingError(`its "priority" is not a number from 0 to ${highestPriority}`);
 		return this.sendRecord(data, priority);
 	}
 
@@ -110,8 +110,7 @@ export class MessageSender {
 		for (const part of parts) {
 			if (part.length > this.queue.msgsize) this.tooLong(String(part.length));
 			if (!this.queue.send(part, {priority, timeoutMs})) {
-				if (partsSent > 0)
-					tell(`${countOf(partsSent, 'part')} of record ${this.sent + 1} went through, the rest did not`);
+				if (partsSent > 0) tell(`sent only ${countOf(partsSent, 'part')} of record ${this.sent + 1}`);
 				return false;
 			}
 			partsSent++;
@@ -133,13 +132,13 @@ export class MessageSender {
 	private tooLong(length: string): never {
 		const {shownName, msgsize} = this.queue;
 		throw new SystemError(
-			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} went through`,
+			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} sent`,
 		);
 	}
 
 	private broken(error: FramingError): SystemError {
 		return new SystemError(
-			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'message')} went through)`,
+			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'message')} sent)`,
 		);
 	}
 }

@@ -25,7 +25,7 @@ function openFolder(): number {
 	try {
 		return native.mountMqueue();
 	} catch (error) {
-		const remedy = `the mqueue file system is mounted nowhere (mount it, as root: mkdir -p ${usualMount} && mount -t mqueue none ${usualMount})`;
+		const remedy = `the mqueue file system is not mounted (mount it, as root: mkdir -p ${usualMount} && mount -t mqueue none ${usualMount})`;
 		throw explain('cannot list the queues', error, {
 			EPERM: remedy,
 			ENOSYS: remedy,

@@ -42,7 +42,7 @@ export class Joiner {
 		return [...this.open.values()]
 			.map((parts) => {
 				const count = [...parts.values()][0]?.data.readUInt32BE(12) ?? 0;
-				return `${parts.size} of ${countOf(count, 'part')} of a record came`;
+				return `${parts.size} of ${countOf(count, 'part')} of a record arrived`;
 			})
 			.join(', ');
 	}
@@ -58,10 +58,11 @@ export class Joiner {
 	add(part: Message): Joined | undefined {
 		const {data, priority} = part;
 		if (data.length < headerBytes)
-			throw new SystemError(`a message of ${data.length} bytes is no part of a record (send it with --split)`);
+			throw new SystemError(`a message of ${data.length} bytes is not a part of a record (send it with --split)`);
 		const key = data.toString('hex', 0, 8);
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
-		if (count === 0 || place >= count) throw new SystemError('a message is no part of a record (send it with --split)');
+		if (count === 0 || place >= count)
+			throw new SystemError('a message is not a part of a record (send it with --split)');
 		// In any order: what had to be put back lies behind what came later.
 		const parts = this.open.get(key) ?? new Map<number, Message>();
 		this.open.set(key, parts.set(place, part));

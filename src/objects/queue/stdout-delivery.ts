@@ -122,7 +122,7 @@ export function putBack(queue: MessageQueue, messages: readonly Message[]): bool
 	let lost = 0;
 	let why = 'the queue is full';
 	if (messages.length > 0 && queue.isRemoved) {
-		tellError(`${countOf(messages.length, 'message')} not delivered could not be put back: the queue has been removed`);
+		tellError(`lost ${countOf(messages.length, 'undelivered message')}: the queue has been removed`);
 		return false;
 	}
 	for (const {data, priority} of messages) {
@@ -135,6 +135,6 @@ export function putBack(queue: MessageQueue, messages: readonly Message[]): bool
 		}
 	}
 	if (lost === 0) return true;
-	tellError(`${lost} of ${countOf(messages.length, 'message')} not delivered could not be put back: ${why}`);
+	tellError(`lost ${lost} of ${countOf(messages.length, 'undelivered message')}: ${why}`);
 	return false;
 }

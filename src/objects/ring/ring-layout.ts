@@ -62,7 +62,7 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 	}
 	const {size} = segment;
 	if (size < leastBytes)
-		throw new SystemError(`${tried}: it has ${countOf(size, 'byte')}, a ring needs ${leastBytes} at least`);
+		throw new SystemError(`${tried}: it has ${countOf(size, 'byte')}, a ring needs at least ${leastBytes}`);
 	segment.checkRoom(size, tried);
 	// The first store into it has to be ours: senders and receivers come at the same time.
 	try {
@@ -78,7 +78,7 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 		}
 		if (!native.hasOnlyZeros(descriptor))
 			throw new SystemError(
-				`${tried}: it holds something else (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
+				`${tried}: it has other contents (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
 			);
 		segment.reserve(size, tried);
 		const header = Buffer.alloc(headerBytes);

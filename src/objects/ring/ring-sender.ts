@@ -57,7 +57,7 @@ export class RingSender {
 			if (filled === buffer.length) buffer = this.larger(buffer);
 		}
 		if (filled === 0) return true;
-		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${countOf(filled, 'byte')} of it came`));
+		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${countOf(filled, 'byte')} arrived`));
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
@@ -115,12 +115,12 @@ export class RingSender {
 			`record ${this.sent + 1} has ${typeof length === 'number' ? countOf(length, 'byte') : length}`,
 		);
 		if (!(error instanceof SystemError)) return error;
-		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} went through`, {cause: error.cause});
+		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} sent`, {cause: error.cause});
 	}
 
 	private broken(error: FramingError): SystemError {
 		return new SystemError(
-			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'record')} went through)`,
+			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'record')} sent)`,
 		);
 	}
 }

@@ -133,7 +133,7 @@ export class Ring implements Disposable {
 
 const reasons: Record<string, string> = {
 	EBADMSG: 'its contents are damaged (remove it, and create it again)',
-	EFAULT: 'another process made it smaller, or /dev/shm is full',
+	EFAULT: 'another process shrank it, or /dev/shm is full',
 	ENOENT: 'it has been removed',
 	EINVAL: 'it cannot be locked',
 };

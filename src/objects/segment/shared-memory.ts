@@ -117,14 +117,14 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			if (hasCode(error, 'ENOENT')) return undefined;
 			throw explain(`cannot open ${quoted(shown)}`, error, {
-				ELOOP: 'it is a symbolic link, no segment',
+				ELOOP: 'it is a symbolic link, not a segment',
 				EISDIR: 'it is a folder, no segment',
-				ENXIO: 'it is no segment: no regular file',
+				ENXIO: 'it is not a segment: not a regular file',
 			});
 		}
 		if (fstatSync(descriptor).isFile()) return new SharedMemory(shown, descriptor, access);
 		closeSync(descriptor);
-		throw new SystemError(`cannot open ${quoted(shown)}: it is no segment: no regular file`);
+		throw new SystemError(`cannot open ${quoted(shown)}: it is not a segment: not a regular file`);
 	}
 
 	/** Unlinks a segment: who maps it goes on, and its memory is free after the last of them. shm_unlink(3) */
@@ -138,7 +138,7 @@ export class SharedMemory implements Disposable {
 			throw explain(tried, error, {
 				ENOENT: 'no such segment',
 				EISDIR: 'it is a folder, no segment',
-				EPERM: 'it belongs to another user, or is no segment',
+				EPERM: 'it belongs to another user, or is not a segment',
 			});
 		}
 	}
@@ -190,7 +190,7 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			throw explain(tried, error, {
 				ENOSPC: `there was no room at that moment: ${noRoom(bytes, this.missing(bytes))}`,
-				EFBIG: `${formatSize(bytes)} are more than a file may have here (RLIMIT_FSIZE; see: ulimit -f)`,
+				EFBIG: `${formatSize(bytes)} are more than a file may have (RLIMIT_FSIZE; see: ulimit -f)`,
 				EINVAL: `${bytes} bytes are more than any file can have`,
 				EBADF: 'it is not open for writing',
 			});
@@ -333,7 +333,7 @@ export class SharedMemory implements Disposable {
 	/** What lies beyond the end, in numbers. */
 	beyond(tried: string, offset: number, length: number, size: number): SystemError {
 		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and it has ${size} (see: ipc-shm resize)`,
+			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size} (see: ipc-shm resize)`,
 		);
 	}
 
@@ -366,7 +366,7 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			const {size} = this;
 			if (hasCode(error, 'ENXIO') && offset + width > size) throw this.beyond(tried, offset, width, size);
-			const notThere = `the memory at offset ${offset} is not there: another process made it smaller, or ${segmentFolder} is full`;
+			const notThere = `the memory at offset ${offset} is missing: another process shrank the segment, or ${segmentFolder} is full`;
 			throw explain(`cannot ${tried} ${quoted(this.shownName)}`, error, {
 				EFAULT: notThere,
 				ENXIO: notThere,
@@ -390,19 +390,19 @@ function checkIsFile(address: SegmentName, tried: string): void {
 	const path = segmentPath(address);
 	const stat = lstatSync(path, {throwIfNoEntry: false});
 	if (!stat || stat.isFile()) return;
-	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'no regular file';
-	throw new SystemError(`${tried}: what has this name is no segment: ${path} is ${what}`);
+	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'not a regular file';
+	throw new SystemError(`${tried}: it is not a segment: ${path} is ${what}`);
 }
 
 function checkAligned(type: string, width: number, offset: number): void {
-	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is no offset`);
+	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is not a valid offset`);
 	if (offset % width !== 0)
 		throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
 }
 
 const folderReasons = {
 	ENOENT: `there is no ${segmentFolder} (mount it, as root: mkdir -p ${segmentFolder} && mount -t tmpfs shm ${segmentFolder})`,
-	EOPNOTSUPP: `${segmentFolder} is no tmpfs`,
+	EOPNOTSUPP: `${segmentFolder} is not a tmpfs`,
 };
 
 function freeBytes(): number {

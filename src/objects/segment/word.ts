@@ -32,7 +32,7 @@ export function checkWord(type: WordType, value: bigint): void {
 	const [least, most] = isSigned
 		? [-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n]
 		: [0n, (1n << BigInt(bits)) - 1n];
-	throw new UsageError(`'${value}' is not a fitting ${type}: it goes from ${least} to ${most}`);
+	throw new UsageError(`'${value}' is not a valid ${type}: the range is ${least} to ${most}`);
 }
 
 /** `17`, `-17`, `0x11`, `-0x11` */

@@ -60,7 +60,7 @@ const commandAt = 32;
 const commandBytes = placeBytes - commandAt;
 
 /** What it means that the semaphore's words are not where they were. */
-export const cutOff = 'it is no semaphore any more: somebody has cut its file off';
+export const cutOff = 'it is no longer a semaphore: another process truncated its file';
 
 const mostPlaces = 65_536;
 
@@ -189,7 +189,7 @@ export class SemaphoreHolders {
 			const expected = others > 0 ? this.readParties() : parties;
 			if (expected !== parties)
 				throw new SystemError(
-					`cannot wait at ${this.shown}: the others wait for ${expected} parties, not for ${parties}`,
+					`cannot wait at ${this.shown}: the other processes wait for ${expected} parties, not for ${parties}`,
 				);
 			if (others + 1 >= parties) {
 				whenLast();
@@ -290,7 +290,7 @@ export class SemaphoreHolders {
 	}
 
 	private lockedOut(): SystemError {
-		return new SystemError(`cannot lock ${this.shown}: another ipc-sem has it locked, and was stopped (see: lslocks)`);
+		return new SystemError(`cannot lock ${this.shown}: an ipc-sem that was stopped holds the lock (see: lslocks)`);
 	}
 
 	private hasToken(index: number): boolean {
@@ -313,7 +313,7 @@ export class SemaphoreHolders {
 			return native.dupInheritable(token, leastTokenDescriptor);
 		} catch (error) {
 			throw explain(`cannot record who holds ${this.shown}`, error, {
-				EINVAL: `a command gets descriptor ${leastTokenDescriptor}, which the limit forbids (RLIMIT_NOFILE; see: ulimit -n)`,
+				EINVAL: `the command needs descriptor ${leastTokenDescriptor}, which is over the limit (RLIMIT_NOFILE; see: ulimit -n)`,
 			});
 		}
 	}
@@ -322,7 +322,8 @@ export class SemaphoreHolders {
 		const table = this.readTable();
 		let index = table.findIndex(({index, state}) => state === empty && !this.hasToken(index));
 		for (index = index < 0 ? table.length : index; this.hasToken(index); ) index++;
-		if (index >= mostPlaces) throw new SystemError(`cannot record who holds ${this.shown}: ${mostPlaces} do already`);
+		if (index >= mostPlaces)
+			throw new SystemError(`cannot record who holds ${this.shown}: it already has ${mostPlaces} holders`);
 		return index;
 	}
 

@@ -55,8 +55,8 @@ export const allSemaphores = (): Address[] => Semaphore.names().map((name) => ({
 
 const whatHolds: Record<Holder['state'], (pid: number) => string> = {
 	held: () => '',
-	left: (pid) => `; ${pid} has ended, what it started holds on`,
-	dead: () => '; nobody holds it any more: it comes back with the next run, wait or reap',
+	left: (pid) => `; ${pid} has ended, a process that it started holds the unit`,
+	dead: () => '; the holder is dead, the next run, wait or reap releases the unit',
 };
 
 /** `1234 make -j4, for 5.0s` */

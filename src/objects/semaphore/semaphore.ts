@@ -100,21 +100,21 @@ export class Semaphore implements Disposable {
 		} catch (error) {
 			if (hasCode(error, 'ENOENT')) return undefined;
 			throw explain(tried, error, {
-				ELOOP: `it is no semaphore: ${path} is a symbolic link`,
-				EISDIR: `it is no semaphore: ${path} is a folder`,
-				ENXIO: `it is no semaphore: ${path} is a socket or a device`,
+				ELOOP: `it is not a semaphore: ${path} is a symbolic link`,
+				EISDIR: `it is not a semaphore: ${path} is a folder`,
+				ENXIO: `it is not a semaphore: ${path} is a socket or a device`,
 				...(hasCode(error, 'EACCES') ? {EACCES: denied(path)} : {}),
 			});
 		}
 		try {
 			const stat = fstatSync(descriptor);
-			if (!stat.isFile()) throw new SystemError(`${tried}: it is no semaphore: ${path} is no regular file`);
-			checkSize(descriptor, `${tried}: it is no semaphore: ${path}`);
+			if (!stat.isFile()) throw new SystemError(`${tried}: it is not a semaphore: ${path} is not a regular file`);
+			checkSize(descriptor, `${tried}: it is not a semaphore: ${path}`);
 			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable ? 1 : 0), isWritable);
 		} catch (error) {
 			closeSync(descriptor);
 			throw explain(tried, error, {
-				EILSEQ: `it is no semaphore of this C library: ${path} holds something else, or was made by a program with another one`,
+				EILSEQ: `it is not a semaphore of this C library: ${path} has other contents, or a program with another C library created it`,
 			});
 		}
 	}
@@ -127,7 +127,7 @@ export class Semaphore implements Disposable {
 		} catch (error) {
 			throw explain(`cannot remove ${quoted(formatAddress(address))}`, error, {
 				ENOENT: 'no such semaphore',
-				EISDIR: 'it is no semaphore: it is a folder',
+				EISDIR: 'it is not a semaphore: it is a folder',
 				// glibc says EACCES for the kernel's EPERM.
 				...(hasCode(error, 'EACCES', 'EPERM') ? {EACCES: denied(pathOf(address)), EPERM: denied(pathOf(address))} : {}),
 			});
@@ -198,7 +198,7 @@ export class Semaphore implements Disposable {
 		if (posted === count) return;
 		const sofar = posted > 0 ? ` (${posted} were posted)` : '';
 		throw new SystemError(
-			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and ${mostUnits} are the most there can be${sofar}`,
+			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and the maximum is ${mostUnits}${sofar}`,
 		);
 	}
 
@@ -320,7 +320,7 @@ function semaphoreBytes(): number {
 	try {
 		bytes ??= native.semSize();
 	} catch (error) {
-		throw explain('cannot use semaphores', error, {ENOSYS: "this C library's semaphores are unknown"});
+		throw explain('cannot use semaphores', error, {ENOSYS: 'the semaphores of this C library are not supported'});
 	}
 	return bytes;
 }
@@ -341,13 +341,9 @@ function toAddress(name: string | Address): SemaphoreName {
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
-		throw new UsageError(
-			`'${shown}' is no name for a semaphore: a semaphore's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-		);
+		throw new UsageError(`invalid semaphore name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	const length = Buffer.byteLength(address.name);
 	if (length > longestName)
-		throw new UsageError(
-			`'${shown}' is not a name: it is ${length} bytes long, the most for a semaphore is ${longestName}`,
-		);
+		throw new UsageError(`invalid semaphore name '${shown}': it has ${length} bytes, the maximum is ${longestName}`);
 	return address;
 }

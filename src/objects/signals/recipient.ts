@@ -51,7 +51,7 @@ export class GroupHandle implements Recipient {
 		const stat = processStat(of.pid);
 		if (!stat || of.isGone()) throw new SystemError(`${tried}: it has ended`);
 		// A kernel thread is in no group, and 0 would mean our own.
-		if (stat.group === 0) throw new SystemError(`${tried}: it is in none`);
+		if (stat.group === 0) throw new SystemError(`${tried}: it has no process group`);
 		this.group = stat.group;
 		this.leader = tryOpen(this.group);
 		// Still there and in it: so the group has been there all the time, and its leader is who was opened.
@@ -87,12 +87,12 @@ export class GroupHandle implements Recipient {
 			}
 			if (value !== undefined)
 				throw new SystemError(
-					`${tried} with a value: this kernel cannot, or its leader has ended (send to each process instead)`,
+					`${tried} with a value: this kernel does not support it, or the group leader has ended (send to each process instead)`,
 				);
 			native.kill(-this.group, signal);
 			return true;
 		} catch (error) {
-			throw explain(tried, error, {ESRCH: 'all of it has ended', EPERM: 'not permitted'});
+			throw explain(tried, error, {ESRCH: 'all its processes have ended', EPERM: 'not permitted'});
 		}
 	}
 

@@ -38,10 +38,10 @@ export const receiverName: TextFormat<string> = {
 		if (address.kind === 'cluster')
 			throw new UsageError(`'${text}' is an address on a cluster, which this version does not reach`);
 		if (name === undefined || name.includes('/'))
-			throw new UsageError(`'${text}' is no name for a receiver: it has a slash inside`);
+			throw new UsageError(`invalid receiver name '${text}': '/' is not allowed`);
 		if (Buffer.byteLength(name) > longestName)
-			throw new UsageError(`'${text}' is no name for a receiver: it is longer than ${longestName} bytes`);
-		if (name === '.' || name === '..') throw new UsageError(`'${text}' is no name for a receiver`);
+			throw new UsageError(`invalid receiver name '${text}': it is longer than ${longestName} bytes`);
+		if (name === '.' || name === '..') throw new UsageError(`invalid receiver name '${text}'`);
 		return name;
 	},
 };
@@ -129,7 +129,7 @@ function lockFile(place: DirectoryEntry, descriptor: number, tried: string): boo
 	if (!isSame(place, descriptor)) return false;
 	// Not to be written over: only what a dead receiver has left is ours.
 	if (fstatSync(descriptor).nlink > 1)
-		throw new SystemError(`${tried}: ${place.shown} in the runtime folder has another name too, a hard link`);
+		throw new SystemError(`${tried}: ${place.shown} in the runtime folder has a second hard link`);
 	if (fstatSync(descriptor).size > 0 && !readOwner(descriptor))
 		throw new SystemError(`${tried}: ${place.shown} in the runtime folder was not written by a receiver`);
 	return true;
@@ -145,7 +145,7 @@ const otherKinds = (place: DirectoryEntry): Record<string, string> => ({
 
 /** The living receiver of a name. @throws SystemError when there is none. */
 export function openReceiver(name: string, tried: string): ProcessHandle {
-	const nobody = new SystemError(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
+	const nobody = new SystemError(`${tried}: no process is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
 	const deadline = performance.now() + timeoutMs;

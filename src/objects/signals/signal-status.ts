@@ -96,14 +96,14 @@ function onTerm(fields: ReadonlyMap<string, string>, {ignored, caught, blocked}:
 }
 
 const sentences: Record<OnTerm, string> = {
-	ends: 'would end it',
-	caught: 'would run its own handler, which may or may not end it',
-	ignored: 'would do nothing: it ignores it',
-	blocked: 'would wait until it asks for it or unblocks it: it blocks it',
-	stopped: 'would end it once it goes on: it is stopped (CONT makes it go on)',
-	init: 'would do nothing: it is the first process of a PID namespace and has no handler for it',
-	'kernel-thread': 'would do nothing: it is a thread of the kernel',
-	zombie: 'would do nothing: it has ended, and its parent has not asked for its status yet',
+	ends: 'would end the process',
+	caught: 'would run the handler of the process, which may or may not end it',
+	ignored: 'would do nothing: the process ignores TERM',
+	blocked: 'would stay pending until the process accepts or unblocks it: the process blocks TERM',
+	stopped: 'would end the process when it continues: it is stopped (CONT continues it)',
+	init: 'would do nothing: the process is the first of a PID namespace and has no handler for TERM',
+	'kernel-thread': 'would do nothing: the process is a kernel thread',
+	zombie: 'would do nothing: the process has ended, and its parent has not collected its status yet',
 };
 
 export const describeTerm = ({onTerm}: SignalStatus): string => sentences[onTerm];

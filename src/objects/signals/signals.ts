@@ -31,7 +31,7 @@ export class Signals implements Disposable {
 	static receive(...signals: readonly (string | number)[]): Signals {
 		const numbers = signals.map(toNumber);
 		for (const number of numbers) checkReceivable(number);
-		if (numbers.length === 0) throw new UsageError('no signal was named');
+		if (numbers.length === 0) throw new UsageError('no signal is given');
 		Signals.block(numbers);
 		return Signals.ofBlocked(numbers);
 	}
@@ -42,7 +42,7 @@ export class Signals implements Disposable {
 			native.blockSignals(Int32Array.from(numbers));
 		} catch (error) {
 			throw explain(`cannot receive ${numbers.map(signalName).join(', ')}`, error, {
-				ESRCH: 'a thread of this process does not block them in time, and would take them',
+				ESRCH: 'a thread of this process does not block these signals in time and would receive them',
 				ENOENT: 'the threads of this process cannot be seen (is /proc mounted?)',
 			});
 		}

@@ -13,7 +13,7 @@ function checkNetwork(address: SocketAddress, {type, insecure}: EndpointSettings
 	if (isLocal(address)) return;
 	if (address.kind === 'tls')
 		throw new UsageError(
-			`'${formatSocketAddress(address)}' needs TLS, which relay does (ipc-sock relay @secure ${formatSocketAddress(address)})`,
+			`'${formatSocketAddress(address)}' needs TLS: use a relay (ipc-sock relay @secure ${formatSocketAddress(address)})`,
 		);
 	if (type !== undefined && type !== 'stream') throw new UsageError(`TCP is a stream, not ${type}`);
 	checkSecurity(address, insecure);

@@ -70,7 +70,7 @@ export async function connectTcp(address: NetworkAddress, timeoutMs: number): Pr
 			last = error;
 		}
 	}
-	throw explain(`cannot connect to ${quoted(shown)}`, last, {ECONNREFUSED: 'nobody listens there'});
+	throw explain(`cannot connect to ${quoted(shown)}`, last, {ECONNREFUSED: 'no process listens there'});
 }
 
 /** A TCP listener, as a descriptor that never blocks. tcp(7) */
@@ -89,7 +89,7 @@ export async function listenTcp(address: NetworkAddress, backlog = 4096): Promis
 	} catch (error) {
 		closeSync(descriptor);
 		throw explain(`cannot listen on ${quoted(shown)}`, error, {
-			EADDRINUSE: 'another process has that port (see: ss -ltnp)',
+			EADDRINUSE: 'another process uses that port (see: ss -ltnp)',
 			EADDRNOTAVAIL: 'this machine has no such address',
 			EACCES: 'ports below 1024 need a privilege',
 		});

@@ -153,7 +153,7 @@ export class LocalSocket implements Disposable {
 			closeSync(descriptor);
 			throw explain(`cannot listen on ${quoted(shown)}`, error, {
 				EROFS: 'the file system is read-only',
-				EACCES: 'permission denied: its folder may not be written in',
+				EACCES: 'permission denied: its folder is not writable',
 			});
 		} finally {
 			if (umask !== undefined) process.umask(umask);
@@ -170,7 +170,7 @@ export class LocalSocket implements Disposable {
 		const address = toLocal(name);
 		const tried = `cannot remove ${quoted(formatSocketAddress(address))}`;
 		if (address.kind === 'abstract')
-			throw new SystemError(`${tried}: an abstract name is there as long as a process has it, and no longer`);
+			throw new SystemError(`${tried}: an abstract name disappears with the process that uses it`);
 		using place = DirectoryEntry.open(address, false);
 		if (!place) throw new SystemError(`${tried}: no such socket`);
 		place.withLock(() => {
@@ -178,7 +178,7 @@ export class LocalSocket implements Disposable {
 			if (handle === undefined) throw new SystemError(`${tried}: no such socket`);
 			try {
 				if (!force && isAlive(handle, place))
-					throw new SystemError(`${tried}: ${ownerOf(handle)} has it (--force removes it all the same)`);
+					throw new SystemError(`${tried}: ${ownerOf(handle)} uses it (--force removes it anyway)`);
 				attempt(tried, () => native.unlinkat(place.folder, place.name));
 			} finally {
 				closeSync(handle);
@@ -350,7 +350,7 @@ function newSocket(type: SocketType, isNonblocking: boolean): number {
 
 function toLocal(name: string | LocalAddress): LocalAddress {
 	const address = typeof name === 'string' ? parseSocketAddress(name) : name;
-	if (!isLocal(address)) throw new SystemError(`${quoted(formatSocketAddress(address))} is no local socket`);
+	if (!isLocal(address)) throw new SystemError(`${quoted(formatSocketAddress(address))} is not a local socket`);
 	return address;
 }
 
@@ -379,9 +379,9 @@ class NoSuchSocket extends SystemError {
 const connectReasons = (address: LocalAddress, type: SocketType): Record<string, string> => ({
 	ECONNREFUSED:
 		address.kind === 'abstract'
-			? 'nobody listens there'
-			: 'nobody listens there any more: the file was left behind by a process that has ended',
-	EPROTOTYPE: `it is no ${type} socket (see: ipc-sock stat, and --type)`,
+			? 'no process listens there'
+			: 'no process listens there: a process that has ended left the file behind',
+	EPROTOTYPE: `it is not a ${type} socket (see: ipc-sock stat, and --type)`,
 	EACCES: 'permission denied: its mode does not let this user write',
 });
 
@@ -392,7 +392,7 @@ function bindAbstract(descriptor: number, name: string): void {
 		if (!hasCode(error, 'EADDRINUSE')) throw error;
 		const wanted = Buffer.from(`\0${name}`).toString('latin1');
 		const rows = allUnixSockets().filter((row) => row.name === wanted);
-		throw new SystemError(`cannot listen on ${quoted(`@${name}`)}: ${describeOwner(rows)} has it already`);
+		throw new SystemError(`cannot listen on ${quoted(`@${name}`)}: ${describeOwner(rows)} already uses it`);
 	}
 }
 
@@ -406,7 +406,7 @@ function bindFile(descriptor: number, place: DirectoryEntry, startListening: () 
 			try {
 				const {dev, ino} = fstatSync(handle);
 				if (isAlive(handle, place))
-					throw new SystemError(`cannot listen on ${place.shown}: ${ownerOf(handle)} has it already`);
+					throw new SystemError(`cannot listen on ${place.shown}: ${ownerOf(handle)} already uses it`);
 				const now = place.openHandle('socket', false);
 				const isSame = now !== undefined && identityKey(fstatSync(now)) === identityKey({dev, ino});
 				if (now !== undefined) closeSync(now);
@@ -428,7 +428,7 @@ function bindFile(descriptor: number, place: DirectoryEntry, startListening: () 
 		startListening();
 		return {dev, ino};
 	}
-	throw new SystemError(`cannot listen on ${place.shown}: other processes keep making it`);
+	throw new SystemError(`cannot listen on ${place.shown}: other processes keep creating it`);
 }
 
 /**
@@ -445,7 +445,7 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 		if (hasCode(error, 'EPROTOTYPE', 'EAGAIN')) return true;
 		// A datagram socket that is connected takes nothing from others, and is alive.
 		if (hasCode(error, 'EPERM')) return true;
-		throw explain(`cannot tell whether anybody listens on ${shown}`, error);
+		throw explain(`cannot find out if a process listens on ${shown}`, error);
 	} finally {
 		closeSync(probe);
 	}

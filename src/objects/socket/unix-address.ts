@@ -25,7 +25,7 @@ export function bindAddress(place: DirectoryEntry): Buffer {
 	const length = Buffer.byteLength(place.name);
 	const most = longestSunPath - 1 - (Buffer.byteLength(short) - length);
 	throw new SystemError(
-		`cannot listen on ${place.shown}: its name has ${length} bytes, and where the path has more than ${longestSunPath - 1} the kernel leaves room for ${most}`,
+		`cannot listen on ${place.shown}: its name has ${length} bytes, and in a path of more than ${longestSunPath - 1} bytes the maximum is ${most}`,
 	);
 }
 

@@ -114,8 +114,11 @@ export class RecordReceiver {
 		} catch (error) {
 			if (!(error instanceof FramingError)) throw error;
 			// One that sends nonsense is no reason to let the others down.
-			tellError(`${describePeer(client.peer)} was cut off: ${error.message}`);
-			if (this.receiving.onlyOneClient) throw new SystemError(`${quoted(this.listener.shownName)} did not get all`);
+			tellError(`disconnected ${describePeer(client.peer)}: ${error.message}`);
+			if (this.receiving.onlyOneClient)
+				throw new SystemError(
+					`cannot receive all records on ${quoted(this.listener.shownName)}: the client sent an invalid record`,
+				);
 		}
 		this.clients.delete(client);
 		client.close();

@@ -122,7 +122,7 @@ export class RecordSender {
 		} catch (error) {
 			if (!hasCode(error, 'EMSGSIZE')) throw error;
 			throw new FramingError(
-				`its ${data.length} bytes are more than a packet may have (see: sysctl net.core.wmem_max)`,
+				`its ${data.length} bytes are more than a packet can have (see: sysctl net.core.wmem_max)`,
 			);
 		}
 		this.sent++;
@@ -160,11 +160,11 @@ export class RecordSender {
 		} catch (error) {
 			if (error instanceof FramingError)
 				throw new SystemError(
-					`record ${this.sent + 1} cannot be sent to ${shown}: ${error.message} (${countOf(this.sent, 'record')} went through)`,
+					`cannot send record ${this.sent + 1} to ${shown}: ${error.message} (${countOf(this.sent, 'record')} sent)`,
 				);
 			if (hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN'))
 				throw new SystemError(
-					`cannot send to ${shown}: the receiver left before it had read all (${countOf(this.sent, 'record')} ${this.sent === 1 ? 'was' : 'were'} on the way)`,
+					`cannot send to ${shown}: the receiver left before reading all data (${countOf(this.sent, 'record')} sent)`,
 				);
 			throw explain(`cannot send to ${shown}`, error);
 		}

@@ -22,7 +22,7 @@ export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unk
 			// Out of descriptors: those who wait go on waiting, and some of those who are here will leave.
 			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'))
 				throw error;
-			if (!saidBusy) tell(`${error.message}; whoever comes has to wait`);
+			if (!saidBusy) tell(`${error.message}; new clients have to wait`);
 			saidBusy = true;
 			await Promise.race([over, new Promise((resolve) => setTimeout(resolve, busyMs))]);
 			continue;

@@ -104,7 +104,7 @@ export class CommandServer {
 		if (problem) tellError(problem);
 		else if (status !== 0 && most > 1)
 			tellVerbose(
-				`${quoted(command[0] as string)} ended with status ${status}${peer ? ` for ${describePeer(peer)}` : ''}`,
+				`${quoted(command[0] as string)} exited with status ${status}${peer ? ` for ${describePeer(peer)}` : ''}`,
 			);
 	}
 }

@@ -192,7 +192,7 @@ function explainThere(shown: string, there: Int32Array): void {
 	if (number === EPIPE && left === 0 && !hasInput()) return;
 	if (number === EPIPE || number === ECONNRESET)
 		throw new ConnectionError(
-			`${quoted(shown)} ended the connection before it had read all that was sent${left > 0 ? ` (${countOf(left, 'byte')} more were read from stdin)` : ''}`,
+			`${quoted(shown)} closed the connection before reading all data${left > 0 ? ` (${countOf(left, 'byte')} more were read from stdin)` : ''}`,
 		);
 	throw explain(`cannot send to ${quoted(shown)}`, kernelError(number, 'write'));
 }

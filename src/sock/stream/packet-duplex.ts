@@ -108,8 +108,7 @@ class PacketDuplex {
 			const ready = this.wait(hasMoved ? 0 : leftMs);
 			if (ready === 'quiet' && !hasMoved) {
 				if (mayEnd && limitMs === idleMs) return 'idle';
-				if (this.record && this.sent > 0)
-					tell(`gave up on ${this.shown}: ${countOf(this.sent, 'record')} went through`);
+				if (this.record && this.sent > 0) tell(`gave up on ${this.shown}: ${countOf(this.sent, 'record')} sent`);
 				return 'quiet';
 			}
 			if (ready === 'left') {
@@ -193,8 +192,7 @@ class PacketDuplex {
 				else if (value.length > 0) this.record = parseJsonRecord(value).data;
 			}
 		} catch (error) {
-			if (error instanceof FramingError)
-				throw new SystemError(`stdin cannot be sent to ${this.shown}: ${error.message}`);
+			if (error instanceof FramingError) throw new SystemError(`cannot send stdin to ${this.shown}: ${error.message}`);
 			throw error;
 		}
 		return this.record !== undefined;
@@ -206,7 +204,7 @@ class PacketDuplex {
 		} catch (error) {
 			if (!hasCode(error, 'EMSGSIZE')) throw error;
 			throw new SystemError(
-				`cannot send to ${this.shown}: a record of ${record.length} bytes is more than a packet may have (see: sysctl net.core.wmem_max)`,
+				`cannot send to ${this.shown}: a record of ${record.length} bytes is longer than a packet can be (see: sysctl net.core.wmem_max)`,
 			);
 		}
 	}
@@ -279,8 +277,8 @@ class PacketDuplex {
 	private leftEarly(): ConnectionError {
 		return new ConnectionError(
 			this.socket.type === 'dgram'
-				? `cannot send to ${this.shown}: the other side has left`
-				: `${this.shown} ended the connection before it had read all that was sent`,
+				? `cannot send to ${this.shown}: the peer has left`
+				: `${this.shown} closed the connection before reading all data`,
 		);
 	}
 }

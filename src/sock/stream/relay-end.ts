@@ -132,12 +132,12 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 		await once(server, 'listening');
 	} catch (error) {
 		throw explain(`cannot listen on ${quoted(formatSocketAddress(address))}`, error, {
-			EADDRINUSE: 'another process has that port (see: ss -ltnp)',
+			EADDRINUSE: 'another process uses that port (see: ss -ltnp)',
 			EADDRNOTAVAIL: 'this machine has no such address',
 			EACCES: 'ports below 1024 need a privilege',
 		});
 	}
-	server.on('tlsClientError', (error) => tell(`a client was turned away: ${tlsReason(error)}`));
+	server.on('tlsClientError', (error) => tell(`refused a client: ${tlsReason(error)}`));
 	return {
 		async *clients(stopped) {
 			const over = new AbortController();

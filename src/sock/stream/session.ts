@@ -28,10 +28,10 @@ export function checkSession({
 }): void {
 	if (type !== undefined && type !== 'stream') return;
 	if (framing && count === undefined)
-		throw new UsageError('a stream passes as it is: framing is for --count and for packets (--type)');
+		throw new UsageError('framing needs --count or packets (--type): a stream is passed on unchanged');
 	if (framing && separatorOf(framing) === undefined)
 		throw new UsageError(`records framed as ${framing} cannot be counted in a stream`);
-	if (framing === 'json') throw new UsageError('a stream passes as it is: --json is for packets (--type)');
+	if (framing === 'json') throw new UsageError('--json needs packets (--type): a stream is passed on unchanged');
 }
 
 /** stdin and stdout joined to a connection of any type. Blocks. */

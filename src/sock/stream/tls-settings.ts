@@ -56,7 +56,7 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 		} catch (error) {
 			throw new SystemError(
 				hasCode(error, 'ERR_MISSING_PASSPHRASE', 'ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED')
-					? `the private key in ${quoted(key)} is encrypted: it has to be stored without a passphrase`
+					? `the private key in ${quoted(key)} is encrypted: it must be stored without a passphrase`
 					: `${quoted(key)} has no private key in it (PEM is expected)`,
 			);
 		}
@@ -70,6 +70,6 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 
 /** OpenSSL's own words without the rest of its message. */
 export function tlsReason(error: Error): string {
-	if (hasCode(error, 'ECONNREFUSED')) return 'nobody listens there';
+	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
 	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }

@@ -41,11 +41,11 @@ export class TappedSocket implements Disposable {
 		if (!place || handle === undefined) throw new SystemError(`${tried}: no such socket`);
 		let listener: LocalSocket | undefined;
 		try {
-			if (!isAlive(handle, place)) throw new SystemError(`${tried}: nobody listens there`);
+			if (!isAlive(handle, place)) throw new SystemError(`${tried}: no process listens there`);
 			const {dev, ino, mode, uid, gid} = fstatSync(handle);
 			const rows = allUnixSockets().filter((row) => isBoundTo(row, {dev, ino}));
 			if (rows.length > 0 && !rows.some(({type, state}) => type === SOCK_STREAM && state === TCP_LISTEN))
-				throw new SystemError(`${tried}: it is no stream socket that listens`);
+				throw new SystemError(`${tried}: it is not a listening stream socket`);
 			// Whoever may connect to the one may connect to the other.
 			listener = LocalSocket.listen(asideOf(address), {mode: 0o600});
 			const path = `/proc/self/fd/${place.folder}/${aside(place.name)}`;
@@ -90,7 +90,7 @@ export class TappedSocket implements Disposable {
 		} catch (error) {
 			// The listener has ended meanwhile, and removed its file or ours.
 			if (hasCode(error, 'ENOENT')) return false;
-			throw explain(`cannot put ${place.shown} back`, error);
+			throw explain(`cannot restore ${place.shown}`, error);
 		}
 	}
 
@@ -134,7 +134,7 @@ export function putBackIfLeft(address: FileAddress): boolean {
 		try {
 			if (!fstatSync(moved).isSocket() || !isAlive(moved, place)) return false;
 			if (front !== undefined && isAlive(front, place))
-				throw new SystemError(`${place.shown} is tapped already: ${ownerOf(front)} stands in front of it`);
+				throw new SystemError(`${place.shown} is already tapped by ${ownerOf(front)}`);
 			native.renameat2(place.folder, aside(place.name), place.name, 0);
 			return true;
 		} finally {
