@@ -46,7 +46,7 @@ reads(size, '2G', 2_147_483_648);
 refuses(size, '', /it is empty/);
 refuses(size, '-1', /negative/);
 refuses(size, '1k', /unknown unit 'k'/);
-refuses(size, '0.3', /no whole number/);
+refuses(size, '0.3', /not a whole number/);
 refuses(size, '9999999T', /too large/);
 refuses(size, 'M', /a number is expected first/);
 refuses(size, '5toString', /unknown unit/);
@@ -55,7 +55,7 @@ reads(mode, '600', 0o600);
 reads(mode, '0660', 0o660);
 refuses(mode, '', /empty/);
 refuses(mode, '888', /octal/);
-refuses(mode, '1777', /most is 777/);
+refuses(mode, '1777', /maximum is 777/);
 refuses(mode, 'u=rw', /octal/);
 
 reads(wholeNumber(1), '7', 7);
@@ -94,7 +94,7 @@ refusesName('a\nb', /control character/);
 refusesName('a\0b', /control character/);
 refusesName('a\ufffdb', /UTF-8/);
 refusesName('x'.repeat(256), /256 bytes, the maximum is 255/);
-refusesName(`a/${'x'.repeat(256)}`, /256 bytes long/);
+refusesName(`a/${'x'.repeat(256)}`, /it has 256 bytes/);
 refusesName('ab/'.repeat(1500), /ends with a slash/);
 refusesName(`${'ab/'.repeat(1500)}c`, /longer than 4095/);
 
