@@ -19,16 +19,16 @@ const readBytes = 1024 ** 2;
 
 export interface Sending {
 	priority: number | undefined;
-	/** How long to wait for room, each time; negative: for ever. */
+	/** How long to wait for room, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Records go in parts where they are too long. */
+	/** Records that are too long are sent in parts. */
 	splits: boolean;
 	progress: Progress | undefined;
 }
 
-/** Messages into a queue, from words or from stdin. Every method answers whether all went through in time. */
+/** Sends messages to a queue, from words or from stdin. Every method returns whether all were sent in time. */
 export class MessageSender {
-	/** Records that went through. */
+	/** Records sent. */
 	sent = 0;
 
 	constructor(
@@ -46,7 +46,7 @@ export class MessageSender {
 		return this.sendBuffers(framing);
 	}
 
-	/** Records are cut and sent in C, a buffer at a time. */
+	/** Records are cut and sent in C, one buffer at a time. */
 	private sendBuffers(framing: Framing): boolean {
 		const {priority = 0, timeoutMs, progress} = this.sending;
 		const separator = separatorOf(framing) ?? -1;
@@ -78,7 +78,7 @@ export class MessageSender {
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
-	/** Any framing, a record at a time. */
+	/** Any framing, one record at a time. */
 	private sendDecoded(framing: Framing): boolean {
 		const decoder = new RecordDecoder(framing, mostRecordBytes);
 		const buffer = Buffer.allocUnsafe(readBytes);
@@ -120,7 +120,7 @@ export class MessageSender {
 		return true;
 	}
 
-	/** The C layer tells only that a record was refused: it is sent again by itself, for the reason. */
+	/** The C layer reports only that a record was refused: it is sent again alone, to learn the reason. */
 	private sayWhy(rest: Buffer, separator: number): never {
 		const end = separator < 0 ? 4 + rest.readUInt32BE() : rest.indexOf(separator);
 		const record = rest.subarray(separator < 0 ? 4 : 0, end);

@@ -6,10 +6,10 @@ const mqueueMagic = 0x19800202;
 const usualMount = '/dev/mqueue';
 
 /**
- * The names of all queues, sorted. Only the mqueue file system knows them: the mount where there is one, else one of
- * our own that is mounted nowhere and gone with us. mq_overview(7), fsmount(2)
+ * The names of all queues, sorted. Only the mqueue file system knows them. We use its mount if there is one, else one
+ * of our own that is not mounted anywhere and ends with this process. mq_overview(7), fsmount(2)
  *
- * @throws SystemError with the command that mounts it, where we may not.
+ * @throws SystemError with the command that mounts it, when we have no permission.
  */
 export function queueNames(): string[] {
 	const folder = openFolder();

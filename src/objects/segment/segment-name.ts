@@ -10,7 +10,7 @@ const semaphorePrefix = 'sem.';
 
 export type SegmentName = Address & {kind: 'name'};
 
-/** A segment's name on the command line: what can be none is refused before anything is done. */
+/** A segment's name on the command line: an invalid name is refused before anything is done. */
 export const segmentName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 export function toAddress(name: string | Address): SegmentName {

@@ -16,15 +16,15 @@ export interface ThreadStatus {
 /** What `show --json` prints. */
 export interface SignalStatus {
 	pid: number;
-	/** The name the kernel has for it: 15 characters at most. */
+	/** The kernel's name of the process: 15 characters at most. */
 	command: string;
-	/** Sent to the process or to one of its threads, and not yet taken. */
+	/** Sent to the process or to one of its threads, and not yet received. */
 	pending: string[];
 	/** By all of its threads. */
 	blocked: string[];
 	ignored: string[];
 	caught: string[];
-	/** Signals queued for all processes of its real user, and how many may be. RLIMIT_SIGPENDING in getrlimit(2) */
+	/** Signals queued for all processes of its real user, and the maximum. RLIMIT_SIGPENDING in getrlimit(2) */
 	queued: number;
 	queueLimit: number;
 	onTerm: OnTerm;
@@ -45,7 +45,7 @@ function namesOf(mask: bigint): string[] {
 /** Undefined when there is no such process. proc(5), /proc/pid/status */
 export function signalStatus(pid: number, withThreads: boolean): SignalStatus | undefined {
 	const fields = statusFields(`/proc/${pid}/status`);
-	// A thread that leads no process has such a file too.
+	// A thread that does not lead a process has such a file too.
 	if (!fields || fields.get('Tgid') !== String(pid)) return undefined;
 	const threads = threadsOf(pid);
 	const pending = threads.reduce((mask, one) => mask | maskOf(one, 'SigPnd'), maskOf(fields, 'ShdPnd'));
@@ -86,7 +86,7 @@ function threadsOf(pid: number): Map<string, string>[] {
 function onTerm(fields: ReadonlyMap<string, string>, {ignored, caught, blocked}: SignalStatus): OnTerm {
 	const state = fields.get('State')?.[0];
 	if (state === 'Z' || state === 'X') return 'zombie';
-	// Newer kernels say so; in any case it has no memory of its own.
+	// Newer kernels tell; in any case it has no memory of its own.
 	if (fields.get('Kthread') === '1' || !fields.has('VmSize')) return 'kernel-thread';
 	if (ignored.includes('TERM')) return 'ignored';
 	if (blocked.includes('TERM')) return 'blocked';

@@ -58,7 +58,7 @@ function parseNetworkAddress(text: string, kind: 'tcp' | 'tls'): NetworkAddress 
 	return {kind, host, port};
 }
 
-/** The way it is written on the command line. */
+/** The address as it is written on the command line. */
 export function formatSocketAddress(address: SocketAddress): string {
 	switch (address.kind) {
 		case 'name':
@@ -74,7 +74,7 @@ export function formatSocketAddress(address: SocketAddress): string {
 
 export const socketAddress: TextFormat<SocketAddress> = {placeholder: 'ADDR', parse: parseSocketAddress};
 
-/** For verbs that only local sockets can serve. */
+/** For verbs that support local sockets only. */
 export const localAddress: TextFormat<LocalAddress> = {
 	placeholder: 'ADDR',
 	parse(text) {
@@ -91,7 +91,7 @@ const loopback = /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/i;
 
 export const isLoopback = (host: string): boolean => loopback.test(host);
 
-/** What goes over a network in plain text has to be wished for. */
+/** Unencrypted traffic over a network needs an explicit option. */
 export function checkSecurity(address: SocketAddress, insecure: boolean): void {
 	if (address.kind === 'tcp' && !insecure && !isLoopback(address.host))
 		throw new UsageError(
