@@ -27,7 +27,10 @@ test('a command that cannot be started for want of descriptors: 125, and the mes
 	await world.mq('send', name, '1', '2', '3', '4');
 	const {status, stderr} = await world.shell(`ulimit -n 22; ipc-mq recv ${name} --all --jobs 3 -- cat`);
 	assert.equal(status, 125);
-	assert.match(stderr, /^ipc-mq: cannot run 'cat': too few descriptors or processes .* returned the message to '.*'\n$/);
+	assert.match(
+		stderr,
+		/^ipc-mq: cannot run 'cat': too few descriptors or processes .* returned the message to '.*'\n$/,
+	);
 	assert.equal(await world.level(name), 4);
 });
 

@@ -29,8 +29,8 @@ test('one subscriber dies: the other has every line', async (t) => {
 	assert.equal(status, 0);
 	assertDone(await stays.end(), lines(1000) + lines(200_000));
 	assert.match(stderr, /^ipc-pipe: the reader of 'b' has left\n/);
-	assert.match(stderr, /'a' got [0-9]+ bytes, missed 0 bytes, connected\n/);
-	assert.match(stderr, /'b' got [0-9]+ bytes, missed [1-9][0-9]* bytes, left\n$/);
+	assert.match(stderr, /'a' received [0-9]+ bytes, missed 0 bytes, connected\n/);
+	assert.match(stderr, /'b' received [0-9]+ bytes, missed [1-9][0-9]* bytes, left\n$/);
 	world.assertNothingLeft();
 });
 

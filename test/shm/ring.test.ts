@@ -43,7 +43,7 @@ test('a segment in which nothing was stored becomes a ring; any other is refused
 	assertFails(await world.shm('send', used, 'x'), 1, /cannot use .* as a ring: it has other contents/);
 	assert.equal(world.contents(used).lastIndexOf('x'), 20_000);
 	const tiny = world.segment(8192);
-	assertFails(await world.shm('recv', tiny, '-n'), 1, /it has 8192 bytes, a ring needs 12288 at least/);
+	assertFails(await world.shm('recv', tiny, '-n'), 1, /it has 8192 bytes, a ring needs at least 12288/);
 	const later = world.segment(20_000);
 	writeFileSync(world.at(later), Buffer.concat([Buffer.from('ipc-ring\x02\0\0\0', 'latin1'), Buffer.alloc(20_000)]));
 	assertFails(await world.shm('recv', later, '-n'), 1, /its layout is version 2, this is version 1/);

@@ -205,7 +205,7 @@ test('words, doubles and conditions are read as they are written', () => {
 			assert.equal(parseWord(kind, String(value)), value);
 			const hexadecimal = value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 			assert.equal(parseWord(kind, hexadecimal), value);
-			if (value !== number) assert.throws(() => parseWord(kind, String(number)), /is not a fitting/);
+			if (value !== number) assert.throws(() => parseWord(kind, String(number)), /is not a valid/);
 			for (const [operator, holds] of [
 				['=', 0],
 				['>=', 0],

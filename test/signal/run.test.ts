@@ -98,7 +98,7 @@ test('--map translates, none drops', async (t) => {
 	runner.kill('SIGHUP').kill('SIGTERM');
 	const {status, stderr} = await runner.end();
 	assert.equal(status, 7);
-	assert.match(stderr, /ipc-signal: dropped HUP from [0-9]+\nipc-signal: passed TERM from [0-9]+ on as USR2\n/);
+	assert.match(stderr, /ipc-signal: dropped HUP from [0-9]+\nipc-signal: forwarded TERM from [0-9]+ as USR2\n/);
 	for (const [word, why] of [
 		['TERM', /'TERM' is not a signal mapping: write FROM=TO, such as TERM=INT/],
 		['KILL=TERM', /no process can catch KILL/],

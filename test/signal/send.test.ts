@@ -231,7 +231,7 @@ test('--escalate with its first signal named as well, and one that is not enough
 	assertFails(
 		await world.signal('send', 'TERM', `${deaf.pid}`, '--escalate', 'TERM:20ms,WINCH:20ms'),
 		124,
-		`ipc-signal: ${deaf.pid} (signal-peer) is still there after TERM, WINCH\n`,
+		`ipc-signal: ${deaf.pid} (signal-peer) is still running after TERM, WINCH\n`,
 	);
 	assertFails(await world.signal('send', `-TERM`, `${gone}`, '--escalate', 'TERM:1s,KILL'), 1, /no such process/);
 	const quick = await world.signal('send', '--escalate', 'TERM:20ms,KILL', '-q', `${deaf.pid}`);

@@ -134,7 +134,7 @@ test('nothing came: 3 with --nonblock, 124 after the time, another number if ask
 	assertFails(await world.signal('wait', 'USR1', '-t', '20ms', '-E', '9'), 9, '');
 	const receiver = await world.receiver('wait', 'USR1', '--count', '2', '-t', '1');
 	const {status, stderr} = await receiver.kill('SIGUSR1').end();
-	assert.deepEqual([status, stderr], [124, 'ipc-signal: gave up: 1 signal came\n']);
+	assert.deepEqual([status, stderr], [124, 'ipc-signal: gave up: 1 signal received\n']);
 });
 
 test('INT and TERM end the wait for others, and are taken where they are waited for', async (t) => {

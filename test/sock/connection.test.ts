@@ -296,7 +296,7 @@ test('framing in a stream that counts nothing is refused, and what cannot be com
 	await refuses(/CMD reads the connection itself/, 'listen', 'x', '--idle', '1', '--', 'cat');
 	await refuses(/datagrams have no connection/, 'listen', 'x', '--type', 'dgram', '--', 'cat');
 	await refuses(/--max needs a command/, 'listen', 'x', '--max', '3');
-	await refuses(/plain TCP can be read/, 'listen', 'tcp:0.0.0.0:7999');
+	await refuses(/plain TCP is not encrypted/, 'listen', 'tcp:0.0.0.0:7999');
 	await refuses(/needs TLS: use a relay/, 'connect', 'tls:localhost:7999');
 	await refuses(/over a network the kernel cannot tell/, 'listen', 'tcp:127.0.0.1:7999', '--allow', 'uid:0');
 	world.assertNothingLeft();
@@ -365,7 +365,7 @@ test('--keep-open: one client that leaves without reading is said, and the next 
 		/waiting|connections: 1/.test((await world.sock('stat', 'log')).stdout.toString()),
 	);
 	await rude.kill('SIGKILL').end();
-	await until('it is said', () => listener.errors.includes("'log' ended the connection before it had read all"));
+	await until('it is said', () => listener.errors.includes("'log' closed the connection before reading all"));
 	assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: 'fine\n'}));
 	await listener.printed('fine\n');
 });

@@ -71,7 +71,7 @@ test('list and stat: type, state, who listens, who is connected; what is stale i
 	const text = (await world.sock('stat', 'd')).stdout.toString();
 	assert.match(text, /^path: +\/.*\/d\ntype: +stream\nstate: +listening\nmode: +0600\n/);
 	assert.match((await world.sock('stat', 'c')).stdout.toString(), /stale: the file exists, but no process uses it/);
-	assertFails(await world.sock('stat', 'e'), 1, "ipc-sock: cannot look at 'e': no such socket (see: ipc-sock list)\n");
+	assertFails(await world.sock('stat', 'e'), 1, "ipc-sock: cannot show 'e': no such socket (see: ipc-sock list)\n");
 	const name = `@ipc-test-list-${process.pid}`;
 	await world.stranger('hold', name, 'stream');
 	assert.ok(
@@ -94,7 +94,7 @@ test('remove: the dead; the living only by force; goes on past a failure', async
 	assert.deepEqual(world.leftovers(), ['alive']);
 	assertDone(await world.sock('remove', '--force', 'alive'), '');
 	assert.ok(!existsSync(world.path('alive')));
-	assertFails(await world.sock('remove', '@x'), 1, /is there as long as a process has it/);
+	assertFails(await world.sock('remove', '@x'), 1, /disappears with the process that uses it/);
 });
 
 test('an address is what it is written as', () => {
@@ -123,7 +123,7 @@ refuses('tcp:[x]:80', /'x' is not an IPv6 address/);
 refuses('tcp::80', /the host is missing/);
 refuses('tcp:host:0', /from 1 to 65535/);
 refuses('tcp:host:65536', /from 1 to 65535/);
-refuses('tls:ho st:1', /no host name/);
+refuses('tls:ho st:1', /not a host name/);
 refuses('nats://host/x', /cluster/);
 refuses('a/', /ends with a slash/);
 

@@ -172,7 +172,10 @@ test('nothing comes: --timeout; a count that is not reached says how far it came
 	const receiver = await world.ready(['recv', 'x', '-c', '3', '-t', '1s']);
 	assertDone(await world.sock('send', 'x', 'one'), '');
 	const {status, stdout, stderr} = await receiver.end();
-	assert.deepEqual([status, stdout.toString(), stderr], [124, 'one\n', "ipc-sock: gave up on 'x': 1 record came\n"]);
+	assert.deepEqual(
+		[status, stdout.toString(), stderr],
+		[124, 'one\n', "ipc-sock: gave up on 'x': 1 record received\n"],
+	);
 	world.assertNothingLeft();
 });
 
