@@ -12,7 +12,7 @@ export const purge = verb({
 	run({name}, options) {
 		using queue = MessageQueue.open(name, 'receive');
 		let purged = 0;
-		// As many as are there now: with a busy sender it would never end otherwise.
+		// Only as many as are queued now: with a busy sender the loop would never end otherwise.
 		for (let left = queue.messages; left > 0 && queue.tryReceive(); left--) purged++;
 		if (options.json) printJson({purged});
 		else printLine(String(purged));

@@ -101,7 +101,7 @@ export const recv = verb({
 	},
 });
 
-/** Open for sending too where that is allowed: what is not delivered has to go back. */
+/** Opens the queue for sending too, if that is allowed: messages that are not delivered are returned to it. */
 function openToReceive(
 	name: Parameters<typeof MessageQueue.open>[0],
 	create: Parameters<typeof MessageQueue.open>[2],

@@ -26,7 +26,7 @@ export const stat = verb({
 	options: {json},
 	examples: [{purpose: 'print the number of queued messages', line: 'ipc-mq stat jobs --json | jq .messages'}],
 	run({name}, options) {
-		// Says why it cannot be opened, where it cannot.
+		// Reports the reason when the queue cannot be opened.
 		MessageQueue.open(name, 'receive').close();
 		const [status] = lookAtQueues([name]);
 		if (!status) return failed;

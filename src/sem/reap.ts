@@ -30,7 +30,7 @@ export const reap = verb({
 				using semaphore = Semaphore.tryOpen(name);
 				if (semaphore) report(formatAddress(name), semaphore.reap());
 			} catch (error) {
-				// Somebody else's, or none: the others are still worth a look.
+				// The semaphore of another user, or not a semaphore: still look at the others.
 				if (!(error instanceof SystemError)) throw error;
 				tellVerbose(error.message);
 			}

@@ -29,7 +29,8 @@ export const run = verb({
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? options : undefined);
 		const startMs = performance.now();
-		// Killed in the middle of a wait we would stay counted; and the command hears of what tells us to stop.
+		// Killed in the middle of a wait we would stay counted; and signals that tell us to stop are forwarded to the
+		// command.
 		native.catchSignals(Int32Array.of(SIGHUP, SIGINT, SIGQUIT, SIGTERM));
 		const holding = semaphore.hold({
 			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
@@ -41,7 +42,7 @@ export const run = verb({
 		tellVerbose(`took a unit of ${quoted(semaphore.shownName)} after ${formatDuration(performance.now() - startMs)}`);
 		let status: number;
 		try {
-			// One that came together with the unit has ended no wait.
+			// A signal that arrived together with the unit has not ended a wait.
 			status = native.caughtSignal() ? 0 : perform(command);
 		} finally {
 			letGo(holding, command);
@@ -52,7 +53,7 @@ export const run = verb({
 	},
 });
 
-/** Runs the command to its end, passing on to it what tells us to stop: its status. */
+/** Runs the command to its end and forwards the signals that tell us to stop; returns its status. */
 function perform(command: readonly string[]): number {
 	const child = startChild(command, process.env);
 	if (typeof child === 'object') {
@@ -61,14 +62,17 @@ function perform(command: readonly string[]): number {
 	}
 	return waitForChild(child, () => {
 		for (const signal of native.takeCaughtSignals()) {
-			// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
+			// Ctrl-C and Ctrl-\ at a terminal reach all processes in the foreground: forwarded, they would arrive twice.
 			if ((signal === SIGINT || signal === SIGQUIT) && isInForeground()) continue;
 			native.kill(child, signal);
 		}
 	});
 }
 
-/** The command's status counts, whatever happens here: what we do not give back others will. */
+/**
+ * The status of the command counts, whatever happens here: a unit that we do not release is released by the next
+ * process.
+ */
 function letGo(holding: Holding, [file]: readonly string[]): void {
 	try {
 		if (!holding.letGo()) tellVerbose(`a process that ${quoted(file as string)} left running keeps the unit`);

@@ -18,12 +18,12 @@ export const wait = verb({
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
-		// Before a unit is taken: that would be lost where this fails.
+		// Before a unit is taken: the unit would be lost if this fails.
 		announceReady(options.readyFd);
-		// What a dead holder has left is there to be taken.
+		// A unit that a dead holder left can be taken.
 		if (semaphore.tryWait() || (options.nonblock && semaphore.reap() > 0 && semaphore.tryWait())) return done;
 		if (options.nonblock) return notNow;
-		// Killed in the middle we would stay counted as one who waits.
+		// Killed in the middle we would stay counted as a waiting process.
 		stopOnSignals();
 		return semaphore.wait(options.timeout) ? done : timedOut;
 	},

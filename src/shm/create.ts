@@ -32,7 +32,7 @@ export const create = verb({
 	},
 });
 
-/** Somebody else's exists all the same. */
+/** The segment of another user exists all the same. */
 function openToLook(name: Parameters<typeof SharedMemory.tryOpen>[0]): SharedMemory | undefined {
 	try {
 		return SharedMemory.tryOpen(name, 'read');

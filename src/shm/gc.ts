@@ -32,7 +32,7 @@ export const gc = verb({
 			return done;
 		}
 		const allGone = forEachName(unused, (segment) => {
-			// Somebody may have come since, or put another one in its place.
+			// Meanwhile a process may have opened the segment, or replaced it by another one.
 			const [again] = findUnused([segment.address], options.older ?? 0);
 			if (again?.key !== segment.key) return;
 			SharedMemory.remove(segment.address);
@@ -48,7 +48,10 @@ interface Unused {
 	size: number;
 }
 
-/** Mine, old enough, and used by nobody. Where others might use it of whom we see nothing, it is left alone. */
+/**
+ * Segments of this user, old enough, and used by no process. A segment is kept if processes that we cannot inspect
+ * might use it.
+ */
 function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[] {
 	const mine = addresses.flatMap((address) => {
 		const stat = lstatSync(segmentPath(address), {throwIfNoEntry: false});

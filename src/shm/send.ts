@@ -11,7 +11,7 @@ import {RingSender} from '../objects/ring/ring-sender.js';
 import {segmentName} from '../objects/segment/segment-name.js';
 import {size} from './options.js';
 
-/** How a ring is made, where a verb makes one. */
+/** The settings of a new ring, for verbs that make one. */
 export const ringSettings = {
 	create: {help: 'create the ring if it does not exist'},
 	size: {...size, help: 'with --create: size of the segment (default 1M)'},

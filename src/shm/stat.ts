@@ -42,7 +42,7 @@ export const stat = verb({
 	run({name}, options) {
 		const [status] = lookAtSegments([name]);
 		if (!status) {
-			// Says why it cannot be looked at.
+			// Reports why the segment cannot be looked at.
 			SharedMemory.open(name, 'read').close();
 			return failed;
 		}

@@ -36,10 +36,10 @@ export const update = verb({
 	},
 });
 
-/** Nothing is changed before the filter's whole output is there and it has succeeded. */
+/** Changes nothing before the filter has succeeded and its whole output is complete. */
 async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
 	const output = native.memfdCreate('ipc-shm-update');
-	// A description of its own: the filter reads from its beginning, and has no part in our lock.
+	// An open file description of its own: the filter reads from its beginning, and does not share our lock.
 	const input = native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1);
 	let pid: number | undefined;
 	try {
@@ -71,7 +71,7 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 		throw new SystemError(
 			`${tried}: the output has ${bytes} bytes and the segment has ${before} (--keep-size); ${quoted(segment.shownName)} is unchanged`,
 		);
-	// With the memory at hand nothing can come in between.
+	// With the memory reserved, nothing can fail half way.
 	segment.reserve(bytes, tried);
 	try {
 		copyBytes({input: output, inputOffset: 0, output: segment.descriptor, outputOffset: 0, most: bytes});

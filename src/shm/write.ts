@@ -41,7 +41,7 @@ export const write = verb({
 				return done;
 			});
 		}
-		// Nobody sees it before it is whole.
+		// No other process sees the segment before it is complete.
 		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) =>
 			store(fresh, at, {grow: true, isNew: true}, progress),
 		);
@@ -55,11 +55,14 @@ const nameOf = (name: {kind: string; name?: string}): string => name.name ?? '';
 
 interface Storing {
 	grow: boolean;
-	/** Nobody but us has it yet. */
+	/** No other process has it yet. */
 	isNew: boolean;
 }
 
-/** All of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is touched. */
+/**
+ * Stores all of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is
+ * changed.
+ */
 function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, progress: Progress | undefined): void {
 	const {size, shownName} = segment;
 	const tried = `cannot ${isNew ? 'create' : 'write to'} ${quoted(shownName)}`;
@@ -69,13 +72,13 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			`${tried}: offset ${offset} is beyond the end of the segment, which has ${countOf(size, 'byte')} (see: --grow)`,
 		);
 	const expected = inputBytesLeft();
-	// A gap before the data has memory too, as all that grows here.
+	// A gap before the data gets memory too, as all that grows here.
 	if (grow && offset + (expected ?? 0) > size) segment.reserve(offset + (expected ?? 0), tried);
 	const tooMuch = (more: string) =>
 		new SystemError(
 			`${tried}: there is room for ${countOf(room, 'byte')} from offset ${offset} on, and ${more} (see: --grow, ipc-shm resize)`,
 		);
-	// Where the amount is known, nothing at all happens.
+	// If the amount is known, nothing is written at all.
 	if (expected !== undefined && expected > room) throw tooMuch(`stdin has ${expected}`);
 	try {
 		const copied = copyBytes({

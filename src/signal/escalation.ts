@@ -3,7 +3,7 @@ import {duration} from '../common/formats/duration.js';
 import {parseSignal, signalName} from '../common/formats/signal-name.js';
 import type {TextFormat} from '../common/formats/text-format.js';
 
-/** A signal, and how long its receiver may take to end before the next one; undefined: as long as it takes. */
+/** A signal, and how long its receiver may take to end before the next one; undefined: without limit. */
 export interface Step {
 	signal: number;
 	waitMs: number | undefined;

@@ -9,7 +9,7 @@ import {any, verb} from '../common/verb.js';
 
 const base = 128;
 
-/** A signal, or the status that a shell gives a command which a signal has ended. */
+/** A signal, or the status that a shell reports for a command which a signal has ended. */
 const signalOrStatus: TextFormat<{number: number; isName: boolean}> = {
 	placeholder: 'SIGNAL|STATUS',
 	parse(text) {

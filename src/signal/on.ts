@@ -13,7 +13,7 @@ import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 
-/** Signals that may wait for a hand here; those beyond wait in the kernel. */
+/** Maximum number of signals that wait here for a command; more wait in the kernel. */
 const mostWaiting = 10_000;
 
 export const on = verb({
@@ -55,7 +55,7 @@ export const on = verb({
 	},
 });
 
-/** Takes signals as they come, and runs the command for them in that order. */
+/** Receives signals as they arrive, and runs the command for them in that order. */
 class Handler {
 	private readonly waiting: RawSignal[] = [];
 	private readonly running = new Map<number, Forwarder>();
@@ -133,7 +133,7 @@ class Handler {
 		this.idleSince = performance.now();
 	}
 
-	/** A child has changed, or we are told to stop: then so are the commands that run. */
+	/** A child has changed, or a signal tells us to stop: then stop the running commands too. */
 	private heed(signal: RawSignal): void {
 		if (signal.number === SIGCHLD) {
 			if (this.sources.wantsChild && signal.code <= 0) this.receive(signal);

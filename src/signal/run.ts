@@ -11,7 +11,7 @@ import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 import {JobControl} from './job-control.js';
 
-/** `TERM=INT`; `HUP=none` passes nothing on. */
+/** `TERM=INT`; `HUP=none` forwards nothing. */
 const translation: TextFormat<readonly [number, number]> = {
 	placeholder: 'FROM=TO',
 	parse(text) {
@@ -46,7 +46,7 @@ export const run = verb({
 		const all = allSignals()
 			.map(({number}) => number)
 			.filter((number) => number !== SIGKILL && number !== SIGSTOP);
-		// Before the command is there: what comes from now on is passed on once it is.
+		// Before the command is started: signals that arrive from now on are forwarded once it runs.
 		Signals.block(all);
 		using signals = Signals.ofBlocked(all);
 		if (process.pid !== 1) native.setChildSubreaper();

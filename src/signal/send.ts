@@ -9,7 +9,7 @@ import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';
 import {type Target, target, wordsOfInput} from './target.js';
 
-/** What sigqueue(3) carries. */
+/** The value that sigqueue(3) carries. */
 const queuedValue: TextFormat<number> = {
 	placeholder: 'N',
 	parse(text) {
@@ -21,7 +21,7 @@ const queuedValue: TextFormat<number> = {
 	},
 };
 
-/** The signal, where an option has not named it, then targets: which is which is told by what stands there. */
+/** The signal, if no option has named it, then targets: the form of each word tells which it is. */
 const word: TextFormat<string> = {placeholder: 'TARGET', parse: (text) => text};
 const signalWord: TextFormat<string> = {
 	placeholder: 'SIGNAL',
@@ -29,7 +29,7 @@ const signalWord: TextFormat<string> = {
 	parse: (text) => text,
 };
 
-/** In lower case it has to be one, or else it is options run together. */
+/** A lower-case word must be a signal name; otherwise it is a group of short options. */
 function isDashedName(first: string): boolean {
 	if (!/^-[a-z]{2}/i.test(first)) return false;
 	try {

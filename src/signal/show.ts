@@ -30,7 +30,7 @@ export const show = verb({
 	},
 });
 
-/** A thread has a number of the same kind. */
+/** A thread has an id of the same kind. */
 function whyNone(pid: number): string {
 	const leader = statusFields(`/proc/${pid}/status`)?.get('Tgid');
 	return leader === undefined

@@ -3,10 +3,10 @@ import type {TextFormat} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
 import {receiverName} from '../objects/signals/registration.js';
 
-/** Whom to send to, as it was written. */
+/** A target, as it was written. */
 export type Target = {shown: string; pid: number} | {shown: string; name: string};
 
-/** The most that the kernel gives: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
+/** The maximum of the kernel: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
 const highestPid = 2 ** 22;
 
 export const target: TextFormat<Target> = {
@@ -23,7 +23,7 @@ export const target: TextFormat<Target> = {
 	},
 };
 
-/** The words of stdin as they come, whatever space is between them. */
+/** The words of stdin as they arrive, whatever space is between them. */
 export function* wordsOfInput(): Generator<string> {
 	const buffer = Buffer.alloc(65_536);
 	const decoder = new TextDecoder();

@@ -11,7 +11,7 @@ import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
 import {SignalPrinter} from './signal-printer.js';
 
-/** So many are taken and printed at once. */
+/** This many are received and printed at once. */
 const batch = 1024;
 
 export const wait = verb({
@@ -39,7 +39,7 @@ export const wait = verb({
 	run({signals: numbers}, options) {
 		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		expectOutput();
-		// First of all, so that nobody who knows our name or was told that we are ready is too early.
+		// First of all, so that a sender that knows our name, or that we are ready, is never too early.
 		Signals.block(numbers);
 		stopOnSignals(numbers);
 		using signals = Signals.ofBlocked(numbers);
@@ -92,7 +92,7 @@ function takeBatch(
 	}
 }
 
-/** Moves those of one sender to the front of a batch: how many there are. */
+/** Moves the signals of one sender to the front of a batch; returns how many there are. */
 function keepFrom(pid: number, fields: Int32Array, count: number): number {
 	let kept = 0;
 	for (let at = 0; at < count; at++) {
