@@ -11,7 +11,7 @@ import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
 
-/** What TERM has not ended by then is killed. */
+/** After this time processes that TERM has not ended are killed. */
 const graceMs = 1000;
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -53,7 +53,7 @@ export const run = verb({
 			);
 		});
 		clearTimeout(timer);
-		// What a stage has started and left behind is part of it when time is up.
+		// A process that a stage has started and left behind is stopped too when the time is over.
 		if (isTimedOut) await endRest();
 		const status = isTimedOut ? (options.timeoutStatus ?? timedOut.status) : statusOf(report, !options.noPipefail);
 		if (options.json) tellRaw(`${JSON.stringify({...report, status})}\n`);
@@ -63,7 +63,7 @@ export const run = verb({
 	},
 });
 
-/** `a b '|' c` is two stages; a word that is to be a single bar itself is written `\|`. */
+/** `a b '|' c` is two stages; a word that is a single bar itself is written `\|`. */
 function split(words: readonly string[]): string[][] {
 	const stages: string[][] = [[]];
 	for (const word of words) {

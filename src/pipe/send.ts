@@ -55,7 +55,7 @@ export const send = verb({
 		};
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
-			// All of stdin as one record is a stream that nobody else's records get into.
+			// All of stdin as one record is a stream: records of other senders must not be mixed into it.
 			if (framing && !lockSenders(writer, timeoutMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
 			try {

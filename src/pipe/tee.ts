@@ -114,8 +114,8 @@ function connect(
 }
 
 /**
- * stdout must not keep the others waiting. Its flags are shared with other processes, so a pipe is opened anew for us
- * alone, without blocking; anything else is written to in small pieces when it is ready.
+ * stdout must not block the other outputs. Its flags are shared with other processes, so a pipe is opened anew for this
+ * process, non-blocking; anything else is written to in small pieces when it is ready.
  */
 function toStdout(): TeeOutput {
 	growPipe(stdout);
@@ -132,9 +132,9 @@ function toStdout(): TeeOutput {
 
 interface FanOutSettings {
 	policy: SlowPolicy;
-	/** Bytes that may wait for one subscriber. */
+	/** Maximum unsent bytes of one output. */
 	most: number;
-	/** Where records are told apart; without, any byte may be the last before a gap. */
+	/** How records are separated; without it, any byte may be the last before a gap. */
 	boundaries: Boundaries | undefined;
 	timeoutMs: number;
 	progress: Progress | undefined;
@@ -224,7 +224,7 @@ class FanOut {
 	private giveTo(one: TeeOutput, bytes: Buffer): void {
 		const {policy, most, boundaries} = this.settings;
 		if (policy === 'drop') {
-			// The pipe itself takes what it can; only what would have to wait counts against the buffer.
+			// The pipe itself takes what it can; only data that would have to wait counts against the buffer.
 			one.flush();
 			const room = one.waiting === 0 ? bytes.length : Math.max(0, most - one.waiting);
 			const fitting =
@@ -256,7 +256,7 @@ class FanOut {
 function report(subscribers: readonly TeeOutput[], json: boolean, stdoutHasData: boolean): void {
 	for (const one of subscribers) {
 		const what = one.report();
-		// stdout is for the data where it is one of the outputs.
+		// stdout is for the data if it is one of the outputs.
 		if (json && stdoutHasData) tellRaw(`${JSON.stringify(what)}\n`);
 		else if (json) printJson(what);
 		else if (verbose()) {

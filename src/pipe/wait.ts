@@ -11,7 +11,7 @@ import {defaultName} from './default-name.js';
 
 interface Condition {
 	holds(status: FifoStatus): boolean;
-	/** The event that tells that it did hold between two looks; 0 where none does. */
+	/** The event that tells that the condition held between two looks; 0 if there is none. */
 	sign: number;
 }
 

@@ -5,13 +5,13 @@ import {native} from '../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
 
-/** One that may come: a user, or the members of a group; by name or number. */
+/** An allowed client: a user, or the members of a group; by name or number. */
 export interface AccessRule {
 	kind: 'uid' | 'gid';
 	who: string;
 }
 
-/** (uid_t) -1 is nobody's. credentials(7) */
+/** No user has the id (uid_t) -1. credentials(7) */
 const noId = 2 ** 32 - 1;
 
 const format: TextFormat<AccessRule[]> = {
@@ -37,14 +37,14 @@ export const allow = {
 	help: 'accept only these users or groups: uid:USER,gid:GROUP,…',
 } as const;
 
-/** With a list the list decides, so the file's own mode lets everybody come as far as that, whatever the umask. */
+/** With a list the list decides, so the mode of the file lets every user connect, whatever the umask. */
 export const modeWithAccess = (
 	mode: number | undefined,
 	rules: readonly AccessRule[][],
 ): {mode: number | undefined; ignoresUmask: boolean} =>
 	mode === undefined && rules.length > 0 ? {mode: 0o666, ignoresUmask: true} : {mode, ignoresUmask: false};
 
-/** Who may come. Without a rule everybody may whom the file's mode lets connect. */
+/** The clients that may connect. Without a rule the mode of the file decides. */
 export class AccessList {
 	private readonly users = new Set<number>();
 	private readonly groups = new Set<number>();
@@ -61,14 +61,14 @@ export class AccessList {
 		}
 	}
 
-	/** Whether this peer may come; one that may not is named on stderr. unix(7), SO_PEERCRED, SO_PEERGROUPS */
+	/** Whether this peer is allowed; a peer that is not is reported on stderr. unix(7), SO_PEERCRED, SO_PEERGROUPS */
 	admits(connection: LocalSocket): boolean {
 		if (this.isOpen) return true;
 		const {peer} = connection;
 		return this.admitsPeer(peer, () => connection.peerGroups);
 	}
 
-	/** The same for the sender of a datagram, of whom the kernel tells one group only. */
+	/** The same for the sender of a datagram: the kernel tells only one group of it. */
 	admitsPeer(peer: PeerCredentials, otherGroups: () => number[] = () => []): boolean {
 		if (this.isOpen || this.users.has(peer.uid) || this.groups.has(peer.gid)) return true;
 		if (this.groups.size > 0 && otherGroups().some((group) => this.groups.has(group))) return true;

@@ -104,7 +104,7 @@ export const call = verb({
 	},
 });
 
-/** Having waited too long is an answer. */
+/** A timeout is a result, not an error. */
 function onLate(error: unknown): Outcome {
 	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
 	// With --timeout 0: no room in the listener's queue.
@@ -145,7 +145,7 @@ function readAllInput(): string {
 	}
 }
 
-/** Waits for the answer to the one call there is; whatever else comes is of no interest. */
+/** Waits for the answer to the one call; other messages are ignored. */
 function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, deadline: Deadline): CallResult {
 	for (;;) {
 		const bytes = channel.receive(deadline);
@@ -158,7 +158,7 @@ function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, d
 			throw new SystemError(`the answer of ${channel.shown} is not JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
 		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
 			const response = kindOf(item) === 'object' ? dialect.read(membersOf(item)) : undefined;
-			// Without an id, or with null: the server could not tell what the call was. It was ours.
+			// Without an id, or with null: the server could not read the id of the call. It was ours.
 			if (response && isOurs(response.id, response.outcome)) return response.outcome;
 			tellVerbose(`ignored: ${compact(item)}`);
 		}
@@ -180,7 +180,7 @@ function printOutcome(method: string, outcome: CallResult, raw: boolean): Outcom
 	return done;
 }
 
-/** A string as itself, on a line; what had to travel as base64 as the bytes it is. */
+/** A string without quotes, on a line; a result that was sent as base64 as the bytes it stands for. */
 function rawBytes(result: string): Buffer | undefined {
 	if (kindOf(result) === 'string') return Buffer.from(`${JSON.parse(result) as string}\n`);
 	if (kindOf(result) !== 'object') return undefined;
@@ -189,7 +189,7 @@ function rawBytes(result: string): Buffer | undefined {
 	if (members.size !== 1 || base64 === undefined || kindOf(base64) !== 'string') return undefined;
 	const text = JSON.parse(base64) as string;
 	const bytes = Buffer.from(text, 'base64');
-	// Another's object may have a member of that name.
+	// The object of another program may have a member of that name.
 	return bytes.toString('base64') === text ? bytes : undefined;
 }
 
@@ -205,7 +205,7 @@ function tellCallError(method: string, {code, message, data}: CallError): void {
 	if (stderr) tellRaw(`${printableLines(stderr.replace(/\n$/, ''))}\n`);
 }
 
-/** What another process wrote: its lines and tabs are kept, but it is not to move our cursor. */
+/** The output of another process: its lines and tabs are kept, but it must not move our cursor. */
 const printableLines = (text: string): string => text.replace(/[^\n\t]+/g, printable);
 
 const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.parse(data) as string) : compact(data));

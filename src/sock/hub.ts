@@ -17,9 +17,9 @@ import {connectionsOf} from './stream/accept-loop.js';
 import {streamOf} from './stream/stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
-/** How long a client that has fallen behind may keep those who speak waiting, until it is put out. */
+/** How long a client that has fallen behind may delay the senders, until it is disconnected. */
 const timeoutMs = 1000;
-/** What one may say before it has come to the end of a record. */
+/** Maximum bytes of a record without an end. */
 const longestRecord = 16 * 1024 ** 2;
 
 export const hub = verb({
@@ -61,7 +61,7 @@ export const hub = verb({
 interface Member {
 	readonly socket: Socket;
 	readonly who: string;
-	/** Runs while it has fallen behind. */
+	/** Runs while the client is behind. */
 	timer?: NodeJS.Timeout;
 }
 
@@ -110,7 +110,7 @@ class Room {
 			if (decoder) say(decoder.end());
 		});
 		if (this.behind.size > 0) socket.pause();
-		// Who leaves in the middle of a word has left, no more.
+		// A client may disconnect in the middle of a record.
 		socket.on('error', () => {});
 		socket.on('drain', () => this.caughtUp(member));
 		socket.on('close', () => {
@@ -122,8 +122,9 @@ class Room {
 	}
 
 	/**
-	 * Whoever falls behind by more than its buffer makes the speakers wait, for a second: a client that reads catches up
-	 * meanwhile, and one that does not is put out. So the buffers are bounded, and nobody can hold up the others for long.
+	 * A client that falls behind by more than its buffer makes the senders wait, for a second: a client that reads
+	 * catches up meanwhile, and a client that does not read is disconnected. So the buffers are bounded, and no client
+	 * can delay the others for long.
 	 */
 	private tellOthers(speaker: Member, bytes: Buffer): void {
 		for (const member of this.members) {

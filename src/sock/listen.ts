@@ -84,7 +84,7 @@ export const listen = verb({
 					const isDatagram = listener.type === 'dgram';
 					const connection = isDatagram ? listener : acceptAllowed(listener, access, timeoutMs);
 					if (!connection) return timedOut;
-					// Nobody else is to wait for a turn that does not come.
+					// No other client must wait for a turn that never comes.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;
 					let end: DuplexEnd = 'ended';
@@ -107,7 +107,7 @@ export const listen = verb({
 	},
 });
 
-/** The next that may come. */
+/** The next allowed connection. */
 function acceptAllowed(listener: LocalSocket, access: AccessList, timeoutMs: number): LocalSocket | undefined {
 	for (;;) {
 		const connection = listener.accept(timeoutMs);

@@ -10,7 +10,7 @@ export const type = {
 export const backlog = {value: wholeNumber(0, 65_535), help: 'maximum number of pending connections'} as const;
 export const idle = {value: duration, help: 'stop after DURATION of silence once stdin has ended (status 0)'} as const;
 
-/** How long a message may be that is held in memory as a whole. */
+/** Maximum size of a message that is held in memory as a whole. */
 export const messageSize: TextFormat<number> = {
 	placeholder: size.placeholder,
 	parse(text) {

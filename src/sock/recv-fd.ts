@@ -88,7 +88,10 @@ interface Received {
 /** Polled at once: as many as poll(2) is given. */
 const mostClients = 1000;
 
-/** What the first client passes on that does: others come and go, or say nothing. Undefined when none came in time. */
+/**
+ * The descriptors of the first client that passes any; other clients may connect and send none. Undefined when there
+ * were none in time.
+ */
 function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
 	const left = countdown(timeoutMs);
 	const clients = new Set<LocalSocket>();
@@ -121,7 +124,7 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 	}
 }
 
-/** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
+/** The first descriptors that arrive; bytes without descriptors are ignored. Undefined when there were none in time. */
 function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | undefined {
 	const left = countdown(timeoutMs);
 	for (;;) {
@@ -135,7 +138,7 @@ function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | und
 	}
 }
 
-/** Milliseconds that are left of these; negative: for ever. */
+/** The milliseconds that are left of these; negative: without limit. */
 function countdown(timeoutMs: number): () => number {
 	const deadline = performance.now() + timeoutMs;
 	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));

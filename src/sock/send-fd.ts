@@ -10,7 +10,7 @@ import {LocalSocket} from '../objects/socket/local-socket.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
 
-/** What the kernel passes on at a time. unix(7), SCM_MAX_FD */
+/** How many descriptors the kernel passes at a time. unix(7), SCM_MAX_FD */
 const most = 253;
 
 export const sendFd = verb({
@@ -48,7 +48,7 @@ export const sendFd = verb({
 					EINVAL: 'one of them cannot be passed on',
 				},
 			);
-			// What nobody takes is closed with the connection.
+			// Descriptors that no process receives are closed with the connection.
 			const isTaken = () =>
 				attempt(`cannot pass descriptors on to ${shown}`, () => socket.waitUntilRead(timeoutMs), {
 					ECONNRESET: 'the receiver left without receiving them',
@@ -73,7 +73,7 @@ function ownDescriptor(number: number): number {
 	throw new SystemError(`cannot pass on descriptor ${number}: it is not open`);
 }
 
-/** Without waiting for the other side of a FIFO; whoever gets it finds it as if it had been opened plainly. */
+/** Without waiting for the other side of a FIFO; the receiver gets a descriptor as if it had been opened normally. */
 function open(path: string, writes: boolean): number {
 	return attempt(`cannot open ${quoted(path)}`, () => {
 		const descriptor = native.openat(AT_FDCWD, path, (writes ? O_RDWR : O_RDONLY) | O_NONBLOCK, 0, -1);

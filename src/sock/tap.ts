@@ -38,7 +38,7 @@ export const tap = verb({
 			for await (const connection of connectionsOf(tapped.listener, stopping.stopped)) {
 				const number = ++count;
 				const isLast = count === options.count;
-				// From here on clients reach the other directly.
+				// From here on clients reach the server directly.
 				if (isLast) tapped.putBack();
 				const served: Promise<void> = serve(connection, tapped.target, number)
 					.catch((error) => {
@@ -49,7 +49,7 @@ export const tap = verb({
 				running.add(served);
 				if (isLast) break;
 			}
-			// Those who are in the middle of it are not to be cut off, unless we were told to stop.
+			// Running connections are not cut off, unless a signal told us to stop.
 			await Promise.race([Promise.all(running), stopping.stopped]);
 		} finally {
 			if (!tapped.putBack())
@@ -90,7 +90,7 @@ export const tap = verb({
 			traffic.closed(number);
 		}
 
-		/** Once it is back in its place, that is where it is. */
+		/** Once the server's socket is restored, its address is the original one. */
 		function originalOr(target: LocalAddress): LocalAddress {
 			return address.kind === 'abstract' ? target : address;
 		}
