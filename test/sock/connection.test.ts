@@ -298,7 +298,13 @@ test('framing in a stream that counts nothing is refused, and what cannot be com
 	await refuses(/--max needs a command/, 'listen', 'x', '--max', '3');
 	await refuses(/plain TCP is not encrypted/, 'listen', 'tcp:0.0.0.0:7999');
 	await refuses(/needs TLS: use a relay/, 'connect', 'tls:localhost:7999');
-	await refuses(/over a network the kernel cannot tell/, 'listen', 'tcp:127.0.0.1:7999', '--allow', 'uid:0');
+	await refuses(
+		/the kernel does not identify clients of a network/,
+		'listen',
+		'tcp:127.0.0.1:7999',
+		'--allow',
+		'uid:0',
+	);
 	world.assertNothingLeft();
 });
 

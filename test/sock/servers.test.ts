@@ -214,7 +214,7 @@ test('relay: what may not be', async (t) => {
 		'x',
 		'tcp:example.org:80',
 	);
-	await refuses(/'tcp:0.0.0.0:7999' is not this machine/, 'tcp:0.0.0.0:7999', 'x');
+	await refuses(/'tcp:0.0.0.0:7999' is not on this machine/, 'tcp:0.0.0.0:7999', 'x');
 	await refuses(/listening on a tls: address needs --cert and --key/, 'tls:127.0.0.1:7999', 'x');
 	await refuses(/--cert and --key must be given together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
 	await refuses(/cannot relay .* to itself/, '@x', '@x');
