@@ -111,7 +111,7 @@ const refuses = (words: string[], why: RegExp) =>
 		await assert.rejects(readWithYargs(command, words), why);
 	});
 refuses([], /a verb is missing/);
-refuses(['frobnicate'], /unknown verb 'frobnicate' \(there are: send/);
+refuses(['frobnicate'], /unknown verb 'frobnicate' \(verbs: send/);
 refuses(['recvv'], /did you mean 'recv'\?/);
 refuses(['sned'], /did you mean 'send'\?/);
 refuses(['send', '--tiemout', '5'], /unknown option '--tiemout'; did you mean '--timeout'\?/);

@@ -64,7 +64,7 @@ function needVerb(command: Command, word: string): {name: string; verb: Verb} {
 	const found = findVerb(command, word);
 	if (found) return found;
 	const words = Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]);
-	const hint = didYouMean(word, words) || ` (there are: ${Object.keys(command.verbs).join(', ')})`;
+	const hint = didYouMean(word, words) || ` (verbs: ${Object.keys(command.verbs).join(', ')})`;
 	throw new UsageError(`unknown verb '${word}'${hint}`);
 }
 
@@ -258,7 +258,7 @@ function commandHelp(command: Command): Argv {
 		.updateStrings({'Commands:': 'Verbs:'})
 		.updateStrings({'aliases:': 'or'})
 		.epilogue(
-			`'${command.name} VERB --help' tells more about a verb; the manual is ${command.name}(1).\n\n${examplesText(command.examples)}`,
+			`'${command.name} VERB --help' describes one verb. The manual page is ${command.name}(1).\n\n${examplesText(command.examples)}`,
 		);
 	for (const [name, verb] of Object.entries(command.verbs))
 		help.command([`${name} ${operandSynopsis(verb)}`.trim(), ...(verb.aliases ?? [])], verb.summary);
@@ -304,7 +304,7 @@ async function completions(command: Command, words: readonly string[]): Promise<
 		}
 		for (const [key, option] of Object.entries(optionsOf(found.verb)))
 			reader.option(optionName(key), {describe: option.help});
-		reader.option('help', {describe: 'this help'});
+		reader.option('help', {describe: 'print this help'});
 	}
 	const candidates = await reader.getCompletion([current]);
 	// zsh gets `word:description` from yargs; the scripts here want words.
