@@ -200,7 +200,7 @@ test('a local socket as a library: listened on, connected to, with descriptors a
 	assert.equal(LocalSocket.tryConnect('talk'), undefined);
 	assert.throws(() => LocalSocket.connect('talk'), SystemError);
 	const listener = LocalSocket.listen('talk', {mode: 0o640});
-	assert.throws(() => LocalSocket.listen('talk'), /cannot listen on 'talk': .* has it already/);
+	assert.throws(() => LocalSocket.listen('talk'), /cannot listen on 'talk': .* already uses it/);
 	assert.throws(() => LocalSocket.remove('talk'), SystemError);
 	assert.equal(listener.tryAccept(), undefined);
 	assert.equal(listener.accept(20), undefined);

@@ -37,7 +37,7 @@ const reasons: Record<string, string> = {
 	EACCES: 'permission denied',
 	EPERM: 'operation not permitted',
 	ENOENT: 'no such file or folder',
-	ENOTDIR: 'part of the path is no folder',
+	ENOTDIR: 'part of the path is not a folder',
 	ELOOP: 'too many symbolic links',
 	ENOSPC: 'no space left on the device',
 	EDQUOT: 'the disk quota is used up',
@@ -46,7 +46,7 @@ const reasons: Record<string, string> = {
 	ENOMEM: 'the kernel has no memory left',
 	ENFILE: 'too many open files on this machine (see: sysctl fs.file-max)',
 	EPIPE: 'the reader has left',
-	ENXIO: 'nobody reads it',
+	ENXIO: 'no process reads it',
 	ENAMETOOLONG: 'the name is too long',
 	EFBIG: 'the file would become too large (RLIMIT_FSIZE; see: ulimit -f)',
 };

@@ -67,7 +67,7 @@ const mayHaveDebugger = (): boolean => native.mayHaveDebugger();
 function checkEncoding(words: readonly string[]): void {
 	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
 		throw new UsageError(
-			'the command line is not valid UTF-8, which Node cannot pass on (such bytes can go in by stdin)',
+			'the command line is not valid UTF-8, and Node cannot pass on such bytes (send them through stdin)',
 		);
 }
 

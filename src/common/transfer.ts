@@ -29,8 +29,8 @@ export function setPipeSize(descriptor: number, bytes: number, shown: string): v
 	} catch (error) {
 		throw explain(`cannot give ${shown} a capacity of ${formatSize(bytes)}`, error, {
 			EPERM: 'more than this user may have (see: sysctl fs.pipe-max-size fs.pipe-user-pages-soft)',
-			EBUSY: 'it holds more than that now',
-			EINVAL: 'no pipe can be that large',
+			EBUSY: 'it contains more data than that',
+			EINVAL: 'it is larger than any pipe can be',
 		});
 	}
 }

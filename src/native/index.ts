@@ -1,6 +1,8 @@
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 
+export * from './constants.js';
+
 /**
  * The kernel, as the C beside this file exports it.
  *
@@ -421,67 +423,6 @@ export interface KernelError extends Error {
 
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
-
-/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
-export const AT_FDCWD = -100;
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-export const O_ACCMODE = 3;
-export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
-export const O_NONBLOCK = 0o4000;
-export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
-export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000;
-export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
-export const O_PATH = 0o10000000;
-export const POLLIN = 1;
-export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
-export const LOCK_SH = 1;
-export const LOCK_EX = 2;
-export const LOCK_NB = 4;
-export const LOCK_UN = 8;
-export const F_RDLCK = 0;
-export const F_WRLCK = 1;
-export const F_UNLCK = 2;
-export const IN_ACCESS = 0x1;
-export const IN_MODIFY = 0x2;
-export const IN_CLOSE_WRITE = 0x8;
-export const IN_CLOSE_NOWRITE = 0x10;
-export const IN_OPEN = 0x20;
-export const IN_DELETE_SELF = 0x400;
-export const WNOHANG = 1;
-export const WUNTRACED = 2;
-/** pidfd_send_signal(2): to all of the process group, since Linux 6.9. */
-export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
-export const RENAME_EXCHANGE = 2;
-export const AF_UNIX = 1;
-export const AF_INET = 2;
-export const AF_INET6 = 10;
-export const SOCK_STREAM = 1;
-export const SOCK_DGRAM = 2;
-export const SOCK_SEQPACKET = 5;
-export const SOCK_NONBLOCK = O_NONBLOCK;
-export const SHUT_RD = 0;
-export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
-export const SOL_SOCKET = 1;
-export const SO_REUSEADDR = 2;
-export const SO_TYPE = 3;
-export const SO_ERROR = 4;
-export const SO_SNDBUF = 7;
-export const SO_PASSCRED = 16;
-export const SO_SNDBUFFORCE = 32;
-export const MSG_PEEK = 2;
-export const MSG_TRUNC = 0x20;
-export const MSG_DONTWAIT = 0x40;
-export const TCP_ESTABLISHED = 1;
-export const TCP_CLOSE = 7;
-export const TCP_LISTEN = 10;
-/** The smallest size every write to a pipe up to which is whole. pipe(7) */
-export const PIPE_BUF = 4096;
 
 /** A prebuilt addon comes with the published package; one compiled here stands in build/ and is taken first. */
 function addonPath(): string {

@@ -190,8 +190,8 @@ const refuses = (words: string[], message: string, name?: string) =>
 
 const verbs = 'send, recv, hold, work, write, kill';
 refuses([], `a verb is missing: ${verbs}`);
-refuses(['frobnicate'], `unknown verb 'frobnicate' (there are: ${verbs})`);
-refuses(['help', 'frobnicate'], `unknown verb 'frobnicate' (there are: ${verbs})`);
+refuses(['frobnicate'], `unknown verb 'frobnicate' (verbs: ${verbs})`);
+refuses(['help', 'frobnicate'], `unknown verb 'frobnicate' (verbs: ${verbs})`);
 refuses([''], "unknown verb ''; did you mean 'send'?");
 refuses(['recvv'], "unknown verb 'recvv'; did you mean 'recv'?");
 refuses(['sned'], "unknown verb 'sned'; did you mean 'send'?");

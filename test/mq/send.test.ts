@@ -68,7 +68,7 @@ test('a priority that is none is used wrongly', async (t) => {
 	assertFails(
 		await world.mq('send', name, 'x', '-p', '32768'),
 		2,
-		/'32768' is not a fitting number: the most is 32767\nTry 'ipc-mq send --help'\.\n$/,
+		/'32768' is not a valid number: the maximum is 32767\nTry 'ipc-mq send --help'\.\n$/,
 	);
 	assertFails(await world.mq('send', name, 'x', '-p', 'high'), 2, /'high' is not a number: only digits are expected\n/);
 	assert.equal(await world.level(name), 0);
@@ -104,7 +104,7 @@ for (const [title, words, input] of [
 		assertFails(
 			await world.run('ipc-mq', ['send', name, ...words], {input}),
 			1,
-			`ipc-mq: cannot send to '${name}': message 3 has 101 bytes and the queue takes 100 (use --split, or create it with a larger --msgsize); 2 messages went through\n`,
+			`ipc-mq: cannot send to '${name}': message 3 has 101 bytes and the queue takes 100 (use --split, or create it with a larger --msgsize); 2 messages sent\n`,
 		);
 		assertDone(await world.mq('recv', name, '--all'), 'a\nb\n');
 	});
@@ -118,36 +118,36 @@ test('a line that never ends is an error, not memory', async (t) => {
 		ended,
 		1,
 		new RegExp(
-			`^ipc-mq: cannot send to '${name}': message 2 has more than [0-9]+ bytes and the queue takes 256 .*; 1 message went through\n$`,
+			`^ipc-mq: cannot send to '${name}': message 2 has more than [0-9]+ bytes and the queue takes 256 .*; 1 message sent\n$`,
 		),
 	);
 });
 
 for (const [title, words, input, message] of [
-	['JSON that is none', ['--json'], '{"data":"a"}\n{oops\n', /: it is no JSON.* \(1 message went through\)\n$/],
+	['JSON that is none', ['--json'], '{"data":"a"}\n{oops\n', /: it is not JSON.* \(1 message sent\)\n$/],
 	[
 		'a priority that is none',
 		['--json'],
 		'{"data":"a"}\n{"data":"b","priority":32768}\n',
-		/: its "priority" is no number from 0 to 32767 \(1 message went through\)\n$/,
+		/: its "priority" is not a number from 0 to 32767 \(1 message sent\)\n$/,
 	],
 	[
 		'a priority that is text',
 		['--json'],
 		'{"data":"a"}\n{"data":"b","priority":"9"}\n',
-		/: its "priority" is no number from 0 to 32767 \(1 message went through\)\n$/,
+		/: its "priority" is not a number from 0 to 32767 \(1 message sent\)\n$/,
 	],
 	[
 		'JSON without data',
 		['--json'],
 		'{"data":"a"}\n{"priority":1}\n',
-		/: "data" or "base64" is missing, or is no text \(1 message went through\)\n$/,
+		/: "data" or "base64" is missing, or is not a string \(1 message sent\)\n$/,
 	],
 	[
 		'half a frame',
 		['--framing', 'length'],
 		Buffer.from([0, 0, 0, 1, 65, 0, 0, 0, 9, 1]),
-		/: it is cut off: .* \(1 message went through\)\n$/,
+		/: it is incomplete: .* \(1 message sent\)\n$/,
 	],
 ] as const) {
 	test(`send refuses ${title}, and says how many went through`, async (t) => {
@@ -155,7 +155,7 @@ for (const [title, words, input, message] of [
 		const name = await world.queue();
 		const ended = await world.run('ipc-mq', ['send', name, ...words], {input});
 		assertFails(ended, 1, message);
-		assert.match(ended.stderr, /^ipc-mq: record 2 of stdin cannot be sent: /);
+		assert.match(ended.stderr, /^ipc-mq: cannot send record 2 of stdin: /);
 		assert.equal(await world.level(name), 1);
 	});
 }
@@ -168,7 +168,7 @@ for (const [title, words, input] of [
 	test(`full: 3 with -n, 124 with -t, and how many went through: ${title}`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue('--maxmsg', '3');
-		const message = `ipc-mq: gave up with '${name}' full: 3 messages went through\n`;
+		const message = `ipc-mq: gave up: '${name}' is full, 3 messages sent\n`;
 		assertFails(await world.run('ipc-mq', ['send', name, '-n', ...words], {input}), 3, message);
 		assertFails(await world.run('ipc-mq', ['send', name, '-n', ...words], {input}), 3, '');
 		assertFails(await world.run('ipc-mq', ['send', name, '-t', '50ms', ...words], {input}), 124, '');

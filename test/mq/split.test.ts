@@ -109,7 +109,7 @@ test('a missing part is an error, and what was taken goes back', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--join', '--all'),
 		1,
-		'ipc-mq: cannot join: 3 of 4 parts of a record came, and the queue is empty (they went back)\n',
+		'ipc-mq: cannot join: 3 of 4 parts of a record arrived, and the queue is empty (returned the parts to the queue)\n',
 	);
 	assert.equal(await world.level(name), 3);
 });
@@ -153,7 +153,7 @@ test('a message that is no part is an error, and goes back', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--join'),
 		1,
-		'ipc-mq: a message of 5 bytes is no part of a record (send it with --split)\n',
+		'ipc-mq: a message of 5 bytes is not a part of a record (send it with --split)\n',
 	);
 	assert.equal(await world.stranger('recv', name), '3 5 plain\n');
 });

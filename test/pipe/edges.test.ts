@@ -82,7 +82,7 @@ test('bytes that are no UTF-8 are refused where they would be changed', async (t
 	assertFails(
 		await world.run('ipc-pipe', ['send', 'x', '--json'], {input: Buffer.from('{"data":"\xff"}\n', 'latin1')}),
 		1,
-		'ipc-pipe: record 1 of stdin cannot be sent: it is not valid UTF-8, as JSON has to be (0 records went through)\n',
+		'ipc-pipe: cannot send record 1 of stdin: it is not valid UTF-8, as JSON must be (0 records sent)\n',
 	);
 	assertDone(await receiver.end(), '');
 	assertFails(await world.shell("ipc-pipe run -- printf %s $'a\\xffb'"), 2, /the command line is not valid UTF-8/);
@@ -92,7 +92,7 @@ test('bytes that are no UTF-8 are refused where they would be changed', async (t
 test('create -x does not make a temporary FIFO permanent', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
-	assertFails(await world.pipe('create', '-x', 'x'), 1, "ipc-pipe: cannot create 'x': it exists already\n");
+	assertFails(await world.pipe('create', '-x', 'x'), 1, "ipc-pipe: cannot create 'x': it already exists\n");
 	assert.ok(statSync(world.path('x')).mode & 0o1000);
 	receiver.kill();
 	await receiver.end();

@@ -117,9 +117,9 @@ test('a full FIFO: -t says how much went through, 124', async (t) => {
 	const reader = await world.startOther(peer('fifo-peer'), ['readwrite', world.path('x')]).printed('open');
 	writeFileSync(world.file('in'), Buffer.alloc(100_000));
 	const ended = await world.shell('ipc-pipe send x -t 50ms --size 4096 <in', {cwd: world.scratch});
-	assertFails(ended, 124, "ipc-pipe: gave up with no room in 'x': 4096 bytes went through\n");
+	assertFails(ended, 124, "ipc-pipe: gave up: 'x' is full, 4096 bytes sent\n");
 	const soon = await world.run('ipc-pipe', ['send', 'x', '-n', '--size', '4096'], {input: Buffer.alloc(100_000)});
-	assertFails(soon, 3, /^ipc-pipe: gave up with no room in 'x': 0 bytes went through\n$/);
+	assertFails(soon, 3, /^ipc-pipe: gave up: 'x' is full, 0 bytes sent\n$/);
 	await reader.end();
 });
 
@@ -252,17 +252,17 @@ test('--progress shows amount, rate and time on stderr, and nothing on stdout', 
 });
 
 for (const [title, words, message] of [
-	['an abstract name', ['send', '@x'], "ipc-pipe: '@x' is no name for a FIFO: abstract names are for sockets\n"],
-	['a name that is a folder', ['recv', '..'], "ipc-pipe: '..' is not a name: '..' is a folder\n"],
+	['an abstract name', ['send', '@x'], "ipc-pipe: invalid FIFO name '@x': abstract names are for sockets\n"],
+	['a name that is a folder', ['recv', '..'], "ipc-pipe: invalid name '..': '..' is a folder\n"],
 	[
 		'--follow with --writers',
 		['recv', '-f', '--writers', '2'],
-		'ipc-pipe: --follow never ends, --writers says when: use one of them\n',
+		'ipc-pipe: --follow and --writers cannot be combined\n',
 	],
 	[
 		'counting one record',
 		['recv', '--raw', '-c', '2'],
-		'ipc-pipe: --raw makes all of it one record: there is nothing to count\n',
+		'ipc-pipe: --raw and --count cannot be combined: all data is one record\n',
 	],
 	['two framings', ['send', '-0', '--json'], 'ipc-pipe: records cannot be framed as null and json at once\n'],
 	['a mode that is none', ['send', '-m', 'u+w'], "ipc-pipe: --mode: 'u+w' is not a mode: octal digits are expected\n"],

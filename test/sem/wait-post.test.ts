@@ -19,7 +19,7 @@ test('post adds units; release and notify are the same', async (t) => {
 	assertDone(await world.sem('release', name, '-c', '2'), '');
 	assertDone(await world.sem('notify', name), '');
 	await world.assertAtRest(name, 4);
-	assertFails(await world.sem('post', name, '--count', '0'), 2, /the least is 1/);
+	assertFails(await world.sem('post', name, '--count', '0'), 2, /the minimum is 1/);
 });
 
 test('a C program waits, we post: it has the unit', async (t) => {
@@ -150,7 +150,7 @@ for (const words of [
 			assertFails(
 				await world.sem(verb, name, ...words, ...(verb === 'run' ? ['--', 'true'] : [])),
 				2,
-				`ipc-sem: --value and --mode are for a semaphore that is made: --create is missing\nTry 'ipc-sem ${verb} --help'.\n`,
+				`ipc-sem: --value and --mode need --create\nTry 'ipc-sem ${verb} --help'.\n`,
 			);
 			await world.assertAtRest(name, 1);
 		});

@@ -77,7 +77,7 @@ test('a command that fails is said, the next ones run, and the status tells', as
 	);
 	await world.did('burst', handler.pid, rtmin, 3);
 	const {status, stdout, stderr} = await handler.end();
-	assert.deepEqual([status, stdout.toString(), stderr], [1, '0\n2\n', "ipc-signal: 'sh' ended with status 1\n"]);
+	assert.deepEqual([status, stdout.toString(), stderr], [1, '0\n2\n', "ipc-signal: 'sh' exited with status 1\n"]);
 });
 
 test('a command that cannot be run ends it; what came is said', async (t) => {
@@ -91,7 +91,7 @@ test('a command that cannot be run ends it; what came is said', async (t) => {
 		assertFails(
 			await handler.end(),
 			status,
-			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: 1 signal had come and nothing was run for it\n`,
+			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: received 1 signal without running the command\n`,
 		);
 	}
 	assertFails(await world.signal('on', 'USR1'), 2, /the command to run is missing/);
@@ -116,7 +116,7 @@ test('TERM reaches the command that runs; then it ends us, and what was not run 
 	const {signal, stdout, stderr} = await handler.end();
 	assert.deepEqual(
 		[signal, stdout.toString(), stderr],
-		['SIGTERM', 'runs\ntold\n', 'ipc-signal: 2 signals had come and nothing was run for them\n'],
+		['SIGTERM', 'runs\ntold\n', 'ipc-signal: received 2 signals without running the command\n'],
 	);
 	world.assertNothingLeft();
 });

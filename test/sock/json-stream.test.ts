@@ -119,10 +119,10 @@ test('a structure comes out if JSON.parse takes it, and else is said to be none'
 const reads = (title: string, stream: string, expected: string[], framing: MessageFraming = 'lines') =>
 	test(`${title}: ${JSON.stringify(stream)}`, () =>
 		assert.deepEqual(split([Buffer.from(stream)]), {seen: expected, framing}));
-const broken = '<it is no JSON>';
+const broken = '<it is not JSON>';
 reads('lines', '{"a":1}\n[2]\r\n', ['{"a":1}', '[2]']);
 reads('NUL', '{}\0{}\0', ['{}', '{}'], 'null');
-reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<over: the message is cut off>']);
+reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<over: the message is incomplete>']);
 reads('over several lines, then two newlines', '{\n  "a": [\n  1 ]\n}\n\n', ['{\n  "a": [\n  1 ]\n}']);
 reads('a header', 'Content-Length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('a newline behind the body says nothing', 'Content-Length: 2\r\n\r\n{}\n', ['{}'], 'headers');
@@ -138,7 +138,7 @@ reads('a line that was cut off', '{"jsonrpc":"2.0","method"\n{"a":1} x\n[1]\n', 
 reads('a NUL inside', '[1,\0[2]\0', [broken, '[2]'], 'null');
 reads('a word that is none', '[1, x]{}\n{}\n', [broken, '{}']);
 reads('a header without a length', 'Content-Type: x\r\n\r\n{}', ['<over: headers without Content-Length>'], 'lines');
-reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is no number>']);
+reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is not a number>']);
 reads('two lengths', 'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}\n', ['<over: two different Content-Lengths>']);
 reads('a length said twice', 'Content-Length: 2\r\ncontent-length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('2 GB announced', 'Content-Length: 2147483648\r\n', [

@@ -30,7 +30,7 @@ for (const type of ['stream', 'dgram', 'seqpacket']) {
 			assertFails(
 				await world.sock('recv', path, '--type', ours),
 				1,
-				`ipc-sock: cannot listen on '${path}': process ${alive.pid} (sock-peer) has it already\n`,
+				`ipc-sock: cannot listen on '${path}': process ${alive.pid} (sock-peer) already uses it\n`,
 			);
 		assert.equal(inode(path), before);
 	});
@@ -40,13 +40,13 @@ test('one that is bound and does not listen yet is alive as well', async (t) => 
 	const world = new SocketWorld(t);
 	const path = world.file('s');
 	await world.stranger('hold', path, 'stream', 'bound');
-	assertFails(await world.sock('listen', path), 1, /has it already/);
+	assertFails(await world.sock('listen', path), 1, /already uses it/);
 });
 
 test('a living listener does not notice that it was asked', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'one'], {input: 'for the first'});
-	assertFails(await world.sock('listen', 'one'), 1, new RegExp(`process ${listener.pid} \\(.*\\) has it already`));
+	assertFails(await world.sock('listen', 'one'), 1, new RegExp(`process ${listener.pid} \\(.*\\) already uses it`));
 	assertDone(await world.sock('wait', 'one'), '');
 	assertDone(await world.sock('connect', 'one'), 'for the first');
 });
@@ -58,7 +58,7 @@ test('an abstract name that somebody has', async (t) => {
 	assertFails(
 		await world.sock('listen', name),
 		1,
-		`ipc-sock: cannot listen on '${name}': process ${alive.pid} (sock-peer) has it already\n`,
+		`ipc-sock: cannot listen on '${name}': process ${alive.pid} (sock-peer) already uses it\n`,
 	);
 });
 
@@ -91,7 +91,7 @@ for (const stale of [false, true])
 			if (status !== 0)
 				assert.match(
 					stderr,
-					/^ipc-sock: cannot listen on '.*': (process \d+ \(.*\)|another process) has it already\n$/,
+					/^ipc-sock: cannot listen on '.*': (process \d+ \(.*\)|another process) already uses it\n$/,
 				);
 		assert.ok(!existsSync(path));
 	});
@@ -141,7 +141,7 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	assertDone(await world.sock('connect', path), 'hello\n');
 	listed.kill();
 	await listed.closed;
-	assert.match(listed.errors, /^ipc-sock: turned away .*65533.*process \d+ \(socat\)\n$/);
+	assert.match(listed.errors, /^ipc-sock: refused .*65533.*process \d+ \(socat\): --allow does not list it\n$/);
 
 	const allowed = await world.ready(['listen', path, '-k', '--allow', 'gid:1234,uid:65533', '--', 'echo', 'come in']);
 	assert.equal((await nobody(`socat -u UNIX-CONNECT:${path} STDOUT`)).stdout.toString(), 'come in\n');
@@ -159,7 +159,7 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	assertDone(await world.sock('send', path, '--type', 'dgram', 'friend'), '');
 	const {stdout: received, stderr} = await records.end();
 	assert.equal(received.toString(), 'friend\n');
-	assert.match(stderr, /turned away/);
+	assert.match(stderr, /refused .*--allow does not list it/);
 });
 
 test('--allow: unknown names, and what is no rule', async (t) => {

@@ -30,7 +30,7 @@ export type Line =
 export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...verb.options, ...everywhere});
 
 /**
- * Reads a command line by the verbs' data.
+ * Reads a command line with the data of the verbs.
  *
  * @throws UsageError, and nothing else.
  */
@@ -73,7 +73,7 @@ function unknownVerb(command: Command, word: string): UsageError {
 	error.meant = {
 		word,
 		candidates: Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]),
-		otherwise: ` (there are: ${Object.keys(command.verbs).join(', ')})`,
+		otherwise: ` (verbs: ${Object.keys(command.verbs).join(', ')})`,
 	};
 	return error;
 }

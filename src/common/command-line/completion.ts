@@ -32,9 +32,9 @@ complete -c ${command} -a '(__${command.replace('-', '_')}_complete)'
 /** The same verb in all six. */
 export const completion = (command: string): Verb =>
 	verb({
-		summary: 'print a completion script for a shell',
+		summary: 'Print a completion script for a shell',
 		operands: {shell: one(choice('SHELL', 'bash', 'zsh', 'fish'))},
-		examples: [{purpose: 'complete in this bash from now on', line: `source <(${command} completion bash)`}],
+		examples: [{purpose: 'turn on completion in the current bash', line: `source <(${command} completion bash)`}],
 		run({shell}) {
 			print(scripts[shell](command));
 			return done;

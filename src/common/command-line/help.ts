@@ -22,7 +22,7 @@ function commandHelp(command: Command): Argv {
 		.updateStrings({'Commands:': 'Verbs:'})
 		.updateStrings({'aliases:': 'or'})
 		.epilogue(
-			`'${command.name} VERB --help' tells more about a verb; the manual is ${command.name}(1).\n\n${examplesText(command.examples)}`,
+			`'${command.name} VERB --help' describes one verb. The manual page is ${command.name}(1).\n\n${examplesText(command.examples)}`,
 		);
 	for (const [name, verb] of Object.entries(command.verbs))
 		help.command([`${name} ${operandSynopsis(verb)}`.trim(), ...(verb.aliases ?? [])], verb.summary);

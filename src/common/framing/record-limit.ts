@@ -7,6 +7,6 @@ export function recordLimit(options: {count: number | undefined; all: boolean; f
 		options.all && '--all',
 		options.follow && '--follow',
 	].filter(Boolean);
-	if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot both say when to end`);
+	if (limits.length > 1) throw new UsageError(`${limits.join(' and ')} cannot be combined`);
 	return options.all || options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
 }

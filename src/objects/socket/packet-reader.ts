@@ -3,21 +3,21 @@ import {MSG_PEEK, MSG_TRUNC, native} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from './local-socket.js';
 
 export interface Packet {
-	/** A view: use it before the next is looked at. */
+	/** A view: use it before the next packet is looked at. */
 	data: Buffer;
-	/** Who sent it, where the kernel tells. unix(7), SCM_CREDENTIALS */
+	/** The sender, if the kernel tells. unix(7), SCM_CREDENTIALS */
 	sender: PeerCredentials | undefined;
-	/** Where an answer would go: a struct sockaddr. */
+	/** The address for an answer: a struct sockaddr. */
 	address: Uint8Array | undefined;
 }
 
-/** Datagrams and packets of any size, which are looked at first and taken once they have been delivered. recv(2), MSG_PEEK */
+/** Datagrams and packets of any size: looked at first, and received once they have been delivered. recv(2), MSG_PEEK */
 export class PacketReader {
 	private buffer = Buffer.allocUnsafe(256 * 1024);
 
 	constructor(private readonly socket: LocalSocket) {}
 
-	/** Undefined when none is there now; 'end' when none will come any more. */
+	/** Undefined when there is none now; 'end' when there will be no more. */
 	look(): Packet | 'end' | undefined {
 		for (;;) {
 			const {count, descriptors, credentials, address} = native.recvmsg(
@@ -33,7 +33,7 @@ export class PacketReader {
 				this.buffer = Buffer.allocUnsafe(count);
 				continue;
 			}
-			// An empty packet says who sent it; the end says nothing.
+			// An empty packet carries its sender; the end does not.
 			if (count === 0 && this.socket.type === 'seqpacket' && !credentials) return 'end';
 			const [pid, uid, gid] = credentials ?? [];
 			const sender = pid === undefined || uid === undefined || gid === undefined ? undefined : {pid, uid, gid};
@@ -41,7 +41,7 @@ export class PacketReader {
 		}
 	}
 
-	/** Takes the one that was looked at. */
+	/** Receives the packet that was looked at. */
 	take({data}: Packet): void {
 		const {descriptors} = native.recvmsg(this.socket.descriptor, data, 0, data.length, 0);
 		for (const descriptor of descriptors) closeSync(descriptor);

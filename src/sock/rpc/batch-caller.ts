@@ -78,7 +78,7 @@ export class BatchCaller {
 		}
 		if (this.failures > 0) tell(`${this.failures} of ${countOf(this.callCount, 'call')} failed`);
 		if (this.problem !== undefined)
-			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it went through`);
+			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it sent`);
 		return this.failures === 0 ? done : failed;
 	}
 
@@ -122,7 +122,7 @@ export class BatchCaller {
 
 	private explainEnd(): never {
 		const open = this.asked.size;
-		const when = open === 0 ? 'before all was asked' : `with ${countOf(open, 'call')} unanswered`;
+		const when = open === 0 ? 'before all calls were sent' : `with ${countOf(open, 'call')} unanswered`;
 		throw new SystemError(`${this.channel.shown} closed the connection ${when}`);
 	}
 
@@ -174,11 +174,11 @@ export class BatchCaller {
 		if (this.settings.passesLines && isRequest(value)) {
 			return this.expect(value.id) ?? `${line}\n`;
 		}
-		if (value === undefined) return new NoCall('is no JSON');
+		if (value === undefined) return new NoCall('is not JSON');
 		const members = kindOf(line) === 'object' ? membersOf(line) : undefined;
 		const method = members?.get('method');
 		if (!members || method === undefined || kindOf(method) !== 'string')
-			return new NoCall('is no object with a "method"');
+			return new NoCall('is not an object with a "method"');
 		const params = members.get('params');
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
 			return new NoCall('has "params" that are neither an array nor an object');
@@ -187,7 +187,7 @@ export class BatchCaller {
 		try {
 			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
 		} catch (error) {
-			if (error instanceof UsageError) return new NoCall(`cannot be asked: ${error.message}`);
+			if (error instanceof UsageError) return new NoCall(`cannot be sent: ${error.message}`);
 			throw error;
 		}
 		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
@@ -231,11 +231,11 @@ export class BatchCaller {
 
 	private takeUnusual(bytes: Buffer): boolean {
 		const text = jsonText(bytes);
-		if (text === undefined) throw new SystemError(`what came from ${this.channel.shown} is no JSON`);
+		if (text === undefined) throw new SystemError(`the answer of ${this.channel.shown} is not JSON`);
 		let isAny = false;
 		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
 			if (this.takeItem(item)) isAny = true;
-			else tellVerbose(`passed over: ${compact(item)}`);
+			else tellVerbose(`ignored: ${compact(item)}`);
 		}
 		return isAny;
 	}

@@ -40,7 +40,7 @@ export class BatchInput {
 		this.held = [];
 		this.heldLength = 0;
 		if (isUtf8(bytes)) return bytes.toString();
-		this.problem = 'is not valid UTF-8, as JSON has to be';
+		this.problem = 'is not valid UTF-8, as JSON must be';
 		return validLines(bytes).toString();
 	}
 }

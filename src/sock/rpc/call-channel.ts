@@ -47,7 +47,7 @@ export class CallChannel {
 	next(): Buffer | undefined {
 		const found = this.splitter.next() ?? (this.hasEnded ? this.splitter.last() : undefined);
 		if (!(found instanceof Broken)) return found;
-		throw new SystemError(`what came from ${this.shown} is no answer: ${found.reason}`);
+		throw new SystemError(`invalid answer of ${this.shown}: ${found.reason}`);
 	}
 
 	/** Sends as much as goes without waiting. */

@@ -82,7 +82,7 @@ export class CallServer implements CallQueue {
 		if (!isAdmitted) {
 			connection.turnAway(serverRefuses, 'You are not allowed to call here');
 		} else if (this.connections.size > mostConnections) {
-			tell(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
+			tell(`refused a client: there are already ${countOf(mostConnections, 'connection')} (--max)`);
 			connection.turnAway(serverRefuses, 'Too many connections');
 		}
 	}

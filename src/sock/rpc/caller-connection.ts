@@ -26,7 +26,7 @@ const mostInBatch = 10_000;
 /** After an error that ends a connection: how long its sender may go on before it is cut off. */
 const lingerMs = 5000;
 
-const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long together'};
+const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long in total'};
 
 /** Where calls are carried out. */
 export interface CallQueue {
@@ -88,7 +88,7 @@ export class CallerConnection {
 		if (this.pending > 0 && !this.hasLeft && isHungUp(this.descriptor)) this.hangUp();
 		if (this.socket.writableLength > 0 && now - this.writtenAt > idleMs) this.leave();
 		else if (this.awaitedSince !== undefined && now - this.awaitedSince > idleMs) {
-			if (this.splitter.isAmidst) this.refuse(`no complete message came within ${idleMs / 1000} s`);
+			if (this.splitter.isAmidst) this.refuse(`no complete message arrived within ${idleMs / 1000} s`);
 			else this.leave();
 		}
 	}
@@ -173,8 +173,8 @@ export class CallerConnection {
 	/** One message that we cannot cope with is not to cost the other clients their server. */
 	private attempt(bytes: Buffer): void {
 		if (isHttp(bytes)) {
-			tell('turned a client away: it speaks HTTP, as a web page can make a browser do');
-			this.turnAway(serverRefuses, 'This is no HTTP server');
+			tell('refused a client: it speaks HTTP, so it may be a browser that a web page controls');
+			this.turnAway(serverRefuses, 'This is not an HTTP server');
 			return;
 		}
 		try {

@@ -101,7 +101,7 @@ export const isSpace = (byte: number): boolean => classOf[byte] === 0;
 /** Whether an array or an object begins with it. */
 export const isOpening = (byte: number): boolean => byte === openingBrace || byte === openingBrace - width;
 
-const noJson = new Broken('it is no JSON', false);
+const noJson = new Broken('it is not JSON', false);
 
 /**
  * Finds where an array or an object ends, in however many pieces it comes, looking at each byte once: it is JSON up to

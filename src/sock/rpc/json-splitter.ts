@@ -148,7 +148,7 @@ export class JsonSplitter {
 		const state = this.state;
 		if (state === 'idle' || state === 'skip' || state === 'over') return undefined;
 		if (state === 'line') return this.take(this.end);
-		return this.giveUp(new Broken('the message is cut off', true));
+		return this.giveUp(new Broken('the message is incomplete', true));
 	}
 
 	/** Skips what stands between messages and looks how the next one begins. */
@@ -232,7 +232,7 @@ export class JsonSplitter {
 		this.state = 'headers';
 		if (name === undefined || value === undefined) return this.giveUp(new Broken('a header without a colon', true));
 		if (name.toLowerCase() !== 'content-length') return undefined;
-		if (!/^[0-9]+$/.test(value)) return this.giveUp(new Broken('a Content-Length that is no number', true));
+		if (!/^[0-9]+$/.test(value)) return this.giveUp(new Broken('a Content-Length that is not a number', true));
 		const {mostBytes} = this.limits;
 		if (this.contentLength >= 0 && this.contentLength !== Number(value))
 			return this.giveUp(new Broken('two different Content-Lengths', true));

@@ -30,7 +30,7 @@ export class MethodFolders {
 			const shown = quoted(folders[i] as string);
 			const stat = look(shown, path);
 			if (!stat) throw new SystemError(`cannot serve the methods in ${shown}: no such folder`);
-			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is no folder`);
+			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is not a folder`);
 			if (!isAllowed(path, constants.X_OK))
 				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
 		}

@@ -180,7 +180,7 @@ export class ProgramCall implements RunningCall {
 		if (signal === null && status === this.settings.notFoundStatus) {
 			this.fail(stderr === '' ? methodNotFound : withData(methodNotFound, {status, stderr}));
 		} else {
-			const message = signal === null ? `${shown} ended with status ${status}` : `${shown} was ended by ${signal}`;
+			const message = signal === null ? `${shown} exited with status ${status}` : `${shown} was killed by ${signal}`;
 			this.fail(withData({code: methodFailed, message}, {status, stderr}));
 		}
 	}

@@ -187,7 +187,7 @@ class Worker {
 
 	private ended({status, signal}: ChildEnd): CallError {
 		const shown = quoted(this.words[0] as string);
-		let how = signal === null ? `ended with status ${status}` : `was ended by ${signal}`;
+		let how = signal === null ? `exited with status ${status}` : `was killed by ${signal}`;
 		// By us, then.
 		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
 		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});
