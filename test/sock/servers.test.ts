@@ -49,7 +49,7 @@ test('one connection: the status is that of the command', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('--max: so many at a time, the others wait', async (t) => {
+test('--max: N at a time, the others wait', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'x', '-k', '--max', '2', '--', 'sh', '-c', 'echo in; read line; echo out']);
 	const clients = [await client(world.path('x')), await client(world.path('x')), await client(world.path('x'))];
