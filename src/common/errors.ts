@@ -1,14 +1,16 @@
 import {isKernelError} from '../native/index.js';
 
-/** Used wrongly: the reason is said, status 2. */
+/** Usage error: the reason is reported, status 2. */
 export class UsageError extends Error {
-	/** Whose help to point to. */
+	/** The verb whose help the message points to. */
 	verb?: string;
-	/** A word that is none of these; which one may have been meant is looked up when it is said. */
+	/** A word that is not one of the candidates; the nearest candidate is looked up when the error is reported. */
 	meant?: {readonly word: string; readonly candidates: readonly string[]};
 }
 
-/** The system said no, or the other side did: one line that says what was tried, why it failed and what to do; status 1. */
+/**
+ * A system call failed, or the peer reported an error: one line with what was tried, the reason and a remedy; status 1.
+ */
 export class SystemError extends Error {}
 
 /** Makes anything fit for one line on a terminal: control characters are written as escapes. */

@@ -6,7 +6,7 @@ import {explainStdout, tellVerbose} from './output.js';
 import {Progress} from './terminal/progress.js';
 
 const largePipe = 1024 ** 2;
-/** What a pipe has that nobody gave a size: anything else was somebody's wish. pipe(7) */
+/** The default capacity of a pipe: any other was chosen by a program. pipe(7) */
 const usualPipe = 65_536;
 
 /**
@@ -40,7 +40,7 @@ export interface Move {
 	output: number;
 	/** Gets a copy of everything. */
 	copyTo?: number;
-	/** How long to wait for the input, and for room in the output, each time; negative: for ever. */
+	/** How long to wait for the input, and for room in the output, each time; negative: without limit. */
 	inputTimeoutMs?: number;
 	outputTimeoutMs?: number;
 	progress?: Progress | undefined;
@@ -108,7 +108,7 @@ export interface Copy {
 	outputOffset?: number;
 	/** Bytes at most. */
 	most?: number;
-	/** Whether the file that is written to must not grow, also when somebody makes it smaller meanwhile: ENXIO. */
+	/** Whether the output file must not grow, also when another process makes it smaller meanwhile: ENXIO. */
 	staysWithin?: boolean;
 	progress?: Progress | undefined;
 }

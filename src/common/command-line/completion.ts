@@ -3,7 +3,7 @@ import {choice} from '../formats/text-format.js';
 import {print} from '../output.js';
 import {one, type Verb, verb} from '../verb.js';
 
-/** Scripts that ask the command itself what could come next, so that they know the objects that exist now. */
+/** Scripts that ask the command itself for candidates, so that they know the objects that exist now. */
 const scripts: Record<'bash' | 'zsh' | 'fish', (command: string) => string> = {
 	bash: (command) => `_${command.replace('-', '_')}() {
 	local IFS=$'\\n'

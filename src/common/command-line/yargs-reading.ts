@@ -130,7 +130,7 @@ function readVerb(name: string, verb: Verb, words: readonly string[]): Reading {
 	];
 	for (const [key, option] of Object.entries(declared)) {
 		const given = parsed[optionName(key)];
-		// What is said twice is a list to yargs; to us the last word counts.
+		// For yargs an option given twice is a list; here the last one counts.
 		const value = Array.isArray(given) && !option.many ? given.at(-1) : given;
 		if (value === undefined || value === false) continue;
 		if (!option.value) options.set(key, true);
