@@ -64,7 +64,7 @@ export function reasonOf(error: unknown): string {
 
 /**
  * Turns a refusal by the kernel into the one line for the user: what was tried, then why. `remedies` has the words
- * for codes that mean something special here. Anything that is not a refusal is a defect and goes on as it is, and
+ * for codes that mean something special here. Anything that is not a refusal is a defect and is returned unchanged, and
  * so do EINTR (we were told to stop) and ETIMEDOUT.
  */
 export function explain(tried: string, error: unknown, remedies: Record<string, string> = {}): unknown {

@@ -138,7 +138,7 @@ export function expectOutput(): void {
 
 /**
  * Whether it is one that Node has opened for itself: an event queue, or a pipe that goes from us to us and that no other
- * process has. Somebody may give us both ends of a pipe too, but then has it as well.
+ * process has. Our parent may give us both ends of a pipe too, but then has it as well.
  */
 export function isOfNode(descriptor: number): boolean {
 	const target = (number: number | string): string => {

@@ -114,7 +114,7 @@ export interface Copy {
 }
 
 /**
- * Copies bytes until the input ends or so many have been moved, and answers how many. Blocks. Throws the kernel's error,
+ * Copies bytes until the input ends or `most` have been moved, and returns how many. Blocks. Throws the kernel's error,
  * with `side` and `bytes`. pread(2), pwrite(2)
  */
 export function copyBytes({input, inputOffset, output, outputOffset, most, staysWithin, progress}: Copy): number {
