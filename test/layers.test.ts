@@ -70,7 +70,7 @@ onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
 onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
 onlyIn('loading the addon', /dlopen/, 'native/index.ts');
 
-test('nobody writes to the standard streams but output.ts, through the addon', () => {
+test('no process writes to the standard streams but output.ts, through the addon', () => {
 	for (const path of files) assert.doesNotMatch(textOf(path), /console\.|process\.std(out|err)/, `src/${path}`);
 });
 

@@ -53,7 +53,7 @@ function takeSignalFromDebugger(): void {
 	const isWanted = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((words) =>
 		/--inspect(-brk|-wait)?(=|\s|$)/.test(words),
 	);
-	// Slow to load, and needed by nobody else.
+	// Slow to load, and not needed elsewhere.
 	if (isWanted || inspector.url() === undefined) return;
 	inspector.close();
 	// To the first process of a PID namespace it does nothing.
@@ -119,7 +119,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 		tellError(`${error.syscall}: ${reasonOf(error)}`);
 		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
-	// A defect: its stack is what helps to mend it.
+	// A defect: its stack helps to fix it.
 	tellRaw(`${command.name}: internal error\n${error instanceof Error ? error.stack : String(error)}\n`);
 	leave(status.systemError);
 }

@@ -35,7 +35,7 @@ function refusal(path: string, why: string): SystemError {
  * The checks are made on the open descriptor and all later work goes through it, so the folder that was checked is
  * the one that is used.
  *
- * @throws SystemError when somebody else owns it or could write in it, or when it is a symbolic link.
+ * @throws SystemError when another user owns it or can write to it, or when it is a symbolic link.
  */
 export function openRuntimeFolder(create: boolean): number | undefined {
 	const path = runtimeFolderPath();

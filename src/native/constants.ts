@@ -30,7 +30,7 @@ export const IN_OPEN = 0x20;
 export const IN_DELETE_SELF = 0x400;
 export const WNOHANG = 1;
 export const WUNTRACED = 2;
-/** pidfd_send_signal(2): to all of the process group, since Linux 6.9. */
+/** pidfd_send_signal(2): to all members of the process group, since Linux 6.9. */
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
 export const RENAME_EXCHANGE = 2;
 export const AF_UNIX = 1;
@@ -56,5 +56,5 @@ export const MSG_DONTWAIT = 0x40;
 export const TCP_ESTABLISHED = 1;
 export const TCP_CLOSE = 7;
 export const TCP_LISTEN = 10;
-/** The smallest size every write to a pipe up to which is whole. pipe(7) */
+/** A write to a pipe of up to this size is whole. pipe(7) */
 export const PIPE_BUF = 4096;

@@ -21,8 +21,8 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 		['mode', status.mode],
 		['owner', status.owner],
 		['changed', status.changed],
-		['mapped', mapped.length === 0 ? `nobody${hint}` : mapped],
-		['open', open.length === 0 ? 'nobody' : open],
+		['mapped', mapped.length === 0 ? `none${hint}` : mapped],
+		['open', open.length === 0 ? 'none' : open],
 		...(ring
 			? ([
 					['ring', `${ring.used} of ${ring.capacity} bytes used${records}`],

@@ -43,7 +43,7 @@ test('a command that is not found in a folder that has been removed: 127, and th
 	assert.equal(await world.level(name), 1);
 });
 
-test('a message cannot go back into a queue that has been removed, and that is said', async (t) => {
+test('a message cannot go back into a queue that has been removed, and that is reported', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, '1');

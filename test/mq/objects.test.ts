@@ -90,7 +90,7 @@ test('create names RLIMIT_MSGQUEUE also when it is the second queue that does no
 	assert.equal(await world.level(a), 0);
 });
 
-test('what is no name for a queue, or no attributes, is used wrongly', async (t) => {
+test('what is not a name for a queue, or no attributes, is used wrongly', async (t) => {
 	const world = new QueueWorld(t);
 	assertFails(await world.mq('create', 'a/b'), 2, /^ipc-mq: invalid queue name 'a\/b': '\/' is not allowed\n/);
 	assertFails(await world.mq('create', '@a'), 2, /^ipc-mq: invalid queue name '@a': '@' is not allowed\n/);
@@ -406,7 +406,7 @@ test('wait ends by the signal that ends it', async (t) => {
 	assert.deepEqual({signal, stderr}, {signal: 'SIGTERM', stderr: ''});
 });
 
-test('a queue that comes and goes while others send with --create: nobody fails', async (t) => {
+test('a queue that comes and goes while others send with --create: no process fails', async (t) => {
 	const world = new QueueWorld(t);
 	const name = world.name();
 	const loop = (line: string) => world.shell(`for i in {1..10}; do ${line} || exit; done`);

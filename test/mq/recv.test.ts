@@ -6,7 +6,7 @@ import {QueueWorld} from '../support/queues.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-test('recv takes one message, --count so many, --all what is there', async (t) => {
+test('recv takes one message, --count N, --all what is there', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'a', 'b', 'c', 'd', 'e');
@@ -16,7 +16,7 @@ test('recv takes one message, --count so many, --all what is there', async (t) =
 	assertDone(await world.mq('recv', name, '--all'), '');
 });
 
-test('recv waits for a message, and --follow for ever', async (t) => {
+test('recv waits for a message, and --follow without end', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	const one = await world.start('ipc-mq', ['recv', name, '--ready-fd', '3']).ready();
@@ -224,7 +224,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 	});
 }
 
-test('SIGTERM in full flow: every message has been printed, is in the queue or is said to be lost, and none is there twice', async (t) => {
+test('SIGTERM in full flow: every message has been printed, is in the queue or is reported as lost, and none is there twice', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	const input = Array.from({length: 200_000}, (_, i) => `${i}`);

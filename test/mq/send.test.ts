@@ -27,7 +27,7 @@ arrives('each operand is a message', ['one', 'two words', '--', '-x'], 'not read
 ]);
 arrives('each line of stdin is a message', [], 'one\n\ntwo\n', ['0 3 one', '0 0 ', '0 3 two']);
 arrives('a last line without its newline is a message', [], 'one\ntwo', ['0 3 one', '0 3 two']);
-arrives('no input is no message', [], '', []);
+arrives('no input is not a message', [], '', []);
 arrives('-0 ends records with a NUL', ['-0'], 'a\nb\0\0c', ['0 3 a\nb', '0 0 ', '0 1 c']);
 arrives(
 	'--framing length',
@@ -98,7 +98,7 @@ for (const [title, words, input] of [
 	],
 	['JSON', ['--json'], ['a', 'b', 'x'.repeat(101), 'c'].map((data) => `${JSON.stringify({data})}\n`).join('')],
 ] as const) {
-	test(`101 bytes on a queue for 100 are an error with both numbers, after what went through: ${title}`, async (t) => {
+	test(`101 bytes on a queue for 100 are an error with both numbers, after what was sent: ${title}`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue('--msgsize', '100');
 		assertFails(
@@ -150,7 +150,7 @@ for (const [title, words, input, message] of [
 		/: it is incomplete: .* \(1 message sent\)\n$/,
 	],
 ] as const) {
-	test(`send refuses ${title}, and says how many went through`, async (t) => {
+	test(`send refuses ${title}, and says how many were sent`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue();
 		const ended = await world.run('ipc-mq', ['send', name, ...words], {input});
@@ -165,7 +165,7 @@ for (const [title, words, input] of [
 	['lines', [], 'a\nb\nc\nd\ne\n'],
 	['JSON', ['--json'], '{"data":"a"}\n{"data":"b"}\n{"data":"c"}\n{"data":"d"}\n'],
 ] as const) {
-	test(`full: 3 with -n, 124 with -t, and how many went through: ${title}`, async (t) => {
+	test(`full: 3 with -n, 124 with -t, and how many were sent: ${title}`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue('--maxmsg', '3');
 		const message = `ipc-mq: gave up: '${name}' is full, 3 messages sent\n`;
@@ -186,7 +186,7 @@ test('full: it waits for room', async (t) => {
 	assertDone(await sender.end(), '');
 });
 
-test('SIGTERM while it waits for room ends it by that signal, and what went through is there', async (t) => {
+test('SIGTERM while it waits for room ends it by that signal, and what was sent is there', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue('--maxmsg', '2');
 	const sender = world.start('ipc-mq', ['send', name], {input: 'a\nb\nc\n'});

@@ -38,7 +38,7 @@ test('what is split joins again, however the parts of several records are mixed'
 	);
 });
 
-test('any message that is no part is refused, or waits for more: never a wrong record', () => {
+test('any message that is not a part is refused, or waits for more: never a wrong record', () => {
 	fc.assert(
 		fc.property(fc.array(record), (messages) => {
 			const joiner = new Joiner();
@@ -146,7 +146,7 @@ test('a record whose last part does not come: 3 with -n, 124 with -t, and its pa
 	assertDone(await world.mq('recv', name, '--join'), `${'x'.repeat(700)}\n`);
 });
 
-test('a message that is no part is an error, and goes back', async (t) => {
+test('a message that is not a part is an error, and goes back', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'plain', '-p', '3');

@@ -68,7 +68,7 @@ test('a command that a real-time signal ends has failed: Node takes it for one t
 	assert.deepEqual(await world.sortedLines(failed), ends);
 });
 
-test('--all runs it for each message that is there, --count for so many', async (t) => {
+test('--all runs it for each message that is there, --count for N', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'a', 'b', 'c', 'd');

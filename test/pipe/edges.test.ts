@@ -31,7 +31,7 @@ test('recv -n leaves a sender that waits alone', async (t) => {
 	assertDone(await sender.end());
 });
 
-test('another receiver that does not let go is waited for no longer than -t and -n say', async (t) => {
+test('another receiver that does not release the lock is waited for no longer than -t and -n say', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const first = await world.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--ready-fd', '3']).ready();
@@ -130,7 +130,7 @@ test('a folder that has been removed is as good as any', async (t) => {
 	assertDone(await world.shell('mkdir d; cd d; rmdir ../d; ipc-pipe run -- echo hi', {cwd: world.scratch}), 'hi\n');
 });
 
-test('an empty command is not found, and stdin that cannot be read is said', async (t) => {
+test('an empty command is not found, and stdin that cannot be read is reported', async (t) => {
 	const world = new World(t);
 	assertFails(await world.pipe('run', '--', ''), 127, "ipc-pipe: cannot run '': not found\n");
 	assertFails(

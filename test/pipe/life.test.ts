@@ -71,7 +71,7 @@ test('SIGKILL of either side leaves nothing that a next start trips over', async
 	}
 });
 
-test('the last of several users removes it, whoever made it', async (t) => {
+test('the last of several users removes it, whichever process made it', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
 	const other = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
@@ -93,7 +93,7 @@ test('a stranger who has it open keeps it', async (t) => {
 	await stranger.end();
 });
 
-test('many come and go at once: each pair gets its own, nobody hangs, nothing is left', async (t) => {
+test('many come and go at once: each pair gets its own, no process hangs, nothing is left', async (t) => {
 	const world = new World(t);
 	for (let round = 0; round < 8; round++) {
 		const pairs = ['a', 'b', 'c'].flatMap((name) => [
@@ -113,7 +113,7 @@ test('many come and go at once: each pair gets its own, nobody hangs, nothing is
 	}
 });
 
-test('removed while somebody waits: the waiting one is not disturbed, and the name is free', async (t) => {
+test('removed while a process waits: the waiting one is not disturbed, and the name is free', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '200ms', '--ready-fd', '3']).ready();
 	assertDone(await world.pipe('remove', 'x'), '');

@@ -206,7 +206,7 @@ for (const [title, words, input, message] of [
 		/^ipc-pipe: cannot send record 1 of stdin: it is incomplete: 2 of the 4 bytes/,
 	],
 ] as const) {
-	test(`send refuses ${title}, and says how many went through`, async (t) => {
+	test(`send refuses ${title}, and says how many were sent`, async (t) => {
 		const world = new World(t);
 		const receiver = world.start('ipc-pipe', ['recv', 'x', '--framing', words[0] === '--json' ? 'lines' : 'length']);
 		assertFails(await world.run('ipc-pipe', ['send', 'x', ...words], {input}), 1, message);
@@ -229,7 +229,7 @@ test('a frame whose sender left in the middle is an error to the receiver, after
 	);
 });
 
-test('--raw: all of stdin is one record that nobody gets into', async (t) => {
+test('--raw: all of stdin is one record that no other sender interrupts', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--raw', '--writers', '2', '--ready-fd', '3']).ready();

@@ -34,7 +34,7 @@ test('one subscriber dies: the other has every line', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('drop: a slow reader misses whole lines and holds up nobody, and the report adds up', async (t) => {
+test('drop: a slow reader misses whole lines and delays no other reader, and the report adds up', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'slow');
 	const slow = world.startOther(peer('fifo-peer'), ['read', world.path('slow')]);
@@ -52,7 +52,7 @@ test('drop: a slow reader misses whole lines and holds up nobody, and the report
 		'300ms',
 	]);
 	const part = lines(10_000);
-	// At a pace that whoever reads can keep.
+	// At a pace that a reader can keep.
 	for (let round = 1; round <= 20; round++) {
 		source.stdin.write(part);
 		await until('the quick one has it', () => quick.received === round * part.length);
@@ -108,7 +108,7 @@ test('disconnect: a slow reader is cut off and said, the others go on', async (t
 	const quick = world.start('ipc-pipe', ['recv', 'quick']);
 	const source = world.start('ipc-pipe', ['tee', 'quick', 'slow', '--on-slow', 'disconnect', '--buffer', '256K']);
 	const input = lines(10_000);
-	// At a pace that whoever reads can keep.
+	// At a pace that a reader can keep.
 	for (let round = 1; round <= 20; round++) {
 		source.stdin.write(input);
 		await until('the quick one has it', () => quick.received === round * input.length);
@@ -119,7 +119,7 @@ test('disconnect: a slow reader is cut off and said, the others go on', async (t
 	await slow.end();
 });
 
-test('block: the slowest sets the pace, and nobody misses anything', async (t) => {
+test('block: the slowest sets the pace, and no reader misses anything', async (t) => {
 	const world = new World(t);
 	const input = lines(300_000);
 	const quick = world.start('ipc-pipe', ['recv', 'quick']);

@@ -175,7 +175,7 @@ test('watch prints a JSON line per change when nobody looks at a terminal', asyn
 	reader.kill();
 });
 
-test('watch --count ends after so many changes', async (t) => {
+test('watch --count ends after N changes', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const {status, stdout} = await world.pipe('watch', 'x', '--count', '1');

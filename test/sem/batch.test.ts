@@ -103,7 +103,7 @@ test('the reader of the answers goes while it waits: it ends by SIGPIPE, and tak
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
-	test(`${signal} while it waits ends it by that signal, and nobody stays counted`, async (t) => {
+	test(`${signal} while it waits ends it by that signal, and no process stays counted`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const batch = world.startSem('batch');
@@ -212,7 +212,7 @@ test('words are told apart by spaces and tabs alone, and what is answered holds 
 	]);
 });
 
-test('whoever reads the answers leaves: it ends at once, and does not wait for the next line', async (t) => {
+test('the process that reads the answers leaves: it ends at once, and does not wait for the next line', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(3);
 	const {stdout, stderr} = await world.shell(

@@ -7,7 +7,7 @@ import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
 import {until} from '../support/until.js';
 import {assertFails} from '../support/world.js';
 
-// What lies where semaphores live and is none: libc would end us with SIGBUS, wait for ever or change somebody's data.
+// What lies where semaphores live and is none: libc would end us with SIGBUS, wait without end or change another program's data.
 
 interface Foreign {
 	title: string;
@@ -137,7 +137,7 @@ test('a folder cannot be removed, and the message says what it is', async (t) =>
 	);
 });
 
-test('a damaged list of holders is said, nothing is given back by it, and the value can still be seen', async (t) => {
+test('a damaged list of holders is reported, nothing is given back by it, and the value can still be seen', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(2);
 	const list = Buffer.alloc(64 + 128, 0xff);
@@ -154,7 +154,7 @@ test('a damaged list of holders is said, nothing is given back by it, and the va
 	assert.equal(await world.value(name), 1);
 });
 
-test('a list that somebody throws away while one holds: no crash, and the status of the command is passed on', async (t) => {
+test('a list that a process throws away while one holds: no crash, and the status of the command is passed on', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const holder = await world.holding(name);
@@ -164,7 +164,7 @@ test('a list that somebody throws away while one holds: no crash, and the status
 	assert.equal((await world.sem('value', name)).status, 0);
 });
 
-test('a file that somebody cuts off while it is used: an error, not SIGBUS', async (t) => {
+test('a file that a process cuts off while it is used: an error, not SIGBUS', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const cut = 'it is no longer a semaphore: another process truncated its file';

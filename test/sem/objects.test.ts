@@ -242,7 +242,7 @@ test('post to a semaphore that has the most units there can be says so, and post
 	assert.equal(await world.value(name), mostUnits);
 });
 
-test('what is no name for a semaphore is used wrongly, and nothing is done with the others', async (t) => {
+test('what is not a name for a semaphore is used wrongly, and nothing is done with the others', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = world.name();
 	const hint = "Try 'ipc-sem create --help'.\n";

@@ -110,7 +110,7 @@ test('--verbose says when it cannot know whom it waits for', async (t) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-	test(`${signal} while it waits ends it by that signal: nothing was taken, nobody stays counted`, async (t) => {
+	test(`${signal} while it waits ends it by that signal: nothing was taken, no process stays counted`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const waiter = world.startSem('run', name, '--', 'echo', 'run');
@@ -147,7 +147,7 @@ test('SIGTERM that the command does not listen to: the unit stays taken until it
 	await world.assertAtRest(name, 1);
 });
 
-test('killed with its command: the next gets the unit, though nobody gave it back', async (t) => {
+test('killed with its command: the next gets the unit, though no process released it', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const holder = await world.holding(name);

@@ -72,7 +72,7 @@ test('a wait of more than one look takes the unit that comes after that', async 
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-	test(`${signal} ends a wait by that signal, and nobody stays counted as waiting`, async (t) => {
+	test(`${signal} ends a wait by that signal, and no process stays counted as waiting`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const waiter = world.startSem('wait', name);
@@ -163,7 +163,7 @@ test('many who make it at once all use the same one', async (t) => {
 	assert.equal(await world.value(name), 8);
 });
 
-test('a semaphore that is removed and made again while one waits: that one has the old, which nobody else reaches', async (t) => {
+test('a semaphore that is removed and made again while one waits: that one has the old, which no other process reaches', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const waiter = world.startSem('wait', name, '-t', '1.5s');

@@ -81,7 +81,7 @@ test('what can be no name of a segment is refused before anything is done', asyn
 		assertFails(await world.shm('create', name, '--size', '4K'), 2, why);
 });
 
-test('what is no regular file is refused: a link, a folder, a FIFO that nobody writes to', async (t) => {
+test('what is not a regular file is refused: a link, a folder, a FIFO that no process writes to', async (t) => {
 	const world = new SegmentWorld(t);
 	const [link, folder, fifo, missing] = [world.name(), world.name(), world.name(), world.name()];
 	writeFileSync(world.file('target'), 'target');
@@ -152,7 +152,7 @@ test('stat and list name who maps a segment, with a descriptor or without', asyn
 	assert.match(stdout.toString(), new RegExp(`^${name} +8.0K +${mapper.pid} shm-peer$`, 'm'));
 });
 
-test('gc --dry-run names exactly those nobody maps or has open, and touches none', async (t) => {
+test('gc --dry-run names exactly those no process maps or has open, and touches none', async (t) => {
 	const world = new SegmentWorld(t);
 	const [unused, mapped, open, young] = [world.segment(64), world.segment(64), world.segment(64), world.segment(64)];
 	await world.startStranger('shm-peer', 'map', mapped);

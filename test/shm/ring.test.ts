@@ -88,7 +88,7 @@ test('larger than the ring: refused with both numbers; as large as it: goes thro
 	}
 });
 
-test('full: status 3 or 124 and how many went through; room wakes the sender', async (t) => {
+test('full: status 3 or 124 and how many were sent; room wakes the sender', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring('12K');
 	const line = 'x'.repeat(96);
@@ -141,7 +141,7 @@ test('a program that knows only the manual page sends and receives', async (t) =
 	assertDone(await here.end(), lines);
 });
 
-test('a sender that is killed in the middle of a record harms nobody', async (t) => {
+test('a sender that is killed in the middle of a record harms no process', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring();
 	assertDone(await world.shm('send', name, 'before'), '');
@@ -268,7 +268,7 @@ test('a lock that its holder does not give back: deadlines and signals end the w
 	sender.kill('SIGKILL');
 });
 
-test('who finds somebody making a ring of a segment does not wait for longer than allowed', async (t) => {
+test('who finds a process making a ring of a segment does not wait for longer than allowed', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring();
 	await world.startStranger('ring-peer', 'lock', name, '0', '1');
@@ -300,7 +300,7 @@ test('without a free slot a receiver waits for one; who is idle needs none', asy
 	await until('the third has come', () => waiting.output.toString() === 'one\ntwo\nthree\n');
 });
 
-test('a huge segment that has no memory becomes no ring, which is said at once; one with holes is looked at quickly', async (t) => {
+test('a huge segment that has no memory becomes no ring, which is reported at once; one with holes is looked at quickly', async (t) => {
 	const world = new SegmentWorld(t);
 	const [huge, holes] = [world.segment(0), world.segment(0)];
 	truncateSync(world.at(huge), 120 * 1024 ** 4);

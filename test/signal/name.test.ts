@@ -17,7 +17,7 @@ test('@NAME: sent to by name, gone with its receiver', async (t) => {
 	);
 });
 
-test('a second living receiver of a name is refused; a dead one leaves it free, and nobody is sent to meanwhile', async (t) => {
+test('a second living receiver of a name is refused; a dead one leaves it free, and no process is sent to meanwhile', async (t) => {
 	const world = new SignalWorld(t);
 	const first = await world.receiver('wait', 'USR1', '--name', 'log');
 	for (const verb of [
@@ -60,7 +60,7 @@ test('of many that want one name at once exactly one gets it', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('a file that nobody holds, with whatever in it, is nobody', async (t) => {
+test('a file that no process holds, with whatever in it, is nobody', async (t) => {
 	const world = new SignalWorld(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	for (const text of ['', 'rubbish', `${process.pid} 1\n`, `${process.pid}\n`]) {
@@ -88,7 +88,7 @@ test("a file that is gone at the end, or another receiver's by then, is left alo
 	assertDone(await fourth.kill('SIGUSR1').end());
 });
 
-test('what is no file of a receiver is refused, and left as it is', async (t) => {
+test('what is not a file of a receiver is refused, and left as it is', async (t) => {
 	const world = new SignalWorld(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	const refused = async (why: string) => {

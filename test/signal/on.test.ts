@@ -63,7 +63,7 @@ test('signals that come while a command runs are kept; --jobs runs several at a 
 	assertDone(await one.end(), 'runs\na\nruns\nb\n');
 });
 
-test('a command that fails is said, the next ones run, and the status tells', async (t) => {
+test('a command that fails is reported, the next ones run, and the status tells', async (t) => {
 	const world = new SignalWorld(t);
 	const handler = await world.receiver(
 		'on',
@@ -80,7 +80,7 @@ test('a command that fails is said, the next ones run, and the status tells', as
 	assert.deepEqual([status, stdout.toString(), stderr], [1, '0\n2\n', "ipc-signal: 'sh' exited with status 1\n"]);
 });
 
-test('a command that cannot be run ends it; what came is said', async (t) => {
+test('a command that cannot be run ends it; what came is reported', async (t) => {
 	const world = new SignalWorld(t);
 	for (const [program, status, why] of [
 		['no-such-command', 127, 'not found'],
@@ -98,7 +98,7 @@ test('a command that cannot be run ends it; what came is said', async (t) => {
 	assertFails(await world.signal('on', '--', 'true'), 2, /SIGNAL is missing/);
 });
 
-test('TERM reaches the command that runs; then it ends us, and what was not run is said', async (t) => {
+test('TERM reaches the command that runs; then it ends us, and what was not run is reported', async (t) => {
 	const world = new SignalWorld(t);
 	const handler = await world.receiver(
 		'on',

@@ -269,7 +269,7 @@ test('at a terminal: suspend of an interactive shell, and fg', {
 	assert.deepEqual([status, stderr], [0, '']);
 });
 
-test('a child that somebody stops on purpose does not stop us', async (t) => {
+test('a child that a process stops on purpose does not stop us', async (t) => {
 	const world = new SignalWorld(t);
 	const runner = await world.start('ipc-signal', ['run', '--', 'sh', '-c', 'echo $$; read -r line']).printed('\n');
 	const child = Number(runner.output.toString());

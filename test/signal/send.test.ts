@@ -58,7 +58,7 @@ test('send -RTMIN+3 and -RTMAX-1', async (t) => {
 	}
 });
 
-test('targets from stdin; what fails is said, the rest is done', async (t) => {
+test('targets from stdin; what fails is reported, the rest is done', async (t) => {
 	const world = new SignalWorld(t);
 	const all = [world.sleeper(), world.sleeper(), world.sleeper()];
 	const [a, b, c] = all.map(({pid}) => pid);
@@ -103,7 +103,7 @@ test('no target at all', async (t) => {
 	);
 });
 
-test('signal 0 looks and touches nobody', async (t) => {
+test('signal 0 only checks its target', async (t) => {
 	const world = new SignalWorld(t);
 	const sleeper = world.sleeper();
 	assertDone(await world.signal('send', '0', String(sleeper.pid)), '');

@@ -62,7 +62,7 @@ test('10,000 queued in a burst: all of them, in order, each with its value', asy
 	);
 });
 
-test('equal ordinary signals merge while nobody takes them; real-time signals do not', async (t) => {
+test('equal ordinary signals merge while no process takes them; real-time signals do not', async (t) => {
 	const world = new SignalWorld(t);
 	const receiver = await world.receiver('wait', 'USR1', 'RTMAX', '--count', '4');
 	receiver.kill('SIGSTOP');
@@ -113,7 +113,7 @@ test('URG that is waited for is not taken for what ends our own waits', async (t
 	world.assertNothingLeft();
 });
 
-test('--from: only what this process sent; what others sent is said at the end', async (t) => {
+test('--from: only what this process sent; what others sent is reported at the end', async (t) => {
 	const world = new SignalWorld(t);
 	const friend = world.startOther('bash', ['-c', 'while read -r line; do eval "$line"; done']);
 	const receiver = await world.receiver('wait', 'USR1', 'USR2', '--from', String(friend.pid));
@@ -174,7 +174,7 @@ test('a reader that leaves ends the wait at once, as any filter', async (t) => {
 	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
 });
 
-test('what was taken and could not be printed is said', async (t) => {
+test('what was taken and could not be printed is reported', async (t) => {
 	const world = new SignalWorld(t);
 	const receiver = await world
 		.startOther('bash', ['-c', 'exec ipc-signal wait RTMIN --count 3 --ready-fd 3 >/dev/full'])

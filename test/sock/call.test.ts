@@ -139,7 +139,7 @@ test('a server of version 1.0, and one that cannot tell which call it refuses', 
 	assertFails(await world.call(await world.stranger('anonymous'), 'get'), 1, 'ipc-sock: get: parse error (-32700)\n');
 });
 
-test('no answer: closed, silent, no JSON, nobody there', async (t) => {
+test('no answer: closed, silent, no JSON, no process there', async (t) => {
 	const world = new CallWorld(t);
 	const closing = await world.stranger('closing');
 	assertFails(

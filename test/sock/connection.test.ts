@@ -121,7 +121,7 @@ test('the end of our input reaches the other side, and its answer reaches us', a
 	assertDone(await world.run('ipc-sock', ['connect', 'sum'], {input: 'twelve bytes'}), '12\n');
 });
 
-test('--count ends after so many records, of lines and of NUL, and prints no more', async (t) => {
+test('--count ends after N records, of lines and of NUL, and prints no more', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'a', '--', 'printf', 'one\ntwo\nthree\n']);
 	assertDone(await world.sock('connect', 'a', '-c', '2'), 'one\ntwo\n');
@@ -129,7 +129,7 @@ test('--count ends after so many records, of lines and of NUL, and prints no mor
 	assertDone(await world.sock('connect', 'b', '-c', '2', '-0'), 'one\0two\0');
 });
 
-test('nobody there, nobody any more, not a socket, not allowed: the reason is said', async (t) => {
+test('no process there, no process any more, not a socket, not allowed: the reason is reported', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(await world.sock('connect', 'gone'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");
 	const holder = await world.stranger('hold', world.file('dead'), 'stream');
@@ -184,14 +184,14 @@ test('the reader of our stdout leaves: we end by SIGPIPE', async (t) => {
 	assert.deepEqual([stdout.toString(), stderr], ['y\n141\n', '']);
 });
 
-test('stdout is full: the reason is said', async (t) => {
+test('stdout is full: the reason is reported', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'full', '--', 'echo', 'text']);
 	const {status, stderr} = await world.shell('ipc-sock connect full < /dev/null > /dev/full');
 	assert.deepEqual([status, stderr], [1, 'ipc-sock: cannot write to stdout: no space left on the device\n']);
 });
 
-test('the other side leaves before it has read all: that is said, and what it had to say is printed', async (t) => {
+test('the other side leaves before it has read all: that is reported, and what it had to say is printed', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'short', '--', 'sh', '-c', 'head -c 3; exec 1>&-']);
 	const {status, stdout, stderr} = await world.run('ipc-sock', ['connect', 'short'], {
@@ -276,7 +276,7 @@ for (const type of ['seqpacket', 'dgram'])
 		assertDone(await listener.end(), two);
 	});
 
-test('packets nobody takes: --timeout gives up, and says how many went through', async (t) => {
+test('packets nobody takes: --timeout gives up, and says how many were sent', async (t) => {
 	const world = new SocketWorld(t);
 	await world.stranger('hold', world.file('full'), 'dgram', 'bound');
 	const {status, stderr} = await world.run(
@@ -341,7 +341,7 @@ test('datagrams both ways: the listener answers whom it has heard', async (t) =>
 	world.assertNothingLeft();
 });
 
-test('an empty packet is no end', async (t) => {
+test('an empty packet is not an end', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: 'a\n\nb\n'});
 	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket']), 'a\n\nb\n');
@@ -363,7 +363,7 @@ test('packets as JSON, with who sent them', async (t) => {
 	assertDone(await listener.end());
 });
 
-test('--keep-open: one client that leaves without reading is said, and the next is served', async (t) => {
+test('--keep-open: one client that leaves without reading is reported, and the next is served', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'log', '--keep-open'], {input: Buffer.alloc(9_000_000, 'x')});
 	const rude = await world.stranger('deaf', world.path('log'));

@@ -46,7 +46,7 @@ test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) 
 	const receiver = await world.ready(['recv-fd', 'desk', '--type', 'dgram', '--', 'sh', '-c', 'cat <&3']);
 	assertDone(await world.sock('send-fd', 'desk', '--type', 'dgram', world.file('text')), '');
 	assertDone(await receiver.end(), 'text');
-	// A server that hands a descriptor to whoever connects.
+	// A server that hands a descriptor to the process that connects.
 	const server = world.startOther(
 		'python3',
 		[

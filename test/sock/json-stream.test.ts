@@ -69,7 +69,7 @@ test('any bytes at all, and any mistake in a message: the pieces do not matter, 
 	);
 });
 
-test('a structure comes out if JSON.parse takes it, and else is said to be none', () => {
+test('a structure comes out if JSON.parse takes it, and else is reported as none', () => {
 	const written = fc
 		.tuple(structure, fc.constantFrom(undefined, 1))
 		.map(([value, indent]) => JSON.stringify(value, undefined, indent));
@@ -108,7 +108,7 @@ test('a structure comes out if JSON.parse takes it, and else is said to be none'
 			const seen = bytes.toString('utf8', 0, scan.at);
 			if (found === 'complete') assert.ok(isJson(seen), raw);
 			else assert.ok(!isJson(bytes.toString()), raw);
-			// It is no JSON, whatever else comes.
+			// It is not JSON, whatever else comes.
 			if (found instanceof Broken) assert.ok(bytes.length > scan.at && !isJson(bytes.toString()), raw);
 			if (isJson(bytes.toString())) assert.equal(seen, bytes.toString().trimEnd());
 		}),
@@ -126,10 +126,10 @@ reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<
 reads('over several lines, then two newlines', '{\n  "a": [\n  1 ]\n}\n\n', ['{\n  "a": [\n  1 ]\n}']);
 reads('a header', 'Content-Length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('a newline behind the body says nothing', 'Content-Length: 2\r\n\r\n{}\n', ['{}'], 'headers');
-reads('a body that is no JSON has an end all the same', 'Content-Length: 3\n\n}}}{}\n', ['}}}', '{}']);
+reads('a body that is not JSON has an end all the same', 'Content-Length: 3\n\n}}}{}\n', ['}}}', '{}']);
 reads('a body of no length', 'Content-Length: 0\n\n', [''], 'headers');
 reads('the framing may change', '{}\0{}\n', ['{}', '{}']);
-reads('what is no structure is a line', 'true\n12 "a"\nhello\n{}', ['true', '12 "a"', 'hello', '{}']);
+reads('what is not a structure is a line', 'true\n12 "a"\nhello\n{}', ['true', '12 "a"', 'hello', '{}']);
 reads('the last line needs no end', 'null', ['null']);
 reads('empty lines are nothing', '\n\n \r\n\0\n', []);
 reads('brackets that do not fit', '{"a":1]\n{"b":2}\n', [broken, '{"b":2}']);

@@ -8,7 +8,7 @@ import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/
 import {SocketWorld} from '../support/sockets.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-test('wait: until somebody accepts, and until nobody does', async (t) => {
+test('wait: until a process accepts, and until none does', async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.path('s');
 	assertFails(await world.sock('wait', 's', '-n'), 3, '');
@@ -113,7 +113,7 @@ test('an address is what it is written as', () => {
 });
 
 const refuses = (text: string, why: RegExp) =>
-	test(`'${text}' is no address: ${why.source}`, () => assert.throws(() => parseSocketAddress(text), why));
+	test(`'${text}' is not an address: ${why.source}`, () => assert.throws(() => parseSocketAddress(text), why));
 refuses('', /empty/);
 refuses('@', /nothing follows the @/);
 refuses(`@${'x'.repeat(108)}`, /108 bytes, the maximum for an abstract name is 107/);
@@ -151,7 +151,7 @@ test('whatever is parsed is refused, or formats to what parses to the same', () 
 	);
 });
 
-test('plain TCP is for this machine, unless somebody insists', () => {
+test('plain TCP is for this machine, unless --insecure is given', () => {
 	for (const text of ['tcp:localhost:1', 'tcp:127.9.9.9:1', 'tcp:[::1]:1', 'tls:example.org:1', 'name'])
 		checkSecurity(parseSocketAddress(text), false);
 	for (const text of ['tcp:example.org:1', 'tcp:0.0.0.0:1', 'tcp:[::]:1', 'tcp:127.0.0.1.example.org:1']) {

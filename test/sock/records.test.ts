@@ -102,7 +102,7 @@ test('--raw: all that one sends is one record', async (t) => {
 	assertDone(await receiver.end(), data);
 });
 
-test('--all: everything that one client sends, and nobody else', async (t) => {
+test('--all: everything that one client sends, and of no other', async (t) => {
 	const world = new SocketWorld(t);
 	const receiver = await world.ready(['recv', 'x', '--all']);
 	assertDone(await world.run('ipc-sock', ['send', 'x'], {input: 'a\nb\nc\n'}), '');
@@ -118,7 +118,7 @@ test('the receiver has enough: the sender is told that not all was read', async 
 	assertDone(await receiver.end(), 'one\n');
 });
 
-test("the receiver's output fails: what it could not print is said by the sender", async (t) => {
+test("the receiver's output fails: what it could not print is reported by the sender", async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.path('full');
 	const receiver = world.shell('ipc-sock recv full --follow > /dev/full');

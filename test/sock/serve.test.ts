@@ -238,7 +238,7 @@ test('bytes that are no text come out as they went in', async (t) => {
 	assertDone(await world.call('calc', 'other', '--raw'), '{"base64":"a*b"}\n');
 });
 
-test('of several folders the first that has the method counts, and what is no method is none', async (t) => {
+test('of several folders the first that has the method counts, and what is not a method is none', async (t) => {
 	const world = new CallWorld(t);
 	world.script('a/both', '#!/bin/sh', 'echo a');
 	world.script('b/both', '#!/bin/sh', 'echo b');
@@ -289,7 +289,7 @@ test('of several folders the first that has the method counts, and what is no me
 	assertDone(await world.call('calc', 'both'), '"b"\n');
 });
 
-test('a folder that goes away, or is no folder any more, has no methods', async (t) => {
+test('a folder that goes away, or is not a folder any more, has no methods', async (t) => {
 	const world = new CallWorld(t);
 	world.script('a/one', '#!/bin/sh', 'echo 1');
 	world.script('b/two', '#!/bin/sh', 'echo 2');
@@ -530,7 +530,7 @@ test('who does not read its answers is cut off', async (t) => {
 	assertDone(await world.call('calc', '--list'), 'much\n');
 });
 
-test('any bytes, from many at once, harm nobody', async (t) => {
+test('any bytes, from many at once, harm no client', async (t) => {
 	const world = new CallWorld(t);
 	world.method('one', 'echo 1');
 	const server = await world.serveMethods();

@@ -49,7 +49,7 @@ test('one connection: the status is that of the command', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('--max: so many at a time, the others wait', async (t) => {
+test('--max: N at a time, the others wait', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'x', '-k', '--max', '2', '--', 'sh', '-c', 'echo in; read line; echo out']);
 	const clients = [await client(world.path('x')), await client(world.path('x')), await client(world.path('x'))];
@@ -222,7 +222,7 @@ test('relay: what may not be', async (t) => {
 	for (const who of ['uid:4294967295', 'gid:99999999999', 'uid:-1'])
 		await refuses(/the number of a (user|group) is from 0 to 4294967294/, 'x', 'y', '--allow', who);
 	assertFails(await world.sock('wait', 'tls:localhost:7999'), 2, /ipc-sock wait tcp:localhost:7999/);
-	await refuses(/are for tls: addresses/, 'x', 'y', '--ca', 'c');
+	await refuses(/need a tls: address/, 'x', 'y', '--ca', 'c');
 	assertFails(
 		await world.sock('relay', 'x', 'tls:localhost:7999', '--ca', world.file('none')),
 		1,

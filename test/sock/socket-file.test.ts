@@ -21,7 +21,7 @@ for (const type of ['stream', 'dgram', 'seqpacket']) {
 		assert.ok(!existsSync(path));
 	});
 
-	test(`one that somebody has is refused, and its owner named (${type})`, async (t) => {
+	test(`one that a process uses is refused, and its owner named (${type})`, async (t) => {
 		const world = new SocketWorld(t);
 		const path = world.file('s');
 		const alive = await world.stranger('hold', path, type);
@@ -51,7 +51,7 @@ test('a living listener does not notice that it was asked', async (t) => {
 	assertDone(await world.sock('connect', 'one'), 'for the first');
 });
 
-test('an abstract name that somebody has', async (t) => {
+test('an abstract name that a process uses', async (t) => {
 	const world = new SocketWorld(t);
 	const name = `@ipc-test-taken-${process.pid}`;
 	const alive = await world.stranger('hold', name, 'stream');
@@ -62,7 +62,7 @@ test('an abstract name that somebody has', async (t) => {
 	);
 });
 
-test('what is no socket is never touched', async (t) => {
+test('what is not a socket is never touched', async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.file('data');
 	writeFileSync(path, 'precious');
@@ -162,7 +162,7 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	assert.match(stderr, /refused .*--allow does not list it/);
 });
 
-test('--allow: unknown names, and what is no rule', async (t) => {
+test('--allow: unknown names, and what is not a rule', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(
 		await world.sock('listen', 'x', '--allow', 'uid:no-such-user-here'),

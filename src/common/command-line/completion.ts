@@ -4,8 +4,8 @@ import {print} from '../output.js';
 import {one, type Verb, verb} from '../verb.js';
 
 /**
- * Scripts that ask the command itself what could come next, so that they know the objects that exist now. zsh and fish quote
- * what they insert. bash does not, and it cuts words at `@`, `:` and `=`: it gets what it has to insert, quoted.
+ * Scripts that ask the command itself for candidates, so that they know the objects that exist now. zsh and fish quote what
+ * they insert. bash does not, and it cuts words at `@`, `:` and `=`, so it gets quoted candidates.
  */
 const scripts: Record<'bash' | 'zsh' | 'fish', (command: string) => string> = {
 	bash: (command) => `_${command.replace('-', '_')}() {

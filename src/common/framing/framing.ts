@@ -43,10 +43,10 @@ export function separatorOf(framing: Framing): number | undefined {
 	return framing === 'null' ? 0 : undefined;
 }
 
-/** A record that its framing cannot carry, or a stream that breaks it; the message says which one and why. */
+/** A record that its framing cannot carry, or a stream that breaks it; the message names the framing and the reason. */
 export class FramingError extends SystemError {}
 
-/** One record as it goes into a stream. */
+/** One record in the form in which it is sent on a stream. */
 export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 	const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
 	if (framing === 'raw') return bytes;
@@ -71,13 +71,13 @@ export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 
 let strictText: InstanceType<typeof TextDecoder> | undefined;
 
-/** @throws TypeError for what is not UTF-8 */
+/** @throws TypeError for bytes that are not UTF-8 */
 function decodeText(bytes: Uint8Array): string {
 	strictText ??= new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
 	return strictText.decode(bytes);
 }
 
-/** `{"data": text}`, or `{"base64": …}` for what is not UTF-8; loses nothing either way. */
+/** `{"data": text}`, or `{"base64": …}` for bytes that are not UTF-8; loses nothing either way. */
 export function jsonRecord(record: Uint8Array): {data: string} | {base64: string} {
 	try {
 		return {data: decodeText(record)};
@@ -153,7 +153,7 @@ export class RecordDecoder {
 		}
 	}
 
-	/** The last record: what came after the last separator, or all there was in `raw`. */
+	/** The last record: the bytes after the last separator, or all bytes in `raw`. */
 	*end(): Generator<Buffer> {
 		if (this.framing === 'raw') {
 			yield this.take();

@@ -1,6 +1,6 @@
 import {UsageError} from '../errors.js';
 
-/** How many records a receiver takes: one, or so many, or all there are, or for ever (both Infinity). */
+/** How many records to receive: one, a given number, all that are there, or no limit (the last two are Infinity). */
 export function recordLimit(options: {count: number | undefined; all: boolean; follow: boolean}): number {
 	const limits = [
 		options.count !== undefined && '--count',

@@ -19,6 +19,7 @@ import {
 	SOCK_STREAM,
 	SOL_SOCKET,
 } from '../../native/index.js';
+import {connectReasons, NoSuchSocket} from './connect-errors.js';
 import {formatSocketAddress, isLocal, type LocalAddress, parseSocketAddress} from './socket-address.js';
 import {bindAddress, handleAddress, sockaddrUn} from './unix-address.js';
 import {allUnixSockets, describeHolders, describeProcess, isBoundTo, isOwn} from './unix-sockets.js';
@@ -376,24 +377,6 @@ export function withTarget<Result>(address: LocalAddress, work: (target: Uint8Ar
 		closeSync(handle);
 	}
 }
-
-/** The same as an error of the kernel. */
-class NoSuchSocket extends SystemError {
-	constructor(shown: string) {
-		super(`cannot connect to ${quoted(shown)}: no such socket`, {
-			cause: Object.assign(new Error('connect: no such file'), {code: 'ENOENT', errno: 2, syscall: 'connect'}),
-		});
-	}
-}
-
-const connectReasons = (address: LocalAddress, type: SocketType): Record<string, string> => ({
-	ECONNREFUSED:
-		address.kind === 'abstract'
-			? 'no process listens there'
-			: 'no process listens there: a process that has ended left the file behind',
-	EPROTOTYPE: `it is not a ${type} socket (see: ipc-sock stat, and --type)`,
-	EACCES: 'permission denied: its mode does not let this user write',
-});
 
 function bindAbstract(descriptor: number, name: string): void {
 	try {

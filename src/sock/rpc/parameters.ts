@@ -5,19 +5,19 @@ import {compact, kindOf} from './json-text.js';
 export interface ParameterWishes {
 	/** PARAMs are NAME=VALUE. */
 	named: boolean;
-	/** Values are strings even where they could be JSON. */
+	/** Values are strings even if they could be JSON. */
 	string: boolean;
 	/** All of them as one JSON text. */
 	params: string | undefined;
 }
 
-/** A word of the command line as JSON: what is JSON as it is, anything else as a string. */
+/** A word of the command line as JSON: valid JSON unchanged, anything else as a string. */
 function jsonOf(word: string, isString: boolean): string {
 	const json = isString ? undefined : jsonText(Buffer.from(word));
 	return json === undefined ? JSON.stringify(word) : compact(json.trim());
 }
 
-/** What the words say, as an array or an object; undefined for no parameters. @throws UsageError */
+/** The parameters of the words, as an array or an object; undefined for no parameters. @throws UsageError */
 export function parametersOf(words: readonly string[], {named, string, params}: ParameterWishes): string | undefined {
 	if (params !== undefined) {
 		if (words.length > 0) throw new UsageError('--params cannot be combined with PARAM');
