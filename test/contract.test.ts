@@ -31,6 +31,7 @@ for (const command of commands) {
 			['help'],
 			...verbs.flatMap((verb) => [
 				[verb, '--help'],
+				[verb, '-h'],
 				['help', verb],
 			]),
 		]) {
@@ -80,7 +81,7 @@ for (const command of commands) {
 			assertFails(
 				await run(launcher(command), [verb, '--color', 'sometimes']),
 				2,
-				/--color: 'sometimes' is none of auto, always, never|is missing/,
+				/--color: 'sometimes' is not one of auto, always, never|is missing/,
 			);
 		}
 	});
@@ -109,16 +110,13 @@ for (const command of commands) {
 		const parsed = await world.shell('bash -n', {input: script});
 		assert.deepEqual([parsed.status, parsed.stderr], [0, '']);
 		const candidates = async (...words: string[]) =>
-			(await world.run(command, ['--get-yargs-completions', command, ...words])).stdout
-				.toString()
-				.split('\n')
-				.slice(0, -1);
+			(await world.run(command, ['--complete', command, ...words])).stdout.toString().split('\n').slice(0, -1);
 		assert.deepEqual(await candidates(''), await verbsOf(command));
 		assert.deepEqual(await candidates('compl'), ['completion']);
 		assert.ok((await candidates('list', '--')).includes('--no-headings'));
 		assert.deepEqual(await candidates('list', '--color', 'a'), ['auto', 'always']);
 		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
-		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is none of bash, zsh, fish/);
+		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is not one of bash, zsh, fish/);
 		if (!(await verbsOf(command)).includes('create')) return;
 		const names = ['log', 'jobs'].map((word) => `${word}-${process.pid}-${command}`);
 		t.after(() => world.run(command, ['remove', ...names]));
@@ -126,7 +124,7 @@ for (const command of commands) {
 		const found = await candidates('stat', '');
 		assert.ok(names.every((name) => found.includes(name)));
 		const completed = await world.shell(
-			`source <(${command} completion bash); COMP_WORDS=(${command} stat ${names[0]?.slice(0, -1)}); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
+			`source <(${command} completion bash); COMP_LINE='${command} stat log'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} log stat; echo "\${COMPREPLY[@]}"`,
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});

@@ -24,10 +24,10 @@ export const segmentColumns: readonly Column<SegmentStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'all segments, and who maps them',
+	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
+	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run(_, options) {
 		const columns = chooseColumns(segmentColumns, options.output);
 		const rows = lookAtSegments(allSegments());

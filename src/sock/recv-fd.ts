@@ -21,11 +21,11 @@ const firstOfCommand = 3;
 const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
-	summary: 'run a command with the open files that somebody passes on',
+	summary: 'Receive open file descriptors and run a command with them',
 	operands: {address: one(localAddress)},
 	options: {
 		connect: {help: 'connect instead of listening'},
-		timeout: {...common.timeout, help: 'give up when none has come after so long (status 124)'},
+		timeout: {...common.timeout, help: 'give up after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		allow,
 		mode: common.mode,
@@ -33,10 +33,10 @@ export const recvFd = verb({
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
-	examples: [{purpose: 'read what the other side has opened', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
+	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0)
-			throw new UsageError('--allow is for a listener: it makes no sense with --connect');
+			throw new UsageError('--allow and --connect cannot be combined');
 		stopOnSignals();
 		const timeoutMs = options.timeout ?? -1;
 		const received = receive();
@@ -95,7 +95,10 @@ interface Received {
 /** Polled at once: as many as poll(2) is given. */
 const mostClients = 1000;
 
-/** What the first client passes on that does: others come and go, or say nothing. Undefined when none came in time. */
+/**
+ * The descriptors of the first client that passes any; other clients may connect and send none. Undefined when there
+ * were none in time.
+ */
 function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
 	const left = countdown(timeoutMs);
 	const clients = new Set<LocalSocket>();
@@ -119,7 +122,7 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 				const received = takeNow(socket);
 				if (!received) continue;
 				if (received !== 'end') return received;
-				tellVerbose(`${describePeer(socket.peer)} left without passing a descriptor on`);
+				tellVerbose(`${describePeer(socket.peer)} disconnected without passing a descriptor`);
 				clients.delete(socket);
 				socket.close();
 			}
@@ -131,7 +134,7 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 	}
 }
 
-/** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
+/** The first descriptors that arrive; bytes without descriptors are ignored. Undefined when there were none in time. */
 function takeDescriptors(socket: LocalSocket, timeoutMs: number, access?: AccessList): Received | undefined {
 	const left = countdown(timeoutMs);
 	for (;;) {
@@ -142,13 +145,13 @@ function takeDescriptors(socket: LocalSocket, timeoutMs: number, access?: Access
 		if (!received && leftMs === 0) return undefined;
 		if (received === 'end')
 			throw new SystemError(
-				`no descriptor came on ${quoted(socket.shownName)}: the sender left without passing one on`,
+				`no descriptor received on ${quoted(socket.shownName)}: the sender disconnected without passing one`,
 			);
 		if (received) return received;
 	}
 }
 
-/** Milliseconds that are left of these; negative: for ever. */
+/** The milliseconds that are left of these; negative: without limit. */
 function countdown(timeoutMs: number): () => number {
 	const deadline = performance.now() + timeoutMs;
 	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));
@@ -165,7 +168,7 @@ function takeNow(socket: LocalSocket, access?: AccessList): Received | 'end' | u
 		if (flags & controlCutOff) {
 			closeAll(descriptors);
 			throw new SystemError(
-				`cannot take what came on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
+				`cannot receive descriptors on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
 			);
 		}
 		if (descriptors.length > 0) {

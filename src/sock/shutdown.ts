@@ -1,7 +1,7 @@
 import {EndBySignal} from '../common/exit.js';
 import {StopInLoop} from '../common/process/shutdown.js';
 
-/** For verbs that live in the event loop: one promise for all that may end them. */
+/** For verbs that use the event loop: one promise for all events that may end them. */
 export class Stopping implements Disposable {
 	readonly stopped: Promise<void>;
 	isStopped = false;
@@ -15,13 +15,13 @@ export class Stopping implements Disposable {
 		this.stop = new StopInLoop(passOn, () => this.end());
 	}
 
-	/** Enough has been done. */
+	/** The work is done. */
 	end(): void {
 		this.isStopped = true;
 		this.resolve();
 	}
 
-	/** Once all is tidy: a signal that told us to stop ends us now. */
+	/** Once all is cleaned up: a signal that told us to stop ends us now. */
 	finish(): void {
 		if (this.stop.signal !== undefined) throw new EndBySignal(this.stop.signal);
 	}

@@ -23,7 +23,7 @@ class KillWorld extends SemaphoreWorld {
 		return this.startOther(process.execPath, [fileURLToPath(import.meta.url), ...words], {deadlineMs});
 	}
 
-	/** Three units, one held by somebody living, one by somebody dead. */
+	/** Three units, one held by a living process, one by a dead one. */
 	async threeUnits(t: TestContext): Promise<{name: string; semaphore: Semaphore}> {
 		const name = await this.semaphore(3);
 		const semaphore = Semaphore.open(name);

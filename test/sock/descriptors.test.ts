@@ -47,7 +47,7 @@ test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) 
 	const receiver = await world.ready(['recv-fd', 'desk', '--type', 'dgram', '--', 'sh', '-c', 'cat <&3']);
 	assertDone(await world.sock('send-fd', 'desk', '--type', 'dgram', world.file('text')), '');
 	assertDone(await receiver.end(), 'text');
-	// A server that hands a descriptor to whoever connects.
+	// A server that hands a descriptor to the process that connects.
 	const server = world.startOther(
 		'python3',
 		[
@@ -90,7 +90,7 @@ for (const type of ['stream', 'dgram', 'seqpacket'])
 			assertDone(await world.sock('send-fd', path, '--type', type, world.file('text')), '');
 			const {status, stdout, stderr} = await receiver.end();
 			assert.deepEqual([status, stdout.toString()], [0, 'of a friend']);
-			assert.match(stderr, /^ipc-sock: turned away .*65533.*\n$/);
+			assert.match(stderr, /^ipc-sock: refused .*65533.*\n$/);
 		},
 	);
 
@@ -99,7 +99,7 @@ test('--allow with --connect: there is nobody to check', async (t) => {
 	assertFails(
 		await world.sock('recv-fd', 'x', '--connect', '--allow', 'uid:0', '--', 'true'),
 		2,
-		/^ipc-sock: --allow is for a listener: it makes no sense with --connect\n/,
+		/^ipc-sock: --allow and --connect cannot be combined\n/,
 	);
 });
 
@@ -121,7 +121,7 @@ test('nobody takes them, none comes, none is open', async (t) => {
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
-	await until('it is said', () => /process \d+ .* left without passing a descriptor on\n$/.test(receiver.errors));
+	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor\n$/.test(receiver.errors));
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);

@@ -11,7 +11,7 @@ export class StopInLoop implements Disposable {
 	signal: number | undefined;
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	/** `onStop` is called for every signal, `passOn` for those that the commands have not got already. */
+	/** `onStop` is called for every signal, `passOn` for signals that the commands have not received already. */
 	constructor(passOn: (signal: NodeJS.Signals) => void, onStop: () => void = () => {}) {
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 			const handler = () => {

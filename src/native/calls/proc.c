@@ -1,4 +1,4 @@
-/* Who has a file open, from /proc: thousands of look-ups for one answer, so they are made here. proc(5) */
+/* Which processes have a file open, from /proc: thousands of look-ups for one answer, so they are made here. proc(5) */
 #include "native.h"
 
 #include <ctype.h>

@@ -7,7 +7,7 @@ import type {FileIdentity} from '../../common/process/proc.js';
 import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
 import {explainAttributes, readLimits} from './limits.js';
 
-/** One message as it was received. */
+/** One received message. */
 export interface Message {
 	data: Buffer;
 	/** 0 to 32767; the highest is received first. */
@@ -16,7 +16,7 @@ export interface Message {
 
 export const highestPriority = 32_767;
 
-/** How many messages of which size a queue holds; what is left out is the system's default. */
+/** How many messages of which size a queue holds; the system's default replaces what is left out. */
 export interface QueueAttributes {
 	maxmsg?: number | undefined;
 	msgsize?: number | undefined;
@@ -28,36 +28,36 @@ export type QueueAccess = 'send' | 'receive' | 'both';
 
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
 
-/** No record is framed: what was received lies in the buffer as it is. */
+/** Messages are not framed: each lies in the buffer unchanged. */
 const unframed = -2;
 
 /**
- * A POSIX message queue: the same object as any C, Python or Rust program's of that name. mq_overview(7)
+ * A POSIX message queue: the same object that any C, Python or Rust program opens by that name. mq_overview(7)
  *
- * `try…` answers at once; the others may wait, in the kernel, and hold up the event loop meanwhile. To receive
- * without holding it up, iterate: `for await (const {data, priority} of queue)`.
+ * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile. To receive
+ * without blocking the event loop, iterate: `for await (const {data, priority} of queue)`.
  */
 export class MessageQueue implements Disposable {
-	/** Messages it can hold. */
+	/** Capacity in messages. */
 	readonly maxmsg: number;
-	/** Bytes a message can have. */
+	/** Maximum bytes of a message. */
 	readonly msgsize: number;
 	private buffer: Buffer | undefined;
 	private readonly index = new Int32Array(3);
 
 	private constructor(
-		/** The name as its user wrote it. */
+		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** The queue's descriptor: non-blocking; poll(2) takes it. */
+		/** The queue's descriptor: non-blocking; poll(2) accepts it. */
 		readonly descriptor: number,
 	) {
 		({maxmsg: this.maxmsg, msgsize: this.msgsize} = native.mqGetattr(descriptor));
 	}
 
 	/**
-	 * Makes a queue; answers false when one of that name exists already, which stays as it is. mq_open(3)
+	 * Makes a queue; returns false when the name exists already, and leaves that queue unchanged. mq_open(3)
 	 *
-	 * @throws SystemError that names the limit in the way, its value and the knob.
+	 * @throws SystemError that names the limit that was reached, its value and the setting that changes it.
 	 */
 	static create(name: string | Address, attributes: QueueAttributes = {}): boolean {
 		const queue = MessageQueue.make(toAddress(name), attributes, 'both');
@@ -65,10 +65,10 @@ export class MessageQueue implements Disposable {
 		return queue !== undefined;
 	}
 
-	/** Opens a queue; with `create` makes it first when it is missing. mq_open(3) */
+	/** Opens a queue; with `create` makes it first if it is missing. mq_open(3) */
 	static open(name: string | Address, access: QueueAccess = 'both', create?: QueueAttributes): MessageQueue {
 		const address = toAddress(name);
-		// Made and removed by others meanwhile: a few rounds settle that.
+		// Another process may make and remove the queue meanwhile: a few rounds settle that.
 		for (let round = 0; round < 100; round++) {
 			const found = MessageQueue.tryOpen(address, access);
 			if (found) return found;
@@ -82,7 +82,7 @@ export class MessageQueue implements Disposable {
 		);
 	}
 
-	/** Opens a queue, or answers undefined when there is none. mq_open(3) */
+	/** Opens a queue, or returns undefined when it does not exist. mq_open(3) */
 	static tryOpen(name: string | Address, access: QueueAccess = 'both'): MessageQueue | undefined {
 		const address = toAddress(name);
 		const shown = formatAddress(address);
@@ -109,7 +109,10 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** Unlinks a queue: who has it open goes on, and its messages are gone with the last of them. mq_unlink(3) */
+	/**
+	 * Unlinks a queue: processes that have it open keep using it, and the messages are lost when the last one closes it.
+	 * mq_unlink(3)
+	 */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		try {
@@ -119,18 +122,18 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** Messages in it now. mq_getattr(3) */
+	/** Number of messages in it now. mq_getattr(3) */
 	get messages(): number {
 		return native.mqGetattr(this.descriptor).curmsgs;
 	}
 
-	/** What identifies it among all open files, whatever its name. */
+	/** Identifies the queue among all open files, whatever its name. */
 	get identity(): FileIdentity {
 		const {dev, ino} = fstatSync(this.descriptor);
 		return {dev, ino};
 	}
 
-	/** Whether its name has been unlinked: what is sent now is gone with the last who has it open. fstat(2) */
+	/** Whether its name has been unlinked: messages sent now are lost when the last process closes the queue. fstat(2) */
 	get isRemoved(): boolean {
 		return fstatSync(this.descriptor).nlink === 0;
 	}
@@ -144,7 +147,7 @@ export class MessageQueue implements Disposable {
 	/** Bytes of payload in it, and the process that is registered for notification, 0 for none. mq_notify(3) */
 	inside(): {bytes: number; notifyPid: number} {
 		const text = Buffer.alloc(256);
-		// Read through the descriptor a queue tells about itself, as its file in /dev/mqueue would.
+		// Reading the descriptor of a queue gives the same text as reading its file in /dev/mqueue.
 		const length = native.read(this.descriptor, text, 0, text.length);
 		const field = (name: string) =>
 			Number(new RegExp(`${name}:([0-9]+)`).exec(text.toString('latin1', 0, length))?.[1] ?? 0);
@@ -157,7 +160,7 @@ export class MessageQueue implements Disposable {
 	}
 
 	/**
-	 * Sends, waiting for room, `timeoutMs` at most (negative: for ever): false when there was none. mq_send(3)
+	 * Sends, waiting for room, `timeoutMs` at most (negative: without limit): false when there was none. mq_send(3)
 	 *
 	 * @throws SystemError when the message is longer than the queue takes.
 	 */
@@ -171,7 +174,7 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** What a refused message means, in numbers. */
+	/** Why a message was refused, in numbers. */
 	explainSend(error: unknown, length: number): unknown {
 		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
 			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (create it with a larger --msgsize)`,
@@ -186,8 +189,9 @@ export class MessageQueue implements Disposable {
 	}
 
 	/**
-	 * The oldest message of the highest priority, waiting `timeoutMs` for one at most (negative: for ever); undefined
-	 * when none came. `watched` is a descriptor whose reader's leaving ends the wait with EPIPE. mq_receive(3)
+	 * The oldest message of the highest priority, waiting `timeoutMs` for one at most (negative: without limit);
+	 * undefined when there was none. `watched` is a descriptor: when its reader leaves, the wait ends with EPIPE.
+	 * mq_receive(3)
 	 */
 	receive({timeoutMs = -1, watched = -1} = {}): Message | undefined {
 		this.buffer ??= Buffer.allocUnsafe(this.msgsize + 8);
@@ -197,7 +201,7 @@ export class MessageQueue implements Disposable {
 		return {data: Buffer.from(this.buffer.subarray(start, start + length)), priority};
 	}
 
-	/** As many messages as are there, framed into a buffer in one go: see `mqReceiveRecords` in native/index.ts. */
+	/** As many messages as there are, framed into a buffer in one call: see `mqReceiveRecords` in native/index.ts. */
 	receiveMany(
 		buffer: Buffer,
 		separator: number,
@@ -215,17 +219,17 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** Waits for a message without taking it: false when none came in time. poll(2) */
+	/** Waits for a message without receiving it: false when there was none in time. poll(2) */
 	wait(timeoutMs = -1): boolean {
 		return native.poll(Int32Array.of(this.descriptor, POLLIN, 0), timeoutMs) > 0;
 	}
 
-	/** Waits for a message in libuv's pool, a moment at most: whether there may be one. poll(2) */
+	/** Waits for a message in libuv's thread pool, a moment at most; returns whether there may be one. poll(2) */
 	waitInBackground(mostMs: number): Promise<boolean> {
 		return native.pollInBackground(this.descriptor, POLLIN, mostMs);
 	}
 
-	/** Messages as they come, for ever, without holding up the event loop. */
+	/** Messages as they arrive, without end and without blocking the event loop. */
 	async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
 		for (;;) {
 			const message = this.tryReceive();
@@ -243,12 +247,12 @@ export class MessageQueue implements Disposable {
 	}
 }
 
-/** A wait in libuv's pool has to end now and then: the process cannot leave while it lasts. */
+/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
 const backgroundMs = 100;
 
 type QueueName = Address & {kind: 'name'};
 
-/** A queue's name on the command line: what can be none is refused before anything is done. */
+/** A queue's name on the command line: an invalid name is refused before anything is done. */
 export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): QueueName {
@@ -257,7 +261,5 @@ function toAddress(name: string | Address): QueueName {
 	const shown = formatAddress(address);
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
-	throw new UsageError(
-		`'${shown}' is no name for a queue: a queue's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-	);
+	throw new UsageError(`invalid queue name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 }

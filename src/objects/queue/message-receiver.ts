@@ -7,38 +7,43 @@ import {Joiner} from './split.js';
 import {type Batch, putBack, StdoutDelivery} from './stdout-delivery.js';
 
 const batchBytes = 65_536;
-/** Messages of which many fit a batch: 1024 at most are taken at once. */
+/** At most this many messages are received at once, if many fit a batch. */
 const indexLength = 3 * 1024;
 
 export interface Receiving {
 	framing: Framing;
-	/** After so many records it is complete. */
+	/** Complete after this many records. */
 	most: number;
-	/** How long to wait for a message, each time; negative: for ever. */
+	/** How long to wait for a message, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Parts are put together. */
+	/** Parts are joined. */
 	joins: boolean;
-	/** All there is now is wanted: a part that is not there is missing for good. */
+	/** All messages that are queued now are wanted: a part that is not there is missing for good. */
 	waitsForNothing: boolean;
 	progress: Progress | undefined;
 }
 
-/** Where batches lie until they have been read. */
+/** The memory of batches until they have been read. */
 interface Arena {
 	buffer: Buffer;
 	index: Int32Array;
 	usedBytes: number;
 	usedIndex: number;
-	/** Those that may still be needed. */
+	/** The batches that may still be needed. */
 	batches: number;
 }
 
-/** Messages from a queue to stdout. What has been taken and could not be delivered goes back. */
+/**
+ * Moves messages from a queue to stdout. Messages that were received and could not be delivered are returned to the
+ * queue.
+ */
 export class MessageReceiver {
-	/** Records that went to stdout. */
+	/** Records written to stdout. */
 	received = 0;
 	private readonly delivery: StdoutDelivery;
-	/** Memory whose batches have all been read, to be used again: the garbage collector would let it pile up. */
+	/**
+	 * Memory whose batches have all been read, for reuse: otherwise it would pile up until the garbage collector runs.
+	 */
 	private readonly spare: Arena[] = [];
 	private arena: Arena | undefined;
 
@@ -49,7 +54,7 @@ export class MessageReceiver {
 		this.delivery = new StdoutDelivery(queue);
 	}
 
-	/** Until there are as many as wanted (true), or none came in time (false). */
+	/** Until the wanted number has been received (true), or there was none in time (false). */
 	run(): boolean {
 		const {framing, joins} = this.receiving;
 		try {
@@ -60,7 +65,7 @@ export class MessageReceiver {
 		}
 	}
 
-	/** Framed in C, as many as are there and may go out. */
+	/** Framed in C, as many as there are and may be written. */
 	private receiveBatches(): boolean {
 		const {framing, most, timeoutMs, progress} = this.receiving;
 		const separator = separatorOf(framing) ?? (framing === 'length' ? -1 : -2);
@@ -85,7 +90,7 @@ export class MessageReceiver {
 		return true;
 	}
 
-	/** Memory with room for a message at least. Many small batches share it. */
+	/** Memory with room for at least one message. Many small batches share it. */
 	private arenaFor(msgsize: number): Arena {
 		const current = this.arena;
 		if (current && current.buffer.length - current.usedBytes >= msgsize + 8 && current.usedIndex < indexLength)
@@ -113,7 +118,7 @@ export class MessageReceiver {
 		this.spare.push(arena);
 	}
 
-	/** One message after another: as JSON, or put together from parts. */
+	/** One message after another: as JSON, or joined from parts. */
 	private receiveSingly(): boolean {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
@@ -123,7 +128,9 @@ export class MessageReceiver {
 				const message = this.queue.receive({timeoutMs, watched: stdout});
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
-						throw new SystemError(`cannot join: ${joiner.describeMissing()}, and the queue is empty (they went back)`);
+						throw new SystemError(
+							`cannot join: ${joiner.describeMissing()}, and the queue is empty (returned the parts to the queue)`,
+						);
 					return false;
 				}
 				const record = joins

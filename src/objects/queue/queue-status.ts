@@ -14,7 +14,7 @@ export interface QueueUser {
 	access: string;
 }
 
-/** What can be said about a queue; the keys are those of --json. */
+/** The status of a queue; the keys are those of --json. */
 export interface QueueStatus {
 	name: string;
 	messages: number;
@@ -25,13 +25,13 @@ export interface QueueStatus {
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** Who has it open; processes of other users show to root only. */
+	/** Processes that have the queue open; only root sees processes of other users. */
 	users: QueueUser[];
 	/** The process registered for notification, or null. */
 	notifyPid: number | null;
 }
 
-/** Looks at queues and takes nothing; passes over those that are missing or may not be opened. */
+/** Looks at queues and receives nothing; skips queues that are missing or cannot be opened. */
 export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 	const queues = addresses.map(openToLook).filter((queue) => queue !== undefined);
 	try {
@@ -64,7 +64,7 @@ function openToLook(address: Address): MessageQueue | undefined {
 	try {
 		return MessageQueue.tryOpen(address, 'receive');
 	} catch (error) {
-		// Somebody else's: the others are still worth showing.
+		// This queue belongs to another user: still show the others.
 		if (error instanceof SystemError) return undefined;
 		throw error;
 	}

@@ -3,13 +3,13 @@ import {countOf, SystemError} from '../../common/errors.js';
 import type {Message} from './message-queue.js';
 
 /**
- * Records longer than a message. Each part begins with 16 bytes: a number drawn at random for the record (8), the part's
- * place (4) and how many parts there are (4), both big-endian. The parts of one record have one priority, so the
- * queue keeps their order, and those of other senders may come between.
+ * Records longer than a message. Each part begins with 16 bytes: a random number for the record (8), the part's place
+ * (4) and the number of parts (4), both big-endian. The parts of one record have one priority, so the queue keeps their
+ * order; parts of other senders may lie between them.
  */
 export const headerBytes = 16;
 
-/** The messages that a record is sent as; every record has at least one. */
+/** The messages in which a record is sent; every record has at least one. */
 export function* split(record: Buffer, msgsize: number): Generator<Buffer> {
 	const room = msgsize - headerBytes;
 	if (room < 1)
@@ -26,28 +26,28 @@ export function* split(record: Buffer, msgsize: number): Generator<Buffer> {
 	}
 }
 
-/** A record that is whole again, and the messages it came in. */
+/** A record that is whole again, and the messages in which it arrived. */
 export interface Joined {
 	record: Buffer;
 	priority: number;
 	parts: Message[];
 }
 
-/** Puts the parts together that `split` made. */
+/** Joins the parts that `split` made. */
 export class Joiner {
 	private readonly open = new Map<string, Map<number, Message>>();
 
-	/** What is missing of the records that are not whole, in words. */
+	/** Which parts of incomplete records are missing, in words. */
 	describeMissing(): string {
 		return [...this.open.values()]
 			.map((parts) => {
 				const count = [...parts.values()][0]?.data.readUInt32BE(12) ?? 0;
-				return `${parts.size} of ${countOf(count, 'part')} of a record came`;
+				return `${parts.size} of ${countOf(count, 'part')} of a record arrived`;
 			})
 			.join(', ');
 	}
 
-	/** The messages of records that are not whole yet. */
+	/** The messages of incomplete records. */
 	get pending(): Message[] {
 		return [...this.open.values()].flatMap((parts) =>
 			[...parts.entries()].sort(([a], [b]) => a - b).map(([, part]) => part),
@@ -58,16 +58,17 @@ export class Joiner {
 	add(part: Message): Joined | undefined {
 		const {data, priority} = part;
 		if (data.length < headerBytes)
-			throw new SystemError(`a message of ${data.length} bytes is no part of a record (send it with --split)`);
+			throw new SystemError(`a message of ${data.length} bytes is not a part of a record (send it with --split)`);
 		const key = data.toString('hex', 0, 8);
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
-		if (count === 0 || place >= count) throw new SystemError('a message is no part of a record (send it with --split)');
-		// In any order: what had to be put back lies behind what came later.
+		if (count === 0 || place >= count)
+			throw new SystemError('a message is not a part of a record (send it with --split)');
+		// In any order: a part that was returned to the queue lies behind later parts.
 		const parts = this.open.get(key) ?? new Map<number, Message>();
 		this.open.set(key, parts.set(place, part));
 		if (parts.size < count) return undefined;
 		const inOrder = Array.from({length: count}, (_, i) => parts.get(i));
-		// Parts that claim different counts belong to nothing that could ever be whole.
+		// Parts with different counts belong to no record that could ever be whole.
 		if (!inOrder.every((one) => one !== undefined)) throw new SystemError(`the parts of a record do not fit together`);
 		this.open.delete(key);
 		return {

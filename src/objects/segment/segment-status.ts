@@ -12,12 +12,12 @@ import {SharedMemory} from './shared-memory.js';
 export interface SegmentUser {
 	pid: number;
 	command: string;
-	/** Whether it has it in its memory, and whether it has a descriptor of it. */
+	/** Whether the process maps the segment, and whether it has a descriptor of it. */
 	maps: boolean;
 	open: boolean;
 }
 
-/** What can be said about a segment; the keys are those of --json. */
+/** The status of a segment; the keys are those of --json. */
 export interface SegmentStatus {
 	name: string;
 	/** Bytes. */
@@ -27,17 +27,19 @@ export interface SegmentStatus {
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** When it was last touched by a call (not by a store to mapped memory), ISO 8601. */
+	/** When a system call (not a store to mapped memory) last touched it, ISO 8601. */
 	changed: string;
-	/** Who uses it; processes of other users show to root only. */
+	/** Processes that use it; only root sees processes of other users. */
 	users: SegmentUser[];
-	/** How many processes there are of which we may not see what they map. */
+	/** Number of processes whose mappings we have no permission to see. */
 	unseen: number;
-	/** Where send and recv have made a ring of it. */
+	/** The ring, if send and recv have made the segment one. */
 	ring: RingStatus | null;
 }
 
-/** Looks at segments and changes nothing; passes over those that are missing. What may not be opened shows without its ring. */
+/**
+ * Looks at segments and changes nothing; skips missing ones. A segment that cannot be opened is shown without its ring.
+ */
 export function lookAtSegments(addresses: readonly Address[]): SegmentStatus[] {
 	const found = addresses.map(lookAt).filter((status) => status !== undefined);
 	const identities = found.map(({identity}) => identity);

@@ -3,7 +3,7 @@ import {hasCode, printable} from '../../common/errors.js';
 import {commandOf, type FileIdentity, findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
 import {AF_UNIX, native, SOCK_STREAM, type UnixSocketRow} from '../../native/index.js';
 
-/** What the kernel tells about local sockets: sock_diag(7), and /proc/net/unix where that is not to be had. */
+/** What the kernel tells about local sockets: sock_diag(7), and /proc/net/unix if that is not available. */
 export function allUnixSockets(): UnixSocketRow[] {
 	try {
 		return native.sockDiagUnix();
@@ -43,7 +43,7 @@ export function deviceOfSockets(): number {
 	return socketDevice;
 }
 
-/** Who has these sockets open, by their inodes. */
+/** The processes that have these sockets open, by the inodes of the sockets. */
 export function holdersOf(inodes: readonly number[]): Map<number, Opener[]> {
 	const dev = deviceOfSockets();
 	const found = findOpeners(inodes.map((ino) => ({dev, ino})));
@@ -53,7 +53,7 @@ export function holdersOf(inodes: readonly number[]): Map<number, Opener[]> {
 export const isBoundTo = (row: UnixSocketRow, {dev, ino}: FileIdentity): boolean =>
 	row.fileInode === (ino & 0xffff_ffff) >>> 0 && row.fileDevice === dev;
 
-/** `process 4711 (dockerd)`; undefined where nobody shows. */
+/** `process 4711 (dockerd)`; undefined if no process is visible. */
 export function describeHolders(rows: readonly UnixSocketRow[]): string | undefined {
 	const holders = [...holdersOf(rows.map(({inode}) => inode)).values()].flat();
 	const pids = [...new Set(holders.map(({pid}) => pid))].sort((a, b) => a - b);
@@ -63,7 +63,7 @@ export function describeHolders(rows: readonly UnixSocketRow[]): string | undefi
 		: `processes ${pids.map(describeProcess).join(', ')}`;
 }
 
-/** Whether one of these is open in this very process, which those who hold something are told without. */
+/** Whether one of these is open in this very process, which is left out of the lists of holders. */
 export function isOwn(rows: readonly UnixSocketRow[]): boolean {
 	const names = new Set(rows.map(({inode}) => `socket:[${inode}]`));
 	return readdirSync('/proc/self/fd').some((descriptor) => {

@@ -13,28 +13,28 @@ import type {AccessList} from '../access.js';
 import {formatPacket} from '../stream/packet-duplex.js';
 
 const lookBytes = 256 * 1024;
-/** poll(2) takes 1024 at a time: us, stdout, and these. The others wait in the listener's queue. */
+/** poll(2) is given 1024 at a time: the listener, stdout, and these. Other clients wait in the listener's queue. */
 const mostClients = 1000;
 /** After so many, signals and the reader of stdout have their turn. */
 const datagramsAtOnce = 1000;
 
 export interface RecordReceiving {
 	framing: Framing;
-	/** So many records are enough. */
+	/** Stop after this many records. */
 	most: number;
-	/** One client is enough, with all it sends. */
+	/** Receive all records of one client, then stop. */
 	onlyOneClient: boolean;
-	/** How long to wait for something, each time; negative: for ever. */
+	/** How long to wait for data, each time; negative: without limit. */
 	timeoutMs: number;
 	access: AccessList;
 	progress: Progress | undefined;
 }
 
 /**
- * Records that clients send, to stdout, whole, however many send at once.
+ * Records that clients send, to stdout, each record whole, however many clients send at once.
  *
- * They are looked at first and taken from the socket once they have been written. What we leave behind when we end the
- * kernel reports to its sender (ECONNRESET): nothing is lost in silence.
+ * The records are looked at first and read from the socket once they have been written. The kernel reports records that
+ * are unread when we end to their sender (ECONNRESET): no record is lost without a report.
  */
 export class RecordReceiver {
 	received = 0;
@@ -48,7 +48,7 @@ export class RecordReceiver {
 		private readonly receiving: RecordReceiving,
 	) {}
 
-	/** False when nothing came for too long. Blocks. */
+	/** False when there was nothing for too long. Blocks. */
 	run(): boolean {
 		const {type, descriptor} = this.listener;
 		const datagrams = type === 'dgram' ? this.datagramReader() : undefined;
@@ -117,7 +117,7 @@ export class RecordReceiver {
 			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, framing),
 		);
 		if (!this.receiving.onlyOneClient) return;
-		// Nobody else is to wait for a turn that does not come.
+		// No other client must wait for a turn that never comes.
 		this.accepts = false;
 		this.listener.close();
 	}
@@ -133,9 +133,12 @@ export class RecordReceiver {
 			this.count(client.finish());
 		} catch (error) {
 			if (!(error instanceof FramingError)) throw error;
-			// One that sends nonsense is no reason to let the others down.
-			tellError(`${describePeer(client.peer)} was cut off: ${error.message}`);
-			if (this.receiving.onlyOneClient) throw new SystemError(`${quoted(this.listener.shownName)} did not get all`);
+			// An invalid record of one client must not stop the others.
+			tellError(`disconnected ${describePeer(client.peer)}: ${error.message}`);
+			if (this.receiving.onlyOneClient)
+				throw new SystemError(
+					`cannot receive all records on ${quoted(this.listener.shownName)}: the client sent an invalid record`,
+				);
 		}
 		this.clients.delete(client);
 		client.close();
@@ -157,9 +160,9 @@ export class RecordReceiver {
 interface Client {
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
-	/** Prints what has come, so many records at most; answers how many, or that there will be no more. */
+	/** Prints the records that are there, at most this many; returns how many, or that there will be no more. */
 	hear(most: number): number | 'end';
-	/** What the end completes. */
+	/** Completes the last record at the end of the data. */
 	finish(): number;
 	close(): void;
 }
@@ -169,7 +172,7 @@ class StreamClient implements Client {
 	readonly peer: PeerCredentials;
 	private readonly buffer = Buffer.allocUnsafe(lookBytes);
 	private readonly decoder: RecordDecoder;
-	/** Where records go out as they came in, told apart by this. */
+	/** If records are written in their own framing: the byte that separates them. */
 	private readonly separator: number | undefined;
 
 	constructor(
@@ -179,7 +182,7 @@ class StreamClient implements Client {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
 		this.separator = framing === 'json' ? undefined : separatorOf(framing);
-		// What JSON objects hold travels as lines.
+		// The contents of JSON objects are sent as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
 	}
 
@@ -198,10 +201,10 @@ class StreamClient implements Client {
 				if (framed.length >= most) break;
 			}
 		} finally {
-			// A bad record does not take the good ones before it along.
+			// An invalid record must not prevent the valid records before it from being printed.
 			if (framed.length > 0) print(Buffer.concat(framed));
 		}
-		// What is unfinished is kept here: a record may be longer than the kernel holds.
+		// Unfinished data is kept here: a record may be longer than the kernel's buffer.
 		this.take(framed.length >= most ? used : seen.length);
 		return framed.length;
 	}
@@ -219,7 +222,7 @@ class StreamClient implements Client {
 		this.socket.close();
 	}
 
-	/** Bytes pass as they are, and only the ends of records are looked for. */
+	/** Bytes are passed on unchanged, and only the ends of records are searched. */
 	private hearSeparated(seen: Buffer, most: number, separator: number): number {
 		let count = 0;
 		let end = 0;
@@ -229,7 +232,7 @@ class StreamClient implements Client {
 		}
 		if (count > 0) {
 			const held = this.decoder.pending > 0 ? seen.indexOf(separator) + 1 : 0;
-			// The end of one that has begun before.
+			// The end of a record that has begun before.
 			for (const record of this.decoder.push(seen.subarray(0, held))) print(this.format(record));
 			if (held < end) print(seen.subarray(held, end));
 		}
@@ -256,7 +259,7 @@ class StreamClient implements Client {
 			for (const descriptor of descriptors) closeSync(descriptor);
 			return count < 0 ? undefined : this.buffer.subarray(0, count);
 		} catch (error) {
-			// It has gone, and did not want an answer that we never give.
+			// The client has disconnected and does not expect an answer, which we never give.
 			if (hasCode(error, 'ECONNRESET')) return this.buffer.subarray(0, 0);
 			throw error;
 		}
@@ -301,7 +304,7 @@ class PacketClient implements Client {
 		try {
 			return this.reader.look();
 		} catch (error) {
-			// It has gone, and did not want an answer that we never give.
+			// The client has disconnected and does not expect an answer, which we never give.
 			if (hasCode(error, 'ECONNRESET')) return 'end';
 			throw error;
 		}

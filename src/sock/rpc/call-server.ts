@@ -11,22 +11,22 @@ import {CallerConnection, type CallQueue} from './caller-connection.js';
 import {type CallError, type CallResult, internalError, methodNotFound} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 
-/** How often connections are looked at that say nothing. */
+/** How often silent connections are checked. */
 const lookMs = 250;
 /** How many clients that were turned away may still be told why: one more, and the oldest is closed. */
 const mostTurnedAway = 64;
 
 export interface ServeSettings {
-	/** Calls at a time, of all clients together. */
+	/** Maximum number of parallel calls, of all clients together. */
 	jobs: number;
-	/** How long a call may take; negative: for ever. */
+	/** How long a call may take; negative: without limit. */
 	timeoutMs: number;
-	/** How long a client may take over one message. */
+	/** How long a client may take to send one message. */
 	idleMs: number;
 	mostConnections: number;
 	limits: SplitLimits;
 	access: AccessList;
-	/** Whether the kernel tells who is at the other end. */
+	/** Whether the kernel identifies the peer. */
 	isLocal: boolean;
 }
 
@@ -37,7 +37,7 @@ interface Task {
 	onOutcome(outcome: CallResult): void;
 }
 
-/** Answers calls of any number of clients, each of which has its turn when there is more to do than hands. */
+/** Answers calls of any number of clients; the clients take turns when there are more calls than may run at once. */
 export class CallServer implements CallQueue {
 	private readonly connections = new Set<CallerConnection>();
 	private readonly turnedAway = new Set<CallerConnection>();
@@ -52,9 +52,9 @@ export class CallServer implements CallQueue {
 		private readonly settings: ServeSettings,
 	) {}
 
-	/** Takes connections until a signal says that it is enough. */
+	/** Accepts connections until a signal stops the server. */
 	async run(): Promise<void> {
-		// Calls have process groups of their own: what a terminal sends does not reach them but through us.
+		// Calls have process groups of their own: signals of a terminal do not reach them but through us.
 		using stopping = new Stopping();
 		const look = setInterval(() => this.lookAtConnections(), lookMs);
 		try {
@@ -67,7 +67,7 @@ export class CallServer implements CallQueue {
 		stopping.finish();
 	}
 
-	/** Ends all that runs; nobody gets an answer any more. */
+	/** Ends all running calls; no client gets an answer any more. */
 	private async stop(): Promise<void> {
 		this.isStopping = true;
 		const running = [...this.running.keys()];
@@ -86,7 +86,7 @@ export class CallServer implements CallQueue {
 		if (!isAdmitted) {
 			this.turnAway(connection, 'You are not allowed to call here');
 		} else if (this.connections.size >= mostConnections) {
-			this.report(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
+			this.report(`refused a client: there are already ${countOf(mostConnections, 'connection')} (--max)`);
 			this.turnAway(connection, 'Too many connections');
 		} else {
 			this.connections.add(connection);
@@ -142,7 +142,7 @@ export class CallServer implements CallQueue {
 		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
 	}
 
-	/** The connection that has waited longest is first, and the last one then. */
+	/** The connection that has waited longest is first, and goes to the end of the list then. */
 	private startNext(): void {
 		while (this.running.size < this.settings.jobs && !this.isStopping) {
 			const [connection, tasks] = this.waiting.entries().next().value ?? [];
@@ -178,7 +178,7 @@ export class CallServer implements CallQueue {
 		});
 	}
 
-	/** OpenRPC's way of telling what there is: https://spec.open-rpc.org */
+	/** OpenRPC's way of describing a server: https://spec.open-rpc.org */
 	private discover(): CallResult {
 		const names = this.runner.methods();
 		if (!names) return {error: methodNotFound};
@@ -187,7 +187,7 @@ export class CallServer implements CallQueue {
 	}
 }
 
-/** What goes wrong with one call is not to end the server, and the other calls with it. */
+/** An error of one call must not end the server, and the other calls with it. */
 function attempted<Done>({method}: Call, action: () => Done): Done | {error: CallError} {
 	try {
 		return action();

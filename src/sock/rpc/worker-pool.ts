@@ -9,8 +9,8 @@ import {isReserved} from './methods.js';
 import {cannotRun, resultOf, signalGroup} from './program-call.js';
 
 /**
- * Programs that stay: each gets a call as a line on stdin, answers with a line on stdout, and gets the next one. No process
- * is started for a call, which makes it some hundred times as fast.
+ * Long-running programs: each gets a call as a line on stdin, answers with a line on stdout, and gets the next one. No
+ * process is started for a call, which makes it some hundred times as fast.
  */
 export class WorkerPool implements CallRunner {
 	private readonly idle: Worker[] = [];
@@ -54,7 +54,7 @@ export class WorkerPool implements CallRunner {
 interface Asked extends RunningCall {
 	readonly id: string;
 	settle(outcome: CallResult): void;
-	/** Nothing of it runs any more. */
+	/** No process of it runs any more. */
 	finish(): void;
 }
 
@@ -98,12 +98,12 @@ class Worker {
 				resolve();
 			};
 			child.on('error', (error) => leave(cannotRun(program, error)));
-			// What it left behind may hold its stdout for ever, but nobody can answer in its place.
+			// A process that it left behind may hold its stdout forever, but cannot answer in its place.
 			child.on('exit', (code, signal) => leave(this.ended(endOf(child.pid, code, signal))));
 		});
 	}
 
-	/** Whether it takes no more calls: its end has come, or is on its way. */
+	/** Whether it takes no more calls: it has ended, or is about to end. */
 	get isLeaving(): boolean {
 		return this.problem !== undefined || this.killing !== undefined;
 	}
@@ -133,7 +133,7 @@ class Worker {
 				this.problem ??= error;
 				this.end();
 			},
-			// It answers to nobody, and goes on to the next.
+			// The line answers no call: continue with the next.
 			abandon: () => {},
 		};
 		if (this.problem) {
@@ -148,7 +148,7 @@ class Worker {
 		return asked;
 	}
 
-	/** It lives, but nobody will hear of it; or it is about to end, which tells more. */
+	/** It lives, but no client gets the answer; or it is about to end, which tells more. */
 	private hangUp(stream: 'stdin' | 'stdout'): void {
 		this.closed ??= stream;
 		this.end();
@@ -172,14 +172,14 @@ class Worker {
 		}
 	}
 
-	/** An answer in the words of JSON-RPC, or else whatever a method may print. */
+	/** An answer in the form of JSON-RPC, or any output that a method may print. */
 	private take(line: Buffer): void {
 		const asked = this.asked;
 		if (!asked) return;
 		const text = jsonText(line);
 		const members = text !== undefined && kindOf(text) === 'object' ? membersOf(text) : undefined;
 		const response = members?.get('jsonrpc') === '"2.0"' ? readResponse(members) : undefined;
-		// One that came too late for another call, or said something of its own.
+		// An answer that came too late for another call, or other output.
 		if (members?.has('jsonrpc') && (!response || (response.id !== undefined && response.id !== asked.id))) return;
 		asked.settle(response ? response.outcome : {result: resultOf(line)});
 		asked.finish();
@@ -187,8 +187,8 @@ class Worker {
 
 	private ended({status, signal}: ChildEnd): CallError {
 		const shown = quoted(this.words[0] as string);
-		let how = signal === null ? `ended with status ${status}` : `was ended by ${signal}`;
-		// By us, then.
+		let how = signal === null ? `exited with status ${status}` : `was killed by ${signal}`;
+		// Then it was ended by us.
 		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
 		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});
 	}

@@ -9,7 +9,7 @@ export interface Session {
 	framing: Framing | undefined;
 	timeoutMs: number;
 	idleMs: number | undefined;
-	/** Records that are enough; undefined: whatever comes. */
+	/** Stop after this many records; undefined: no limit. */
 	count: number | undefined;
 	receivesOnly?: boolean;
 	listens?: boolean;
@@ -18,7 +18,7 @@ export interface Session {
 	progress?: Progress | undefined;
 }
 
-/** Framing means something for packets, and where records are counted. */
+/** Framing has a meaning for packets, and when records are counted. */
 export function checkSession({
 	framing,
 	count,
@@ -30,13 +30,13 @@ export function checkSession({
 }): void {
 	if (type !== undefined && type !== 'stream') return;
 	if (framing && count === undefined)
-		throw new UsageError('a stream passes as it is: framing is for --count and for packets (--type)');
+		throw new UsageError('framing needs --count or packets (--type): a stream is passed on unchanged');
 	if (framing && separatorOf(framing) === undefined)
 		throw new UsageError(`records framed as ${framing} cannot be counted in a stream`);
-	if (framing === 'json') throw new UsageError('a stream passes as it is: --json is for packets (--type)');
+	if (framing === 'json') throw new UsageError('--json needs packets (--type): a stream is passed on unchanged');
 }
 
-/** stdin and stdout joined to a connection of any type. Blocks. */
+/** Joins stdin and stdout to a connection of any type. Blocks. */
 export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
 	const {
 		framing = 'lines',
