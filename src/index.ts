@@ -1,25 +1,25 @@
 /**
- * ipc-tools as a library: the classes that the commands themselves stand on.
+ * ipc-tools as a library: the classes that the commands themselves use.
  *
  * @packageDocumentation
  */
 
 export {SystemError, UsageError} from './common/errors.js';
-export {Semaphore, type SemaphoreSettings} from './common/semaphore.js';
-export type {Holder, Holding, HoldSettings} from './common/semaphore-holders.js';
-export {type Geometry, type Message, MessageQueue, type QueueAccess} from './mq/message-queue.js';
 export {isKernelError, type KernelError} from './native/index.js';
-export {type CreateSettings, Fifo} from './pipe/fifo.js';
-export {Ring} from './shm/ring.js';
-export {type SegmentAccess, type SegmentSettings, SharedMemory} from './shm/shared-memory.js';
-export type {WordType} from './shm/word.js';
-export type {ReceivedSignal} from './signal/received-signal.js';
-export {Signals} from './signal/signals.js';
+export {type CreateSettings, Fifo} from './objects/fifo/fifo.js';
+export {type Message, MessageQueue, type QueueAccess, type QueueAttributes} from './objects/queue/message-queue.js';
+export {Ring} from './objects/ring/ring.js';
+export {type SegmentAccess, type SegmentSettings, SharedMemory} from './objects/segment/shared-memory.js';
+export type {WordType} from './objects/segment/word.js';
+export {Semaphore, type SemaphoreSettings} from './objects/semaphore/semaphore.js';
+export type {Holder, Holding, HoldSettings} from './objects/semaphore/semaphore-holders.js';
+export type {ReceivedSignal} from './objects/signals/received-signal.js';
+export {Signals} from './objects/signals/signals.js';
 export {
 	type ConnectSettings,
 	type ListenSettings,
 	LocalSocket,
 	type PeerCredentials,
 	type SocketType,
-} from './sock/local-socket.js';
-export type {LocalAddress} from './sock/socket-address.js';
+} from './objects/socket/local-socket.js';
+export type {LocalAddress} from './objects/socket/socket-address.js';

@@ -33,6 +33,7 @@ for (const command of commands) {
 			['help'],
 			...verbs.flatMap((verb) => [
 				[verb, '--help'],
+				[verb, '-h'],
 				['help', verb],
 			]),
 		]) {
@@ -61,7 +62,7 @@ for (const command of commands) {
 			[second, '--quite'],
 			[third, '--color', 'sometimes'],
 			['--version'],
-			['--get-yargs-completions', command, ''],
+			['--complete', command, ''],
 		];
 		// Each command does a third of them, so that each is done twice.
 		const at = commands.indexOf(command);
@@ -104,7 +105,7 @@ for (const command of commands) {
 			assertFails(
 				await runCommand(command, [verb, '--color', 'sometimes']),
 				2,
-				/--color: 'sometimes' is none of auto, always, never|is missing/,
+				/--color: 'sometimes' is not one of auto, always, never|is missing/,
 			);
 		}
 	});
@@ -134,21 +135,21 @@ for (const command of commands) {
 		assert.deepEqual([parsed.status, parsed.stderr], [0, '']);
 		const linesOf = (text: Buffer) => text.toString().split('\n').slice(0, -1);
 		const candidates = async (...words: string[]) =>
-			linesOf((await runCommand(command, ['--get-yargs-completions', command, ...words])).stdout);
+			linesOf((await runCommand(command, ['--complete', command, ...words])).stdout);
 		assert.deepEqual(await candidates(''), await verbsOf(command));
 		assert.deepEqual(await candidates('compl'), ['completion']);
 		assert.ok((await candidates('list', '--')).includes('--no-headings'));
 		assert.deepEqual(await candidates('list', '--color', 'a'), ['auto', 'always']);
 		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
-		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is none of bash, zsh, fish/);
+		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is not one of bash, zsh, fish/);
 		if (!(await verbsOf(command)).includes('create')) return;
 		const names = ['log', 'jobs'].map((word) => `${word}-${process.pid}-${command}`);
 		t.after(() => world.run(command, ['remove', ...names]));
 		await world.run(command, ['create', ...names, ...(command === 'ipc-shm' ? ['--size', '1K'] : [])]);
-		const found = linesOf((await world.run(command, ['--get-yargs-completions', command, 'stat', ''])).stdout);
+		const found = linesOf((await world.run(command, ['--complete', command, 'stat', ''])).stdout);
 		assert.ok(names.every((name) => found.includes(name)));
 		const completed = await world.shell(
-			`source <(${command} completion bash); COMP_WORDS=(${command} stat ${names[0]?.slice(0, -1)}); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
+			`source <(${command} completion bash); COMP_LINE='${command} stat log'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} log stat; echo "\${COMPREPLY[@]}"`,
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});

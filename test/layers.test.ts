@@ -9,10 +9,10 @@ const files = readdirSync(source, {recursive: true, encoding: 'utf8'}).filter(
 	(path) => path.endsWith('.ts') && !path.startsWith('build'),
 );
 const textOf = (path: string) => readFileSync(join(source, path), 'utf8');
+/** From left to right; a folder that is not named here is a command. */
+const layers = ['library', 'command', 'objects', 'common', 'native'];
 const commands = new Set(
-	files
-		.map((path) => path.split('/')[0] as string)
-		.filter((part) => !part.endsWith('.ts') && !['common', 'native', 'build'].includes(part)),
+	files.map((path) => path.split('/')[0] as string).filter((part) => !part.endsWith('.ts') && !layers.includes(part)),
 );
 
 /** What a file imports: paths within src, and packages by name. */
@@ -26,19 +26,33 @@ function importsOf(path: string): {files: string[]; packages: string[]} {
 	};
 }
 
-const layerOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : 'library');
+const partOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : 'library');
+const rankOf = (part: string): number => layers.indexOf(commands.has(part) ? 'command' : part);
 
-test('imports go to the right: command, common, native', () => {
+test('imports go to the right: library or command, objects, common, native', () => {
 	assert.ok(files.length > 40 && commands.has('pipe'));
 	for (const path of files) {
-		const from = layerOf(path);
+		const from = partOf(path);
 		for (const imported of importsOf(path).files) {
 			if (imported.endsWith('package.json')) continue;
-			const to = layerOf(imported);
-			const isAllowed = from === to || from === 'library' || to === 'native' || (to === 'common' && from !== 'native');
-			assert.ok(isAllowed, `src/${path} must not import src/${imported}`);
+			const to = partOf(imported);
+			assert.ok(from === to || rankOf(from) < rankOf(to), `src/${path} must not import src/${imported}`);
 		}
 	}
+});
+
+test('a folder holds 25 files at most, a source file 500 lines', () => {
+	const sources = readdirSync(source, {recursive: true, encoding: 'utf8'}).filter((path) => /\.(ts|c|h)$/.test(path));
+	const folders = new Map<string, number>();
+	for (const path of sources) folders.set(dirname(path), (folders.get(dirname(path)) ?? 0) + 1);
+	assert.deepEqual(
+		[...folders].filter(([, count]) => count > 25),
+		[],
+	);
+	assert.deepEqual(
+		sources.filter((path) => textOf(path).trimEnd().split('\n').length > 500),
+		[],
+	);
 });
 
 const onlyIn = (what: string, pattern: RegExp, ...places: string[]) =>
@@ -51,19 +65,19 @@ const onlyIn = (what: string, pattern: RegExp, ...places: string[]) =>
 		assert.ok(found.length > 0, 'nowhere at all: the rule has lost its object');
 	});
 onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'common/program.ts');
-onlyIn('yargs', /from 'yargs'/, 'common/yargs-reading.ts');
-onlyIn('execa', /'execa'/, 'common/run-command.ts');
-onlyIn('chalk', /'chalk'/, 'common/table.ts', 'common/output.ts');
+onlyIn('yargs', /from 'yargs'/, 'common/command-line/help.ts');
+onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
+onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
 onlyIn('loading the addon', /dlopen/, 'native/index.ts');
 
-test('nobody writes to the standard streams but output.ts, through the addon', () => {
+test('no process writes to the standard streams but output.ts, through the addon', () => {
 	for (const path of files) assert.doesNotMatch(textOf(path), /console\.|process\.std(out|err)/, `src/${path}`);
 });
 
 test('the addon exports what index.ts declares, with its manual page, and no more', () => {
 	const declared = new Set([...textOf('native/index.ts').matchAll(/^\t(\w+)\(/gm)].map(([, name]) => name as string));
 	const exported = new Set(
-		readdirSync(join(source, 'native'))
+		readdirSync(join(source, 'native'), {recursive: true, encoding: 'utf8'})
 			.filter((name) => name.endsWith('.c'))
 			.flatMap((name) =>
 				[...textOf(join('native', name)).matchAll(/^\t\{"(\w+)", js_/gm)].map(([, found]) => found as string),

@@ -3,7 +3,7 @@ import {execFileSync, spawnSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
-import {optionsOf} from '../src/common/command-line.js';
+import {optionsOf} from '../src/common/command-line/command-line.js';
 import {status} from '../src/common/exit.js';
 import {type Command, operandSynopsis, optionName} from '../src/common/verb.js';
 import {mq} from '../src/mq/index.js';

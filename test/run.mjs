@@ -26,7 +26,7 @@ delete environment.NODE_EXTRA_CA_CERTS;
 const wanted = process.argv.slice(2);
 const tests = filesIn(join(root, 'test'))
 	.filter((path) => path.endsWith('.test.ts'))
-	.filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)));
+	.filter((path) => wanted.length === 0 || wanted.some((part) => path.slice(root.length).includes(part)));
 if (tests.length === 0) {
 	console.error(`no test matches: ${wanted.join(' ')}`);
 	process.exit(2);

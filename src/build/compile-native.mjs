@@ -1,4 +1,4 @@
-// Compiles the addon with the C compiler alone; --unless-prebuilt: does nothing where a prebuilt one fits.
+// Compiles the addon with the C compiler alone; --unless-prebuilt: does nothing if a prebuilt one fits.
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -28,7 +28,8 @@ try {
 }
 
 const compiler = process.env.CC || 'cc';
-const sources = readdirSync(join(root, 'src', 'native')).filter((name) => name.endsWith('.c'));
+const native = join('src', 'native');
+const sources = readdirSync(join(root, native), {recursive: true}).filter((name) => name.endsWith('.c'));
 const output = join(root, 'dist', 'native.node');
 mkdirSync(dirname(output), {recursive: true});
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-O2', '-fPIC', '-shared', '-fvisibility=hidden'];
@@ -40,7 +41,9 @@ const {error, status} = spawnSync(
 		...warnings,
 		'-isystem',
 		headers,
-		...sources.map((name) => join('src', 'native', name)),
+		'-I',
+		native,
+		...sources.map((name) => join(native, name)),
 		'-o',
 		`${output}.new`,
 	],

@@ -1,4 +1,4 @@
-import {completion} from './completion.js';
+import {completion} from './command-line/completion.js';
 import type {Command} from './verb.js';
 
 /** A command: its verbs, and the one that all commands have. */

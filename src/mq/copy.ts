@@ -2,31 +2,30 @@ import {countOf, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {printJson, tell, tellVerbose} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
-import {checkGeometry, geometry} from './options.js';
-import {putBack} from './outlet.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {putBack} from '../objects/queue/stdout-delivery.js';
+import {attributes, checkAttributes} from './options.js';
 
 export const copy = verb({
-	summary: 'move messages from one queue to another, priorities included',
+	summary: 'Move messages from one queue to another, with their priorities',
 	operands: {source: one(queueName), destination: one(queueName)},
 	options: {
-		count: {...common.count, help: 'end after so many (default: all there are)'},
-		follow: {...common.follow, help: 'go on for ever'},
-		move: {help: 'said or not: the kernel has no way to look at a message without taking it'},
+		count: {...common.count, help: 'stop after N messages (default: all that are queued now)'},
+		follow: {...common.follow, help: 'keep running; move each message that arrives'},
+		move: {help: 'no effect; copy always moves messages'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
-		create: {help: 'make the destination first when it is missing, like the source'},
-		...geometry,
-		json: {help: 'print how many were moved as JSON'},
+		create: {help: 'create a missing destination, with the attributes of the source'},
+		...attributes,
+		json: {help: 'print the number of moved messages as JSON'},
 	},
-	examples: [{purpose: 'everything in one queue to another', line: 'ipc-mq copy jobs archive --create'}],
+	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
-		checkGeometry(options);
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		checkAttributes(options);
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		using from = MessageQueue.open(source, 'both');
 		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
 		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
@@ -34,7 +33,7 @@ export const copy = verb({
 		stopOnSignals();
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? from.messages);
 		const waits = options.follow || options.count !== undefined;
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		let moved = 0;
 		const report = (isComplete: boolean): void => {
 			if (options.json) printJson({moved});
@@ -42,14 +41,14 @@ export const copy = verb({
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
-			const message = from.receive({timeoutMs: waits ? patienceMs : 0});
+			const message = from.receive({timeoutMs: waits ? timeoutMs : 0});
 			if (!message) {
 				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;
 			}
 			let isSent = false;
 			try {
-				isSent = to.send(message.data, {priority: message.priority, timeoutMs: patienceMs});
+				isSent = to.send(message.data, {priority: message.priority, timeoutMs});
 			} catch (error) {
 				if (!(error instanceof SystemError)) throw error;
 				throw new SystemError(`${error.message}; ${countOf(moved, 'message')} moved`, {cause: error});

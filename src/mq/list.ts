@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
+import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {formatSize} from '../common/size.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
+import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -19,10 +19,12 @@ export const queueColumns: readonly Column<QueueStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'all queues that may be opened, with how full they are and who uses them',
+	summary: 'List all queues that this user can open, with messages and processes',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and fill levels for a script', line: 'ipc-mq list --no-headings -o name,messages'}],
+	examples: [
+		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},
+	],
 	async run(_, options) {
 		const columns = chooseColumns(queueColumns, options.output);
 		const rows = lookAtQueues(allQueues());

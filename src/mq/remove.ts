@@ -1,13 +1,13 @@
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
+import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const remove = verb({
-	summary: 'unlink queues; who has them open goes on',
+	summary: 'Remove queues; processes that have them open can continue to use them',
 	aliases: ['rm'],
 	operands: {names: many(queueName)},
-	examples: [{purpose: 'remove two of them', line: 'ipc-mq remove jobs done'}],
+	examples: [{purpose: 'remove two queues', line: 'ipc-mq remove jobs done'}],
 	run({names}) {
 		return forEachName(names, (name) => MessageQueue.remove(name)) ? done : failed;
 	},

@@ -2,13 +2,13 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from './message-queue.js';
+import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 
 export const wait = verb({
-	summary: 'until there is a message, without taking it',
+	summary: 'Wait until a queue has a message, without receiving it',
 	operands: {name: one(queueName)},
 	options: {timeout, timeoutStatus, nonblock, readyFd},
-	examples: [{purpose: 'look only when there is something', line: 'ipc-mq wait jobs && ipc-mq stat jobs'}],
+	examples: [{purpose: 'show the queue as soon as it has a message', line: 'ipc-mq wait jobs && ipc-mq stat jobs'}],
 	run({name}, options) {
 		using queue = MessageQueue.open(name, 'receive');
 		announceReady(options.readyFd);

@@ -1,18 +1,18 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {queueName} from '../objects/queue/message-queue.js';
+import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 import {queueColumns} from './list.js';
-import {queueName} from './message-queue.js';
-import {allQueues, lookAtQueues, type QueueStatus} from './queue-status.js';
 import {describeQueue} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(queueName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full it was, and is', line: 'ipc-mq watch jobs'}],
+	examples: [{purpose: 'watch the fill level of a queue', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: QueueStatus | undefined) => {

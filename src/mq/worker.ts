@@ -1,26 +1,29 @@
 import {quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, status} from '../common/exit.js';
-import {type Address, formatAddress} from '../common/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
-import {type Message, MessageQueue} from './message-queue.js';
-import {putBack} from './outlet.js';
+import {startCommand} from '../common/process/run-command.js';
+import {StopInLoop} from '../common/process/shutdown.js';
+import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
+import {putBack} from '../objects/queue/stdout-delivery.js';
 
-/** A wait in libuv's pool has to end now and then, to look whether we were told to stop. */
+/** A wait in libuv's thread pool has to end now and then, to check whether a signal told us to stop. */
 const sliceMs = 50;
 
 export interface Work {
 	command: readonly string[];
-	/** After so many messages it is done. */
+	/** The worker ends after this many messages. */
 	most: number;
-	/** How long to wait for a message, each time; negative: for ever. */
-	patienceMs: number;
-	/** Commands at a time. */
+	/** How long to wait for a message, each time; negative: without limit. */
+	timeoutMs: number;
+	/** Maximum number of parallel commands. */
 	jobs: number;
-	/** How often a failed message is tried again. */
+	/** How often a failed message is retried. */
 	retries: number;
-	/** Where a message goes that failed for good; without, back into its own queue, and the worker stops. */
+	/**
+	 * The queue for messages that failed for good; without it, such a message is returned to its own queue and the worker
+	 * stops.
+	 */
 	deadLetter: Address | undefined;
 }
 
@@ -30,11 +33,13 @@ export interface Failure {
 	why: string;
 }
 
-/** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
+/**
+ * Runs a command per message. A message is done when its command exited with status 0; until then the worker keeps it.
+ */
 export class Worker {
 	private readonly pids = new Set<number>();
 	private failure: Failure | undefined;
-	/** What no hand expected: thrown again once all have let go. */
+	/** An unexpected error: thrown again once all messages are done or returned. */
 	private defect: unknown;
 	private taken = 0;
 
@@ -43,7 +48,10 @@ export class Worker {
 		private readonly work: Work,
 	) {}
 
-	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; a failure once one was not done. */
+	/**
+	 * 'complete' when the wanted number of messages was done; 'empty' when there was none in time; a failure once one was
+	 * not done.
+	 */
 	async run(): Promise<'complete' | 'empty' | Failure> {
 		using stop = new StopInLoop((signal) => {
 			for (const pid of this.pids) {
@@ -65,7 +73,7 @@ export class Worker {
 		return ends.every((isComplete) => isComplete) ? 'complete' : 'empty';
 	}
 
-	/** Never rejects: as long as another hand holds a message, the queue has to stay open. */
+	/** Never rejects: as long as another loop holds a message, the queue has to stay open. */
 	private async useHand(stop: StopInLoop): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
@@ -88,7 +96,7 @@ export class Worker {
 	}
 
 	private async next(stop: StopInLoop): Promise<Message | undefined> {
-		const deadline = this.work.patienceMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.patienceMs;
+		const deadline = this.work.timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.timeoutMs;
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
 			const message = this.queue.tryReceive();
@@ -108,7 +116,7 @@ export class Worker {
 				putBack(this.queue, [message]);
 				return;
 			}
-			// What cannot be run at all will not be the next time, and it is not the message's fault.
+			// A command that cannot be run will fail the next time too, and the message is not the cause.
 			const canRun = ![status.notFound, status.notRunnable, status.failedToRun].some((code) => code === failure.status);
 			if (canRun && attempt < retries) continue;
 			this.giveUp(message, failure, canRun);
@@ -126,7 +134,7 @@ export class Worker {
 		if (running.pid !== undefined) this.pids.delete(running.pid);
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
-		return {status: status.systemError, why: `${quoted(command[0] as string)} ended with status ${code}`};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} exited with status ${code}`};
 	}
 
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
@@ -136,16 +144,16 @@ export class Worker {
 			try {
 				using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
 				if (queue.trySend(message.data, message.priority)) {
-					tell(`${why}: the message went to ${shown}`);
+					tell(`${why}: moved the message to ${shown}`);
 					return;
 				}
-				tellError(`cannot send to ${shown}: it is full`);
+				tellError(`cannot send to ${shown}: the queue is full`);
 			} catch (error) {
 				if (!(error instanceof SystemError)) throw error;
 				tellError(error.message);
 			}
 		}
 		const isBack = putBack(this.queue, [message]);
-		this.failure ??= {status, why: isBack ? `${why}: the message went back to ${quoted(this.queue.shownName)}` : why};
+		this.failure ??= {status, why: isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why};
 	}
 }

@@ -1,55 +1,57 @@
 import {closeSync} from 'node:fs';
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {size} from '../common/formats/size.js';
+import {wholeNumber} from '../common/formats/text-format.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {findOpeners, identityKey} from '../common/proc.js';
-import type {Progress} from '../common/progress.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {size} from '../common/size.js';
-import {wholeNumber} from '../common/text-format.js';
+import {findOpeners, identityKey} from '../common/process/proc.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
+import type {Progress} from '../common/terminal/progress.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import {isKernelError, native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
+import {RecordReceiver} from '../objects/fifo/record-receiver.js';
+import {WriterCount} from '../objects/fifo/writer-count.js';
 import {defaultName} from './default-name.js';
-import {Fifo, fifoName} from './fifo.js';
-import {RecordReceiver} from './record-receiver.js';
-import {WriterCount} from './writer-count.js';
 
 export const recv = verb({
-	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
+	summary: 'Copy a FIFO, created if missing, to standard output until the last writer closes it',
 	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
-		follow: {...common.follow, help: 'go on when the last writer leaves'},
-		writers: {value: wholeNumber(1), help: 'end when so many writers have come and gone'},
-		count: {...common.count, help: 'end after so many records (lines by default)'},
+		follow: {...common.follow, help: 'keep running when the last writer closes the FIFO'},
+		writers: {value: wholeNumber(1), help: 'stop when N writers have opened and closed the FIFO'},
+		count: {...common.count, help: 'stop after N records (by default, lines)'},
 		...framingOptions,
 		json: {help: 'print each record as a JSON object'},
-		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
 		mode: common.mode,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'whatever ipc-pipe send puts in', line: 'ipc-pipe recv | grep node'},
-		{purpose: 'a log that outlives its writers', line: 'ipc-pipe recv log --follow >>log.txt'},
-		{purpose: 'one line, or status 124 after five seconds', line: 'ipc-pipe recv answers --count 1 -t 5'},
+		{purpose: 'filter what ipc-pipe send sends', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'collect a log from writers that start and stop', line: 'ipc-pipe recv log --follow >>log.txt'},
+		{
+			purpose: 'receive one line; exit with status 124 after five seconds',
+			line: 'ipc-pipe recv answers --count 1 -t 5',
+		},
 	],
 	run({name = defaultName}, options) {
-		if (options.follow && options.writers)
-			throw new UsageError('--follow never ends, --writers says when: use one of them');
+		if (options.follow && options.writers) throw new UsageError('--follow and --writers cannot be combined');
 		const chosen = chosenFraming(options);
 		const framing = chosen ?? (options.count === undefined ? undefined : 'lines');
 		if (framing === 'raw' && options.count !== undefined)
-			throw new UsageError('--raw makes all of it one record: there is nothing to count');
+			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
-		// A writer that waits in open(2) would take us for its reader, and we are gone the next moment.
+		// A writer that waits in open(2) would take us for its reader, and we exit the next moment.
 		if (options.nonblock && onlyWritersThatWait(fifo)) return notNow;
 		const hasRecords = framing !== undefined && framing !== 'raw';
 		if (fifo.isTemporary || hasRecords) stopOnSignals();
@@ -60,7 +62,7 @@ export const recv = verb({
 			: undefined;
 		using reception = new Reception(fifo, {
 			size: options.size,
-			patienceMs: options.nonblock ? 0 : (options.timeout ?? -1),
+			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			goesOn: options.follow || options.writers !== undefined,
 			writers,
 			wanted: options.writers ?? Number.POSITIVE_INFINITY,
@@ -70,16 +72,16 @@ export const recv = verb({
 		announceReady(options.readyFd);
 		const end = reception.run();
 		progress?.finish();
-		if (end !== 'out of patience') return done;
-		// Half a record was taken, and that has been said.
+		if (end !== 'timed out') return done;
+		// Half a record was read, and that has been reported.
 		if (records && records.undelivered > 0) return failed;
 		if (options.nonblock) return reception.hasReceived ? done : notNow;
-		if (reception.hasReceived) tell(`gave up with nothing more from ${quoted(fifo.shownName)}: ${reception.soFar}`);
+		if (reception.hasReceived) tell(`gave up: no more data from ${quoted(fifo.shownName)}, ${reception.soFar}`);
 		return timedOut;
 	},
 });
 
-/** Nobody has it open, so nothing is in it, and somebody waits to write. */
+/** No process has the FIFO open, so it is empty, and a writer waits in open(2). */
 function onlyWritersThatWait(fifo: Fifo): boolean {
 	const openers = findOpeners([fifo.identity]).get(identityKey(fifo.identity)) ?? [];
 	return (
@@ -89,18 +91,18 @@ function onlyWritersThatWait(fifo: Fifo): boolean {
 
 interface ReceptionSettings {
 	size: number | undefined;
-	/** How long to wait for data, each time; negative: for ever. */
-	patienceMs: number;
-	/** Whether the last writer's leaving is not the end. */
+	/** How long to wait for data, each time; negative: without limit. */
+	timeoutMs: number;
+	/** Whether to keep running when the last writer closes the FIFO. */
 	goesOn: boolean;
 	writers: WriterCount | undefined;
-	/** After so many writers it is the end. */
+	/** Stop after this many writers. */
 	wanted: number;
 	records: RecordReceiver | undefined;
 	progress: Progress | undefined;
 }
 
-type End = 'writers gone' | 'complete' | 'out of patience';
+type End = 'writers gone' | 'complete' | 'timed out';
 
 /** One reader of a FIFO, from its first writer to the end. */
 class Reception implements Disposable {
@@ -123,15 +125,15 @@ class Reception implements Disposable {
 
 	get soFar(): string {
 		const {records} = this.settings;
-		return records ? `${countOf(records.records, 'record')} came` : `${this.bytes} bytes came`;
+		return records ? `${countOf(records.records, 'record')} received` : `${this.bytes} bytes received`;
 	}
 
 	run(): End {
 		const {records} = this.settings;
 		let end = this.receive();
-		// A writer that came between our last look and the removal still has us as its reader.
+		// A writer that opened the FIFO between our last look and the removal still has us as its reader.
 		while (end === 'writers gone' && this.fifo.leave() && this.hasWriter()) end = this.receive();
-		if (end === 'out of patience' && records && records.undelivered > 0) this.tellUndelivered(records);
+		if (end === 'timed out' && records && records.undelivered > 0) this.tellUndelivered(records);
 		return end;
 	}
 
@@ -139,10 +141,10 @@ class Reception implements Disposable {
 		const {goesOn, writers, wanted, records} = this.settings;
 		for (;;) {
 			const event = this.waitForData();
-			if (event === 'out of patience') return event;
+			if (event === 'timed out') return event;
 			if (event === 'data') {
 				const end = records ? this.moveRecords(records) : this.moveStream();
-				if (end === 'complete' || end === 'out of patience') return end;
+				if (end === 'complete' || end === 'timed out') return end;
 			}
 			writers?.update();
 			if (writers && writers.gone >= wanted) return this.drain();
@@ -153,7 +155,7 @@ class Reception implements Disposable {
 		}
 	}
 
-	/** All the writers that were waited for have left: what they wrote is in the pipe, whoever else still writes. */
+	/** All the writers that were waited for have left: their data is in the pipe, whatever other writers still write. */
 	private drain(): End {
 		const {records} = this.settings;
 		if (records) while (this.moveRecords(records) === 'more');
@@ -162,42 +164,42 @@ class Reception implements Disposable {
 		return 'complete';
 	}
 
-	/** Waits for data, for the end, for a writer's leaving, or until stdout's reader has gone. */
-	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'out of patience' {
-		const {patienceMs, writers} = this.settings;
+	/** Waits for data, for the end, for a writer to leave, or until the reader of stdout has left. */
+	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'timed out' {
+		const {timeoutMs, writers} = this.settings;
 		const triples = Int32Array.of(this.reader, POLLIN, 0, stdout, 0, 0, writers?.descriptor ?? -1, POLLIN, 0);
 		try {
-			native.poll(triples, patienceMs);
+			native.poll(triples, timeoutMs);
 		} catch (error) {
 			this.explainStop(error);
 			throw error;
 		}
 		const [ours, output, count] = [triples[2] as number, triples[5] as number, triples[8] as number];
-		// A pipe that nobody reads says one, a socket whose other end has gone the other.
+		// A pipe without a reader reports one, a socket whose peer has left the other.
 		if (output & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
 		if (ours & POLLIN) return 'data';
 		if (ours & POLLHUP) return 'writers gone';
-		return count ? 'writer left' : 'out of patience';
+		return count ? 'writer left' : 'timed out';
 	}
 
-	/** Moves until there is nothing there now, or, where no writers are counted, until the last one leaves. */
-	private moveStream(): 'more' | 'out of patience' {
-		const {patienceMs, writers, progress} = this.settings;
+	/** Moves data until there is none now, or, if no writers are counted, until the last writer leaves. */
+	private moveStream(): 'more' | 'timed out' {
+		const {timeoutMs, writers, progress} = this.settings;
 		try {
-			const inputTimeoutMs = writers ? 0 : patienceMs;
+			const inputTimeoutMs = writers ? 0 : timeoutMs;
 			const moved = moveBytes({input: this.reader, output: stdout, inputTimeoutMs, progress});
 			this.bytes += moved.bytes;
-			return moved.ended || writers ? 'more' : 'out of patience';
+			return moved.ended || writers ? 'more' : 'timed out';
 		} catch (error) {
 			if (isKernelError(error)) this.bytes += error.bytes ?? 0;
 			throw explainMove(error, {from: quoted(this.fifo.shownName)});
 		}
 	}
 
-	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' | 'out of patience' {
+	private moveRecords(records: RecordReceiver): 'more' | 'nothing' | 'complete' | 'timed out' {
 		try {
-			const receipt = records.receive(this.reader, this.settings.patienceMs);
-			if (!receipt) return 'out of patience';
+			const receipt = records.receive(this.reader, this.settings.timeoutMs);
+			if (!receipt) return 'timed out';
 			const {taken, isEmpty, isComplete} = receipt;
 			this.bytes += taken;
 			if (isComplete) return 'complete';
@@ -208,7 +210,7 @@ class Reception implements Disposable {
 		}
 	}
 
-	/** Told to stop in the middle of a record: it is not lost in silence. */
+	/** Stopped by a signal in the middle of a record: report the loss. */
 	private explainStop(error: unknown): void {
 		const {records} = this.settings;
 		if (records && records.undelivered > 0 && isKernelError(error) && error.code === 'EINTR')
@@ -216,12 +218,12 @@ class Reception implements Disposable {
 	}
 
 	private tellUndelivered(records: RecordReceiver): void {
-		tell(`stopped inside a record: ${records.undelivered} bytes of it were taken and not printed`);
+		tell(`stopped inside a record: ${records.undelivered} bytes of it were read and not printed`);
 	}
 
 	/**
-	 * Once the last writer has left, a descriptor tells so for ever. A fresh one waits for the next writer; it is
-	 * opened before the other is closed, so that there is a reader at any time.
+	 * Once the last writer has left, a descriptor reports the end forever. A new descriptor waits for the next writer; it
+	 * is opened before the other is closed, so that there is a reader at any time.
 	 */
 	private reopen(): void {
 		const before = this.reader;
@@ -229,7 +231,7 @@ class Reception implements Disposable {
 		closeSync(before);
 	}
 
-	/** Somebody has it open for writing, or has left data. Tells the truth once a writer has been there. */
+	/** A process has the FIFO open for writing, or has left data. Correct once there has been a writer. */
 	private hasWriter(): boolean {
 		const triples = Int32Array.of(this.reader, POLLIN, 0);
 		native.poll(triples, 0);

@@ -1,36 +1,36 @@
-import {formatDuration} from '../common/duration.js';
 import {UsageError} from '../common/errors.js';
 import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
+import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
 import {tellRaw} from '../common/output.js';
-import {descendantsOf} from '../common/proc.js';
-import {formatSize} from '../common/size.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
-import {type Column, formatTable} from '../common/table.js';
+import {descendantsOf} from '../common/process/proc.js';
+import {StopInLoop} from '../common/process/shutdown.js';
+import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
 
-/** What TERM has not ended by then is killed. */
+/** After this time processes that TERM has not ended are killed. */
 const graceMs = 1000;
 const longestTimerMs = 2 ** 31 - 1;
 
 export const run = verb({
-	summary: "commands joined by anonymous pipes, without a shell; write '|' between them",
+	summary: "Run commands separated by '|' as a pipeline, without a shell",
 	options: {
-		noPipefail: {help: 'the status of the last command alone counts'},
-		stats: {help: 'report pid, status, time and the bytes that crossed each link, on stderr'},
-		json: {help: 'the same as one JSON object, on stderr'},
-		timeout: {...timeout, help: 'end all of it after this long (status 124)'},
+		noPipefail: {help: 'exit with the status of the last command, even if an earlier one failed'},
+		stats: {help: 'print pid, status and time of each command and bytes of each link on stderr'},
+		json: {help: 'print the statistics as one JSON object on stderr'},
+		timeout: {...timeout, help: 'stop all commands after DURATION (status 124)'},
 		timeoutStatus,
 	},
 	takesCommand: true,
 	examples: [
 		{
-			purpose: 'which stage was slow, which one failed',
+			purpose: 'show which command was slow or failed',
 			line: "ipc-pipe run --stats -- sort words.txt '|' uniq -c '|' sort -rn",
 		},
-		{purpose: 'give up after a minute, with everything it started', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
+		{purpose: 'stop both commands after a minute', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
 	],
 	async run(_, options, words) {
 		const stages = split(words);
@@ -53,7 +53,7 @@ export const run = verb({
 			);
 		});
 		clearTimeout(timer);
-		// What a stage has started and left behind is part of it when time is up.
+		// A process that a stage has started and left behind is stopped too when the time is over.
 		if (isTimedOut) await endRest();
 		const status = isTimedOut ? (options.timeoutStatus ?? timedOut.status) : statusOf(report, !options.noPipefail);
 		if (options.json) tellRaw(`${JSON.stringify({...report, status})}\n`);
@@ -63,7 +63,7 @@ export const run = verb({
 	},
 });
 
-/** `a b '|' c` is two stages; a word that is to be a single bar itself is written `\|`. */
+/** `a b '|' c` is two stages; a word that is a single bar itself is written `\|`. */
 function split(words: readonly string[]): string[][] {
 	const stages: string[][] = [[]];
 	for (const word of words) {

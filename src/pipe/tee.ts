@@ -1,9 +1,12 @@
 import {fstatSync} from 'node:fs';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
+import {formatSize, size} from '../common/formats/size.js';
+import {choice, type TextFormat} from '../common/formats/text-format.js';
+import {type Boundaries, boundariesOf} from '../common/framing/boundaries.js';
+import {chosenFraming, framingOptions, mostRecordBytes} from '../common/framing/framing.js';
 import {readInputNow} from '../common/input.js';
-import {type Address, formatAddress} from '../common/object-name.js';
 import * as common from '../common/options.js';
 import {
 	announceReady,
@@ -16,16 +19,13 @@ import {
 	tellVerbose,
 	verbose,
 } from '../common/output.js';
-import type {Progress} from '../common/progress.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {formatSize, size} from '../common/size.js';
-import {choice, type TextFormat} from '../common/text-format.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
+import type {Progress} from '../common/terminal/progress.js';
 import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../native/index.js';
-import {type Boundaries, boundariesOf} from './boundaries.js';
-import {Fifo, fifoName} from './fifo.js';
-import {type SlowPolicy, Subscriber} from './subscriber.js';
+import {Fifo, fifoName} from '../objects/fifo/fifo.js';
+import {type SlowPolicy, TeeOutput} from './tee-output.js';
 
 const defaultBuffer = 1024 ** 2;
 const readBytes = 1024 ** 2;
@@ -37,36 +37,37 @@ const subscriberName: TextFormat<Address | 'stdout'> = {
 };
 
 export const tee = verb({
-	summary: 'standard input to many FIFOs at once; - is stdout',
+	summary: 'Copy standard input to several FIFOs at once; - is stdout',
 	operands: {names: many(subscriberName)},
 	options: {
 		onSlow: {
 			value: choice('POLICY', 'block', 'drop', 'disconnect'),
-			help: 'when a buffer is full: block (default), drop what does not fit, or disconnect that reader',
+			help: 'if a buffer is full: block (default), drop the data, or disconnect the reader',
 		},
-		buffer: {value: size, help: 'what may wait for each reader (default 1M)'},
+		buffer: {value: size, help: 'maximum unread data per reader (default 1M)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'status 3 when one of them has no reader'},
+		nonblock: {...common.nonblock, help: 'exit with status 3 if a FIFO has no reader'},
 		...framingOptions,
 		mode: common.mode,
-		json: {help: 'report what each got and missed as JSON Lines'},
+		json: {help: 'print bytes sent to and lost by each reader as JSON lines'},
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'one log, two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
+		{purpose: 'send one log to two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
 		{
-			purpose: 'never wait for a slow reader',
+			purpose: 'drop data instead of waiting for a slow reader',
 			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
 		},
 	],
 	run({names}, options) {
 		const policy = options.onSlow ?? 'block';
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
-		if (framing === 'json') throw new UsageError('tee passes records as they are: use lines, null, length or raw');
+		if (framing === 'json')
+			throw new UsageError('--framing json cannot be used with tee: use lines, null, length or raw');
 		const fifos: Fifo[] = [];
-		const subscribers: Subscriber[] = [];
+		const subscribers: TeeOutput[] = [];
 		try {
 			for (const name of names)
 				if (name !== 'stdout') fifos.push(Fifo.open(name, {mode: options.mode, temporary: true}));
@@ -85,7 +86,7 @@ export const tee = verb({
 				policy,
 				most: options.buffer ?? defaultBuffer,
 				boundaries: framing === 'raw' ? undefined : boundariesOf(framing),
-				patienceMs: options.timeout ?? -1,
+				timeoutMs: options.timeout ?? -1,
 				progress,
 			});
 			try {
@@ -105,37 +106,37 @@ function connect(
 	fifo: Fifo,
 	name: Address,
 	options: {nonblock: boolean; timeout: number | undefined},
-): Subscriber | undefined {
+): TeeOutput | undefined {
 	const descriptor = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(options.timeout ?? -1);
 	if (descriptor === undefined) return undefined;
 	growPipe(descriptor);
-	return new Subscriber(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
+	return new TeeOutput(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
 }
 
 /**
- * stdout must not keep the others waiting. Its flags are shared with other processes, so a pipe is opened anew for us
- * alone, without blocking; anything else is written to in small pieces when it is ready.
+ * stdout must not block the other outputs. Its flags are shared with other processes, so a pipe is opened anew for this
+ * process, non-blocking; anything else is written to in small pieces when it is ready.
  */
-function toStdout(): Subscriber {
+function toStdout(): TeeOutput {
 	growPipe(stdout);
 	if (fstatSync(stdout).isFIFO()) {
 		try {
 			const own = native.openat(AT_FDCWD, `/proc/self/fd/${stdout}`, O_WRONLY | O_NONBLOCK, 0, -1);
-			return new Subscriber('-', own, Number.POSITIVE_INFINITY);
+			return new TeeOutput('-', own, Number.POSITIVE_INFINITY);
 		} catch (error) {
 			if (!hasCode(error, 'EACCES', 'EPERM', 'ENXIO', 'ENOENT')) throw error;
 		}
 	}
-	return new Subscriber('-', stdout, PIPE_BUF);
+	return new TeeOutput('-', stdout, PIPE_BUF);
 }
 
 interface FanOutSettings {
 	policy: SlowPolicy;
-	/** Bytes that may wait for one subscriber. */
+	/** Maximum unsent bytes of one output. */
 	most: number;
-	/** Where records are told apart; without, any byte may be the last before a gap. */
+	/** How records are separated; without it, any byte may be the last before a gap. */
 	boundaries: Boundaries | undefined;
-	patienceMs: number;
+	timeoutMs: number;
 	progress: Progress | undefined;
 }
 
@@ -147,7 +148,7 @@ class FanOut {
 	private passed = 0;
 
 	constructor(
-		private readonly subscribers: readonly Subscriber[],
+		private readonly subscribers: readonly TeeOutput[],
 		private readonly settings: FanOutSettings,
 	) {}
 
@@ -162,9 +163,9 @@ class FanOut {
 					one.isConnected ? [one.descriptor, one.waiting > 0 ? POLLOUT : 0, 0] : [-1, 0, 0],
 				),
 			]);
-			if (native.poll(triples, wantsInput ? -1 : settings.patienceMs) === 0) {
+			if (native.poll(triples, wantsInput ? -1 : settings.timeoutMs) === 0) {
 				const slowest = this.slowest();
-				tell(`gave up with no room in ${quoted(slowest.name)}: ${slowest.waiting} bytes still wait for it`);
+				tell(`gave up: the buffer of ${quoted(slowest.name)} is full, ${slowest.waiting} bytes not sent`);
 				return timedOut;
 			}
 			subscribers.forEach((one, i) => {
@@ -182,7 +183,7 @@ class FanOut {
 		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting < most);
 	}
 
-	private slowest(): Subscriber {
+	private slowest(): TeeOutput {
 		return this.subscribers.reduce((slowest, one) => (one.waiting > slowest.waiting ? one : slowest));
 	}
 
@@ -220,10 +221,10 @@ class FanOut {
 		}
 	}
 
-	private giveTo(one: Subscriber, bytes: Buffer): void {
+	private giveTo(one: TeeOutput, bytes: Buffer): void {
 		const {policy, most, boundaries} = this.settings;
 		if (policy === 'drop') {
-			// The pipe itself takes what it can; only what would have to wait counts against the buffer.
+			// The pipe itself takes what it can; only data that would have to wait counts against the buffer.
 			one.flush();
 			const room = one.waiting === 0 ? bytes.length : Math.max(0, most - one.waiting);
 			const fitting =
@@ -235,12 +236,12 @@ class FanOut {
 		one.give(bytes);
 		if (policy === 'disconnect' && one.waiting > most) {
 			one.end('disconnected');
-			tell(`disconnected '${one.name}': more than ${formatSize(most)} waited for it`);
+			tell(`disconnected '${one.name}': more than ${formatSize(most)} unread`);
 		}
 		if (one.state === 'left') this.lost(one);
 	}
 
-	private lost(one: Subscriber): void {
+	private lost(one: TeeOutput): void {
 		one.end('left');
 		tellVerbose(`the reader of '${one.name}' has left`);
 	}
@@ -252,17 +253,17 @@ class FanOut {
 	}
 }
 
-function report(subscribers: readonly Subscriber[], json: boolean, stdoutHasData: boolean): void {
+function report(subscribers: readonly TeeOutput[], json: boolean, stdoutHasData: boolean): void {
 	for (const one of subscribers) {
 		const what = one.report();
-		// stdout is for the data where it is one of the outputs.
+		// stdout is for the data if it is one of the outputs.
 		if (json && stdoutHasData) tellRaw(`${JSON.stringify(what)}\n`);
 		else if (json) printJson(what);
 		else if (verbose()) {
 			const missed = what.missedRecords
 				? `${what.missedRecords} records, ${what.missedBytes} bytes`
 				: `${what.missedBytes} bytes`;
-			tell(`'${what.name}' got ${what.bytes} bytes, missed ${missed}, ${what.state}`);
+			tell(`'${what.name}' received ${what.bytes} bytes, missed ${missed}, ${what.state}`);
 		}
 	}
 }

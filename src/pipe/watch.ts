@@ -1,18 +1,18 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
-import {fifoName} from './fifo.js';
-import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
+import {fifoName} from '../objects/fifo/fifo.js';
+import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 import {fifoColumns} from './list.js';
 import {describeFifo} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(fifoName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full it was, and is', line: 'ipc-pipe watch log'}],
+	examples: [{purpose: 'watch the fill level of a FIFO', line: 'ipc-pipe watch log'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: FifoStatus | undefined) => {

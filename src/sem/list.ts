@@ -1,9 +1,9 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 
 export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -19,10 +19,10 @@ export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'all semaphores that may be opened, with their values, who waits and who holds',
+	summary: 'List all semaphores that this user can open, with values, waiters and holders',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
+	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run(_, options) {
 		const columns = chooseColumns(semaphoreColumns, options.output);
 		const rows = lookAtSemaphores(allSemaphores());

@@ -1,20 +1,20 @@
 import {done} from '../common/exit.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {count} from '../common/options.js';
-import {mostUnits, Semaphore, semaphoreName} from '../common/semaphore.js';
-import {wholeNumber} from '../common/text-format.js';
 import {one, verb} from '../common/verb.js';
+import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const post = verb({
-	summary: 'add a unit, which wakes one who waits',
+	summary: 'Add a unit and wake one waiting process',
 	aliases: ['release', 'notify'],
 	operands: {name: one(semaphoreName)},
 	options: {
-		count: {...count, value: wholeNumber(1, mostUnits), help: 'so many units instead of one'},
+		count: {...count, value: wholeNumber(1, mostUnits), help: 'add N units (default 1)'},
 		create,
 		...settings(0),
 	},
-	examples: [{purpose: 'let two of those go on who wait', line: 'ipc-sem post ready --count 2'}],
+	examples: [{purpose: 'release two waiting processes', line: 'ipc-sem post ready --count 2'}],
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);

@@ -1,18 +1,18 @@
 import {SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
-import {forEachName} from '../common/many.js';
-import {formatAddress} from '../common/object-name.js';
+import {forEachName} from '../common/for-each-name.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {json} from '../common/options.js';
 import {printJson, printLine, tellVerbose} from '../common/output.js';
-import {Semaphore, semaphoreName} from '../common/semaphore.js';
 import {any, verb} from '../common/verb.js';
-import {allSemaphores} from './semaphore-status.js';
+import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {allSemaphores} from '../objects/semaphore/semaphore-status.js';
 
 export const reap = verb({
-	summary: 'give back the units of dead holders, and print of which semaphores and how many',
+	summary: 'Release the units of dead holders and print how many each semaphore got back',
 	operands: {names: any(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'of all semaphores', line: 'ipc-sem reap'}],
+	examples: [{purpose: 'check all semaphores', line: 'ipc-sem reap'}],
 	run({names}, options) {
 		const report = (name: string, reaped: number): void => {
 			if (options.json) printJson({name, reaped});
@@ -30,7 +30,7 @@ export const reap = verb({
 				using semaphore = Semaphore.tryOpen(name);
 				if (semaphore) report(formatAddress(name), semaphore.reap());
 			} catch (error) {
-				// Somebody else's, or none: the others are still worth a look.
+				// The semaphore of another user, or not a semaphore: still look at the others.
 				if (!(error instanceof SystemError)) throw error;
 				tellVerbose(error.message);
 			}

@@ -1,15 +1,15 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
-import {semaphoreName} from '../common/semaphore.js';
 import {one, verb} from '../common/verb.js';
-import {openToLook} from './semaphore-status.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
+import {openToLook} from '../objects/semaphore/semaphore-status.js';
 
 export const value = verb({
-	summary: 'print how many units are free',
+	summary: 'Print how many units are free',
 	operands: {name: one(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'is there one?', line: 'test "$(ipc-sem value jobs)" -gt 0'}],
+	examples: [{purpose: 'test if a unit is free', line: 'test "$(ipc-sem value jobs)" -gt 0'}],
 	run({name}, options) {
 		using semaphore = openToLook(name);
 		if (options.json) printJson({name: semaphore.shownName, value: semaphore.value});

@@ -1,18 +1,18 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {semaphoreName} from '../common/semaphore.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {semaphoreName} from '../objects/semaphore/semaphore.js';
+import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 import {semaphoreColumns} from './list.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from './semaphore-status.js';
 import {describeSemaphore} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(semaphoreName)},
 	options: watchOptions,
-	examples: [{purpose: 'who holds it, and how many units were free', line: 'ipc-sem watch jobs'}],
+	examples: [{purpose: 'watch the holders and the free units', line: 'ipc-sem watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: SemaphoreStatus | undefined) => {

@@ -1,20 +1,20 @@
 import {done} from '../common/exit.js';
-import {anyText} from '../common/text-format.js';
+import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
+import {parseWord, wordOf} from '../objects/segment/word.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {json, offset, wordType} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 import {defaultType, printChange, showWord} from './value.js';
-import {parseWord, wordOf} from './word.js';
 
 export const add = verb({
-	summary: 'add to a number in one step, and print the old and the new one',
+	summary: 'Add to a number atomically and print both values',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
 	options: {type: wordType, offset, json, ...lockOptions},
 	examples: [
-		{purpose: 'count one more', line: 'ipc-shm add state 1'},
-		{purpose: 'and one less', line: 'ipc-shm add state -1'},
+		{purpose: 'add one', line: 'ipc-shm add state 1'},
+		{purpose: 'subtract one', line: 'ipc-shm add state -1'},
 	],
 	run({name, value}, options) {
 		checkLock(options);

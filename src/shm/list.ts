@@ -1,11 +1,11 @@
 import {done} from '../common/exit.js';
+import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {formatSize} from '../common/size.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allSegments} from './segment-name.js';
-import {lookAtSegments, type SegmentStatus} from './segment-status.js';
+import {allSegments} from '../objects/segment/segment-name.js';
+import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
 
 const namesOf = ({users}: SegmentStatus, which: 'maps' | 'open') =>
 	users
@@ -24,10 +24,10 @@ export const segmentColumns: readonly Column<SegmentStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'all segments, and who maps them',
+	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
+	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run(_, options) {
 		const columns = chooseColumns(segmentColumns, options.output);
 		const rows = lookAtSegments(allSegments());

@@ -1,51 +1,51 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
-import {howMany} from '../common/how-many.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
+import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
-import {stopOnSignals} from '../common/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {Ring} from './ring.js';
-import {RingReceiver} from './ring-receiver.js';
-import {segmentName} from './segment-name.js';
+import {Ring} from '../objects/ring/ring.js';
+import {RingReceiver} from '../objects/ring/ring-receiver.js';
+import {segmentName} from '../objects/segment/segment-name.js';
 import {checkRingSettings, ringSettings} from './send.js';
 
 export const recv = verb({
-	summary: 'records from a ring to standard output, oldest first',
+	summary: 'Receive and print records of a ring, oldest first',
 	operands: {name: one(segmentName)},
 	options: {
-		count: {...common.count, help: 'so many records instead of one'},
-		all: {short: 'a', help: 'all there are now'},
-		follow: {...common.follow, help: 'go on for ever'},
+		count: {...common.count, help: 'receive N records (default 1)'},
+		all: {short: 'a', help: 'receive all records that are in the ring now'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first record'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'print an object per record'},
+		json: {help: 'print each record as a JSON object'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'the next record, or status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
-		{purpose: 'whatever comes, from now on', line: 'ipc-shm recv ring --create --follow'},
+		{purpose: 'receive the next record; exit with status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
+		{purpose: 'create the ring and print all records that arrive', line: 'ipc-shm recv ring --create --follow'},
 	],
 	run({name}, options) {
-		const most = howMany(options);
+		const most = recordLimit(options);
 		checkRingSettings(options);
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
 		stopOnSignals();
-		const patienceMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
-		using ring = Ring.tryOpen(name, options.create ? options : undefined, patienceMs);
+		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
+		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.all ? done : options.nonblock ? notNow : timedOut;
 		const progress = progressOf(options.progress, 'records');
 		const receiver = new RingReceiver(ring, {
 			framing,
 			most,
-			patienceMs,
+			timeoutMs,
 			progress,
 		});
 		announceReady(options.readyFd);
@@ -53,7 +53,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(ring.shownName)} empty: ${countOf(receiver.received, 'record')} came`);
+			tell(`gave up: ${quoted(ring.shownName)} is empty, ${countOf(receiver.received, 'record')} received`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -1,19 +1,19 @@
 import {done} from '../common/exit.js';
-import {anyText} from '../common/text-format.js';
+import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {anyType, json, offset} from './options.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 import {defaultType, parseStore, printChange} from './value.js';
 
 export const set = verb({
-	summary: 'store a value, and print the old and the new one',
+	summary: 'Store a value and print the old and new value',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
 	options: {type: anyType, offset, json, ...lockOptions},
 	examples: [
-		{purpose: 'a flag that others wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},
-		{purpose: 'bytes', line: 'ipc-shm set state 00ff10 --type hex --offset 64'},
+		{purpose: 'set a flag that other processes wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},
+		{purpose: 'store bytes', line: 'ipc-shm set state 00ff10 --type hex --offset 64'},
 	],
 	run({name, value}, options) {
 		checkLock(options);

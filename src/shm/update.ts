@@ -2,28 +2,28 @@ import {closeSync, fstatSync} from 'node:fs';
 import {quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
-import {startCommand} from '../common/run-command.js';
-import {StopInLoop} from '../common/stop-in-loop.js';
+import {startCommand} from '../common/process/run-command.js';
+import {StopInLoop} from '../common/process/shutdown.js';
 import {copyBytes, explainMove} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_RDONLY} from '../native/index.js';
+import {segmentName} from '../objects/segment/segment-name.js';
+import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {lockOptions, underLock} from './lock.js';
-import {segmentName} from './segment-name.js';
-import {SharedMemory} from './shared-memory.js';
 
 export const update = verb({
-	summary: 'replace the contents by what a filter makes of them',
+	summary: 'Replace the contents with the output of a filter',
 	operands: {name: one(segmentName)},
 	options: {
-		keepSize: {help: 'the size stays, filled up with NULs: for segments that others map'},
-		lock: {...lockOptions.lock, help: 'holding a semaphore too; its own lock is always taken'},
-		timeout: {...lockOptions.timeout, help: 'wait for the lock no longer than this (status 124)'},
+		keepSize: {help: 'keep the size and fill up with NUL bytes, for mapped segments'},
+		lock: {...lockOptions.lock, help: 'also hold a unit of semaphore SEM; the segment is always locked'},
+		timeout: {...lockOptions.timeout, help: 'give up waiting for the lock after DURATION (status 124)'},
 		timeoutStatus: lockOptions.timeoutStatus,
-		nonblock: {...lockOptions.nonblock, help: 'status 3 when it is locked'},
+		nonblock: {...lockOptions.nonblock, help: 'exit with status 3 if the segment is locked'},
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'sort the lines in it', line: 'ipc-shm update list -- sort -u'},
+		{purpose: 'sort the lines in a segment', line: 'ipc-shm update list -- sort -u'},
 		{purpose: 'change a setting', line: "ipc-shm update config -- jq '.level += 1'"},
 	],
 	run({name}, options, command) {
@@ -36,10 +36,10 @@ export const update = verb({
 	},
 });
 
-/** Nothing is changed before the filter's whole output is there and it has succeeded. */
+/** Changes nothing before the filter has succeeded and its whole output is complete. */
 async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
 	const output = native.memfdCreate('ipc-shm-update');
-	// A description of its own: the filter reads from its beginning, and has no part in our lock.
+	// An open file description of its own: the filter reads from its beginning, and does not share our lock.
 	const input = native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1);
 	let pid: number | undefined;
 	try {
@@ -53,7 +53,7 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 		const unchanged = `${quoted(segment.shownName)} is unchanged`;
 		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
 		if (problem !== null) tellError(`${problem}; ${unchanged}`);
-		else if (status !== 0) tellError(`${quoted(command[0] as string)} ended with status ${status}: ${unchanged}`);
+		else if (status !== 0) tellError(`${quoted(command[0] as string)} exited with status ${status}: ${unchanged}`);
 		else writeBack(segment, output, keepsSize);
 		return endedWith(status);
 	} finally {
@@ -69,9 +69,9 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 	const before = segment.size;
 	if (keepsSize && bytes > before)
 		throw new SystemError(
-			`${tried}: the output has ${bytes} bytes and it has ${before} (--keep-size); it is unchanged`,
+			`${tried}: the output has ${bytes} bytes and the segment has ${before} (--keep-size); ${quoted(segment.shownName)} is unchanged`,
 		);
-	// With the memory at hand nothing can come in between.
+	// With the memory reserved, nothing can fail half way.
 	segment.reserve(bytes, tried);
 	try {
 		copyBytes({input: output, inputOffset: 0, output: segment.descriptor, outputOffset: 0, most: bytes});

@@ -1,18 +1,18 @@
 import {done} from '../common/exit.js';
-import {Levels} from '../common/redraw.js';
-import {formatFields, formatTable} from '../common/table.js';
+import {Levels} from '../common/terminal/redraw.js';
+import {formatFields, formatTable} from '../common/terminal/table.js';
+import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {watchObjects, watchOptions} from '../common/watch-objects.js';
+import {allSegments, segmentName} from '../objects/segment/segment-name.js';
+import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
 import {segmentColumns} from './list.js';
-import {allSegments, segmentName} from './segment-name.js';
-import {lookAtSegments, type SegmentStatus} from './segment-status.js';
 import {describeSegment} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again, as they change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(segmentName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full a ring was, and is', line: 'ipc-shm watch ring'}],
+	examples: [{purpose: 'watch the fill level of a ring', line: 'ipc-shm watch ring'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: SegmentStatus | undefined) => {

@@ -1,40 +1,40 @@
-import {formatDuration} from '../common/duration.js';
 import {printable, SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
+import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
-import {commandOf} from '../common/proc.js';
-import {signalName} from '../common/signal-name.js';
-import {SIGKILL, SIGSTOP} from '../common/signals.js';
+import {commandOf} from '../common/process/proc.js';
+import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {native} from '../native/index.js';
+import {ProcessHandle} from '../objects/signals/process-handle.js';
+import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
+import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
-import {ProcessHandle} from './process-handle.js';
-import {GroupHandle, ProcessTree, type Recipient, waitForAll} from './recipient.js';
-import {openReceiver} from './registration.js';
 import type {Target} from './target.js';
 
-/** A full queue tells nobody when it has room again: look, ever less often. */
+/** No event reports that a full queue has room again: look, at growing intervals. */
 const longestPauseMs = 50;
 
-/** A tree that is deaf to the signal can grow for ever. */
+/** A tree that ignores the signal can grow without end. */
 const mostRounds = 100;
 
 export interface DeliverySettings {
 	steps: readonly Step[];
 	value: number | undefined;
-	/** To whom, beside the target itself. */
+	/** The recipients beside the target itself. */
 	scope: 'process' | 'group' | 'tree';
-	/** The end of all of them is waited for. */
+	/** Wait for the end of all of them. */
 	waits: boolean;
-	/** Several steps: what it took is said. */
+	/** Several steps: report how each process ended. */
 	escalates: boolean;
-	/** Until when, by performance.now(). */
+	/** The deadline, by performance.now(). */
 	deadline: number;
 	nonblock: boolean;
 	dryRun: boolean;
 	json: boolean;
 }
 
-/** What became of one recipient, as --json prints it. */
+/** The result for one recipient, as --json prints it. */
 export interface Report {
 	target: string;
 	pid: number | null;
@@ -53,10 +53,10 @@ interface Sent {
 	report: Report;
 }
 
-/** Signals on their way to targets: does all that is possible, says what was not, and knows the status at the end. */
+/** Sends signals to targets: does all that is possible, reports failures, and knows the status at the end. */
 export class Delivery {
 	private readonly waitedFor: Sent[] = [];
-	/** Who is not to be sent to twice. */
+	/** Recipients that must not get the signal twice. */
 	private readonly met = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
@@ -79,13 +79,13 @@ export class Delivery {
 			else this.sendTo(target, this.settings.scope === 'group' ? new GroupHandle(handle) : handle);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
-			// It was in a group that has got the signal, and has ended on it.
+			// The process was in a group that got the signal, and has ended.
 			if ('pid' in target && this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid))) return;
 			this.fail(target, 'pid' in target ? target.pid : null, error.message);
 		}
 	}
 
-	/** A word that is no target: the others may be. */
+	/** A word that is not a target: the others may be. */
 	refuse(word: string, error: UsageError): void {
 		this.fail({shown: word, pid: 0}, null, error.message);
 	}
@@ -98,18 +98,18 @@ export class Delivery {
 		return this.wasFull ? notNow : done;
 	}
 
-	/** Until a look finds nobody new: a child that is born while we send is not missed. */
+	/** Repeats until no new process is found: a child that starts while we send is not missed. */
 	private sendToTree(target: Target, root: ProcessHandle): void {
 		const tree = new ProcessTree(root);
 		this.gather(tree, this.firstSignal);
 		let fresh = tree.all;
 		for (let round = 0; fresh.length > 0; round++) {
 			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});
-			// What is only looked at lives on, and may go on growing.
+			// A process that is only checked lives on, and may start more processes.
 			if (this.settings.dryRun || this.firstSignal === 0) break;
 			fresh = tree.findMore();
 			if (fresh.length > 0 && round === mostRounds) {
-				const why = 'it makes new ones faster than they can be found';
+				const why = 'it starts new processes faster than they can be found';
 				this.fail(target, root.pid, `gave up on the descendants of ${root.pid}: ${why}`);
 				break;
 			}
@@ -119,8 +119,9 @@ export class Delivery {
 	}
 
 	/**
-	 * Those of a tree that were not known before. What is to be killed is stopped first, and then nothing is born any
-	 * more: the children of the killed would be nobody's. Other signals leave that to the process, which may clean up.
+	 * The processes of a tree that were not known before. Processes that are to be killed are stopped first, so that they
+	 * start no more: the children of killed processes would be lost to the tree. Other signals leave that to the process,
+	 * which may clean up.
 	 */
 	private gather(tree: ProcessTree, signal: number): ProcessHandle[] {
 		const found = tree.findMore();
@@ -131,7 +132,7 @@ export class Delivery {
 				try {
 					handle.trySend(SIGSTOP);
 				} catch (error) {
-					// It has ended, or is not ours: then it cannot be killed either, which will be said.
+					// The process has ended, or belongs to another user: then it cannot be killed either, which is reported.
 					if (!(error instanceof SystemError)) throw error;
 				}
 			}
@@ -141,7 +142,7 @@ export class Delivery {
 		return found;
 	}
 
-	/** Whether several targets mean one recipient. To processes alone each of them sends, as with kill(1). */
+	/** Whether several targets mean one recipient. With single processes each target sends, as with kill(1). */
 	private isMetAgain({pid, group, startTime}: Recipient): boolean {
 		if (this.settings.scope === 'process' && !this.settings.waits) return false;
 		const key = group === undefined ? `${pid} ${startTime}` : `group ${group} ${startTime}`;
@@ -160,7 +161,7 @@ export class Delivery {
 		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
 		if (waits && !dryRun && recipient.isGone()) {
 			report.result = 'ended';
-			const said = `${recipient.pid} had ended already`;
+			const said = `${recipient.pid} had already ended`;
 			if (this.settings.escalates && !inTree) tell(said);
 			else tellVerbose(said);
 		} else if (dryRun) {
@@ -192,7 +193,7 @@ export class Delivery {
 		};
 	}
 
-	/** One that has ended since it was found, as the child of one that got the signal before, is no failure. */
+	/** A process that has ended since it was found, as the child of one that got the signal before, is not a failure. */
 	private attempt(target: Target, recipient: Recipient, report: Report, wasFound: boolean): void {
 		try {
 			report.result = this.sendPatiently(recipient, this.firstSignal);
@@ -225,7 +226,7 @@ export class Delivery {
 		let living = this.waitedFor;
 		const tried: string[] = [];
 		for (const [i, {signal, waitMs}] of this.settings.steps.entries()) {
-			// The first has been sent already.
+			// The first signal has been sent already.
 			if (i > 0) {
 				for (const one of [...living, ...this.lateBorn(signal)]) this.sendNext(one, signal);
 				living = this.waitedFor.filter(({report}) => report.result === 'sent');
@@ -247,13 +248,13 @@ export class Delivery {
 		this.wasLate = true;
 		for (const {recipient, report} of living) {
 			report.result = 'alive';
-			if (this.settings.escalates) tell(`${this.describe(recipient)} is still there after ${tried.join(', ')}`);
+			if (this.settings.escalates) tell(`${this.describe(recipient)} is still running after ${tried.join(', ')}`);
 		}
 		const all = this.waitedFor.length;
-		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still there`);
+		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still running`);
 	}
 
-	/** Who has come into the trees since the last signal. */
+	/** Processes that were started in the trees since the last signal. */
 	private lateBorn(signal: number): Sent[] {
 		const born = this.trees.flatMap(({target, tree}) =>
 			this.gather(tree, signal)
@@ -265,7 +266,7 @@ export class Delivery {
 	}
 
 	private sendNext({recipient, report}: Sent, signal: number): void {
-		// What has ended since needs no more.
+		// A process that has ended since needs no signal.
 		if (recipient.isGone()) return;
 		report.signal = signalName(signal);
 		try {
@@ -284,7 +285,7 @@ export class Delivery {
 		if (!this.settings.escalates) return;
 		report.elapsedMs = Math.round(elapsedMs);
 		const before = tried.slice(0, tried.indexOf(report.signal));
-		const inVain = before.length > 0 ? ` (${before.join(', ')} in vain)` : '';
+		const inVain = before.length > 0 ? ` (${before.join(', ')} had no effect)` : '';
 		const who = recipient.group === undefined ? `${recipient.pid}` : `the process group ${recipient.group}`;
 		tell(`${who} ended on ${report.signal} after ${formatDuration(elapsedMs)}${inVain}`);
 	}

@@ -1,36 +1,39 @@
-import {startChild, takeChanges} from '../common/children.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
+import {signalFormat} from '../common/formats/signal-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
-import {signalFormat} from '../common/signal-name.js';
-import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {startChild, takeChanges} from '../common/process/children.js';
+import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
+import {type RawSignal, receivedSignal} from '../objects/signals/received-signal.js';
+import {Registration, receiverName} from '../objects/signals/registration.js';
+import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
-import {type RawSignal, receivedSignal} from './received-signal.js';
-import {Registration, receiverName} from './registration.js';
-import {Signals} from './signals.js';
 
-/** Signals that may wait for a hand here; those beyond wait in the kernel. */
+/** Maximum number of signals that wait here for a command; more wait in the kernel. */
 const mostWaiting = 10_000;
 
 export const on = verb({
-	summary: 'run a command for each signal that comes',
+	summary: 'Run a command for each signal received',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'so many commands at a time (default 1)'},
-		count: {...common.count, help: 'end after so many signals'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
-		timeout: {...common.timeout, help: 'give up after this long without a signal (status 124)'},
+		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'run up to N commands in parallel (default 1)'},
+		count: {...common.count, help: 'stop after N signals'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'rotate when told to', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
-		{purpose: 'who sends what', line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'"},
+		{purpose: 'rotate logs on SIGHUP', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
+		{
+			purpose: 'print the sender and value of each signal',
+			line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'",
+		},
 	],
 	run({signals: wanted}, options, command): Outcome {
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
@@ -45,14 +48,14 @@ export const on = verb({
 			{
 				jobs: options.jobs ?? 1,
 				most: options.count ?? Number.POSITIVE_INFINITY,
-				patienceMs: options.timeout ?? Number.POSITIVE_INFINITY,
+				timeoutMs: options.timeout ?? Number.POSITIVE_INFINITY,
 			},
 		);
 		return handler.run();
 	},
 });
 
-/** Takes signals as they come, and runs the command for them in that order. */
+/** Receives signals as they arrive, and runs the command for them in that order. */
 class Handler {
 	private readonly waiting: RawSignal[] = [];
 	private readonly running = new Map<number, Forwarder>();
@@ -66,7 +69,7 @@ class Handler {
 	constructor(
 		private readonly command: readonly string[],
 		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
-		private readonly limits: {jobs: number; most: number; patienceMs: number},
+		private readonly limits: {jobs: number; most: number; timeoutMs: number},
 	) {}
 
 	run(): Outcome {
@@ -76,7 +79,7 @@ class Handler {
 			if (this.running.size === 0) {
 				if (this.isEnding()) return this.end();
 				if (this.received >= this.limits.most) return this.hasFailed ? failed : done;
-				if (performance.now() >= this.idleSince + this.limits.patienceMs) return timedOut;
+				if (performance.now() >= this.idleSince + this.limits.timeoutMs) return timedOut;
 			}
 			this.waitForMore();
 		}
@@ -106,8 +109,8 @@ class Handler {
 
 	private waitForMore(): void {
 		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
-		const isIdle = this.running.size === 0 && this.limits.patienceMs !== Number.POSITIVE_INFINITY;
-		const leftMs = this.idleSince + this.limits.patienceMs - performance.now();
+		const isIdle = this.running.size === 0 && this.limits.timeoutMs !== Number.POSITIVE_INFINITY;
+		const leftMs = this.idleSince + this.limits.timeoutMs - performance.now();
 		const triples = Int32Array.of(
 			this.sources.control.pollDescriptor,
 			POLLIN,
@@ -130,7 +133,7 @@ class Handler {
 		this.idleSince = performance.now();
 	}
 
-	/** A child has changed, or we are told to stop: then so are the commands that run. */
+	/** A child has changed, or a signal tells us to stop: then stop the running commands too. */
 	private heed(signal: RawSignal): void {
 		if (signal.number === SIGCHLD) {
 			if (this.sources.wantsChild && signal.code <= 0) this.receive(signal);
@@ -148,13 +151,12 @@ class Handler {
 		this.idleSince = performance.now();
 		if (status === 0) return;
 		this.hasFailed = true;
-		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ended with status ${status}`);
+		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} exited with status ${status}`);
 	}
 
 	private end(): Outcome {
 		const rest = this.waiting.length + [...this.sources.arriving.takeRaw()].length;
-		if (rest > 0)
-			tellError(`${countOf(rest, 'signal')} had come and nothing was run for ${rest === 1 ? 'it' : 'them'}`);
+		if (rest > 0) tellError(`received ${countOf(rest, 'signal')} without running the command`);
 		if (this.stop !== undefined) throw new EndBySignal(this.stop);
 		return endedWith(this.problem as number);
 	}

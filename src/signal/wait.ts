@@ -1,43 +1,45 @@
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
+import {signalFormat} from '../common/formats/signal-name.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {signalFormat} from '../common/signal-name.js';
-import {SIGPIPE, stopOnSignals} from '../common/signals.js';
-import {wholeNumber} from '../common/text-format.js';
+import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
-import {fieldsPerSignal} from './received-signal.js';
-import {Registration, receiverName} from './registration.js';
+import {fieldsPerSignal} from '../objects/signals/received-signal.js';
+import {Registration, receiverName} from '../objects/signals/registration.js';
+import {Signals} from '../objects/signals/signals.js';
 import {SignalPrinter} from './signal-printer.js';
-import {Signals} from './signals.js';
 
-/** So many are taken and printed at once. */
+/** This many are received and printed at once. */
 const batch = 1024;
 
 export const wait = verb({
-	summary: 'wait for a signal and print it: SIGNAL pid uid value',
+	summary: 'Wait for a signal and print it: SIGNAL pid uid value',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		count: {...common.count, help: 'so many signals instead of one'},
-		follow: common.follow,
-		from: {value: wholeNumber(1, 2 ** 22), help: 'only those that this process sent'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
+		count: {...common.count, help: 'receive N signals (default 1)'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first signal'},
+		from: {value: wholeNumber(1, 2 ** 22), help: 'only signals sent by process N'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'take what is there now; status 3 when that is too little'},
-		json: {help: 'print an object per signal, with how it was sent'},
+		nonblock: {...common.nonblock, help: 'receive pending signals only; status 3 if too few'},
+		json: {help: 'print each signal as a JSON object, with how it was sent'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'who sends me USR1, and with which value', line: 'ipc-signal wait USR1'},
-		{purpose: 'all that come, under a name', line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events'},
-		{purpose: 'and the other side', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'print the sender and the value of one USR1', line: 'ipc-signal wait USR1'},
+		{
+			purpose: 'receive signals sent to @events, without end',
+			line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events',
+		},
+		{purpose: 'send to that receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
 	run({signals: numbers}, options) {
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		expectOutput();
-		// First of all, so that nobody who knows our name or was told that we are ready is too early.
+		// First of all, so that a sender that knows our name, or that we are ready, is never too early.
 		Signals.block(numbers);
 		stopOnSignals(numbers);
 		using signals = Signals.ofBlocked(numbers);
@@ -45,8 +47,8 @@ export const wait = verb({
 		announceReady(options.readyFd);
 
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
-		const patienceMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
-		let deadline = performance.now() + patienceMs;
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
+		let deadline = performance.now() + timeoutMs;
 		const fields = new Int32Array(batch * fieldsPerSignal);
 		const printer = new SignalPrinter(options.json, batch);
 		let printed = 0;
@@ -57,7 +59,7 @@ export const wait = verb({
 				const timeoutMs = leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs;
 				const count = takeBatch(signals, fields, {timeoutMs, most: Math.min(batch, most - printed)}, printer);
 				if (count === 0) {
-					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
+					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} received`);
 					return options.nonblock ? notNow : timedOut;
 				}
 				const wanted = options.from === undefined ? count : keepFrom(options.from, fields, count);
@@ -66,14 +68,11 @@ export const wait = verb({
 				printer.print(fields, wanted);
 				printed += wanted;
 				if (printed < most) printer.heedStop();
-				deadline = performance.now() + patienceMs;
+				deadline = performance.now() + timeoutMs;
 			}
 			return done;
 		} finally {
-			if (passedOver > 0)
-				tell(
-					`${countOf(passedOver, 'signal')} of other senders came and ${passedOver === 1 ? 'was' : 'were'} passed over`,
-				);
+			if (passedOver > 0) tell(`ignored ${countOf(passedOver, 'signal')} of other senders`);
 		}
 	},
 });
@@ -93,7 +92,7 @@ function takeBatch(
 	}
 }
 
-/** Moves those of one sender to the front of a batch: how many there are. */
+/** Moves the signals of one sender to the front of a batch; returns how many there are. */
 function keepFrom(pid: number, fields: Int32Array, count: number): number {
 	let kept = 0;
 	for (let at = 0; at < count; at++) {

@@ -1,44 +1,50 @@
 import {hasCode} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
-import {chosenFraming, framingOptions} from '../common/framing.js';
+import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {expectInput, expectOutput} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {checkConversation, converse} from './conversation.js';
-import {openConnection} from './endpoint.js';
-import type {LocalSocket} from './local-socket.js';
+import {openConnection} from '../objects/socket/endpoint.js';
+import type {LocalSocket} from '../objects/socket/local-socket.js';
+import {insecure, socketAddress} from '../objects/socket/socket-address.js';
 import {idle, type} from './options.js';
-import {insecure, socketAddress} from './socket-address.js';
+import {checkSession, runSession} from './stream/session.js';
 
 export const connect = verb({
-	summary: 'stdin and stdout joined to a connection',
+	summary: 'Connect stdin and stdout to a socket',
 	operands: {address: one(socketAddress)},
 	options: {
 		idle,
-		count: {...common.count, help: 'end after so many lines (or records) from the other side'},
-		timeout: {...common.timeout, help: 'give up when nothing moves for so long (status 124)'},
+		count: {...common.count, help: 'stop after N lines (or records) from the peer'},
+		timeout: {...common.timeout, help: 'give up after DURATION without traffic (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		type,
 		...framingOptions,
-		json: {help: 'packets as JSON objects, with --type'},
+		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
 		progress: common.progress,
 	},
 	examples: [
-		{purpose: 'ask a daemon; the answer is one line', line: 'echo status | ipc-sock connect /run/daemon.sock -c 1'},
-		{purpose: 'one that never closes: done after a silence', line: 'echo status | ipc-sock connect @daemon --idle 2s'},
+		{
+			purpose: 'ask a daemon and print one line of answer',
+			line: 'echo status | ipc-sock connect /run/daemon.sock -c 1',
+		},
+		{
+			purpose: 'stop after two seconds of silence if the daemon does not close',
+			line: 'echo status | ipc-sock connect @daemon --idle 2s',
+		},
 	],
 	run({address}, options) {
 		const framing = chosenFraming(options);
-		checkConversation({...options, framing});
+		checkSession({...options, framing});
 		expectInput();
 		expectOutput();
 		const timeoutMs = options.timeout ?? -1;
 		const talk = (connection: LocalSocket): Outcome => {
 			const progress = progressOf(options.progress, 'bytes');
-			const end = converse(connection, {framing, timeoutMs, idleMs: options.idle, count: options.count, progress});
+			const end = runSession(connection, {framing, timeoutMs, idleMs: options.idle, count: options.count, progress});
 			progress?.finish();
 			return end === 'quiet' ? timedOut : done;
 		};

@@ -1,10 +1,10 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/table.js';
+import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {socketNames} from './runtime-sockets.js';
-import {lookAtAllSockets, lookAtSockets, type SocketStatus} from './socket-status.js';
+import {socketNames} from '../objects/socket/runtime-sockets.js';
+import {lookAtAllSockets, lookAtSockets, type SocketStatus} from '../objects/socket/socket-status.js';
 
 export const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -18,17 +18,17 @@ export const socketColumns: readonly Column<SocketStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'the sockets in the runtime folder, with who has them; stale files are marked',
+	summary: 'List the sockets in the runtime folder, with state and listening process',
 	aliases: ['ls'],
 	options: {
-		all: {short: 'a', help: 'every local socket of this machine that has a name'},
+		all: {short: 'a', help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
 		output,
 	},
 	examples: [
-		{purpose: 'who listens on what', line: 'ipc-sock list --all -o name,listener'},
-		{purpose: 'files that nobody has any more', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
+		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --all -o name,listener'},
+		{purpose: 'print the stale socket files', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
 	],
 	async run(_, options) {
 		const columns = chooseColumns(socketColumns, options.output);

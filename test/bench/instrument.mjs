@@ -22,7 +22,7 @@ export function stopInstrument() {
 }
 
 /** Answers {elapsedMs, stages: [{status, peakKib, …}]}. Throws when anything did not go as it should. */
-export async function runInstrument({folder, environment}, {words, statuses, prints, patienceMs = longestMs}) {
+export async function runInstrument({folder, environment}, {words, statuses, prints, timeoutMs = longestMs}) {
 	const [program, ...rest] = words;
 	const files = ['stdout', 'stderr', 'report'].map((name) => join(folder, name));
 	// Files, not pipes: nothing wakes this process while it measures.
@@ -33,14 +33,14 @@ export async function runInstrument({folder, environment}, {words, statuses, pri
 		const deadline = setTimeout(() => {
 			isLate = true;
 			stopInstrument();
-		}, patienceMs).unref();
+		}, timeoutMs).unref();
 		const [status, signal] = await once(running, 'close');
 		clearTimeout(deadline);
 		// Where it failed, what it had started may still wait for data.
 		if (status !== 0) stopInstrument();
 		const [stdout, stderr, report] = files.map((path) => readFileSync(path, 'utf8').trim().replaceAll('\n', '; '));
 		const shown = [basename(program), ...rest].join(' ');
-		if (isLate) throw new Stalled(`not at its end after ${patienceMs / 1000} s: '${shown}'`);
+		if (isLate) throw new Stalled(`not at its end after ${timeoutMs / 1000} s: '${shown}'`);
 		if (status !== 0) throw new Error(`'${shown}' ended with ${signal ?? status}: ${stderr}`);
 		const {elapsedNs, stages} = JSON.parse(report);
 		const bad = stages.find((stage) => !statuses.includes(stage.status));

@@ -22,11 +22,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
 const sharedMemory = '/dev/shm';
-/** Where mqueue and semaphores are no part of libc yet. */
+/** Where mqueue and semaphores are not a part of libc yet. */
 const libraries = ['-lrt', '-lpthread'];
 
 export class Workshop {
-	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
+	/** The FIFO all rows share: by this name for our commands, by this path for other programs. */
 	fifo = 'bench';
 	/** The object of the run that is going on, a queue or a semaphore, and the command it belongs to. */
 	object;
@@ -169,9 +169,9 @@ export class Workshop {
 	 * Runs a pipeline: the words of the stages with a link between each two, `|` (a pipe), `>` (the shared FIFO) or `@`
 	 * (they know one another). `prints` is what the last stage has to say: a fast run that lost something is none.
 	 */
-	pipeline(words, {prints, patienceMs} = {}) {
+	pipeline(words, {prints, timeoutMs} = {}) {
 		const all = [this.program('pipeline'), this.fifoPath, ...words.map(String)];
-		return runInstrument(this, {words: all, statuses: [0], prints, patienceMs});
+		return runInstrument(this, {words: all, statuses: [0], prints, timeoutMs});
 	}
 
 	compileAll(folder) {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {UsageError} from '../../src/common/errors.js';
-import {allSignals, parseSignal, rtmax, rtmin, signalName} from '../../src/common/signal-name.js';
+import {allSignals, parseSignal, rtmax, rtmin, signalName} from '../../src/common/formats/signal-name.js';
+import {mostLineBytes, writeLine} from '../../src/objects/signals/received-signal.js';
+import {receiverName} from '../../src/objects/signals/registration.js';
 import {escalation} from '../../src/signal/escalation.js';
-import {mostLineBytes, writeLine} from '../../src/signal/received-signal.js';
-import {receiverName} from '../../src/signal/registration.js';
 import {target} from '../../src/signal/target.js';
 import {fc} from '../support/property.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {MessageQueue} from '../../src/mq/message-queue.js';
-import {headerBytes, Joiner, split} from '../../src/mq/split.js';
+import {MessageQueue} from '../../src/objects/queue/message-queue.js';
+import {headerBytes, Joiner, split} from '../../src/objects/queue/split.js';
 import {fc} from '../support/property.js';
 import {QueueWorld} from '../support/queues.js';
 import {randomBytes} from '../support/random.js';
@@ -38,7 +38,7 @@ test('what is split joins again, however the parts of several records are mixed'
 	);
 });
 
-test('any message that is no part is refused, or waits for more: never a wrong record', () => {
+test('any message that is not a part is refused, or waits for more: never a wrong record', () => {
 	fc.assert(
 		fc.property(fc.array(record), (messages) => {
 			const joiner = new Joiner();
@@ -109,7 +109,7 @@ test('a missing part is an error, and what was taken goes back', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--join', '--all'),
 		1,
-		'ipc-mq: cannot join: 3 of 4 parts of a record came, and the queue is empty (they went back)\n',
+		'ipc-mq: cannot join: 3 of 4 parts of a record arrived, and the queue is empty (returned the parts to the queue)\n',
 	);
 	assert.equal(await world.level(name), 3);
 });
@@ -146,14 +146,14 @@ test('a record whose last part does not come: 3 with -n, 124 with -t, and its pa
 	assertDone(await world.mq('recv', name, '--join'), `${'x'.repeat(700)}\n`);
 });
 
-test('a message that is no part is an error, and goes back', async (t) => {
+test('a message that is not a part is an error, and goes back', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'plain', '-p', '3');
 	assertFails(
 		await world.mq('recv', name, '--join'),
 		1,
-		'ipc-mq: a message of 5 bytes is no part of a record (send it with --split)\n',
+		'ipc-mq: a message of 5 bytes is not a part of a record (send it with --split)\n',
 	);
 	assert.equal(await world.stranger('recv', name), '3 5 plain\n');
 });

@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import {syncBuiltinESMExports} from 'node:module';
-import {Semaphore} from '../../src/common/semaphore.js';
 import {native} from '../../src/native/index.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 
 /*
  * What the processes do that test/sem/kills.test.ts kills. A bundle of its own, since hundreds of them are started:
  *
  *	steps NAME K            goes through everything that changes who holds, and is killed right before its Kth call
- *	loop NAME LOG SEED [K]  holds and lets go for ever, and writes to the log when it is in and out
+ *	loop NAME LOG SEED [K]  holds and releases without end, and writes to the log when it is in and out
  */
 
 /** The calls by which the list of holders is read and changed, besides those of the addon. */
@@ -43,7 +43,7 @@ function dieAt(last: number, beforeDeath: () => void = () => {}): void {
 	syncBuiltinESMExports();
 }
 
-/** Three units, of which one is held by somebody living and one by somebody dead. */
+/** Three units, of which one is held by a living process and one by a dead one. */
 function goThroughSteps(name: string, last: number): void {
 	using semaphore = Semaphore.open(name);
 	dieAt(last);

@@ -13,8 +13,8 @@ test('create makes FIFOs that stay, says when one is there, and --exclusive make
 	assert.deepEqual(world.leftovers(), ['a', 'b']);
 	assert.ok(world.isFifo('a') && world.isFifo('b'));
 	const again = await world.pipe('create', 'a', 'c');
-	assert.deepEqual([again.status, again.stderr], [0, "ipc-pipe: 'a' exists already\n"]);
-	assertFails(await world.pipe('create', '-x', 'a', 'd'), 1, "ipc-pipe: cannot create 'a': it exists already\n");
+	assert.deepEqual([again.status, again.stderr], [0, "ipc-pipe: 'a' already exists\n"]);
+	assertFails(await world.pipe('create', '-x', 'a', 'd'), 1, "ipc-pipe: cannot create 'a': it already exists\n");
 	assert.deepEqual(world.leftovers(), ['a', 'b', 'c', 'd']);
 	const receiver = world.start('ipc-pipe', ['recv', 'a']);
 	assertDone(await world.run('ipc-pipe', ['send', 'a'], {input: 'x'}));
@@ -71,7 +71,7 @@ test('SIGKILL of either side leaves nothing that a next start trips over', async
 	}
 });
 
-test('the last of several users removes it, whoever made it', async (t) => {
+test('the last of several users removes it, whichever process made it', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
 	const other = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
@@ -93,7 +93,7 @@ test('a stranger who has it open keeps it', async (t) => {
 	await stranger.end();
 });
 
-test('many come and go at once: each pair gets its own, nobody hangs, nothing is left', async (t) => {
+test('many come and go at once: each pair gets its own, no process hangs, nothing is left', async (t) => {
 	const world = new World(t);
 	for (let round = 0; round < 8; round++) {
 		const pairs = ['a', 'b', 'c'].flatMap((name) => [
@@ -113,7 +113,7 @@ test('many come and go at once: each pair gets its own, nobody hangs, nothing is
 	}
 });
 
-test('removed while somebody waits: the waiting one is not disturbed, and the name is free', async (t) => {
+test('removed while a process waits: the waiting one is not disturbed, and the name is free', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '200ms', '--ready-fd', '3']).ready();
 	assertDone(await world.pipe('remove', 'x'), '');
@@ -158,7 +158,7 @@ hostile(
 		mkdirSync(world.file('elsewhere'), {mode: 0o700});
 		symlinkSync(world.file('elsewhere'), world.folder);
 	},
-	/^ipc-pipe: refusing the runtime folder '.*\/run': it is a symbolic link \(IPC_RUNTIME_DIR can name another folder\)\n$/,
+	/^ipc-pipe: refusing the runtime folder '.*\/run': it is a symbolic link \(set IPC_RUNTIME_DIR to use another folder\)\n$/,
 );
 hostile(
 	'writable by the group',
@@ -166,7 +166,7 @@ hostile(
 		mkdirSync(world.folder);
 		chmodSync(world.folder, 0o770);
 	},
-	/others may write in it \(chmod go-w would help\)/,
+	/other users can write to it \(run: chmod go-w\)/,
 );
 hostile(
 	'a foreign owner',
@@ -200,6 +200,6 @@ test('a runtime folder whose parent is missing is explained', async (t) => {
 	assertFails(
 		await world.run('ipc-pipe', ['create', 'x'], {env: {IPC_RUNTIME_DIR: '/nowhere/at/all'}}),
 		1,
-		/cannot make the runtime folder '\/nowhere\/at\/all': the folder above it does not exist/,
+		/cannot create the runtime folder '\/nowhere\/at\/all': the folder above it does not exist/,
 	);
 });

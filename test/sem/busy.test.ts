@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {Semaphore} from '../../src/common/semaphore.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 import {SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone} from '../support/world.js';
 
@@ -30,7 +30,7 @@ test('who looks while others take and give sees a list that is whole, or none', 
 	await world.assertAtRest(name, 1);
 });
 
-test('a file whose list comes and goes is never taken for one that is no semaphore', async (t) => {
+test('a file whose list comes and goes is never taken for one that is not a semaphore', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const looks = Array.from({length: 15}, () => world.sem('list', '--json'));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {appendFileSync, closeSync, readFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {Semaphore} from '../../src/common/semaphore.js';
+import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 import {randomBelow} from '../support/random.js';
 import {type Ended, peer} from '../support/run.js';
 import {fileOf, mostInside, SemaphoreWorld} from '../support/semaphores.js';
@@ -20,7 +20,7 @@ class KillWorld extends SemaphoreWorld {
 		return this.startOther(process.execPath, [peer('sem-victim.mjs'), ...words], {deadlineMs});
 	}
 
-	/** Three units, one held by somebody living, one by somebody dead. */
+	/** Three units, one held by a living process, one by a dead one. */
 	async threeUnits(t: TestContext): Promise<{name: string; semaphore: Semaphore}> {
 		const name = await this.semaphore(3);
 		const semaphore = Semaphore.open(name);

@@ -5,12 +5,12 @@ import {assertDone, World} from './world.js';
 
 let counter = 0;
 
-/** Small queues: a user's queues together may take 800 KiB, which is nine of the default geometry. */
+/** Small queues: a user's queues together may take 800 KiB, which is nine of the default attributes. */
 export const small = ['--maxmsg', '10', '--msgsize', '256'] as const;
 
 export const isRoot = process.getuid?.() === 0;
 
-/** A word before a command: somebody who is neither us nor privileged. */
+/** A word before a command: a user that is neither ours nor privileged. */
 export const asAnother = 'setpriv --reuid 65533 --clear-groups';
 
 /**

@@ -1,10 +1,12 @@
-import {readPlainLine, valuesOf} from '../../src/common/command-line.js';
-import {didYouMean} from '../../src/common/did-you-mean.js';
+import {candidates, candidatesForLine} from '../../src/common/command-line/candidates.js';
+import {type Line, readLine, valuesOf} from '../../src/common/command-line/command-line.js';
+import {addHint} from '../../src/common/command-line/did-you-mean.js';
+import {helpText} from '../../src/common/command-line/help.js';
 import {SystemError, UsageError} from '../../src/common/errors.js';
 import {status} from '../../src/common/exit.js';
-import {configureOutput, tellError, tellRaw} from '../../src/common/output.js';
+import {configureOutput, print, printLine, tellError, tellRaw} from '../../src/common/output.js';
 import type {Command} from '../../src/common/verb.js';
-import {readWithYargs} from '../../src/common/yargs-reading.js';
+import {version} from '../../src/common/version.js';
 import {mq} from '../../src/mq/index.js';
 import {native} from '../../src/native/index.js';
 import {pipe} from '../../src/pipe/index.js';
@@ -38,7 +40,7 @@ export async function readHere(name: string, words: readonly string[]): Promise<
  */
 export async function performHere(name: string, words: readonly string[]): Promise<Ended | undefined> {
 	const command = commands.find((candidate) => candidate.name === name);
-	const reading = command && !everyStart ? readPlainLine(command, words) : undefined;
+	const reading = command && !everyStart ? readingOf(command, words) : undefined;
 	if (!reading) return undefined;
 	return alone(() => {
 		configureOutput({command: name, quiet: false, verbose: false});
@@ -54,6 +56,17 @@ export async function performHere(name: string, words: readonly string[]): Promi
 			}
 		});
 	});
+}
+
+/** The line as it is read for a verb; undefined for help, the version and a mistake. */
+function readingOf(command: Command, words: readonly string[]): (Line & {kind: 'verb'})['reading'] | undefined {
+	try {
+		const line = readLine(command, words);
+		return line.kind === 'verb' ? line.reading : undefined;
+	} catch (error) {
+		if (error instanceof UsageError) return undefined;
+		throw error;
+	}
 }
 
 let previous: Promise<unknown> = Promise.resolve();
@@ -94,15 +107,26 @@ async function read(command: Command, words: readonly string[]): Promise<Ended |
 		let verb: string | undefined;
 		try {
 			configureOutput({command: command.name});
-			const reading = readPlainLine(command, words) ?? (await readWithYargs(command, words));
-			verb = reading?.name;
-			if (reading) valuesOf(reading);
-			isForVerb = reading !== undefined;
+			if (words[0]?.startsWith('--complete')) {
+				const [request, line = '', text = ''] = words;
+				const found =
+					request === '--complete-line' ? candidatesForLine(command, line, text) : candidates(command, words.slice(1));
+				print(found.map((candidate) => `${candidate}\n`).join(''));
+				return status.done;
+			}
+			const line = readLine(command, words);
+			if (line.kind === 'help') print(await helpText(command, line.topic));
+			else if (line.kind === 'version') printLine(`${command.name} (ipc-tools) ${version}`);
+			else {
+				verb = line.reading.name;
+				valuesOf(line.reading);
+				isForVerb = true;
+			}
 			return status.done;
 		} catch (error) {
 			if (!(error instanceof UsageError)) throw error;
-			const hint = error.meant ? didYouMean(error.meant.word, error.meant.candidates) : '';
-			tellError(error.message + hint);
+			addHint(error);
+			tellError(error.message);
 			tellRaw(`Try '${[command.name, error.verb ?? verb, '--help'].filter(Boolean).join(' ')}'.\n`);
 			return status.usageError;
 		}

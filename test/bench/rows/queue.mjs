@@ -9,15 +9,15 @@ const stallMs = 10_000;
 let expected;
 
 /** Millions of messages a second, once everything has started. The first time, what came is compared as well. */
-const rate = (pair, {count: most = lineCount, patienceMs, before} = {}) => {
+const rate = (pair, {count: most = lineCount, timeoutMs, before} = {}) => {
 	let isChecked = false;
 	return async (workshop) => {
 		const count = workshop.quick ? most / 5 : most;
 		if (!isChecked) {
-			await queuePipeline(workshop, checkedCount, pair, {last: ['cksum'], prints: expected, patienceMs, before});
+			await queuePipeline(workshop, checkedCount, pair, {last: ['cksum'], prints: expected, timeoutMs, before});
 			isChecked = true;
 		}
-		const {elapsedMs} = await queuePipeline(workshop, count, pair, {patienceMs, before});
+		const {elapsedMs} = await queuePipeline(workshop, count, pair, {timeoutMs, before});
 		return count / 1e6 / (elapsedMs / 1000);
 	};
 };
@@ -43,7 +43,7 @@ export const queue = [
 			{name: 'C: calls that block', measure: rate(ends.plainC), must: 0.8},
 			{name: 'C: 100 tries before poll', measure: rate(ends.retryingC), aim: 0.95},
 			{name: 'python3, posix_ipc', needs: posixIpc, measure: rate(ends.posixIpc), must: 1.3},
-			{name: 'node, posix-mq', needs: posixMq, measure: rate(ends.posixMq, {patienceMs: stallMs}), mayStall: true},
+			{name: 'node, posix-mq', needs: posixMq, measure: rate(ends.posixMq, {timeoutMs: stallMs}), mayStall: true},
 		],
 	},
 	{

@@ -63,7 +63,7 @@ export const queuePipeline = (
 	workshop,
 	count,
 	pair,
-	{last = ['wc', '-l'], prints = count, patienceMs, before = []} = {},
+	{last = ['wc', '-l'], prints = count, timeoutMs, before = []} = {},
 ) =>
 	workshop.withQueue((name) => {
 		const {sender, receiver} = pair(workshop, name);
@@ -79,5 +79,5 @@ export const queuePipeline = (
 			'|',
 			...last,
 		];
-		return workshop.pipeline(words, {prints, patienceMs});
+		return workshop.pipeline(words, {prints, timeoutMs});
 	});

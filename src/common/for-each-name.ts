@@ -1,0 +1,17 @@
+import {SystemError} from './errors.js';
+import {tellError} from './output.js';
+
+/** Calls `work` for each name and continues after a failure, which is reported; returns whether all succeeded. */
+export function forEachName<Name>(names: readonly Name[], work: (name: Name) => void): boolean {
+	let allWell = true;
+	for (const name of names) {
+		try {
+			work(name);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			tellError(error.message);
+			allWell = false;
+		}
+	}
+	return allWell;
+}

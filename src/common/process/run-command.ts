@@ -1,0 +1,109 @@
+import {existsSync} from 'node:fs';
+import {hasCode, quoted, reasonOf} from '../errors.js';
+import {status} from '../exit.js';
+import {endOf, watchEnd} from './child-end.js';
+
+/** How a command ended. */
+export interface CommandEnd {
+	/** Its status; 128+n when signal n ended it, 126 or 127 when it could not be run or was not found. */
+	status: number;
+	/** The signal that ended it. */
+	signal: string | null;
+	/** Milliseconds from start to end. */
+	wallMs: number;
+	/** Why it could not be started, in words. */
+	problem: string | null;
+}
+
+export interface RunningCommand {
+	/** Undefined when it could not be started. */
+	pid: number | undefined;
+	/** Never rejects. */
+	ended: Promise<CommandEnd>;
+}
+
+/** A standard stream of a command: one of ours, any open descriptor, or, for stdin, these bytes. */
+export type Stream = 'inherit' | number;
+
+/**
+ * Starts a command, without a shell; stderr is ours. execa is loaded here and nowhere else.
+ */
+export async function startCommand(
+	words: readonly string[],
+	streams: {stdin: Stream | Uint8Array; stdout: Stream /** Its descriptors from 3 on. */; more?: readonly number[]},
+	environment: Record<string, string> = {},
+): Promise<RunningCommand> {
+	const {execa} = await import('execa');
+	const [file, ...args] = words;
+	const startMs = performance.now();
+	// execvp(3) would say the same.
+	if (file === '') return {pid: undefined, ended: Promise.resolve({...notFound(file), signal: null, wallMs: 0})};
+	const failed = (cause: unknown): CommandEnd => ({
+		...explainStart(file as string, cause),
+		signal: null,
+		wallMs: performance.now() - startMs,
+	});
+	try {
+		// execa passes any descriptor on; its types know the standard ones only.
+		const child = execa(file as string, args, {
+			...(streams.stdin instanceof Uint8Array ? {input: streams.stdin} : {}),
+			stdio: [
+				streams.stdin instanceof Uint8Array ? 'pipe' : (streams.stdin as 'inherit' | 0),
+				streams.stdout as 'inherit' | 1,
+				'inherit',
+				...((streams.more ?? []) as 0[]),
+			],
+			env: environment,
+			reject: false,
+			buffer: false,
+			cleanup: false,
+			...(hasFolder() ? {} : {cwd: '/proc/self/cwd'}),
+			stripFinalNewline: false,
+		});
+		const {pid} = child;
+		watchEnd(pid);
+		const ended = child.then(({exitCode = null, signal = null, cause}): CommandEnd => {
+			if (exitCode === null && signal === null) return failed(cause);
+			const wallMs = performance.now() - startMs;
+			return {...endOf(pid, exitCode, signal as NodeJS.Signals | null), wallMs, problem: null};
+		}, failed);
+		return {pid, ended};
+	} catch (error) {
+		return {pid: undefined, ended: Promise.resolve(failed(error))};
+	}
+}
+
+/** As execvp(3) looks for it. */
+const isThere = (file: string): boolean =>
+	file !== '' &&
+	(file.includes('/') ? [''] : (process.env.PATH ?? '').split(':').map((folder) => `${folder || '.'}/`)).some(
+		(folder) => existsSync(folder + file),
+	);
+
+const notFound = (file: string) => ({status: status.notFound, problem: `cannot run ${quoted(file)}: not found`});
+
+/** What it means that a command could not be started: the status to end with, and the reason in words. */
+export function explainStart(file: string, cause: unknown): {status: number; problem: string} {
+	const tried = `cannot run ${quoted(file)}`;
+	if (hasCode(cause, 'ENOENT')) {
+		const {status, problem} = notFound(file);
+		return {status, problem: isThere(file) ? `${tried}: the interpreter that it names was not found` : problem};
+	}
+	if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
+		return {status: status.notRunnable, problem: `${tried}: ${reasonOf(cause)}`};
+	// Out of something: Node does not always say of what.
+	const why = hasCode(cause, 'EAGAIN')
+		? 'too many processes (see: ulimit -u)'
+		: 'too few descriptors or processes (see: ulimit -n -u)';
+	return {status: status.failedToRun, problem: `${tried}: ${why}`};
+}
+
+/** A folder that has been removed serves a command as well as any, only Node cannot name it. */
+function hasFolder(): boolean {
+	try {
+		process.cwd();
+		return true;
+	} catch {
+		return false;
+	}
+}

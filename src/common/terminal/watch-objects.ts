@@ -1,0 +1,71 @@
+import {native, POLLERR, POLLHUP} from '../../native/index.js';
+import {EndBySignal} from '../exit.js';
+import {duration} from '../formats/duration.js';
+import {count, json} from '../options.js';
+import {isStdoutTerminal, printJson, stdout} from '../output.js';
+import {SIGPIPE} from '../process/signals.js';
+import {Redraw} from './redraw.js';
+
+const defaultIntervalMs = 250;
+
+/** The options of every `watch`. */
+export const watchOptions = {
+	interval: {short: 'i', value: duration, help: 'time between two checks (default 250ms)'},
+	count: {...count, help: 'stop after N changes'},
+	json: {...json, help: 'print JSON lines on a terminal too'},
+} as const;
+
+export interface Watching<Status> {
+	/** What there is now. */
+	look(): Status[];
+	/** Identifies an object among the others. */
+	key(status: Status): string;
+	/** What is printed for one that is there no more. */
+	gone(key: string): object;
+	/** The whole screen. */
+	draw(now: Status[]): string | Promise<string>;
+}
+
+/** The reader of our output may leave between two changes. */
+function pauseWhileRead(intervalMs: number): void {
+	const triples = Int32Array.of(stdout, 0, 0);
+	native.poll(triples, intervalMs);
+	if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+}
+
+/** Looks again and again: draws in place on a terminal, prints a JSON line per change elsewhere. */
+export async function watchObjects<Status>(
+	{look, key, gone, draw}: Watching<Status>,
+	options: {interval: number | undefined; count: number | undefined; json: boolean},
+): Promise<void> {
+	const most = options.count ?? Number.POSITIVE_INFINITY;
+	const pause = () => pauseWhileRead(options.interval ?? defaultIntervalMs);
+	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
+		const before = new Map<string, string>();
+		for (let changes = 0; changes < most; pause()) {
+			const now = new Map(look().map((status) => [key(status), status]));
+			const news: object[] = [];
+			for (const [name, status] of now) {
+				const text = JSON.stringify(status);
+				if (before.get(name) !== text) news.push(status as object);
+				before.set(name, text);
+			}
+			for (const name of [...before.keys()]) {
+				if (now.has(name)) continue;
+				before.delete(name);
+				news.push(gone(name));
+			}
+			for (const change of news.slice(0, most - changes)) printJson(change);
+			changes += news.length;
+		}
+		return;
+	}
+	using screen = new Redraw();
+	let before = '';
+	for (let changes = 0; changes < most; pause()) {
+		const text = await draw(look());
+		if (text !== before) changes++;
+		before = text;
+		screen.show(text);
+	}
+}

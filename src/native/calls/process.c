@@ -1,0 +1,231 @@
+/* Processes: this one and others. */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* exit(status): at once, without the work Node does before it leaves; whatever had to be done is done. _exit(2) */
+static napi_value js_exit(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int status;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
+		return NULL;
+	/*
+	 * The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that.
+	 * Those without a type are event queues, on which Node's threads still wait: to find one closed would make them abort.
+	 */
+	struct stat kind;
+	for (int descriptor = 0; descriptor < 256; descriptor++)
+		if (fstat(descriptor, &kind) == 0 && (kind.st_mode & S_IFMT) != 0)
+			close(descriptor);
+	_exit(status);
+}
+
+/* setChildSubreaper(): orphaned descendants become our children. prctl(2), PR_SET_CHILD_SUBREAPER */
+static napi_value js_set_child_subreaper(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? throw_errno(env, errno, "prctl") : js_undefined(env);
+}
+
+/* pidfdOpen(pid) -> descriptor. pidfd_open(2) */
+static napi_value js_pidfd_open(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int pid;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &pid))
+		return NULL;
+	int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
+	return descriptor < 0 ? throw_errno(env, errno, "pidfd_open") : js_number(env, descriptor);
+}
+
+/* pidfdGetfd(pidfd, descriptor) -> a duplicate of that process's descriptor, close-on-exec. pidfd_getfd(2) */
+static napi_value js_pidfd_getfd(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int pidfd, target;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &pidfd) ||
+	    !int_argument(&arguments, 1, &target))
+		return NULL;
+	int descriptor = (int)syscall(SYS_pidfd_getfd, pidfd, target, 0);
+	return descriptor < 0 ? throw_errno(env, errno, "pidfd_getfd") : js_number(env, descriptor);
+}
+
+/* userName(uid) -> text; undefined where no name is known. getpwuid_r(3) */
+static napi_value js_user_name(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int64_t uid;
+	struct passwd entry, *found;
+	char buffer[4096];
+	napi_value name;
+	if (!read_arguments(env, info, 1, &arguments) || !int64_argument(&arguments, 0, &uid))
+		return NULL;
+	if (getpwuid_r((uid_t)uid, &entry, buffer, sizeof buffer, &found) != 0 || !found)
+		return js_undefined(env);
+	napi_create_string_utf8(env, entry.pw_name, NAPI_AUTO_LENGTH, &name);
+	return name;
+}
+
+extern char **environ;
+
+/* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
+static int become(char **words, char **environment, int own_group, int terminal)
+{
+	uint64_t none = 0;
+	struct sigaction action;
+	if (own_group && setpgid(0, 0) < 0)
+		return errno;
+	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
+	if (terminal >= 0)
+		tcsetpgrp(terminal, getpid());
+	memset(&action, 0, sizeof action);
+	action.sa_handler = SIG_DFL;
+	for (int number = 1; number <= 64; number++)
+		sigaction(number, &action, NULL);
+	/* Node has marked them so that nothing is passed on by accident; these are. */
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		fcntl(descriptor, F_SETFD, 0);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+	environ = environment;
+	execvp(words[0], words);
+	return errno;
+}
+
+/*
+ * spawn(words, environment, ownGroup, terminal) -> pid
+ *
+ * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none ignored or caught.
+ * `ownGroup` 1: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
+ * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
+ */
+static napi_value js_spawn(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int own_group, terminal, ends[2], number = 0;
+	char **words, **environment;
+	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 2, &own_group) ||
+	    !int_argument(&arguments, 3, &terminal) || !texts_argument(&arguments, 0, &words))
+		return NULL;
+	if (!words[0]) {
+		free_texts(words);
+		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "a program is expected"), NULL;
+	}
+	if (!texts_argument(&arguments, 1, &environment)) {
+		free_texts(words);
+		return NULL;
+	}
+	/* Whatever keeps the child from becoming the program comes through this pipe; success closes it. */
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		number = errno;
+		free_texts(words);
+		free_texts(environment);
+		return throw_errno(env, number, "pipe2");
+	}
+	uint64_t all = ~(uint64_t)0, before;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	pid_t pid = fork();
+	if (pid == 0) {
+		number = become(words, environment, own_group, terminal);
+		if (write(ends[1], &number, sizeof number) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	if (pid < 0)
+		number = errno;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+	close(ends[1]);
+	free_texts(words);
+	free_texts(environment);
+	ssize_t count = 0;
+	if (pid > 0) {
+		do
+			count = read(ends[0], &number, sizeof number);
+		while (count < 0 && errno == EINTR);
+		if (count > 0)
+			waitpid(pid, NULL, 0);
+	}
+	close(ends[0]);
+	return pid < 0 ? throw_errno(env, number, "fork") : count > 0 ? throw_errno(env, number, "execvp") : js_number(env, pid);
+}
+
+/* waitpid(pid, options) -> [pid, status], or undefined when none has changed or there is none. waitpid(2) */
+static napi_value js_waitpid(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int pid, options, status = 0;
+	napi_value result;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &pid) ||
+	    !int_argument(&arguments, 1, &options))
+		return NULL;
+	pid_t changed;
+	do
+		changed = waitpid(pid, &status, options);
+	while (changed < 0 && errno == EINTR);
+	if (changed < 0 && errno != ECHILD)
+		return throw_errno(env, errno, "waitpid");
+	if (changed <= 0)
+		return js_undefined(env);
+	napi_create_array_with_length(env, 2, &result);
+	napi_set_element(env, result, 0, js_number(env, changed));
+	napi_set_element(env, result, 1, js_number(env, status));
+	return result;
+}
+
+/* userId(name) -> number; undefined if no user has that name. getpwnam_r(3) */
+static napi_value js_user_id(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct passwd entry, *found = NULL;
+	char *name, buffer[4096];
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	int error = getpwnam_r(name, &entry, buffer, sizeof buffer, &found);
+	free(name);
+	return error != 0 || !found ? js_undefined(env) : js_number(env, entry.pw_uid);
+}
+
+/* groupId(name) -> number; undefined if no group has that name. getgrnam_r(3) */
+static napi_value js_group_id(napi_env env, napi_callback_info info)
+{
+	enum { SIZE = 1 << 20 }; /* a group lists its members */
+	struct arguments arguments;
+	struct group entry, *found = NULL;
+	char *name;
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	char *buffer = malloc(SIZE);
+	int error = buffer ? getgrnam_r(name, &entry, buffer, SIZE, &found) : ENOMEM;
+	napi_value result = error != 0 || !found ? js_undefined(env) : js_number(env, entry.gr_gid);
+	free(buffer);
+	free(name);
+	return result;
+}
+
+static const struct export table[] = {
+	{"userName", js_user_name},
+	{"userId", js_user_id},
+	{"groupId", js_group_id},
+	{"exit", js_exit},
+	{"setChildSubreaper", js_set_child_subreaper},
+	{"pidfdOpen", js_pidfd_open},
+	{"pidfdGetfd", js_pidfd_getfd},
+	{"spawn", js_spawn},
+	{"waitpid", js_waitpid},
+};
+
+void export_process(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}

@@ -1,0 +1,476 @@
+/*
+ * POSIX named semaphores. sem_overview(7)
+ *
+ * A named semaphore is a small file in /dev/shm that every process maps. Here the caller opens and checks that file
+ * (sem_open(3) checks nothing: a file that is too short would end us with SIGBUS), and what is mapped is used by libc's
+ * own functions, so that all programs agree about it.
+ *
+ * Two operations that libc does not have, since counting holders needs them to survive a kill at any moment:
+ * takeTagged and giveTagged change the value and a tag beside it in one instruction. A later process sees by the
+ * tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
+ *
+ *	bytes   glibc (new_sem)          musl (__val)
+ *	0..3    value                    value; the highest bit: a process waits
+ *	4..7    how many wait            how many wait
+ *	8..11   128: shared              0: shared
+ *	12..15  padding: our tag         unused: our tag
+ */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef __GLIBC__
+#define VALUE_MASK 0xffffffffu
+#define SHARED_WORD 128
+#else
+#define VALUE_MASK 0x7fffffffu
+#define SHARED_WORD 0
+#define SOMEBODY_WAITS 0x80000000u
+#endif
+
+struct words {
+	_Alignas(16) uint32_t value;
+	uint32_t waiters;
+	uint32_t shared;
+	uint32_t tag;
+};
+
+struct semaphore {
+	struct words *words; /* NULL once it is unmapped */
+	bool writable;
+};
+
+static const napi_type_tag type_tag = {0x6f8a1c52d0b34e77, 0x9a3d5e10c7f24b86};
+
+static sem_t *libc_semaphore(const struct semaphore *semaphore)
+{
+	return (sem_t *)(void *)semaphore->words;
+}
+
+static void free_semaphore(napi_env env, void *data, void *hint)
+{
+	(void)env, (void)hint;
+	struct semaphore *semaphore = data;
+	if (semaphore->words)
+		munmap(semaphore->words, sizeof(sem_t));
+	free(semaphore);
+}
+
+/* The semaphore a handle stands for; throws and answers NULL for anything else, and where it may not be changed. */
+static struct semaphore *semaphore_argument(struct arguments *arguments, size_t index, bool writes)
+{
+	struct semaphore *semaphore = handle_argument(arguments, index, &type_tag);
+	if (!semaphore)
+		return NULL;
+	if (!semaphore->words)
+		return throw_errno(arguments->env, EBADF, "sem_open"), NULL;
+	if (writes && !semaphore->writable)
+		return throw_errno(arguments->env, EACCES, "sem_open"), NULL;
+	return semaphore;
+}
+
+static struct semaphore *only_argument(napi_env env, napi_callback_info info, bool writes)
+{
+	struct arguments arguments;
+	return read_arguments(env, info, 1, &arguments) ? semaphore_argument(&arguments, 0, writes) : NULL;
+}
+
+static napi_value js_boolean(napi_env env, bool truth)
+{
+	napi_value result = NULL;
+	napi_get_boolean(env, truth, &result);
+	return result;
+}
+
+/* Whether this libc's semaphores look as described above: the changes that go round libc hang on it. */
+static bool layout_is_known(void)
+{
+	struct words words;
+	_Static_assert(sizeof(sem_t) >= sizeof words, "sem_t is smaller than expected");
+	union {
+		sem_t semaphore;
+		struct words words;
+	} probe;
+	memset(&probe, 0xff, sizeof probe);
+	if (sem_init(&probe.semaphore, 1, 5) != 0)
+		return false;
+	words = probe.words;
+	return words.value == 5 && words.waiters == 0 && words.shared == SHARED_WORD;
+}
+
+/* semSize() -> the bytes of a semaphore's file. ENOSYS where this libc's semaphores are unknown. sem_overview(7) */
+static napi_value js_sem_size(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return layout_is_known() ? js_number(env, sizeof(sem_t)) : throw_errno(env, ENOSYS, "sem_init");
+}
+
+/* semCreate(name, mode, value): the name with its slash; EEXIST when there is one. The umask applies. sem_open(3) */
+static napi_value js_sem_create(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int mode;
+	int64_t value;
+	char *name;
+	if (!read_arguments(env, info, 3, &arguments) || !int_argument(&arguments, 1, &mode) ||
+	    !int64_argument(&arguments, 2, &value) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	errno = EINVAL;
+	sem_t *semaphore = value < 0 || value > SEM_VALUE_MAX
+				   ? SEM_FAILED
+				   : sem_open(name, O_CREAT | O_EXCL, (mode_t)mode, (unsigned)value);
+	free(name);
+	if (semaphore == SEM_FAILED)
+		return throw_errno(env, errno, "sem_open");
+	sem_close(semaphore);
+	return js_undefined(env);
+}
+
+/* semUnlink(name): the name with its slash. sem_unlink(3) */
+static napi_value js_sem_unlink(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	char *name;
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+		return NULL;
+	int result = sem_unlink(name);
+	free(name);
+	return result < 0 ? throw_errno(env, errno, "sem_unlink") : js_undefined(env);
+}
+
+struct look {
+	const struct words *words;
+	uint32_t shared;
+};
+
+static void look_at(void *context)
+{
+	struct look *look = context;
+	look->shared = look->words->shared;
+}
+
+/*
+ * semMap(descriptor, writable) -> handle. The file has to be a semaphore's: its size checked, and EILSEQ where it was
+ * made by another libc or holds something else. mmap(2)
+ */
+static napi_value js_sem_map(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, writable;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &writable))
+		return NULL;
+	struct semaphore *semaphore = calloc(1, sizeof *semaphore);
+	if (!semaphore)
+		return throw_errno(env, ENOMEM, "calloc");
+	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+	void *memory = mmap(NULL, sizeof(sem_t), protection, MAP_SHARED, descriptor, 0);
+	if (memory == MAP_FAILED) {
+		free(semaphore);
+		return throw_errno(env, errno, "mmap");
+	}
+	semaphore->words = memory;
+	semaphore->writable = writable;
+	struct look look = {.words = memory};
+	int number = !guarded(look_at, &look) ? errno : look.shared != SHARED_WORD ? EILSEQ : 0;
+	if (number) {
+		free_semaphore(env, semaphore, NULL);
+		return throw_errno(env, number, "sem_open");
+	}
+	return make_handle(env, semaphore, &type_tag, free_semaphore);
+}
+
+/* semUnmap(handle): later use gets EBADF. munmap(2) */
+static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, false);
+	if (!semaphore)
+		return NULL;
+	munmap(semaphore->words, sizeof(sem_t));
+	semaphore->words = NULL;
+	return js_undefined(env);
+}
+
+/*
+ * What touches the words does it under a guard (guard.c): a process may truncate the file at any time. Then it is EFAULT.
+ */
+struct touch {
+	struct words *words;
+	sem_t *semaphore;
+	int64_t argument;
+	int64_t result;
+	int problem;
+};
+
+/* Does something with a semaphore; throws and answers false where that failed. */
+static bool touch(napi_env env, struct semaphore *semaphore, void (*work)(void *), struct touch *touch, const char *call)
+{
+	touch->words = semaphore->words;
+	touch->semaphore = libc_semaphore(semaphore);
+	if (!guarded(work, touch))
+		touch->problem = errno;
+	if (touch->problem)
+		throw_errno(env, touch->problem, call);
+	return !touch->problem;
+}
+
+/* The same for functions whose only argument is the handle, and whose result is a number. */
+static napi_value touch_only(napi_env env, napi_callback_info info, bool writes, void (*work)(void *), const char *call)
+{
+	struct semaphore *semaphore = only_argument(env, info, writes);
+	struct touch context = {0};
+	return semaphore && touch(env, semaphore, work, &context, call) ? js_number(env, (double)context.result) : NULL;
+}
+
+/* And for those that take a number as well. */
+static bool touch_with(napi_env env, napi_callback_info info, void (*work)(void *), struct touch *context,
+		       const char *call)
+{
+	struct arguments arguments;
+	struct semaphore *semaphore;
+	return read_arguments(env, info, 2, &arguments) && (semaphore = semaphore_argument(&arguments, 0, true)) &&
+	       int64_argument(&arguments, 1, &context->argument) && touch(env, semaphore, work, context, call);
+}
+
+static void get_value(void *context)
+{
+	struct touch *touch = context;
+	int value = 0;
+	if (sem_getvalue(touch->semaphore, &value) != 0)
+		touch->problem = errno;
+	touch->result = value;
+}
+
+/* semGetvalue(handle) -> its value. sem_getvalue(3) */
+static napi_value js_sem_getvalue(napi_env env, napi_callback_info info)
+{
+	return touch_only(env, info, false, get_value, "sem_getvalue");
+}
+
+static void get_waiters(void *context)
+{
+	struct touch *touch = context;
+	touch->result = __atomic_load_n(&touch->words->waiters, __ATOMIC_RELAXED);
+}
+
+/* semWaiters(handle) -> how many wait, as libc counts them: one that was killed while it waited stays counted. */
+static napi_value js_sem_waiters(napi_env env, napi_callback_info info)
+{
+	return touch_only(env, info, false, get_waiters, "sem_getvalue");
+}
+
+static void get_tag(void *context)
+{
+	struct touch *touch = context;
+	touch->result = __atomic_load_n(&touch->words->tag, __ATOMIC_SEQ_CST);
+}
+
+/* semTag(handle) -> the tag that was set last. */
+static napi_value js_sem_tag(napi_env env, napi_callback_info info)
+{
+	return touch_only(env, info, false, get_tag, "sem_getvalue");
+}
+
+static void try_wait(void *context)
+{
+	struct touch *touch = context;
+	int result;
+	do
+		result = sem_trywait(touch->semaphore);
+	while (result != 0 && errno == EINTR);
+	if (result != 0 && errno != EAGAIN)
+		touch->problem = errno;
+	touch->result = result == 0;
+}
+
+/* semTrywait(handle) -> whether a unit was there and is taken. sem_trywait(3) */
+static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
+{
+	struct semaphore *semaphore = only_argument(env, info, true);
+	struct touch context = {0};
+	return semaphore && touch(env, semaphore, try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
+}
+
+static void post_units(void *context)
+{
+	struct touch *touch = context;
+	uint32_t value = __atomic_load_n(&touch->words->value, __ATOMIC_SEQ_CST) & VALUE_MASK;
+	if (touch->argument <= (int64_t)SEM_VALUE_MAX - (int64_t)value)
+		while (touch->result < touch->argument && sem_post(touch->semaphore) == 0)
+			touch->result++;
+}
+
+/*
+ * semPost(handle, count) -> how many units more: all, or fewer when others fill it up to SEM_VALUE_MAX meanwhile.
+ * None where there was no room for all of them from the start. sem_post(3)
+ */
+static napi_value js_sem_post(napi_env env, napi_callback_info info)
+{
+	struct touch context = {0};
+	return touch_with(env, info, post_units, &context, "sem_post") ? js_number(env, (double)context.result) : NULL;
+}
+
+static void await_unit(void *context)
+{
+	struct touch *touch = context;
+	struct words *words = touch->words;
+	int64_t deadline_ns = touch->argument < 0 ? -1 : monotonic_ns() + touch->argument * 1000000, left = -1;
+	__atomic_add_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
+	while (!touch->problem) {
+		uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
+		if (value & VALUE_MASK)
+			break;
+#ifdef SOMEBODY_WAITS
+		if (!(value & SOMEBODY_WAITS) &&
+		    !__atomic_compare_exchange_n(&words->value, &value, value | SOMEBODY_WAITS, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			continue;
+		value |= SOMEBODY_WAITS;
+#endif
+		if (deadline_ns >= 0)
+			left = (deadline_ns - monotonic_ns() + 999999) / 1000000;
+		if (futex_wait(&words->value, value, deadline_ns >= 0 && left < 0 ? 0 : left) < 0 && errno != EAGAIN)
+			touch->problem = errno;
+	}
+	__atomic_sub_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * semAwait(handle, timeoutMs): until its value is not zero, and takes nothing; ETIMEDOUT, EINTR. futex(2)
+ *
+ * It counts itself as waiting, as libc does: sem_post(3) wakes no process otherwise. A wake that came for a process
+ * who then takes nothing has to be passed on: see semWake.
+ */
+static napi_value js_sem_await(napi_env env, napi_callback_info info)
+{
+	struct touch context = {0};
+	return touch_with(env, info, await_unit, &context, "futex") ? js_undefined(env) : NULL;
+}
+
+static void wake(void *context)
+{
+	struct touch *touch = context;
+	if (__atomic_load_n(&touch->words->waiters, __ATOMIC_SEQ_CST) > 0)
+		futex_wake(&touch->words->value, (int)touch->argument);
+}
+
+/* semWake(handle, count): wakes this many waiting processes, so that they look for a unit. Harmless. futex(2) */
+static napi_value js_sem_wake(napi_env env, napi_callback_info info)
+{
+	struct touch context = {0};
+	return touch_with(env, info, wake, &context, "futex") ? js_undefined(env) : NULL;
+}
+
+/* All four words at once, if they still are what is expected. */
+static bool exchange(struct words *words, const struct words *expected, const struct words *desired)
+{
+#if defined(__x86_64__)
+	uint64_t old[2], new[2];
+	bool done;
+	memcpy(old, expected, sizeof old);
+	memcpy(new, desired, sizeof new);
+	__asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
+			 : "=q"(done), "+m"(*words), "+a"(old[0]), "+d"(old[1])
+			 : "b"(new[0]), "c"(new[1])
+			 : "cc", "memory");
+	return done;
+#elif defined(__aarch64__)
+	uint64_t old[2], new[2], low, high;
+	uint32_t busy;
+	memcpy(old, expected, sizeof old);
+	memcpy(new, desired, sizeof new);
+	__asm__ volatile("1:	ldaxp %[low], %[high], %[words]\n"
+			 "	cmp %[low], %[old0]\n"
+			 "	ccmp %[high], %[old1], #0, eq\n"
+			 "	b.ne 2f\n"
+			 "	stlxp %w[busy], %[new0], %[new1], %[words]\n"
+			 "	cbnz %w[busy], 1b\n"
+			 "	b 3f\n"
+			 "2:	clrex\n"
+			 "	mov %w[busy], #1\n"
+			 "3:\n"
+			 : [low] "=&r"(low), [high] "=&r"(high), [busy] "=&r"(busy), [words] "+Q"(*words)
+			 : [old0] "r"(old[0]), [old1] "r"(old[1]), [new0] "r"(new[0]), [new1] "r"(new[1])
+			 : "cc", "memory");
+	return !busy;
+#else
+#error "an exchange of 16 bytes is needed; it is known for x86-64 and AArch64"
+#endif
+}
+
+/* Adds `step` (1 or -1) to the value and sets the tag, together. False where there is nothing to take, or no room. */
+static bool change_tagged(struct words *words, int step, uint32_t tag)
+{
+	for (;;) {
+		/* Torn by others meanwhile it fits nothing, and is read again. */
+		struct words old = {
+			.value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST),
+			.waiters = __atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST),
+			.shared = __atomic_load_n(&words->shared, __ATOMIC_SEQ_CST),
+			.tag = __atomic_load_n(&words->tag, __ATOMIC_SEQ_CST),
+		};
+		uint32_t units = old.value & VALUE_MASK;
+		if (step < 0 ? units == 0 : units >= SEM_VALUE_MAX)
+			return false;
+		struct words new = old;
+		new.value = old.value + (uint32_t)step;
+		new.tag = tag;
+		if (exchange(words, &old, &new))
+			return true;
+	}
+}
+
+static void take_tagged(void *context)
+{
+	struct touch *touch = context;
+	touch->result = change_tagged(touch->words, -1, (uint32_t)touch->argument);
+}
+
+/* semTakeTagged(handle, tag) -> whether a unit was there and is taken, and the tag set, in one step. */
+static napi_value js_sem_take_tagged(napi_env env, napi_callback_info info)
+{
+	struct touch context = {0};
+	return touch_with(env, info, take_tagged, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
+}
+
+static void give_tagged(void *context)
+{
+	struct touch *touch = context;
+	touch->result = change_tagged(touch->words, 1, (uint32_t)touch->argument);
+}
+
+/* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, atomically. Wakes no process. */
+static napi_value js_sem_give_tagged(napi_env env, napi_callback_info info)
+{
+	struct touch context = {0};
+	return touch_with(env, info, give_tagged, &context, "sem_post") ? js_boolean(env, context.result) : NULL;
+}
+
+static const struct export table[] = {
+	{"semSize", js_sem_size},
+	{"semCreate", js_sem_create},
+	{"semUnlink", js_sem_unlink},
+	{"semMap", js_sem_map},
+	{"semUnmap", js_sem_unmap},
+	{"semGetvalue", js_sem_getvalue},
+	{"semWaiters", js_sem_waiters},
+	{"semTrywait", js_sem_trywait},
+	{"semPost", js_sem_post},
+	{"semAwait", js_sem_await},
+	{"semWake", js_sem_wake},
+	{"semTakeTagged", js_sem_take_tagged},
+	{"semGiveTagged", js_sem_give_tagged},
+	{"semTag", js_sem_tag},
+};
+
+void export_semaphore(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}

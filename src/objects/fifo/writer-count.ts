@@ -1,0 +1,51 @@
+import {closeSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {explain} from '../../common/errors.js';
+import {IN_CLOSE_WRITE, IN_OPEN, native} from '../../native/index.js';
+
+const headerBytes = 16;
+
+/**
+ * Counts the writers of a FIFO that have opened and closed it, by inotify(7).
+ *
+ * The kernel merges two equal events that follow each other in the queue: two writers that close the FIFO at once would
+ * count as one. So the folder is watched too: each event on the FIFO is accompanied by one on the folder, and no two
+ * equal events are neighbours.
+ */
+export class WriterCount implements Disposable {
+	gone = 0;
+	readonly descriptor: number;
+	private readonly watch: number;
+	private readonly buffer = Buffer.allocUnsafe(65_536);
+
+	constructor(handlePath: string, path: string) {
+		try {
+			this.descriptor = native.inotifyInit();
+			native.inotifyAddWatch(this.descriptor, dirname(path), IN_OPEN | IN_CLOSE_WRITE);
+			this.watch = native.inotifyAddWatch(this.descriptor, handlePath, IN_CLOSE_WRITE);
+		} catch (error) {
+			throw explain('cannot watch for writers', error, {
+				EMFILE: 'too many inotify instances (see: sysctl fs.inotify.max_user_instances)',
+				ENOSPC: 'too many inotify watches (see: sysctl fs.inotify.max_user_watches)',
+			});
+		}
+	}
+
+	/** Reads the events so far. */
+	update(): void {
+		for (let count = this.read(); count > 0; count = this.read()) {
+			for (let at = 0; at < count; at += headerBytes + this.buffer.readUInt32LE(at + 12)) {
+				const isOurs = this.buffer.readInt32LE(at) === this.watch;
+				if (isOurs && this.buffer.readUInt32LE(at + 4) & IN_CLOSE_WRITE) this.gone++;
+			}
+		}
+	}
+
+	private read(): number {
+		return native.read(this.descriptor, this.buffer, 0, this.buffer.length);
+	}
+
+	[Symbol.dispose](): void {
+		closeSync(this.descriptor);
+	}
+}

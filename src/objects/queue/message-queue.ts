@@ -1,0 +1,265 @@
+import {closeSync, fstatSync} from 'node:fs';
+import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
+import {defaultMode} from '../../common/formats/mode.js';
+import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
+import type {TextFormat} from '../../common/formats/text-format.js';
+import type {FileIdentity} from '../../common/process/proc.js';
+import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
+import {explainAttributes, readLimits} from './limits.js';
+
+/** One received message. */
+export interface Message {
+	data: Buffer;
+	/** 0 to 32767; the highest is received first. */
+	priority: number;
+}
+
+export const highestPriority = 32_767;
+
+/** How many messages of which size a queue holds; the system's default replaces what is left out. */
+export interface QueueAttributes {
+	maxmsg?: number | undefined;
+	msgsize?: number | undefined;
+	/** Permission bits; the umask applies. Default 0600. */
+	mode?: number | undefined;
+}
+
+export type QueueAccess = 'send' | 'receive' | 'both';
+
+const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
+
+/** Messages are not framed: each lies in the buffer unchanged. */
+const unframed = -2;
+
+/**
+ * A POSIX message queue: the same object that any C, Python or Rust program opens by that name. mq_overview(7)
+ *
+ * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile. To receive
+ * without blocking the event loop, iterate: `for await (const {data, priority} of queue)`.
+ */
+export class MessageQueue implements Disposable {
+	/** Capacity in messages. */
+	readonly maxmsg: number;
+	/** Maximum bytes of a message. */
+	readonly msgsize: number;
+	private buffer: Buffer | undefined;
+	private readonly index = new Int32Array(3);
+
+	private constructor(
+		/** The name as the user wrote it. */
+		readonly shownName: string,
+		/** The queue's descriptor: non-blocking; poll(2) accepts it. */
+		readonly descriptor: number,
+	) {
+		({maxmsg: this.maxmsg, msgsize: this.msgsize} = native.mqGetattr(descriptor));
+	}
+
+	/**
+	 * Makes a queue; returns false when the name exists already, and leaves that queue unchanged. mq_open(3)
+	 *
+	 * @throws SystemError that names the limit that was reached, its value and the setting that changes it.
+	 */
+	static create(name: string | Address, attributes: QueueAttributes = {}): boolean {
+		const queue = MessageQueue.make(toAddress(name), attributes, 'both');
+		queue?.close();
+		return queue !== undefined;
+	}
+
+	/** Opens a queue; with `create` makes it first if it is missing. mq_open(3) */
+	static open(name: string | Address, access: QueueAccess = 'both', create?: QueueAttributes): MessageQueue {
+		const address = toAddress(name);
+		// Another process may make and remove the queue meanwhile: a few rounds settle that.
+		for (let round = 0; round < 100; round++) {
+			const found = MessageQueue.tryOpen(address, access);
+			if (found) return found;
+			const made = create && MessageQueue.make(address, create, access);
+			if (made) return made;
+			if (!create) break;
+		}
+		const shown = formatAddress(address);
+		throw new SystemError(
+			`cannot open ${quoted(shown)}: no such queue (make it with: ipc-mq create ${shellWord(shown)})`,
+		);
+	}
+
+	/** Opens a queue, or returns undefined when it does not exist. mq_open(3) */
+	static tryOpen(name: string | Address, access: QueueAccess = 'both'): MessageQueue | undefined {
+		const address = toAddress(name);
+		const shown = formatAddress(address);
+		try {
+			return new MessageQueue(shown, native.mqOpen(address.name, flagsOf[access], 0, 0, 0));
+		} catch (error) {
+			if (hasCode(error, 'ENOENT')) return undefined;
+			throw explain(`cannot open ${quoted(shown)}`, error);
+		}
+	}
+
+	private static make(address: QueueName, attributes: QueueAttributes, access: QueueAccess): MessageQueue | undefined {
+		const shown = formatAddress(address);
+		const {msgDefault, msgsizeDefault} = readLimits();
+		const {maxmsg = msgDefault, msgsize = msgsizeDefault, mode = defaultMode} = attributes;
+		try {
+			return new MessageQueue(
+				shown,
+				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg, msgsize),
+			);
+		} catch (error) {
+			if (hasCode(error, 'EEXIST')) return undefined;
+			throw explain(`cannot create ${quoted(shown)}`, error, explainAttributes(maxmsg, msgsize));
+		}
+	}
+
+	/**
+	 * Unlinks a queue: processes that have it open keep using it, and the messages are lost when the last one closes it.
+	 * mq_unlink(3)
+	 */
+	static remove(name: string | Address): void {
+		const address = toAddress(name);
+		try {
+			native.mqUnlink(address.name);
+		} catch (error) {
+			throw explain(`cannot remove ${quoted(formatAddress(address))}`, error, {ENOENT: 'no such queue'});
+		}
+	}
+
+	/** Number of messages in it now. mq_getattr(3) */
+	get messages(): number {
+		return native.mqGetattr(this.descriptor).curmsgs;
+	}
+
+	/** Identifies the queue among all open files, whatever its name. */
+	get identity(): FileIdentity {
+		const {dev, ino} = fstatSync(this.descriptor);
+		return {dev, ino};
+	}
+
+	/** Whether its name has been unlinked: messages sent now are lost when the last process closes the queue. fstat(2) */
+	get isRemoved(): boolean {
+		return fstatSync(this.descriptor).nlink === 0;
+	}
+
+	/** Mode and owner. fstat(2) */
+	stat(): {mode: number; uid: number; gid: number} {
+		const {mode, uid, gid} = fstatSync(this.descriptor);
+		return {mode: mode & 0o777, uid, gid};
+	}
+
+	/** Bytes of payload in it, and the process that is registered for notification, 0 for none. mq_notify(3) */
+	inside(): {bytes: number; notifyPid: number} {
+		const text = Buffer.alloc(256);
+		// Reading the descriptor of a queue gives the same text as reading its file in /dev/mqueue.
+		const length = native.read(this.descriptor, text, 0, text.length);
+		const field = (name: string) =>
+			Number(new RegExp(`${name}:([0-9]+)`).exec(text.toString('latin1', 0, length))?.[1] ?? 0);
+		return {bytes: field('QSIZE'), notifyPid: field('NOTIFY_PID')};
+	}
+
+	/** Sends without waiting: false when the queue is full. mq_send(3) */
+	trySend(message: Uint8Array | string, priority = 0): boolean {
+		return this.send(message, {priority, timeoutMs: 0});
+	}
+
+	/**
+	 * Sends, waiting for room, `timeoutMs` at most (negative: without limit): false when there was none. mq_send(3)
+	 *
+	 * @throws SystemError when the message is longer than the queue takes.
+	 */
+	send(message: Uint8Array | string, {priority = 0, timeoutMs = -1} = {}): boolean {
+		try {
+			native.mqSend(this.descriptor, typeof message === 'string' ? Buffer.from(message) : message, priority, timeoutMs);
+			return true;
+		} catch (error) {
+			if (hasCode(error, 'EAGAIN', 'ETIMEDOUT')) return false;
+			throw this.explainSend(error, Buffer.byteLength(message));
+		}
+	}
+
+	/** Why a message was refused, in numbers. */
+	explainSend(error: unknown, length: number): unknown {
+		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
+			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (create it with a larger --msgsize)`,
+			EINVAL: `the priority must be between 0 and ${highestPriority}`,
+			EBADF: 'it is not open for sending',
+		});
+	}
+
+	/** Receives without waiting: undefined when the queue is empty. mq_receive(3) */
+	tryReceive(): Message | undefined {
+		return this.receive({timeoutMs: 0});
+	}
+
+	/**
+	 * The oldest message of the highest priority, waiting `timeoutMs` for one at most (negative: without limit);
+	 * undefined when there was none. `watched` is a descriptor: when its reader leaves, the wait ends with EPIPE.
+	 * mq_receive(3)
+	 */
+	receive({timeoutMs = -1, watched = -1} = {}): Message | undefined {
+		this.buffer ??= Buffer.allocUnsafe(this.msgsize + 8);
+		const count = this.receiveMany(this.buffer, unframed, 1, watched, timeoutMs, this.index);
+		if (count === 0) return undefined;
+		const [start = 0, length = 0, priority = 0] = this.index;
+		return {data: Buffer.from(this.buffer.subarray(start, start + length)), priority};
+	}
+
+	/** As many messages as there are, framed into a buffer in one call: see `mqReceiveRecords` in native/index.ts. */
+	receiveMany(
+		buffer: Buffer,
+		separator: number,
+		most: number,
+		watched: number,
+		timeoutMs: number,
+		index: Int32Array,
+	): number {
+		try {
+			return native.mqReceiveRecords(this.descriptor, buffer, this.msgsize, separator, most, watched, timeoutMs, index);
+		} catch (error) {
+			if (hasCode(error, 'ETIMEDOUT')) return 0;
+			if (isKernelError(error) && error.code === 'EPIPE') throw error;
+			throw explain(`cannot receive from ${quoted(this.shownName)}`, error, {EBADF: 'it is not open for receiving'});
+		}
+	}
+
+	/** Waits for a message without receiving it: false when there was none in time. poll(2) */
+	wait(timeoutMs = -1): boolean {
+		return native.poll(Int32Array.of(this.descriptor, POLLIN, 0), timeoutMs) > 0;
+	}
+
+	/** Waits for a message in libuv's thread pool, a moment at most; returns whether there may be one. poll(2) */
+	waitInBackground(mostMs: number): Promise<boolean> {
+		return native.pollInBackground(this.descriptor, POLLIN, mostMs);
+	}
+
+	/** Messages as they arrive, without end and without blocking the event loop. */
+	async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
+		for (;;) {
+			const message = this.tryReceive();
+			if (message) yield message;
+			else await this.waitInBackground(backgroundMs);
+		}
+	}
+
+	[Symbol.dispose](): void {
+		closeSync(this.descriptor);
+	}
+
+	close(): void {
+		this[Symbol.dispose]();
+	}
+}
+
+/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
+const backgroundMs = 100;
+
+type QueueName = Address & {kind: 'name'};
+
+/** A queue's name on the command line: an invalid name is refused before anything is done. */
+export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+
+function toAddress(name: string | Address): QueueName {
+	const address = typeof name === 'string' ? parseAddress(name) : name;
+	if (address.kind === 'name') return address;
+	const shown = formatAddress(address);
+	if (address.kind === 'cluster')
+		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
+	throw new UsageError(`invalid queue name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
+}

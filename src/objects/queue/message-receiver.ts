@@ -1,0 +1,175 @@
+import {hasCode, SystemError} from '../../common/errors.js';
+import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
+import {stdout} from '../../common/output.js';
+import type {Progress} from '../../common/terminal/progress.js';
+import type {Message, MessageQueue} from './message-queue.js';
+import {Joiner} from './split.js';
+import {type Batch, putBack, StdoutDelivery} from './stdout-delivery.js';
+
+const batchBytes = 65_536;
+/** At most this many messages are received at once, if many fit a batch. */
+const indexLength = 3 * 1024;
+
+export interface Receiving {
+	framing: Framing;
+	/** Complete after this many records. */
+	most: number;
+	/** How long to wait for a message, each time; negative: without limit. */
+	timeoutMs: number;
+	/** Parts are joined. */
+	joins: boolean;
+	/** All messages that are queued now are wanted: a part that is not there is missing for good. */
+	waitsForNothing: boolean;
+	progress: Progress | undefined;
+}
+
+/** The memory of batches until they have been read. */
+interface Arena {
+	buffer: Buffer;
+	index: Int32Array;
+	usedBytes: number;
+	usedIndex: number;
+	/** The batches that may still be needed. */
+	batches: number;
+}
+
+/**
+ * Moves messages from a queue to stdout. Messages that were received and could not be delivered are returned to the
+ * queue.
+ */
+export class MessageReceiver {
+	/** Records written to stdout. */
+	received = 0;
+	private readonly delivery: StdoutDelivery;
+	/**
+	 * Memory whose batches have all been read, for reuse: otherwise it would pile up until the garbage collector runs.
+	 */
+	private readonly spare: Arena[] = [];
+	private arena: Arena | undefined;
+
+	constructor(
+		private readonly queue: MessageQueue,
+		private readonly receiving: Receiving,
+	) {
+		this.delivery = new StdoutDelivery(queue);
+	}
+
+	/** Until the wanted number has been received (true), or there was none in time (false). */
+	run(): boolean {
+		const {framing, joins} = this.receiving;
+		try {
+			return joins || framing === 'json' ? this.receiveSingly() : this.receiveBatches();
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) this.delivery.readerLeft();
+			throw error;
+		}
+	}
+
+	/** Framed in C, as many as there are and may be written. */
+	private receiveBatches(): boolean {
+		const {framing, most, timeoutMs, progress} = this.receiving;
+		const separator = separatorOf(framing) ?? (framing === 'length' ? -1 : -2);
+		const {msgsize} = this.queue;
+		while (this.received < most) {
+			const allowed = Math.min(this.delivery.allowance(), most - this.received);
+			const arena = this.arenaFor(msgsize);
+			const buffer = arena.buffer.subarray(arena.usedBytes);
+			const index = arena.index.subarray(arena.usedIndex);
+			const count = this.queue.receiveMany(buffer, separator, allowed, stdout, timeoutMs, index);
+			if (count === 0) return false;
+			const end = (i: number) => (index[3 * i] as number) + (index[3 * i + 1] as number) + (separator >= 0 ? 1 : 0);
+			const bytes = buffer.subarray(0, end(count - 1));
+			arena.usedBytes += bytes.length;
+			arena.usedIndex += 3 * count;
+			arena.batches++;
+			const release = () => this.release(arena);
+			this.delivery.deliver({bytes, expand: () => expand(buffer, index, count, end), release}, count);
+			this.received += count;
+			progress?.add(count);
+		}
+		return true;
+	}
+
+	/** Memory with room for at least one message. Many small batches share it. */
+	private arenaFor(msgsize: number): Arena {
+		const current = this.arena;
+		if (current && current.buffer.length - current.usedBytes >= msgsize + 8 && current.usedIndex < indexLength)
+			return current;
+		const fresh = this.spare.pop() ?? {
+			buffer: Buffer.allocUnsafe(Math.max(batchBytes, msgsize + 8)),
+			index: new Int32Array(indexLength),
+			usedBytes: 0,
+			usedIndex: 0,
+			batches: 0,
+		};
+		this.arena = fresh;
+		if (current?.batches === 0) this.recycle(current);
+		return fresh;
+	}
+
+	private release(arena: Arena): void {
+		arena.batches--;
+		if (arena.batches === 0 && arena !== this.arena) this.recycle(arena);
+	}
+
+	private recycle(arena: Arena): void {
+		arena.usedBytes = 0;
+		arena.usedIndex = 0;
+		this.spare.push(arena);
+	}
+
+	/** One message after another: as JSON, or joined from parts. */
+	private receiveSingly(): boolean {
+		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
+		const joiner = new Joiner();
+		try {
+			while (this.received < most) {
+				this.delivery.allowance();
+				const message = this.queue.receive({timeoutMs, watched: stdout});
+				if (!message) {
+					if (joiner.pending.length > 0 && waitsForNothing)
+						throw new SystemError(
+							`cannot join: ${joiner.describeMissing()}, and the queue is empty (returned the parts to the queue)`,
+						);
+					return false;
+				}
+				const record = joins
+					? join(joiner, message, this.queue)
+					: {record: message.data, priority: message.priority, parts: [message]};
+				if (!record) continue;
+				this.delivery.deliver(asBatch(framing, record.record, record.priority, record.parts), 1);
+				this.received++;
+				progress?.add(1);
+			}
+			return true;
+		} finally {
+			putBack(this.queue, joiner.pending);
+		}
+	}
+}
+
+function join(joiner: Joiner, message: Message, queue: MessageQueue) {
+	try {
+		return joiner.add(message);
+	} catch (error) {
+		putBack(queue, [message]);
+		throw error;
+	}
+}
+
+function expand(buffer: Buffer, index: Int32Array, count: number, end: (i: number) => number) {
+	return Array.from({length: count}, (_, i) => {
+		const [start, length, priority] = index.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
+		return {end: end(i), messages: [{data: buffer.subarray(start, start + length), priority}]};
+	});
+}
+
+function asBatch(framing: Framing, record: Buffer, priority: number, parts: Message[]): Batch {
+	const bytes =
+		framing === 'json'
+			? Buffer.from(`${JSON.stringify({...jsonRecord(record), priority})}\n`)
+			: framing === 'lines' || framing === 'null'
+				? Buffer.concat([record, Buffer.of(separatorOf(framing) as number)])
+				: encodeRecord(framing, record);
+	return {bytes, expand: () => [{end: bytes.length, messages: parts}]};
+}

@@ -1,0 +1,144 @@
+import {countOf, SystemError} from '../../common/errors.js';
+import {
+	type Framing,
+	FramingError,
+	mostRecordBytes,
+	parseJsonRecord,
+	RecordDecoder,
+	separatorOf,
+} from '../../common/framing/framing.js';
+import {readInput} from '../../common/input.js';
+import {stdin, tell} from '../../common/output.js';
+import type {Progress} from '../../common/terminal/progress.js';
+import {growPipe} from '../../common/transfer.js';
+import {native} from '../../native/index.js';
+import {highestPriority, type MessageQueue} from './message-queue.js';
+import {split} from './split.js';
+
+const readBytes = 1024 ** 2;
+
+export interface Sending {
+	priority: number | undefined;
+	/** How long to wait for room, each time; negative: without limit. */
+	timeoutMs: number;
+	/** Records that are too long are sent in parts. */
+	splits: boolean;
+	progress: Progress | undefined;
+}
+
+/** Sends messages to a queue, from words or from stdin. Every method returns whether all were sent in time. */
+export class MessageSender {
+	/** Records sent. */
+	sent = 0;
+
+	constructor(
+		private readonly queue: MessageQueue,
+		private readonly sending: Sending,
+	) {}
+
+	sendAll(messages: readonly string[]): boolean {
+		return messages.every((message) => this.sendRecord(Buffer.from(message)));
+	}
+
+	sendInput(framing: Framing): boolean {
+		growPipe(stdin);
+		if (framing === 'raw' || framing === 'json' || this.sending.splits) return this.sendDecoded(framing);
+		return this.sendBuffers(framing);
+	}
+
+	/** Records are cut and sent in C, one buffer at a time. */
+	private sendBuffers(framing: Framing): boolean {
+		const {priority = 0, timeoutMs, progress} = this.sending;
+		const separator = separatorOf(framing) ?? -1;
+		const buffer = Buffer.allocUnsafe(Math.max(readBytes, this.queue.msgsize + 8));
+		let filled = 0;
+		for (;;) {
+			const count = readInput(buffer, filled);
+			if (count === 0) break;
+			filled += count;
+			const {used, records, problem} = native.mqSendRecords(
+				this.queue.descriptor,
+				buffer,
+				0,
+				filled,
+				separator,
+				priority,
+				timeoutMs,
+			);
+			this.sent += records;
+			progress?.add(records);
+			if (problem === 'EAGAIN' || problem === 'ETIMEDOUT') return false;
+			if (problem !== '') this.sayWhy(buffer.subarray(used, filled), separator);
+			buffer.copyWithin(0, used, filled);
+			filled -= used;
+			if (filled === buffer.length) this.tooLong(`more than ${filled}`);
+		}
+		if (filled === 0) return true;
+		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${filled} bytes arrived`));
+		return this.sendRecord(buffer.subarray(0, filled));
+	}
+
+	/** Any framing, one record at a time. */
+	private sendDecoded(framing: Framing): boolean {
+		const decoder = new RecordDecoder(framing, mostRecordBytes);
+		const buffer = Buffer.allocUnsafe(readBytes);
+		try {
+			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0))
+				for (const record of decoder.push(buffer.subarray(0, count)))
+					if (!this.sendDecodedRecord(framing, record)) return false;
+			for (const record of decoder.end()) if (!this.sendDecodedRecord(framing, record)) return false;
+			return true;
+		} catch (error) {
+			throw error instanceof FramingError ? this.broken(error) : error;
+		}
+	}
+
+	private sendDecodedRecord(framing: Framing, record: Buffer): boolean {
+		if (framing !== 'json') return this.sendRecord(record);
+		if (record.length === 0) return true;
+		const {data, fields} = parseJsonRecord(record);
+		const {priority = 0} = fields;
+		if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > highestPriority)
+			throw new FramingError(`its "priority" is not a number from 0 to ${highestPriority}`);
+		return this.sendRecord(data, priority);
+	}
+
+	private sendRecord(record: Buffer, ownPriority = 0): boolean {
+		const {priority = ownPriority, timeoutMs, splits, progress} = this.sending;
+		const parts = splits ? split(record, this.queue.msgsize) : [record];
+		let partsSent = 0;
+		for (const part of parts) {
+			if (part.length > this.queue.msgsize) this.tooLong(String(part.length));
+			if (!this.queue.send(part, {priority, timeoutMs})) {
+				if (partsSent > 0) tell(`sent only ${countOf(partsSent, 'part')} of record ${this.sent + 1}`);
+				return false;
+			}
+			partsSent++;
+		}
+		this.sent++;
+		progress?.add(1);
+		return true;
+	}
+
+	/** The C layer reports only that a record was refused: it is sent again alone, to learn the reason. */
+	private sayWhy(rest: Buffer, separator: number): never {
+		const end = separator < 0 ? 4 + rest.readUInt32BE() : rest.indexOf(separator);
+		const record = rest.subarray(separator < 0 ? 4 : 0, end);
+		if (record.length > this.queue.msgsize) this.tooLong(String(record.length));
+		this.queue.send(record, {priority: this.sending.priority ?? 0, timeoutMs: 0});
+		throw new SystemError(`cannot send record ${this.sent + 1}: refused without a reason`);
+	}
+
+	private tooLong(length: string): never {
+		const {shownName, msgsize} = this.queue;
+		throw new SystemError(
+			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} sent`,
+		);
+	}
+
+	private broken(error: FramingError): SystemError {
+		return new SystemError(
+			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'message')} sent)`,
+		);
+	}
+}

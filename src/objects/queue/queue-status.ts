@@ -1,0 +1,73 @@
+import {SystemError} from '../../common/errors.js';
+import {octalMode} from '../../common/formats/mode.js';
+import type {Address} from '../../common/formats/object-name.js';
+import {findOpeners, identityKey} from '../../common/process/proc.js';
+import {native} from '../../native/index.js';
+import {MessageQueue} from './message-queue.js';
+import {queueNames} from './queue-folder.js';
+
+/** A process that has a queue open. */
+export interface QueueUser {
+	pid: number;
+	command: string;
+	/** r, w or rw. */
+	access: string;
+}
+
+/** The status of a queue; the keys are those of --json. */
+export interface QueueStatus {
+	name: string;
+	messages: number;
+	maxmsg: number;
+	msgsize: number;
+	/** Bytes of payload in it. */
+	bytes: number;
+	/** Octal, as chmod(1) takes it. */
+	mode: string;
+	owner: string;
+	/** Processes that have the queue open; only root sees processes of other users. */
+	users: QueueUser[];
+	/** The process registered for notification, or null. */
+	notifyPid: number | null;
+}
+
+/** Looks at queues and receives nothing; skips queues that are missing or cannot be opened. */
+export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
+	const queues = addresses.map(openToLook).filter((queue) => queue !== undefined);
+	try {
+		const openers = findOpeners(queues.map(({identity}) => identity));
+		return queues.map((queue) => {
+			const {mode, uid} = queue.stat();
+			const {bytes, notifyPid} = queue.inside();
+			return {
+				name: queue.shownName,
+				messages: queue.messages,
+				maxmsg: queue.maxmsg,
+				msgsize: queue.msgsize,
+				bytes,
+				mode: octalMode(mode),
+				owner: native.userName(uid) ?? String(uid),
+				users: (openers.get(identityKey(queue.identity)) ?? []).map(({pid, command, access}) => ({
+					pid,
+					command,
+					access,
+				})),
+				notifyPid: notifyPid || null,
+			};
+		});
+	} finally {
+		for (const queue of queues) queue.close();
+	}
+}
+
+function openToLook(address: Address): MessageQueue | undefined {
+	try {
+		return MessageQueue.tryOpen(address, 'receive');
+	} catch (error) {
+		// This queue belongs to another user: still show the others.
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}
+
+export const allQueues = (): Address[] => queueNames().map((name) => ({kind: 'name', name}));

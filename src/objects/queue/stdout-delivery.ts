@@ -1,0 +1,144 @@
+import {countOf, hasCode} from '../../common/errors.js';
+import {EndBySignal} from '../../common/exit.js';
+import {explainStdout, printBytes, stdout, tellError} from '../../common/output.js';
+import {PipeReader} from '../../common/pipe-reader.js';
+import {SIGPIPE} from '../../common/process/signals.js';
+import {native, PIPE_BUF, POLLOUT} from '../../native/index.js';
+import type {Message, MessageQueue} from './message-queue.js';
+
+/** How long we wait for room in a full queue when we return a message. */
+const putBackTimeoutMs = 2000;
+/** How long we wait for a reader after a signal told us to stop. */
+const stopTimeoutMs = 500;
+/** This many messages are written one at a time, waiting for the reader after each, before the batches grow. */
+const cautiousMessages = 16;
+const mostAtOnce = 1024;
+
+/** Bytes written to stdout in one piece, and the messages they were made of. */
+export interface Batch {
+	bytes: Buffer;
+	/** Where the output of each message ends within the bytes, and which messages to return to the queue for it. */
+	expand(): {end: number; messages: Message[]}[];
+	/** Called once its bytes are not needed any more. */
+	release?(): void;
+}
+
+/**
+ * Delivers messages to stdout: messages that could not be delivered are returned to their queue.
+ *
+ * A pipe accepts more bytes than its reader ever reads: `recv --follow | head -1` would lose the bytes in the pipe when
+ * head exits. A pipe tells how many bytes are unread, also after its reader has exited; so the messages of these bytes
+ * are returned too. And since head itself reads as much as it can get, the first messages are written one at a time,
+ * each only after the one before has been read; a reader that still reads after those gets batches that grow.
+ */
+export class StdoutDelivery {
+	private readonly reader = new PipeReader(stdout);
+	private written = 0;
+	private delivered = 0;
+	/** Batches with bytes that may be unread, and where each begins in all bytes written. */
+	private unread: {start: number; batch: Batch}[] = [];
+
+	constructor(private readonly queue: MessageQueue) {}
+
+	/** How many messages may be written now; waits until the reader has proved that it keeps reading. */
+	allowance(): number {
+		if (!this.reader.isPipe) return mostAtOnce;
+		if (this.delivered < cautiousMessages) {
+			if (this.delivered > 0 && !this.reader.waitUntilRead()) this.readerLeft();
+			return 1;
+		}
+		return Math.min(mostAtOnce, this.delivered);
+	}
+
+	/** Writes all bytes, or returns the messages that were not written to the queue and throws the reason. */
+	deliver(batch: Batch, messages: number): void {
+		const start = this.written;
+		if (this.reader.isPipe) {
+			this.forgetRead();
+			this.unread.push({start, batch});
+		} else {
+			this.unread[0]?.batch.release?.();
+			this.unread = [{start, batch}];
+		}
+		try {
+			this.write(batch.bytes);
+			this.delivered += messages;
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) this.readerLeft();
+			this.putBackAfter(this.written);
+			throw explainStdout(error);
+		}
+	}
+
+	private write(bytes: Buffer): void {
+		let at = 0;
+		const goOn = (count: number) => {
+			at += count;
+			this.written += count;
+		};
+		try {
+			while (at < bytes.length) goOn(printBytes(bytes, at, bytes.length - at));
+		} catch (error) {
+			if (!hasCode(error, 'EINTR')) throw error;
+			// A signal told us to stop: a reader that keeps reading still gets the messages received for it. These pieces do
+			// not block.
+			while (at < bytes.length && native.poll(Int32Array.of(stdout, POLLOUT, 0), stopTimeoutMs) > 0)
+				goOn(printBytes(bytes, at, Math.min(PIPE_BUF, bytes.length - at)));
+			throw error;
+		}
+	}
+
+	/** The reader has left: all that it has not read is returned to the queue, and we end as any filter does. */
+	readerLeft(): never {
+		this.putBackAfter(this.written - this.reader.unreadBytes());
+		throw new EndBySignal(SIGPIPE);
+	}
+
+	private forgetRead(): void {
+		const first = this.unread[0];
+		// Asking the kernel each time would cost more than keeping a few batches longer.
+		if (!first || this.written - first.start < 65_536) return;
+		const seen = this.written - this.reader.unreadBytes();
+		this.unread = this.unread.filter(({start, batch}) => {
+			const isNeeded = start + batch.bytes.length > seen;
+			if (!isNeeded) batch.release?.();
+			return isNeeded;
+		});
+	}
+
+	private putBackAfter(offset: number): void {
+		const messages = this.unread.flatMap(({start, batch}) =>
+			batch
+				.expand()
+				.filter(({end}) => start + end > offset)
+				.flatMap((part) => part.messages),
+		);
+		this.unread = [];
+		putBack(this.queue, messages);
+	}
+}
+
+/**
+ * Returns messages that were received and not delivered to the queue, with their priorities; reports a failure and
+ * returns false.
+ */
+export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
+	let lost = 0;
+	let why = 'the queue is full';
+	if (messages.length > 0 && queue.isRemoved) {
+		tellError(`lost ${countOf(messages.length, 'undelivered message')}: the queue has been removed`);
+		return false;
+	}
+	for (const {data, priority} of messages) {
+		try {
+			if (!queue.send(data, {priority, timeoutMs: lost > 0 ? 0 : putBackTimeoutMs})) lost++;
+		} catch (error) {
+			if (!(error instanceof Error)) throw error;
+			why = error.message;
+			lost++;
+		}
+	}
+	if (lost === 0) return true;
+	tellError(`lost ${lost} of ${countOf(messages.length, 'undelivered message')}: ${why}`);
+	return false;
+}

@@ -1,0 +1,66 @@
+import {quoted, SystemError} from '../../common/errors.js';
+import {formatDuration} from '../../common/formats/duration.js';
+import {octalMode} from '../../common/formats/mode.js';
+import {type Address, formatAddress} from '../../common/formats/object-name.js';
+import {native} from '../../native/index.js';
+import {Semaphore} from './semaphore.js';
+import type {Holder} from './semaphore-holders.js';
+
+/** The status of a semaphore; the keys are those of --json. */
+export interface SemaphoreStatus {
+	name: string;
+	/** Free units. */
+	value: number;
+	/** Number of waiting processes, as the C library counts; a process killed while it waited stays counted. */
+	waiters: number;
+	/** Octal, as chmod(1) takes it. */
+	mode: string;
+	owner: string;
+	/** Units that `run` holds. Units that other programs have taken cannot be known. */
+	holders: Holder[];
+}
+
+export function openToLook(name: Address): Semaphore {
+	const semaphore = Semaphore.tryOpen(name, 'look');
+	if (!semaphore) throw new SystemError(`cannot open ${quoted(formatAddress(name))}: no such semaphore`);
+	return semaphore;
+}
+
+export function statusOf(semaphore: Semaphore): SemaphoreStatus {
+	const {mode, uid} = semaphore.stat();
+	return {
+		name: semaphore.shownName,
+		value: semaphore.value,
+		waiters: semaphore.waiters,
+		mode: octalMode(mode),
+		owner: native.userName(uid) ?? String(uid),
+		holders: semaphore.listHolders(),
+	};
+}
+
+/** Looks at semaphores and takes nothing; skips names that are missing, are not semaphores, or cannot be opened. */
+export function lookAtSemaphores(names: readonly Address[]): SemaphoreStatus[] {
+	return names.flatMap((name) => {
+		try {
+			using semaphore = Semaphore.tryOpen(name, 'look');
+			return semaphore ? [statusOf(semaphore)] : [];
+		} catch (error) {
+			if (error instanceof SystemError) return [];
+			throw error;
+		}
+	});
+}
+
+export const allSemaphores = (): Address[] => Semaphore.names().map((name) => ({kind: 'name', name}));
+
+const whatHolds: Record<Holder['state'], (pid: number) => string> = {
+	held: () => '',
+	left: (pid) => `; ${pid} has ended, a process that it started holds the unit`,
+	dead: () => '; the holder is dead, the next run, wait or reap releases the unit',
+};
+
+/** `1234 make -j4, for 5.0s` */
+export function describeHolder({pid, command, since, state}: Holder): string {
+	const forMs = Math.max(0, Date.now() - Date.parse(since));
+	return `${pid} ${command || '?'}, for ${formatDuration(forMs)}${whatHolds[state](pid)}`;
+}

@@ -1,0 +1,109 @@
+import {signalName} from '../../common/formats/signal-name.js';
+import {SIGCHLD} from '../../common/process/signals.js';
+
+/** A received signal, with all the kernel tells about it. */
+export interface ReceivedSignal {
+	/** Its name without SIG: `TERM`, `RTMIN+3`. */
+	signal: string;
+	/**
+	 * The sender, as seen from this namespace; 0 for the kernel, a timer, or a process in a namespace that we cannot see.
+	 */
+	pid: number;
+	/** The real user id of the sender. */
+	uid: number;
+	/** The integer that was queued with it, from -2147483648 to 2147483647; null if there is none. */
+	value: number | null;
+	/** How it was sent: `USER` (kill), `QUEUE` (sigqueue), `TKILL`, `KERNEL`, `TIMER`, `MESGQ` and others; sigaction(2). */
+	code: string;
+}
+
+/** How many numbers `readSignals` writes for each signal. */
+export const fieldsPerSignal = 6;
+
+export const SI_USER = 0;
+export const SI_QUEUE = -1;
+export const SI_KERNEL = 0x80;
+
+const codeNames: Record<number, string> = {
+	[SI_USER]: 'USER',
+	[SI_QUEUE]: 'QUEUE',
+	[-2]: 'TIMER',
+	[-3]: 'MESGQ',
+	[-4]: 'ASYNCIO',
+	[-5]: 'SIGIO',
+	[-6]: 'TKILL',
+	[SI_KERNEL]: 'KERNEL',
+};
+const childCodeNames = ['EXITED', 'KILLED', 'DUMPED', 'TRAPPED', 'STOPPED', 'CONTINUED'];
+
+/** The ways of sending that carry a value: sigqueue(3), timer_create(2), mq_notify(3) and asynchronous I/O. */
+const carriesValue = (code: number): boolean => code <= SI_QUEUE && code >= -4;
+
+const codeName = (number: number, code: number): string =>
+	codeNames[code] ?? (number === SIGCHLD ? childCodeNames[code - 1] : undefined) ?? String(code);
+
+/** Names are needed for every signal received. */
+const names = Array.from({length: 65}, (_, number) => signalName(number));
+
+/** One signal from the numbers that the native layer fills in, unchanged. */
+export interface RawSignal {
+	number: number;
+	code: number;
+	pid: number;
+	uid: number;
+	value: number;
+}
+
+export function rawSignal(fields: Int32Array, at: number): RawSignal {
+	const start = fieldsPerSignal * at;
+	return {
+		number: fields[start] as number,
+		code: fields[start + 1] as number,
+		pid: fields[start + 2] as number,
+		uid: (fields[start + 3] as number) >>> 0,
+		value: fields[start + 4] as number,
+	};
+}
+
+export function receivedSignal({number, code, pid, uid, value}: RawSignal): ReceivedSignal {
+	return {
+		signal: names[number] as string,
+		pid,
+		uid,
+		value: carriesValue(code) ? value : null,
+		code: codeName(number, code),
+	};
+}
+
+/** The maximum size that {@link writeLine} needs. */
+export const mostLineBytes = 64;
+const nameBytes = names.map((name) => Buffer.from(`${name} `));
+const [zero, hyphen, space, newline] = [...Buffer.from('0- \n')] as [number, number, number, number];
+
+/**
+ * `SIGNAL pid uid value` into a buffer from an offset on, with a dash if there is no value; returns where it ends.
+ * Bytes and not strings: millions of strings would burden the garbage collector.
+ */
+export function writeLine(bytes: Uint8Array, offset: number, fields: Int32Array, at: number): number {
+	const start = fieldsPerSignal * at;
+	const name = nameBytes[fields[start] as number] as Buffer;
+	bytes.set(name, offset);
+	let end = writeNumber(bytes, offset + name.length, fields[start + 2] as number);
+	bytes[end++] = space;
+	end = writeNumber(bytes, end, (fields[start + 3] as number) >>> 0);
+	bytes[end++] = space;
+	if (carriesValue(fields[start + 1] as number)) end = writeNumber(bytes, end, fields[start + 4] as number);
+	else bytes[end++] = hyphen;
+	bytes[end++] = newline;
+	return end;
+}
+
+function writeNumber(bytes: Uint8Array, offset: number, number: number): number {
+	let at = offset;
+	if (number < 0) bytes[at++] = hyphen;
+	let digits = 1;
+	const size = Math.abs(number);
+	for (let rest = size; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+	for (let rest = size, i = at + digits - 1; i >= at; i--, rest = Math.floor(rest / 10)) bytes[i] = zero + (rest % 10);
+	return at + digits;
+}

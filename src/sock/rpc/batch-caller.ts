@@ -1,0 +1,301 @@
+import {countOf, SystemError, UsageError} from '../../common/errors.js';
+import {done, failed, type Outcome, timedOut} from '../../common/exit.js';
+import {mostRecordBytes} from '../../common/framing/framing.js';
+import {readInputNow} from '../../common/input.js';
+import {print, stdin, tell, tellError, tellVerbose} from '../../common/output.js';
+import {BatchInput} from './batch-input.js';
+import {type CallChannel, Deadline, TimedOut} from './call-channel.js';
+import type {Dialect} from './dialect.js';
+import {formatResponse, jsonText, parse, type Request} from './json-rpc.js';
+import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
+
+const pieceBytes = 65_536;
+const mostPrinted = 65_536;
+const mostHeldMs = 5;
+
+export interface BatchSettings {
+	encode(request: Request): string;
+	/** A line that is a request already needs no encoding. */
+	passesLines: boolean;
+	/** Maximum number of unanswered calls. */
+	inFlight: number;
+	/** No answers are wanted. */
+	notify: boolean;
+	/** How long to wait for an answer, each time; negative: without limit. */
+	timeoutMs: number;
+}
+
+/** Identifies a call: servers write numbers and strings in their own form, with the same meaning. */
+type Key = number | string;
+
+const keyOf = (id: string): Key => {
+	const value: unknown = JSON.parse(id);
+	if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+	return typeof value === 'string' ? JSON.stringify(value) : id;
+};
+
+/** Why a line cannot be sent as a call. */
+class NoCall {
+	constructor(readonly reason: string) {}
+}
+
+/**
+ * Many calls on one connection, as JSON Lines from stdin to stdout. It never waits for one side while another can make
+ * progress, and prints the answers it has before it waits.
+ */
+export class BatchCaller {
+	private readonly input = new BatchInput(mostRecordBytes);
+	private readonly piece = Buffer.allocUnsafe(pieceBytes);
+	/** The lines that were read, and the index up to which they have been sent. */
+	private lines = '';
+	private at = 0;
+	private hasAll = false;
+	private lineCount = 0;
+	private callCount = 0;
+	/** The line of stdin that is not a call, and why: no call after it is sent. */
+	private problem: string | undefined;
+	private readonly asked = new Set<Key>();
+	private answers = '';
+	private printedAt = 0;
+	private failures = 0;
+
+	constructor(
+		private readonly channel: CallChannel,
+		private readonly dialect: Dialect,
+		private readonly settings: BatchSettings,
+	) {}
+
+	run(): Outcome {
+		try {
+			this.work();
+		} catch (error) {
+			// The answers that did arrive are not lost.
+			this.printAnswers();
+			if (this.problem !== undefined) tellError(this.problem);
+			if (!(error instanceof TimedOut)) throw error;
+			tell(`gave up: ${countOf(this.asked.size, 'call')} without an answer`);
+			return timedOut;
+		}
+		if (this.failures > 0) tell(`${this.failures} of ${countOf(this.callCount, 'call')} failed`);
+		if (this.problem !== undefined)
+			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it sent`);
+		return this.failures === 0 ? done : failed;
+	}
+
+	private work(): void {
+		const {channel, settings} = this;
+		let deadline = new Deadline(settings.timeoutMs);
+		for (;;) {
+			if (this.takeAnswers()) deadline = new Deadline(settings.timeoutMs);
+			this.ask();
+			const holds = this.holdsAnswers();
+			// Before anything is sent: a server woken by a process that sleeps next runs at once, on the same processor.
+			if (!holds) this.printAnswers();
+			channel.write();
+			if (this.isDone) return;
+			if (channel.hasEnded) this.explainEnd();
+			if (holds && !channel.isSending && channel.isReadable(mostHeldMs)) {
+				channel.read();
+				continue;
+			}
+			this.printAnswers();
+			const wantsInput = !this.hasAll && this.at === this.lines.length && this.asked.size < settings.inFlight;
+			// While no answer is due, the process that writes the calls has unlimited time.
+			const isIdle = this.asked.size === 0 && !channel.isSending;
+			if (channel.wait(isIdle ? -1 : deadline.left, wantsInput ? stdin : -1)) this.readLines();
+			channel.read();
+			if (isIdle) deadline = new Deadline(settings.timeoutMs);
+		}
+	}
+
+	/**
+	 * Whether the answers may be held for a moment, to be printed together with the next ones: while there are calls left
+	 * to be sent, no process waits for these to make another.
+	 */
+	private holdsAnswers(): boolean {
+		return this.answers !== '' && this.at < this.lines.length && performance.now() - this.printedAt < mostHeldMs;
+	}
+
+	private get isDone(): boolean {
+		return this.hasAll && this.at === this.lines.length && this.asked.size === 0 && !this.channel.isSending;
+	}
+
+	private explainEnd(): never {
+		const open = this.asked.size;
+		const when = open === 0 ? 'before all calls were sent' : `with ${countOf(open, 'call')} unanswered`;
+		throw new SystemError(`${this.channel.shown} closed the connection ${when}`);
+	}
+
+	private readLines(): void {
+		const count = readInputNow(this.piece, 0);
+		if (count < 0) return;
+		this.hasAll = count === 0;
+		this.lines = this.hasAll ? this.input.end() : this.input.push(this.piece.subarray(0, count));
+		this.at = 0;
+		if (this.input.problem !== undefined) this.hasAll = true;
+	}
+
+	/** Sends the calls that have been read, as far as the limit allows. */
+	private ask(): void {
+		const {settings, lines, asked} = this;
+		let text = '';
+		while (this.at < lines.length && asked.size < settings.inFlight) {
+			const end = lines.indexOf('\n', this.at);
+			this.lineCount++;
+			const request = end > this.at ? this.requestOf(lines.slice(this.at, end)) : '';
+			if (request instanceof NoCall) {
+				this.giveUp(request.reason);
+				break;
+			}
+			text += request;
+			this.at = end + 1;
+		}
+		const {problem} = this.input;
+		if (problem !== undefined && this.at === this.lines.length && this.problem === undefined) {
+			this.lineCount++;
+			this.giveUp(problem);
+		}
+		if (text !== '') this.channel.send(text);
+	}
+
+	/** Calls that were sent are still waited for: their effects cannot be undone, and the user wants the result. */
+	private giveUp(reason: string): void {
+		this.problem = `line ${this.lineCount} of stdin ${reason}`;
+		this.hasAll = true;
+		this.lines = '';
+		this.at = 0;
+	}
+
+	/** A line in the form that the server expects. */
+	private requestOf(line: string): string | NoCall {
+		if (line.trim() === '') return '';
+		const number = this.callCount + 1;
+		const value = parse(line) as Partial<Record<string, unknown>> | null | undefined;
+		if (this.settings.passesLines && isRequest(value)) {
+			return this.expect(value.id) ?? `${line}\n`;
+		}
+		if (value === undefined) return new NoCall('is not JSON');
+		const members = kindOf(line) === 'object' ? membersOf(line) : undefined;
+		const method = members?.get('method');
+		if (!members || method === undefined || kindOf(method) !== 'string')
+			return new NoCall('is not an object with a "method"');
+		const params = members.get('params');
+		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
+			return new NoCall('has "params" that are neither an array nor an object');
+		const id = this.settings.notify ? undefined : (members.get('id') ?? this.freeId(number));
+		let request: string;
+		try {
+			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
+		} catch (error) {
+			if (error instanceof UsageError) return new NoCall(`cannot be sent: ${error.message}`);
+			throw error;
+		}
+		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
+		this.callCount++;
+		return request;
+	}
+
+	private expect(key: Key): NoCall | undefined {
+		if (this.asked.has(key)) return new NoCall(`has the id ${key}, which is still in use`);
+		this.asked.add(key);
+		this.callCount++;
+		return undefined;
+	}
+
+	/** The number of the call, unless the user has given that id to another call. */
+	private freeId(number: number): string {
+		let id = number;
+		while (this.asked.has(id)) id += 1_000_000_000;
+		return String(id);
+	}
+
+	/** Returns whether there were any. */
+	private takeAnswers(): boolean {
+		const {asked, channel} = this;
+		const {passesLines} = this.settings;
+		let count = 0;
+		for (let bytes = channel.next(); bytes; bytes = channel.next()) {
+			const text = bytes.toString();
+			const id = passesLines && channel.isScanned ? usualId(text) : undefined;
+			if (id !== undefined && asked.delete(id)) {
+				// It is printed as it arrived.
+				this.answers += `${text}\n`;
+				count++;
+			} else if (this.takeUnusual(bytes)) {
+				count++;
+			}
+			if (this.answers.length > mostPrinted) this.printAnswers();
+		}
+		return count > 0;
+	}
+
+	private takeUnusual(bytes: Buffer): boolean {
+		const text = jsonText(bytes);
+		if (text === undefined) throw new SystemError(`the answer of ${this.channel.shown} is not JSON`);
+		let isAny = false;
+		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
+			if (this.takeItem(item)) isAny = true;
+			else tellVerbose(`ignored: ${compact(item)}`);
+		}
+		return isAny;
+	}
+
+	private takeItem(item: string): boolean {
+		const response = kindOf(item) === 'object' ? this.dialect.read(membersOf(item)) : undefined;
+		if (!response) return false;
+		const {id, outcome} = response;
+		if (id === undefined || !this.asked.delete(keyOf(id))) {
+			if ('error' in outcome && (id === undefined || id === 'null'))
+				throw new SystemError(`${this.channel.shown} refused a call: ${outcome.error.message} (${outcome.error.code})`);
+			return false;
+		}
+		if ('error' in outcome) this.failures++;
+		this.answers += `${compact(formatResponse(id, outcome))}\n`;
+		return true;
+	}
+
+	private printAnswers(): void {
+		this.printedAt = performance.now();
+		if (this.answers === '') return;
+		print(this.answers);
+		this.answers = '';
+	}
+}
+
+const mostDigits = 15;
+
+/**
+ * The id of a result as most servers write it: on one line, with a number for an id at one of its ends. Undefined for
+ * any other, which has to be parsed. The text is known to be JSON, and an object if it begins with a brace: so the part
+ * between its last comma and its last brace is a member of its own.
+ */
+function usualId(text: string): number | undefined {
+	let digits: string;
+	if (text.startsWith(idFirst)) {
+		const end = text.indexOf(',', idFirst.length);
+		if (!text.startsWith(',"result":', end)) return undefined;
+		digits = text.slice(idFirst.length, end);
+	} else if (text.startsWith(resultFirst)) {
+		const start = text.lastIndexOf(',"id":');
+		if (start < 0) return undefined;
+		digits = text.slice(start + ',"id":'.length, -1);
+	} else {
+		return undefined;
+	}
+	const isPlain = digits.length <= mostDigits && /^[0-9]+$/.test(digits) && !/[\n\r\ufffd]|"error"/.test(text);
+	return isPlain ? Number(digits) : undefined;
+}
+
+const idFirst = '{"jsonrpc":"2.0","id":';
+const resultFirst = '{"jsonrpc":"2.0","result":';
+
+/** Whether the line can be sent to a JSON-RPC 2.0 server unchanged, and its answer be recognized by a number. */
+function isRequest(value: Partial<Record<string, unknown>> | null | undefined): value is {id: number} {
+	return (
+		typeof value?.id === 'number' &&
+		Number.isSafeInteger(value.id) &&
+		value.jsonrpc === '2.0' &&
+		typeof value.method === 'string' &&
+		(value.params === undefined || (typeof value.params === 'object' && value.params !== null))
+	);
+}

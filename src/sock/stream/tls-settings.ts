@@ -1,0 +1,76 @@
+import {readFileSync} from 'node:fs';
+import type {SecureContext} from 'node:tls';
+import {attempt, hasCode, quoted, reasonOf, SystemError} from '../../common/errors.js';
+
+/** Paths, as the user gave them. */
+export interface Credentials {
+	cert: string | undefined;
+	key: string | undefined;
+	ca: string | undefined;
+}
+
+const readPem = (path: string): Buffer => attempt(`cannot read ${quoted(path)}`, () => readFileSync(path));
+
+/** The settings for node:tls. */
+export interface TlsSettings {
+	cert?: Buffer;
+	key?: Buffer;
+	ca?: Buffer;
+}
+
+/**
+ * The files' contents, once they have been checked.
+ *
+ * @throws SystemError that names the file which cannot be read, has no certificate or key in it, or does not fit the
+ * other.
+ */
+export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSettings> {
+	const {createSecureContext} = await import('node:tls');
+	const {createPrivateKey, X509Certificate} = await import('node:crypto');
+	const check = (settings: TlsSettings, tried: string): SecureContext => {
+		try {
+			return createSecureContext(settings);
+		} catch (error) {
+			throw new SystemError(`${tried}: ${tlsReason(error as Error)}`);
+		}
+	};
+	const settings: TlsSettings = {};
+	const readCertificates = (path: string): Buffer => {
+		const text = readPem(path);
+		try {
+			new X509Certificate(text);
+		} catch {
+			throw new SystemError(`${quoted(path)} has no certificate in it (PEM is expected)`);
+		}
+		return text;
+	};
+	// OpenSSL takes a file without certificates for an empty list, which trusts no peer.
+	if (ca !== undefined) {
+		settings.ca = readCertificates(ca);
+		check({ca: settings.ca}, `cannot use the certificates in ${quoted(ca)}`);
+	}
+	if (cert !== undefined && key !== undefined) {
+		settings.cert = readCertificates(cert);
+		settings.key = readPem(key);
+		try {
+			createPrivateKey(settings.key);
+		} catch (error) {
+			throw new SystemError(
+				hasCode(error, 'ERR_MISSING_PASSPHRASE', 'ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED')
+					? `the private key in ${quoted(key)} is encrypted: it must be stored without a passphrase`
+					: `${quoted(key)} has no private key in it (PEM is expected)`,
+			);
+		}
+		check(
+			{cert: settings.cert, key: settings.key},
+			`cannot use the certificate in ${quoted(cert)} with the key in ${quoted(key)}`,
+		);
+	}
+	return settings;
+}
+
+/** The words of OpenSSL without the rest of its message. */
+export function tlsReason(error: Error): string {
+	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
+	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
+}
