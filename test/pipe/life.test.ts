@@ -115,7 +115,7 @@ test('many come and go at once: each pair gets its own, no process hangs, nothin
 
 test('removed while a process waits: the waiting one is not disturbed, and the name is free', async (t) => {
 	const world = new World(t);
-	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '200ms', '--ready-fd', '3']).ready();
+	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '3s', '--ready-fd', '3']).ready();
 	assertDone(await world.pipe('remove', 'x'), '');
 	assertDone(await world.pipe('create', 'x'), '');
 	assertFails(await receiver.end(), 124, '');

@@ -1,4 +1,3 @@
-import {candidates, candidatesForLine} from '../../src/common/command-line/candidates.js';
 import {type Line, readLine, valuesOf} from '../../src/common/command-line/command-line.js';
 import {addHint} from '../../src/common/command-line/did-you-mean.js';
 import {helpText} from '../../src/common/command-line/help.js';
@@ -30,6 +29,8 @@ export async function readHere(name: string, words: readonly string[]): Promise<
 	if (!command || everyStart) return undefined;
 	// What Node could not decode can only be seen by the process that was given it, and exec(3) takes no NUL.
 	if (words.some((word) => word.includes('\ufffd') || word.includes('\0'))) return undefined;
+	// Which objects there are depends on the environment.
+	if (words[0]?.startsWith('--complete')) return undefined;
 	return alone(() => read(command, words));
 }
 
@@ -107,13 +108,6 @@ async function read(command: Command, words: readonly string[]): Promise<Ended |
 		let verb: string | undefined;
 		try {
 			configureOutput({command: command.name});
-			if (words[0]?.startsWith('--complete')) {
-				const [request, line = '', text = ''] = words;
-				const found =
-					request === '--complete-line' ? candidatesForLine(command, line, text) : candidates(command, words.slice(1));
-				print(found.map((candidate) => `${candidate}\n`).join(''));
-				return status.done;
-			}
 			const line = readLine(command, words);
 			if (line.kind === 'help') print(await helpText(command, line.topic));
 			else if (line.kind === 'version') printLine(`${command.name} (ipc-tools) ${version}`);
