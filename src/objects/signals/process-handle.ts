@@ -11,6 +11,9 @@ const lookMs = 20;
 
 let isMissingSaid = false;
 
+/** There is no process of that number, or no receiver of that name: it may have ended a moment ago. */
+export class NoSuchProcess extends SystemError {}
+
 /**
  * One process, and never another that happens to get its number: a pidfd where the kernel has them (Linux 5.3), else
  * the number together with the time the process was started, looked at before each use. pidfd_open(2)
@@ -27,7 +30,7 @@ export class ProcessHandle implements Disposable {
 	/**
 	 * @param tried what the message says was tried.
 	 * @param openPidfd as in native; a test gives one that has no such call.
-	 * @throws SystemError when there is no such process.
+	 * @throws NoSuchProcess
 	 */
 	static open(
 		pid: number,
@@ -44,7 +47,7 @@ export class ProcessHandle implements Disposable {
 		if (!isMissingSaid) tellVerbose('this kernel has no pidfd: the start time of a process is compared instead');
 		isMissingSaid = true;
 		const stat = processStat(pid);
-		if (!stat) throw new SystemError(`${tried}: no such process`);
+		if (!stat) throw new NoSuchProcess(`${tried}: no such process`);
 		return new ProcessHandle(pid, stat.startTime, undefined);
 	}
 
@@ -123,5 +126,6 @@ function explainOpening(tried: string, pid: number, error: unknown): unknown {
 	// A thread has a number of the same kind, and no pidfd.
 	if (hasCode(error, 'EINVAL', 'ENOENT') && processStat(pid))
 		return new SystemError(`${tried}: it is a thread, not a process`, {cause: error});
-	return explain(tried, error, {ESRCH: 'no such process', EINVAL: 'no such process'});
+	if (hasCode(error, 'ESRCH', 'EINVAL')) return new NoSuchProcess(`${tried}: no such process`, {cause: error});
+	return explain(tried, error);
 }

@@ -3,7 +3,7 @@ import {signalName} from '../../common/formats/signal-name.js';
 import {descendantsOf, processes} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
 /** Whoever gets one signal: a process, or a process group as a whole. */
@@ -49,13 +49,13 @@ export class GroupHandle implements Recipient {
 		const tried = `cannot send to the process group of ${of.pid}`;
 		this.pid = of.pid;
 		const stat = processStat(of.pid);
-		if (!stat || of.isGone()) throw new SystemError(`${tried}: it has ended`);
+		if (!stat || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 		// A kernel thread is in no group, and 0 would mean our own.
 		if (stat.group === 0) throw new SystemError(`${tried}: it is in none`);
 		this.group = stat.group;
 		this.leader = tryOpen(this.group);
 		// Still there and in it: so the group has been there all the time, and its leader is who was opened.
-		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new SystemError(`${tried}: it has ended`);
+		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 	}
 
 	/** Finds everybody in it, for who wants to wait. We are not among those we wait for. */

@@ -16,7 +16,7 @@ import {
 	O_RDONLY,
 	O_RDWR,
 } from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 
 /**
  * Names of receivers: a file in the runtime folder for each, which holds pid and start time, under a lock that the
@@ -143,9 +143,9 @@ const otherKinds = (place: DirectoryEntry): Record<string, string> => ({
 	ENOENT: 'the runtime folder has just been removed',
 });
 
-/** The living receiver of a name. @throws SystemError when there is none. */
+/** The living receiver of a name. @throws NoSuchProcess when there is none. */
 export function openReceiver(name: string, tried: string): ProcessHandle {
-	const nobody = new SystemError(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
+	const nobody = new NoSuchProcess(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
 	const deadline = performance.now() + timeoutMs;
