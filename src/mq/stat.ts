@@ -12,7 +12,7 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 		['name', status.name],
 		['messages', `${status.messages} of ${status.maxmsg}`],
 		['msgsize', `${status.msgsize} bytes`],
-		['bytes', `${status.bytes} bytes queued`],
+		['bytes', status.bytes === null ? 'unknown: the queue changes all the time' : `${status.bytes} bytes queued`],
 		['mode', status.mode],
 		['owner', status.owner],
 		['open', users.length === 0 ? 'nobody' : users],

@@ -20,8 +20,8 @@ export interface QueueStatus {
 	messages: number;
 	maxmsg: number;
 	msgsize: number;
-	/** Bytes of payload in it. */
-	bytes: number;
+	/** Bytes of payload in it; null while it changes faster than it can be looked at. */
+	bytes: number | null;
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
@@ -38,10 +38,10 @@ export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 		const openers = findOpeners(queues.map(({identity}) => identity));
 		return queues.map((queue) => {
 			const {mode, uid} = queue.stat();
-			const {bytes, notifyPid} = queue.inside();
+			const {messages, bytes, notifyPid} = queue.inside();
 			return {
 				name: queue.shownName,
-				messages: queue.messages,
+				messages,
 				maxmsg: queue.maxmsg,
 				msgsize: queue.msgsize,
 				bytes,
