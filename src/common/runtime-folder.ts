@@ -65,6 +65,18 @@ export function openRuntimeFolder(create: boolean): number | undefined {
 	}
 }
 
+/** The names of the files of one type (DT_FIFO, DT_SOCK) in the runtime folder, sorted. */
+export function namesInRuntimeFolder(type: number): string[] {
+	const folder = openRuntimeFolder(false);
+	if (folder === undefined) return [];
+	try {
+		const entries = native.readdir(folder);
+		return entries.filter((_, i): _ is string => i % 2 === 0 && entries[i + 1] === type).sort();
+	} finally {
+		closeSync(folder);
+	}
+}
+
 function isLink(path: string): boolean {
 	return lstatSync(path, {throwIfNoEntry: false})?.isSymbolicLink() ?? false;
 }

@@ -14,7 +14,7 @@ export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
 	{name: 'mode', value: ({mode}) => mode},
 	{name: 'owner', value: ({owner}) => owner},
-	{name: 'open', align: 'right', value: ({users}) => String(users.length)},
+	{name: 'open', align: 'right', value: ({users}) => String(users?.length ?? '?')},
 	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
 ];
 

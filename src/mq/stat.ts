@@ -1,13 +1,14 @@
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export function describeQueue(status: QueueStatus): [string, string | string[]][] {
-	const users = status.users.map(({pid, command, access}) => `${pid} ${command} (${access})`);
+	const users = status.users?.map(({pid, command, access}) => `${pid} ${command} (${access})`);
 	return [
 		['name', status.name],
 		['messages', `${status.messages} of ${status.maxmsg}`],
@@ -15,7 +16,7 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 		['bytes', status.bytes === null ? 'unknown: the queue changes all the time' : `${status.bytes} bytes queued`],
 		['mode', status.mode],
 		['owner', status.owner],
-		['open', users.length === 0 ? 'nobody' : users],
+		['open', users === undefined ? describeBlindness() : users.length === 0 ? 'nobody' : users],
 		['notify', status.notifyPid === null ? 'nobody is registered' : `process ${status.notifyPid}`],
 	];
 }

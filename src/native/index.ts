@@ -15,6 +15,8 @@ export interface Native {
 	mkfifoat(folder: number, name: string, mode: number): void;
 	/** unlinkat(2). */
 	unlinkat(folder: number, name: string): void;
+	/** Names and types (DT_FIFO, …) in turn, without . and .. readdir(3) */
+	readdir(folder: number): (string | number)[];
 	/** linkat(2): a file that was opened without a name (O_TMPFILE) gets one. */
 	linkDescriptor(descriptor: number, path: string): void;
 	/** renameat2(2) within a folder; RENAME_EXCHANGE swaps the two names at once. */
@@ -424,6 +426,8 @@ export const isKernelError = (error: unknown): error is KernelError =>
 
 /** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
 export const AT_FDCWD = -100;
+export const DT_FIFO = 1;
+export const DT_SOCK = 12;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;

@@ -3,7 +3,7 @@ import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
-import {commandOf} from '../common/process/proc.js';
+import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {native} from '../native/index.js';
 import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
@@ -63,6 +63,7 @@ export class Delivery {
 	private readonly metNames = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
+	private isHidingSaid = false;
 	private wasFull = false;
 	private wasLate = false;
 
@@ -112,6 +113,10 @@ export class Delivery {
 	private sendToTree(target: Target, root: ProcessHandle): void {
 		const tree = new ProcessTree(root);
 		this.gather(tree, this.firstSignal);
+		if (findHiding() && !this.isHidingSaid) {
+			tell('/proc hides processes of other users (hidepid): descendants among them, and theirs, get no signal');
+			this.isHidingSaid = true;
+		}
 		let fresh = tree.all;
 		for (let round = 0; fresh.length > 0; round++) {
 			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});

@@ -4,7 +4,7 @@ import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} f
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
-import {type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
+import {CannotSee, type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
 
 /**
@@ -262,10 +262,11 @@ export class Fifo implements Disposable {
 	}
 }
 
-/** Somebody who takes part in no registration has it open, as far as we may see. */
+/** Somebody who takes part in no registration has it open, as far as we may see, or may have where nobody shows. */
 function hasStrangers(file: FileIdentity): boolean {
 	try {
-		return (findOpeners([file]).get(identityKey(file)) ?? []).length > 0;
+		const openers = findOpeners([file]);
+		return openers instanceof CannotSee || (openers.get(identityKey(file)) ?? []).length > 0;
 	} catch (error) {
 		// With the descriptors used up nobody can look; who has it open keeps it open.
 		if (hasCode(error, 'EMFILE', 'ENFILE')) return false;

@@ -5,7 +5,7 @@ import {type Address, formatAddress, parseAddress} from '../../common/formats/ob
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
 import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
-import {explainAttributes, readLimits} from './limits.js';
+import {explainAttributes, type QueueLimits, readLimits} from './limits.js';
 
 /** One message as it was received. */
 export interface Message {
@@ -103,16 +103,23 @@ export class MessageQueue implements Disposable {
 
 	private static make(address: QueueName, attributes: QueueAttributes, access: QueueAccess): MessageQueue | undefined {
 		const shown = formatAddress(address);
-		const {msgDefault, msgsizeDefault} = readLimits();
-		const {maxmsg = msgDefault, msgsize = msgsizeDefault, mode = defaultMode} = attributes;
+		const limits = tryReadLimits();
+		const {maxmsg = limits?.msgDefault, msgsize = limits?.msgsizeDefault, mode = defaultMode} = attributes;
+		// The kernel has defaults for both or for neither.
+		if ((maxmsg === undefined) !== (msgsize === undefined))
+			throw new SystemError(
+				`cannot create ${quoted(shown)}: the default ${maxmsg === undefined ? 'number of messages' : 'size of a message'} cannot be read (there is no /proc/sys/fs/mqueue)`,
+			);
 		try {
 			return new MessageQueue(
 				shown,
-				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg, msgsize),
+				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg ?? 0, msgsize ?? 0),
 			);
 		} catch (error) {
 			if (hasCode(error, 'EEXIST')) return undefined;
-			throw explain(`cannot create ${quoted(shown)}`, error, explainAttributes(maxmsg, msgsize));
+			const remedies =
+				limits && maxmsg !== undefined && msgsize !== undefined ? explainAttributes(maxmsg, msgsize, limits) : {};
+			throw explain(`cannot create ${quoted(shown)}`, error, remedies);
 		}
 	}
 
@@ -274,6 +281,16 @@ export class MessageQueue implements Disposable {
 
 /** A wait in libuv's pool has to end now and then: the process cannot leave while it lasts. */
 const backgroundMs = 100;
+
+/** Undefined where /proc does not show them: they are needed for defaults and for advice. */
+function tryReadLimits(): QueueLimits | undefined {
+	try {
+		return readLimits();
+	} catch (error) {
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}
 
 type QueueName = Address & {kind: 'name'};
 

@@ -1,7 +1,7 @@
 import {SystemError} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import type {Address} from '../../common/formats/object-name.js';
-import {findOpeners, identityKey} from '../../common/process/proc.js';
+import {CannotSee, findOpeners, identityKey} from '../../common/process/proc.js';
 import {native} from '../../native/index.js';
 import {MessageQueue} from './message-queue.js';
 import {queueNames} from './queue-folder.js';
@@ -25,8 +25,8 @@ export interface QueueStatus {
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** Who has it open; processes of other users show to root only. */
-	users: QueueUser[];
+	/** Who has it open; processes of other users show to root only. Null where /proc shows no processes. */
+	users: QueueUser[] | null;
 	/** The process registered for notification, or null. */
 	notifyPid: number | null;
 }
@@ -47,11 +47,14 @@ export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 				bytes,
 				mode: octalMode(mode),
 				owner: native.userName(uid) ?? String(uid),
-				users: (openers.get(identityKey(queue.identity)) ?? []).map(({pid, command, access}) => ({
-					pid,
-					command,
-					access,
-				})),
+				users:
+					openers instanceof CannotSee
+						? null
+						: (openers.get(identityKey(queue.identity)) ?? []).map(({pid, command, access}) => ({
+								pid,
+								command,
+								access,
+							})),
 				notifyPid: notifyPid || null,
 			};
 		});

@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
+import {mayExist, whyUnseen} from '../../common/process/proc.js';
 import {hasEnded, processStat, statusFields} from '../../common/process/process-status.js';
 import {native, POLLIN} from '../../native/index.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
@@ -47,7 +48,10 @@ export class ProcessHandle implements Disposable {
 		if (!isMissingSaid) tellVerbose('this kernel has no pidfd: the start time of a process is compared instead');
 		isMissingSaid = true;
 		const stat = processStat(pid);
-		if (!stat) throw new NoSuchProcess(`${tried}: no such process`);
+		if (!stat) {
+			if (mayExist(pid)) throw new SystemError(`${tried}: cannot see it: ${whyUnseen()}`);
+			throw new NoSuchProcess(`${tried}: no such process`);
+		}
 		return new ProcessHandle(pid, stat.startTime, undefined);
 	}
 

@@ -1,6 +1,6 @@
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {signalName} from '../../common/formats/signal-name.js';
-import {descendantsOf, processes} from '../../common/process/proc.js';
+import {CannotSee, descendantsOf, processes, whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../../native/index.js';
 import {NoSuchProcess, ProcessHandle} from './process-handle.js';
@@ -49,6 +49,7 @@ export class GroupHandle implements Recipient {
 		const tried = `cannot send to the process group of ${of.pid}`;
 		this.pid = of.pid;
 		const stat = processStat(of.pid);
+		if (!stat && !of.isGone()) throw new SystemError(`${tried}: cannot see which it is in: ${whyUnseen()}`);
 		if (!stat || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 		// A kernel thread is in no group, and 0 would mean our own.
 		if (stat.group === 0) throw new SystemError(`${tried}: it is in none`);
@@ -61,7 +62,10 @@ export class GroupHandle implements Recipient {
 	/** Finds everybody in it, for who wants to wait. We are not among those we wait for. */
 	findMembers(): void {
 		const known = new Set([process.pid, ...this.members.map(({pid}) => pid)]);
-		for (const pid of processes()) {
+		const all = processes();
+		if (all instanceof CannotSee)
+			throw new SystemError(`cannot see which processes are in the group ${this.group}: ${all.why}`);
+		for (const pid of all) {
 			if (known.has(pid) || processStat(pid)?.group !== this.group) continue;
 			const handle = tryOpen(pid);
 			// Looked at again once it cannot be taken for another.
@@ -145,8 +149,11 @@ export function waitForAll<Waited extends {recipient: Recipient}>(
 export class ProcessTree {
 	private readonly confirmed = new Map<number, ProcessHandle>();
 
+	private readonly root: number;
+
 	/** Takes the handle over. */
 	constructor(root: ProcessHandle) {
+		this.root = root.pid;
 		if (root.pid !== process.pid) this.confirmed.set(root.pid, root);
 	}
 
@@ -173,7 +180,9 @@ export class ProcessTree {
 	/** The numbers of descendants of those that are known and live. */
 	private lookForMore(): number[] {
 		const living = this.all.filter((handle) => !handle.isGone()).map(({pid}) => pid);
-		return descendantsOf(...living).filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
+		const found = descendantsOf(...living);
+		if (found instanceof CannotSee) throw new SystemError(`cannot see the descendants of ${this.root}: ${found.why}`);
+		return found.filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
 	}
 
 	/** All that are known, the root first. */

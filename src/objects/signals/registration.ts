@@ -4,6 +4,7 @@ import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} fr
 import {parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
+import {whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {
 	F_RDLCK,
@@ -45,6 +46,9 @@ export const receiverName: TextFormat<string> = {
 		return name;
 	},
 };
+
+/** Whether the process of that number is the one that has the name cannot be told. */
+class CannotSeeOwner extends SystemError {}
 
 interface Owner {
 	pid: number;
@@ -152,7 +156,7 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 	while (performance.now() < deadline) {
 		const owner = lockedOwner(place, tried);
 		if (owner === 'nobody') throw nobody;
-		const handle = owner && openOwner(owner);
+		const handle = owner && openOwner(owner, tried);
 		// It may have died and another taken its number in between: the lock tells that the owner still lives.
 		const again = handle && lockedOwner(place, tried);
 		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
@@ -180,13 +184,15 @@ function lockedOwner(place: DirectoryEntry, tried: string): Owner | 'nobody' | u
 	}
 }
 
-function openOwner({pid, startTime}: Owner): ProcessHandle | undefined {
+function openOwner({pid, startTime}: Owner, tried: string): ProcessHandle | undefined {
 	try {
 		const handle = ProcessHandle.open(pid);
 		if (handle.startTime === startTime) return handle;
+		const isUnseen = handle.startTime === undefined && !handle.isGone();
 		handle[Symbol.dispose]();
+		if (isUnseen) throw new CannotSeeOwner(`${tried}: cannot see process ${pid}, which has that name: ${whyUnseen()}`);
 	} catch (error) {
-		if (!(error instanceof SystemError)) throw error;
+		if (!(error instanceof SystemError) || error instanceof CannotSeeOwner) throw error;
 	}
 	return undefined;
 }
