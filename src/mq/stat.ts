@@ -1,3 +1,4 @@
+import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
@@ -18,6 +19,7 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 		['owner', status.owner],
 		['open', users === undefined ? describeBlindness() : users.length === 0 ? 'nobody' : users],
 		['notify', status.notifyPid === null ? 'nobody is registered' : `process ${status.notifyPid}`],
+		...(status.rescued ? ([['rescued', `${countOf(status.rescued, 'message')} in files`]] as [string, string][]) : []),
 	];
 }
 

@@ -144,6 +144,7 @@ test('stat --json tells all there is, and takes nothing', async (t) => {
 		owner,
 		users: [],
 		notifyPid: null,
+		rescued: 0,
 	});
 	assertDone(
 		await world.mq('stat', name),

@@ -3,8 +3,10 @@ import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/
 import {stdout} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import type {Message, MessageQueue} from './message-queue.js';
+import {putBack} from './put-back.js';
+import {RescuedMessages} from './rescued-messages.js';
 import {Joiner} from './split.js';
-import {type Batch, putBack, StdoutDelivery} from './stdout-delivery.js';
+import {type Batch, StdoutDelivery} from './stdout-delivery.js';
 
 const batchBytes = 65_536;
 /** Messages of which many fit a batch: 1024 at most are taken at once. */
@@ -53,11 +55,26 @@ export class MessageReceiver {
 	run(): boolean {
 		const {framing, joins} = this.receiving;
 		try {
-			return joins || framing === 'json' ? this.receiveSingly() : this.receiveBatches();
+			return joins || framing === 'json' ? this.receiveSingly() : this.receiveRescued() || this.receiveBatches();
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.delivery.readerLeft();
 			throw error;
 		}
+	}
+
+	/** What an earlier receiver could not put back; whether that is all that is wanted. */
+	private receiveRescued(): boolean {
+		using rescued = new RescuedMessages(this.queue.shownName);
+		const {framing, most, progress} = this.receiving;
+		while (this.received < most) {
+			this.delivery.allowance();
+			const message = rescued.take();
+			if (!message) return false;
+			this.delivery.deliver(asBatch(framing, message.data, message.priority, [message]), 1);
+			this.received++;
+			progress?.add(1);
+		}
+		return true;
 	}
 
 	/** Framed in C, as many as are there and may go out. */
@@ -117,10 +134,14 @@ export class MessageReceiver {
 	private receiveSingly(): boolean {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
+		using rescued = new RescuedMessages(this.queue.shownName);
+		let isRescued = true;
 		try {
 			while (this.received < most) {
 				this.delivery.allowance();
-				const message = this.queue.receive({timeoutMs, watched: stdout});
+				let message: Message | undefined = isRescued ? rescued.take() : undefined;
+				isRescued = message !== undefined;
+				message ??= this.queue.receive({timeoutMs, watched: stdout});
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
 						throw new SystemError(`cannot join: ${joiner.describeMissing()}, and the queue is empty (they went back)`);

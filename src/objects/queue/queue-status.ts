@@ -5,6 +5,7 @@ import {CannotSee, findOpeners, identityKey} from '../../common/process/proc.js'
 import {native} from '../../native/index.js';
 import {MessageQueue} from './message-queue.js';
 import {queueNames} from './queue-folder.js';
+import {RescuedMessages} from './rescued-messages.js';
 
 /** A process that has a queue open. */
 export interface QueueUser {
@@ -29,6 +30,8 @@ export interface QueueStatus {
 	users: QueueUser[] | null;
 	/** The process registered for notification, or null. */
 	notifyPid: number | null;
+	/** Messages of this user that found no room to go back; null where the runtime folder cannot be looked at. */
+	rescued: number | null;
 }
 
 /** Looks at queues and takes nothing; passes over those that are missing or may not be opened. */
@@ -56,11 +59,17 @@ export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 								access,
 							})),
 				notifyPid: notifyPid || null,
+				rescued: countRescued(queue.shownName),
 			};
 		});
 	} finally {
 		for (const queue of queues) queue.close();
 	}
+}
+
+function countRescued(name: string): number | null {
+	using rescued = new RescuedMessages(name);
+	return rescued.count();
 }
 
 function openToLook(address: Address): MessageQueue | undefined {

@@ -1,13 +1,12 @@
-import {countOf, hasCode} from '../../common/errors.js';
+import {hasCode} from '../../common/errors.js';
 import {EndBySignal} from '../../common/exit.js';
-import {explainStdout, printBytes, stdout, tellError} from '../../common/output.js';
+import {explainStdout, printBytes, stdout} from '../../common/output.js';
 import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import {native, PIPE_BUF, POLLOUT} from '../../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
+import {putBack} from './put-back.js';
 
-/** How long a full queue may keep us from putting a message back. */
-const putBackTimeoutMs = 2000;
 /** How long a reader may keep us from ending, once we were told to. */
 const stopTimeoutMs = 500;
 /** So many messages go out one at a time, each waited for, before the batches grow. */
@@ -115,26 +114,4 @@ export class StdoutDelivery {
 		this.unread = [];
 		putBack(this.queue, messages);
 	}
-}
-
-/** Messages that were taken and not delivered go back, with their priorities; or it is said that they could not: false. */
-export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
-	let lost = 0;
-	let why = 'the queue is full';
-	if (messages.length > 0 && queue.isRemoved) {
-		tellError(`${countOf(messages.length, 'message')} not delivered could not be put back: the queue has been removed`);
-		return false;
-	}
-	for (const {data, priority} of messages) {
-		try {
-			if (!queue.send(data, {priority, timeoutMs: lost > 0 ? 0 : putBackTimeoutMs})) lost++;
-		} catch (error) {
-			if (!(error instanceof Error)) throw error;
-			why = error.message;
-			lost++;
-		}
-	}
-	if (lost === 0) return true;
-	tellError(`${lost} of ${countOf(messages.length, 'message')} not delivered could not be put back: ${why}`);
-	return false;
 }
