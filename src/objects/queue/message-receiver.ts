@@ -1,6 +1,6 @@
 import {hasCode, SystemError} from '../../common/errors.js';
 import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
-import {stdout} from '../../common/output.js';
+import {stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import type {Message, MessageQueue} from './message-queue.js';
 import {putBack} from './put-back.js';
@@ -39,6 +39,8 @@ interface Arena {
 export class MessageReceiver {
 	/** Records that went to stdout. */
 	received = 0;
+	/** Records that were given up: their rest did not come. */
+	dropped = 0;
 	private readonly delivery: StdoutDelivery;
 	/** Memory whose batches have all been read, to be used again: the garbage collector would let it pile up. */
 	private readonly spare: Arena[] = [];
@@ -134,6 +136,7 @@ export class MessageReceiver {
 	private receiveSingly(): boolean {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
+		const losses = new LossReport(joiner);
 		using rescued = new RescuedMessages(this.queue.shownName);
 		let isRescued = true;
 		try {
@@ -150,6 +153,7 @@ export class MessageReceiver {
 				const record = joins
 					? join(joiner, message, this.queue)
 					: {record: message.data, priority: message.priority, parts: [message]};
+				losses.tellNow();
 				if (!record) continue;
 				this.delivery.deliver(asBatch(framing, record.record, record.priority, record.parts), 1);
 				this.received++;
@@ -157,8 +161,30 @@ export class MessageReceiver {
 			}
 			return true;
 		} finally {
+			losses.tellRest();
+			this.dropped = joiner.dropped.records;
 			putBack(this.queue, joiner.pending);
 		}
+	}
+}
+
+/** Says what a joiner gives up: at once, but ever less often, since somebody may send nothing but first parts. */
+class LossReport {
+	private told = 0;
+	private next = 1;
+
+	constructor(private readonly joiner: Joiner) {}
+
+	tellNow(): void {
+		if (this.joiner.dropped.records < this.next) return;
+		this.next = 2 * this.joiner.dropped.records;
+		this.tellRest();
+	}
+
+	tellRest(): void {
+		const {parts} = this.joiner.dropped;
+		if (parts > this.told) tellError(this.joiner.describeDropped());
+		this.told = parts;
 	}
 }
 

@@ -1,5 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto';
-import {closeSync, fstatSync, fsyncSync, readSync} from 'node:fs';
+import {closeSync, fstatSync, readSync} from 'node:fs';
 import {explain, hasCode, quoted, reasonOf, SystemError} from '../../common/errors.js';
 import {tellError, tellVerbose} from '../../common/output.js';
 import {openRuntimeFolder, runtimeFolderPath} from '../../common/runtime-folder.js';
@@ -72,7 +72,6 @@ export class RescuedMessages implements Disposable {
 			const header = Buffer.from(`${magic}${JSON.stringify({queue, priority, bytes: data.length})}\n`);
 			for (const bytes of [header, data])
 				for (let at = 0; at < bytes.length; ) at += native.write(descriptor, bytes, at, bytes.length - at);
-			fsyncSync(descriptor);
 			native.renameat2(folder, unfinished, name, 0);
 		} catch (error) {
 			if (descriptor !== undefined) {
