@@ -191,6 +191,12 @@ test('without /proc what needs it says so', needsMounts, async (t) => {
 			new RegExp(`: ${message}: no such file or folder \\(${unmounted}\\)\n$`),
 		);
 	}
+	assertFails(
+		await world.shell(withoutProc('ipc-sock listen fresh')),
+		1,
+		`ipc-sock: cannot listen on 'fresh': no such file or folder (${unmounted})\n`,
+	);
+	assert.deepEqual(world.leftovers(), ['fifo', 'socket']);
 	const fresh = world.name();
 	assertDone(
 		await world.shell(withoutProc(`ipc-shm create ${fresh} --size 100 && ipc-shm read ${fresh} | wc -c`)),
