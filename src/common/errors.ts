@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {isKernelError} from '../native/index.js';
 
 /** Usage error: the reason is reported, status 2. */
@@ -60,6 +61,8 @@ const reasons: Record<string, string> = {
 export function reasonOf(error: unknown): string {
 	if (!isKernelError(error)) return error instanceof Error ? error.message : String(error);
 	const known = reasons[error.code];
+	// Much goes through the files of our own descriptors there.
+	if (error.code === 'ENOENT' && !existsSync('/proc/self')) return `${known} (/proc is not mounted)`;
 	if (known) return known;
 	const text = error.message.replace(/^[\w]+: /, '').replace(/, \w+( .*)?$/s, '');
 	return text.charAt(0).toLowerCase() + text.slice(1);

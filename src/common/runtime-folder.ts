@@ -1,6 +1,7 @@
 import {closeSync, fstatSync, lstatSync, mkdirSync} from 'node:fs';
 import {AT_FDCWD, native, O_DIRECTORY, O_NOFOLLOW, O_RDONLY} from '../native/index.js';
 import {attempt, explain, hasCode, quoted, SystemError} from './errors.js';
+import {textProblem} from './formats/object-name.js';
 
 const groupOrOthersWrite = 0o022;
 
@@ -20,6 +21,9 @@ const userId = (): number => process.geteuid?.() ?? 0;
 export function runtimeFolderPath(): string {
 	const {path, from} = chooseRuntimeFolder();
 	if (!path.startsWith('/')) throw refusal(path, `${from} must hold an absolute path`);
+	// As for names: it is printed, one to a line, and what Node has mangled is another folder.
+	const problem = textProblem(path);
+	if (problem) throw refusal(path, problem);
 	return path;
 }
 
@@ -58,6 +62,18 @@ export function openRuntimeFolder(create: boolean): number | undefined {
 		}
 		if (!create) return undefined;
 		make(path);
+	}
+}
+
+/** The names of the files of one type (DT_FIFO, DT_SOCK) in the runtime folder, sorted. */
+export function namesInRuntimeFolder(type: number): string[] {
+	const folder = openRuntimeFolder(false);
+	if (folder === undefined) return [];
+	try {
+		const entries = native.readdir(folder);
+		return entries.filter((_, i): _ is string => i % 2 === 0 && entries[i + 1] === type).sort();
+	} finally {
+		closeSync(folder);
 	}
 }
 

@@ -5,7 +5,8 @@ import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
-import {putBack} from '../objects/queue/stdout-delivery.js';
+import {putBack} from '../objects/queue/put-back.js';
+import {RescuedMessages} from '../objects/queue/rescued-messages.js';
 import {attributes, checkAttributes} from './options.js';
 
 export const copy = verb({
@@ -31,7 +32,9 @@ export const copy = verb({
 		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
 		if (sameQueue(from, to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
 		stopOnSignals();
-		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? from.messages);
+		using rescued = new RescuedMessages(from.shownName);
+		const there = from.messages + (rescued.count() ?? 0);
+		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? there);
 		const waits = options.follow || options.count !== undefined;
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		let moved = 0;
@@ -41,7 +44,7 @@ export const copy = verb({
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
-			const message = from.receive({timeoutMs: waits ? timeoutMs : 0});
+			const message = rescued.take() ?? from.receive({timeoutMs: waits ? timeoutMs : 0});
 			if (!message) {
 				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;

@@ -11,10 +11,10 @@ export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
 	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
-	{name: 'bytes', align: 'right', value: ({bytes}) => formatSize(bytes)},
+	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
 	{name: 'mode', value: ({mode}) => mode},
 	{name: 'owner', value: ({owner}) => owner},
-	{name: 'open', align: 'right', value: ({users}) => String(users.length)},
+	{name: 'open', align: 'right', value: ({users}) => String(users?.length ?? '?')},
 	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
 ];
 

@@ -3,6 +3,7 @@ import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {RescuedMessages} from '../objects/queue/rescued-messages.js';
 
 export const purge = verb({
 	summary: 'Delete all messages of a queue and print how many were deleted',
@@ -11,7 +12,8 @@ export const purge = verb({
 	examples: [{purpose: 'empty a queue', line: 'ipc-mq purge jobs'}],
 	run({name}, options) {
 		using queue = MessageQueue.open(name, 'receive');
-		let purged = 0;
+		using rescued = new RescuedMessages(queue.shownName);
+		let purged = rescued.discardAll();
 		// Only as many as are queued now: with a busy sender the loop would never end otherwise.
 		for (let left = queue.messages; left > 0 && queue.tryReceive(); left--) purged++;
 		if (options.json) printJson({purged});

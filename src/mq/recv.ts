@@ -1,5 +1,5 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
-import {done, endedWith, notNow, timedOut} from '../common/exit.js';
+import {done, endedWith, failed, notNow, timedOut} from '../common/exit.js';
 import {formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
@@ -94,6 +94,7 @@ export const recv = verb({
 		announceReady(options.readyFd);
 		const isComplete = receiver.run();
 		progress?.finish();
+		if (receiver.dropped > 0 && (isComplete || options.all)) return failed;
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
 			tell(`gave up: ${quoted(queue.shownName)} is empty, ${countOf(receiver.received, 'message')} received`);

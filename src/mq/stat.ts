@@ -1,22 +1,25 @@
+import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export function describeQueue(status: QueueStatus): [string, string | string[]][] {
-	const users = status.users.map(({pid, command, access}) => `${pid} ${command} (${access})`);
+	const users = status.users?.map(({pid, command, access}) => `${pid} ${command} (${access})`);
 	return [
 		['name', status.name],
 		['messages', `${status.messages} of ${status.maxmsg}`],
 		['msgsize', `${status.msgsize} bytes`],
-		['bytes', `${status.bytes} bytes queued`],
+		['bytes', status.bytes === null ? 'unknown: the queue changes all the time' : `${status.bytes} bytes queued`],
 		['mode', status.mode],
 		['owner', status.owner],
-		['open', users.length === 0 ? 'none' : users],
+		['open', users === undefined ? describeBlindness() : users.length === 0 ? 'none' : users],
 		['notify', status.notifyPid === null ? 'none' : `process ${status.notifyPid}`],
+		...(status.rescued ? ([['rescued', `${countOf(status.rescued, 'message')} in files`]] as [string, string][]) : []),
 	];
 }
 

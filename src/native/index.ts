@@ -17,6 +17,8 @@ export interface Native {
 	mkfifoat(folder: number, name: string, mode: number): void;
 	/** unlinkat(2). */
 	unlinkat(folder: number, name: string): void;
+	/** Names and types (DT_FIFO, …) in turn, without . and .. readdir(3) */
+	readdir(folder: number): (string | number)[];
 	/** linkat(2): a file that was opened without a name (O_TMPFILE) gets one. */
 	linkDescriptor(descriptor: number, path: string): void;
 	/** renameat2(2) within a folder; RENAME_EXCHANGE swaps the two names at once. */

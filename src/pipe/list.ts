@@ -6,7 +6,7 @@ import {type Column, chooseColumns, printTable} from '../common/terminal/table.j
 import {verb} from '../common/verb.js';
 import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 
-const count = (users: readonly unknown[]): string => String(users.length);
+const count = (users: readonly unknown[] | null): string => String(users?.length ?? '?');
 
 export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'name', value: ({name}) => name},

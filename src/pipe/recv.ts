@@ -6,7 +6,7 @@ import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {findOpeners, identityKey} from '../common/process/proc.js';
+import {findOpeners, identityKey, seen} from '../common/process/proc.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import type {Progress} from '../common/terminal/progress.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
@@ -83,7 +83,7 @@ export const recv = verb({
 
 /** No process has the FIFO open, so it is empty, and a writer waits in open(2). */
 function onlyWritersThatWait(fifo: Fifo): boolean {
-	const openers = findOpeners([fifo.identity]).get(identityKey(fifo.identity)) ?? [];
+	const openers = seen(findOpeners([fifo.identity]))?.get(identityKey(fifo.identity)) ?? [];
 	return (
 		openers.length > 0 && openers.every(({descriptor, access}) => descriptor === undefined && access.includes('w'))
 	);

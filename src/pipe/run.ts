@@ -3,8 +3,8 @@ import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
-import {tellRaw} from '../common/output.js';
-import {descendantsOf} from '../common/process/proc.js';
+import {tell, tellRaw} from '../common/output.js';
+import {CannotSee, descendantsOf} from '../common/process/proc.js';
 import {StopInLoop} from '../common/process/shutdown.js';
 import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
@@ -46,8 +46,8 @@ export const run = verb({
 			timer = setTimeout(
 				() => {
 					isTimedOut = true;
-					endAll('SIGTERM');
-					timer = setInterval(() => endAll('SIGKILL'), graceMs);
+					endAll('SIGTERM', pipeline.pids);
+					timer = setInterval(() => endAll('SIGKILL', pipeline.pids), graceMs);
 				},
 				Math.min(options.timeout, longestTimerMs),
 			);
@@ -89,15 +89,21 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
 	}
 }
 
-function endAll(signal: NodeJS.Signals): void {
-	for (const pid of descendantsOf(process.pid)) sendSignal(pid, signal);
+/** The stages, and whatever they have started; those that nobody can see are said to be left. */
+function endAll(signal: NodeJS.Signals, stages: Iterable<number>): void {
+	const found = descendantsOf(process.pid);
+	if (found instanceof CannotSee && signal === 'SIGTERM')
+		tell(`cannot see what the commands have started, which is left running: ${found.why}`);
+	for (const pid of found instanceof CannotSee ? stages : found) sendSignal(pid, signal);
 }
 
 async function endRest(): Promise<void> {
 	const deadline = performance.now() + graceMs;
-	while (descendantsOf(process.pid).length > 0) {
+	for (;;) {
+		const found = descendantsOf(process.pid);
+		if (found instanceof CannotSee || found.length === 0) return;
 		if (performance.now() > deadline) {
-			endAll('SIGKILL');
+			endAll('SIGKILL', found);
 			return;
 		}
 		await new Promise((resolve) => setTimeout(resolve, 20));

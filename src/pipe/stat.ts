@@ -1,6 +1,7 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {optional, verb} from '../common/verb.js';
 import {fifoName, noSuchFifo} from '../objects/fifo/fifo.js';
@@ -9,13 +10,16 @@ import {defaultName} from './default-name.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
 
-const users = (list: readonly FifoUser[]): string[] =>
-	list.length === 0
-		? ['none']
-		: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
+const users = (list: readonly FifoUser[] | null): string | string[] =>
+	list === null
+		? describeBlindness()
+		: list.length === 0
+			? 'none'
+			: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
 
 export function describeFifo(status: FifoStatus): [string, string | string[]][] {
-	const isOpen = status.queued === null || [...status.readers, ...status.writers].some(({waiting}) => !waiting);
+	const isOpen =
+		status.queued === null || [...(status.readers ?? []), ...(status.writers ?? [])].some(({waiting}) => !waiting);
 	return [
 		['path', status.path],
 		['mode', status.mode],

@@ -1,7 +1,8 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {optional, verb} from '../common/verb.js';
 import {IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY} from '../native/index.js';
 import {fifoName} from '../objects/fifo/fifo.js';
@@ -16,8 +17,8 @@ interface Condition {
 }
 
 const conditions: Record<string, Condition> = {
-	reader: {holds: ({readers}) => readers.length > 0, sign: IN_CLOSE_NOWRITE},
-	writer: {holds: ({writers}) => writers.length > 0, sign: IN_CLOSE_WRITE},
+	reader: {holds: ({readers}) => readers !== null && readers.length > 0, sign: IN_CLOSE_NOWRITE},
+	writer: {holds: ({writers}) => writers !== null && writers.length > 0, sign: IN_CLOSE_WRITE},
 	data: {holds: ({queued}) => queued !== null && queued > 0, sign: IN_MODIFY},
 	empty: {holds: ({queued}) => queued === 0, sign: 0},
 };
@@ -50,6 +51,8 @@ export const wait = verb({
 		const contents = wish === 'data' || wish === 'empty';
 		const holds = () => {
 			const [status] = lookAtAddresses([name], {contents});
+			if (status?.readers === null)
+				throw new SystemError(`cannot wait for ${quoted(status.name)}: ${describeBlindness()}`);
 			return status !== undefined && condition.holds(status);
 		};
 		if (options.nonblock) return holds() ? done : notNow;

@@ -1,17 +1,15 @@
 import {lstatSync} from 'node:fs';
-import {quoted} from '../common/errors.js';
+import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
 import {duration} from '../common/formats/duration.js';
 import {printJson, printLine, tell, tellVerbose} from '../common/output.js';
-import {findMappers, findOpeners, identityKey} from '../common/process/proc.js';
+import {CannotSee, identityKey} from '../common/process/proc.js';
 import {verb} from '../common/verb.js';
 import {allSegments, type SegmentName, segmentPath} from '../objects/segment/segment-name.js';
-import {processCount} from '../objects/segment/segment-status.js';
+import {describeUnseen, findUsers} from '../objects/segment/segment-status.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {json} from './options.js';
-
-const othersBits = 0o077;
 
 export const gc = verb({
 	summary: 'Remove own segments that no process uses',
@@ -60,17 +58,16 @@ function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[
 			? [{address, stat}]
 			: [];
 	});
-	const identities = mine.map(({stat: {dev, ino}}) => ({dev, ino}));
-	const openers = findOpeners(identities);
-	const {pids, unseen} = findMappers(identities);
+	const used = findUsers(mine.map(({stat: {dev, ino}}) => ({dev, ino})));
+	if (used instanceof CannotSee)
+		throw new SystemError(`cannot see which processes use the segments, so none is removed: ${used.why}`);
+	const {openers, mappers, unseen} = used;
 	return mine.flatMap(({address, stat}) => {
 		const key = identityKey(stat);
-		if ((openers.get(key) ?? []).length > 0 || (pids.get(key) ?? []).length > 0) return [];
-		if (unseen > 0 && stat.mode & othersBits) {
-			const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
-			tell(
-				`kept ${quoted(address.name)}: its mode lets other users use it, and ${processCount(unseen)} cannot be inspected${advice}`,
-			);
+		if ((openers.get(key) ?? []).length > 0 || (mappers.get(key) ?? []).length > 0) return [];
+		const mayBeUsed = describeUnseen(stat.mode, unseen);
+		if (mayBeUsed) {
+			tell(`kept ${quoted(address.name)}: ${mayBeUsed}`);
 			return [];
 		}
 		tellVerbose(`no process uses ${quoted(address.name)}`);

@@ -1,10 +1,11 @@
+import {fstatSync} from 'node:fs';
 import {quoted, SystemError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {size as sizeFormat} from '../common/formats/size.js';
-import {findMappers, identityKey} from '../common/process/proc.js';
+import {CannotSee, findMappers, identityKey} from '../common/process/proc.js';
 import {one, verb} from '../common/verb.js';
 import {segmentName} from '../objects/segment/segment-name.js';
-import {describeProcesses} from '../objects/segment/segment-status.js';
+import {describeProcesses, describeUnseen} from '../objects/segment/segment-status.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 
@@ -28,9 +29,12 @@ export const resize = verb({
 });
 
 function checkNobodyMaps(segment: SharedMemory): void {
-	const pids = findMappers([segment.identity]).pids.get(identityKey(segment.identity)) ?? [];
-	if (pids.length > 0)
-		throw new SystemError(
-			`cannot shrink ${quoted(segment.shownName)}: ${describeProcesses(pids)} would get SIGBUS when touching the removed part (--force shrinks it anyway)`,
-		);
+	const refusal = (why: string) =>
+		new SystemError(`cannot shrink ${quoted(segment.shownName)}: ${why} (--force shrinks it anyway)`);
+	const mappers = findMappers([segment.identity]);
+	if (mappers instanceof CannotSee) throw refusal(mappers.sentence);
+	const pids = mappers.pids.get(identityKey(segment.identity)) ?? [];
+	if (pids.length > 0) throw refusal(`${describeProcesses(pids)} would get SIGBUS when touching the removed part`);
+	const mayBeUsed = describeUnseen(fstatSync(segment.descriptor).mode, mappers.unseen);
+	if (mayBeUsed) throw refusal(mayBeUsed);
 }

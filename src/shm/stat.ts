@@ -2,17 +2,21 @@ import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {segmentName} from '../objects/segment/segment-name.js';
-import {lookAtSegments, processCount, type SegmentStatus} from '../objects/segment/segment-status.js';
+import {lookAtSegments, type SegmentStatus, unseenProcesses} from '../objects/segment/segment-status.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 
 export function describeSegment(status: SegmentStatus): [string, string | string[]][] {
 	const {ring, users, unseen} = status;
-	const mapped = users.filter(({maps}) => maps).map(({pid, command}) => `${pid} ${command}`);
-	const open = users.filter((user) => user.open).map(({pid, command}) => `${pid} ${command}`);
-	const hint = unseen > 0 ? ` (${processCount(unseen)} cannot be inspected)` : '';
+	const usersThat = (which: 'maps' | 'open', otherwise: string): string | string[] => {
+		if (users === null) return describeBlindness();
+		const found = users.filter((user) => user[which]).map(({pid, command}) => `${pid} ${command}`);
+		return found.length === 0 ? otherwise : found;
+	};
+	const hint = unseen === 0 ? '' : ` (${unseenProcesses(unseen)} cannot be inspected)`;
 	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
 	return [
 		['name', status.name],
@@ -21,8 +25,8 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 		['mode', status.mode],
 		['owner', status.owner],
 		['changed', status.changed],
-		['mapped', mapped.length === 0 ? `none${hint}` : mapped],
-		['open', open.length === 0 ? 'none' : open],
+		['mapped', usersThat('maps', `none${hint}`)],
+		['open', usersThat('open', 'none')],
 		...(ring
 			? ([
 					['ring', `${ring.used} of ${ring.capacity} bytes used${records}`],

@@ -1,5 +1,5 @@
 import {closeSync, fstatSync} from 'node:fs';
-import {quoted, SystemError} from '../common/errors.js';
+import {attempt, quoted, SystemError} from '../common/errors.js';
 import {EndBySignal, endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
 import {startCommand} from '../common/process/run-command.js';
@@ -40,7 +40,9 @@ export const update = verb({
 async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
 	const output = native.memfdCreate('ipc-shm-update');
 	// An open file description of its own: the filter reads from its beginning, and does not share our lock.
-	const input = native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1);
+	const input = attempt(`cannot update ${quoted(segment.shownName)}`, () =>
+		native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1),
+	);
 	let pid: number | undefined;
 	try {
 		using stop = new StopInLoop((signal) => {

@@ -3,10 +3,10 @@ import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
-import {commandOf} from '../common/process/proc.js';
+import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {native} from '../native/index.js';
-import {ProcessHandle} from '../objects/signals/process-handle.js';
+import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
 import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
@@ -58,8 +58,12 @@ export class Delivery {
 	private readonly waitedFor: Sent[] = [];
 	/** Recipients that must not get the signal twice. */
 	private readonly met = new Set<string>();
+	/** What the processes that we wait for were called: once they have ended nothing is found by it any more. */
+	private readonly metNumbers = new Set<number>();
+	private readonly metNames = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
+	private isHidingSaid = false;
 	private wasFull = false;
 	private wasLate = false;
 
@@ -75,14 +79,22 @@ export class Delivery {
 			const name = signalName(this.firstSignal);
 			const tried = this.firstSignal === 0 ? `cannot find ${target.shown}` : `cannot send ${name} to ${target.shown}`;
 			const handle = 'pid' in target ? ProcessHandle.open(target.pid, tried) : openReceiver(target.name, tried);
+			if ('name' in target) this.metNames.add(target.name);
 			if (this.settings.scope === 'tree') this.sendToTree(target, handle);
 			else this.sendTo(target, this.settings.scope === 'group' ? new GroupHandle(handle) : handle);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
-			// The process was in a group that got the signal, and has ended.
-			if ('pid' in target && this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid))) return;
+			// The process got the signal as another target, and has ended.
+			if (error instanceof NoSuchProcess && this.isWaitedFor(target)) return;
 			this.fail(target, 'pid' in target ? target.pid : null, error.message);
 		}
+	}
+
+	/** Whether it got the signal as another target before, by itself or in its group, and has ended since. */
+	private isWaitedFor(target: Target): boolean {
+		if (!this.settings.waits) return false;
+		if ('name' in target) return this.metNames.has(target.name);
+		return this.metNumbers.has(target.pid) || this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid));
 	}
 
 	/** A word that is not a target: the others may be. */
@@ -102,6 +114,10 @@ export class Delivery {
 	private sendToTree(target: Target, root: ProcessHandle): void {
 		const tree = new ProcessTree(root);
 		this.gather(tree, this.firstSignal);
+		if (findHiding() && !this.isHidingSaid) {
+			tell('/proc hides processes of other users (hidepid): descendants among them, and theirs, get no signal');
+			this.isHidingSaid = true;
+		}
 		let fresh = tree.all;
 		for (let round = 0; fresh.length > 0; round++) {
 			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});
@@ -146,8 +162,10 @@ export class Delivery {
 	private isMetAgain({pid, group, startTime}: Recipient): boolean {
 		if (this.settings.scope === 'process' && !this.settings.waits) return false;
 		const key = group === undefined ? `${pid} ${startTime}` : `group ${group} ${startTime}`;
-		const isKnown = this.met.has(key);
+		// One that has no start time was reaped while it was opened: it is the one of that number that was met before.
+		const isKnown = this.met.has(key) || (group === undefined && startTime === undefined && this.metNumbers.has(pid));
 		this.met.add(key);
+		this.metNumbers.add(pid);
 		return isKnown;
 	}
 

@@ -4,6 +4,7 @@ import {forEachName} from '../common/for-each-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {mayExist, whyUnseen} from '../common/process/proc.js';
 import {statusFields} from '../common/process/process-status.js';
 import {formatFields} from '../common/terminal/table.js';
 import {many, verb} from '../common/verb.js';
@@ -33,9 +34,8 @@ export const show = verb({
 /** A thread has an id of the same kind. */
 function whyNone(pid: number): string {
 	const leader = statusFields(`/proc/${pid}/status`)?.get('Tgid');
-	return leader === undefined
-		? 'no such process'
-		: `it is a thread, of process ${leader} (see: show ${leader} --threads)`;
+	if (leader === undefined) return mayExist(pid) ? `cannot see it: ${whyUnseen()}` : 'no such process';
+	return `it is a thread, of process ${leader} (see: show ${leader} --threads)`;
 }
 
 const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : list.join(' '));

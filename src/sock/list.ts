@@ -14,7 +14,7 @@ export const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'connections', align: 'right', value: ({connections}) => String(connections)},
 	{name: 'waiting', align: 'right', value: ({waiting}) => (waiting === null ? '' : String(waiting))},
-	{name: 'listener', value: ({listeners}) => listeners.map(({pid, command}) => `${pid} ${command}`).join(', ')},
+	{name: 'listener', value: ({listeners}) => listeners?.map(({pid, command}) => `${pid} ${command}`).join(', ') ?? '?'},
 ];
 
 export const list = verb({

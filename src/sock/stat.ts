@@ -2,18 +2,21 @@ import {quoted, SystemError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {lookAtSockets, type SocketStatus, type SocketUser} from '../objects/socket/socket-status.js';
 
-const users = (list: readonly SocketUser[], otherwise: string): string[] =>
-	list.length === 0
-		? [otherwise]
-		: list.map(({pid, uid, command}) =>
-				uid === null ? `${pid} ${command}` : `${pid} ${command} (${native.userName(uid) ?? uid})`,
-			);
+const users = (list: readonly SocketUser[] | null, otherwise: string): string | string[] =>
+	list === null
+		? describeBlindness()
+		: list.length === 0
+			? otherwise
+			: list.map(({pid, uid, command}) =>
+					uid === null ? `${pid} ${command}` : `${pid} ${command} (${native.userName(uid) ?? uid})`,
+				);
 
 export function describeSocket(status: SocketStatus): [string, string | string[]][] {
 	const {state, connections, peers} = status;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {chmodSync, chownSync, lstatSync, mkdirSync, statSync, symlinkSync} from 'node:fs';
+import {chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync} from 'node:fs';
 import test from 'node:test';
 import {peer} from '../support/run.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -194,6 +194,28 @@ test('a relative runtime folder is refused', async (t) => {
 		/IPC_RUNTIME_DIR must hold an absolute path/,
 	);
 });
+
+for (const [what, part, shown, why] of [
+	['a newline', "$'new\\nline'", 'new\\\\nline', 'it holds a control character'],
+	['an escape', "$'\\e[2J'", '\\\\e\\[2J', 'it holds a control character'],
+	['bytes that are not UTF-8', "$'\\xff'", '\ufffd', 'it is not valid UTF-8'],
+] as const)
+	test(`a runtime folder whose path holds ${what} is refused by every command, and not made`, async (t) => {
+		const world = new World(t);
+		for (const [variable, below] of [
+			['IPC_RUNTIME_DIR', ''],
+			['XDG_RUNTIME_DIR', '/ipc'],
+		])
+			for (const line of ['ipc-pipe create x', 'ipc-pipe list', 'ipc-sock list', 'ipc-signal send HUP @x'])
+				assertFails(
+					await world.shell(`unset IPC_RUNTIME_DIR; export ${variable}=${world.scratch}/${part}; ${line}`),
+					1,
+					new RegExp(
+						`^ipc-[a-z]+: refusing the runtime folder '${world.scratch}/${shown}${below}': ${why} \\(IPC_RUNTIME_DIR can name another folder\\)\n$`,
+					),
+				);
+		assert.deepEqual(readdirSync(world.scratch), []);
+	});
 
 test('a runtime folder whose parent is missing is explained', async (t) => {
 	const world = new World(t);

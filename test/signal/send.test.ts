@@ -392,6 +392,35 @@ test('a target given twice is waited for, and told about, once; a group gets its
 	assert.equal((await receiver.end()).stdout.toString().split('\n').length, 3);
 });
 
+for (const scope of [[], ['--tree'], ['--group']])
+	test(`a target given twice${scope.map((word) => ` with ${word}`)}: that it has ended and is gone before its second mention is no failure`, async (t) => {
+		const world = new SignalWorld(t);
+		const sleeper = world.sleeper();
+		const sender = world.start('ipc-signal', ['send', '--escalate', 'TERM:5s,KILL', ...scope]);
+		sender.stdin.write(`${sleeper.pid}\n`);
+		// Gone, not only ended: we have asked for its status.
+		await sleeper.closed;
+		sender.stdin.end(`${sleeper.pid}\n`);
+		const {status, stdout, stderr} = await sender.end();
+		assert.deepEqual([status, stdout.toString()], [0, '']);
+		const who = scope[0] === '--group' ? 'the process group ' : '';
+		assert.match(stderr, new RegExp(`^ipc-signal: ${who}${sleeper.pid} ended on TERM after [^\n]*\n$`));
+	});
+
+test('a name given twice: that its receiver has ended before its second mention is no failure; one never met is', async (t) => {
+	const world = new SignalWorld(t);
+	const receiver = await world.receiver('wait', 'USR1', '--name', 'worker');
+	const sender = world.start('ipc-signal', ['send', '--wait', 'USR1']);
+	sender.stdin.write('@worker\n');
+	await receiver.closed;
+	sender.stdin.end('@worker @nobody\n');
+	const {status, stderr} = await sender.end();
+	assert.deepEqual(
+		[status, stderr],
+		[1, "ipc-signal: cannot send USR1 to @nobody: nobody is registered as '@nobody'\n"],
+	);
+});
+
 test('--escalate: what had ended before is not said to have ended on a signal', async (t) => {
 	const world = new SignalWorld(t);
 	// Its parent does not ask for its status.

@@ -1,10 +1,10 @@
-import {closeSync, readdirSync, readlinkSync} from 'node:fs';
+import {closeSync} from 'node:fs';
 import {hasCode} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import type {Address} from '../../common/formats/object-name.js';
-import {findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
-import {openRuntimeFolder} from '../../common/runtime-folder.js';
-import {AT_FDCWD, native, O_NONBLOCK, O_RDONLY} from '../../native/index.js';
+import {CannotSee, findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
+import {namesInRuntimeFolder} from '../../common/runtime-folder.js';
+import {AT_FDCWD, DT_FIFO, native, O_NONBLOCK, O_RDONLY} from '../../native/index.js';
 import {Fifo} from './fifo.js';
 
 /** A process that reads or writes a FIFO. */
@@ -28,19 +28,20 @@ export interface FifoStatus {
 	capacity: number | null;
 	/** Unread bytes; null when we have no permission to look. */
 	queued: number | null;
-	readers: FifoUser[];
-	writers: FifoUser[];
+	/** Those that we may see; null where /proc shows no processes. */
+	readers: FifoUser[] | null;
+	writers: FifoUser[] | null;
 }
 
 /** Looks at FIFOs without waking any process. Only root sees the processes of other users. */
 export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] {
 	const openers = findOpeners(fifos.map(({identity}) => identity));
 	return fifos.map((fifo) => {
-		const users = openers.get(identityKey(fifo.identity)) ?? [];
+		const users = openers instanceof CannotSee ? undefined : (openers.get(identityKey(fifo.identity)) ?? []);
 		const {mode, uid, temporary} = fifo.stat();
 		const usersWith = (letter: 'r' | 'w') =>
 			users
-				.filter(({access}) => access.includes(letter))
+				?.filter(({access}) => access.includes(letter))
 				.map(({pid, command, descriptor}) => ({pid, command, waiting: descriptor === undefined}));
 		return {
 			name: fifo.shownName,
@@ -48,7 +49,7 @@ export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] 
 			mode: octalMode(mode),
 			owner: native.userName(uid) ?? String(uid),
 			temporary,
-			...(contents ? lookInside(fifo, users) : {capacity: null, queued: null}),
+			...(contents && users ? lookInside(fifo, users) : {capacity: null, queued: null}),
 			readers: onePerProcess(usersWith('r')),
 			writers: onePerProcess(usersWith('w')),
 		};
@@ -56,7 +57,8 @@ export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] 
 }
 
 /** A shell and the programs it started may hold the same FIFO more than once. */
-function onePerProcess(users: FifoUser[]): FifoUser[] {
+function onePerProcess(users: FifoUser[] | undefined): FifoUser[] | null {
+	if (users === undefined) return null;
 	return [...new Map(users.map((user) => [user.pid, user])).values()].sort((a, b) => a.pid - b.pid);
 }
 
@@ -110,18 +112,7 @@ function borrow(openers: readonly Opener[]): number | undefined {
 }
 
 /** The names of the FIFOs in the runtime folder, sorted. */
-export function fifoNames(): string[] {
-	const folder = openRuntimeFolder(false);
-	if (folder === undefined) return [];
-	try {
-		return readdirSync(readlinkSync(`/proc/self/fd/${folder}`), {withFileTypes: true})
-			.filter((entry) => entry.isFIFO())
-			.map(({name}) => name)
-			.sort();
-	} finally {
-		closeSync(folder);
-	}
-}
+export const fifoNames = (): string[] => namesInRuntimeFolder(DT_FIFO);
 
 /** Looks at the FIFOs of these addresses and skips missing ones; we need no permission to read their contents. */
 export function lookAtAddresses(addresses: readonly Address[], {contents = true} = {}): FifoStatus[] {

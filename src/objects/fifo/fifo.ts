@@ -4,7 +4,7 @@ import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} f
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
-import {type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
+import {CannotSee, type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
 
 /**
@@ -266,10 +266,11 @@ export class Fifo implements Disposable {
 	}
 }
 
-/** Another program, which does not register, has the FIFO open, as far as we have permission to see. */
+/** Another program, which does not register, has the FIFO open, as far as we have permission to see, or may have it open. */
 function hasStrangers(file: FileIdentity): boolean {
 	try {
-		return (findOpeners([file]).get(identityKey(file)) ?? []).length > 0;
+		const openers = findOpeners([file]);
+		return openers instanceof CannotSee || (openers.get(identityKey(file)) ?? []).length > 0;
 	} catch (error) {
 		// With the descriptors used up nothing can be seen; a process that has the FIFO open keeps it open.
 		if (hasCode(error, 'EMFILE', 'ENFILE')) return false;

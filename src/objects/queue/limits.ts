@@ -1,4 +1,5 @@
 import {readFileSync} from 'node:fs';
+import {attempt} from '../../common/errors.js';
 import {formatSize} from '../../common/formats/size.js';
 import {native} from '../../native/index.js';
 
@@ -26,8 +27,10 @@ export interface QueueLimits {
 	rlimitMsgqueue: number | null;
 }
 
-const knob = (name: string): number => Number(readFileSync(`/proc/sys/fs/mqueue/${name}`, 'utf8'));
+const knob = (name: string): number =>
+	attempt(`cannot read the limit fs.mqueue.${name}`, () => Number(readFileSync(`/proc/sys/fs/mqueue/${name}`, 'utf8')));
 
+/** @throws SystemError where /proc does not show them. */
 export function readLimits(): QueueLimits {
 	const rlimit = native.rlimitMsgqueue();
 	return {
@@ -47,8 +50,11 @@ export const queueBytes = (maxmsg: number, msgsize: number): number => maxmsg * 
  * Why a queue with these attributes cannot be made: the limit, its value and the setting that changes it; by error
  * code.
  */
-export function explainAttributes(maxmsg: number, msgsize: number): Record<string, string> {
-	const {msgMax, msgsizeMax, queuesMax, rlimitMsgqueue} = readLimits();
+export function explainAttributes(
+	maxmsg: number,
+	msgsize: number,
+	{msgMax, msgsizeMax, queuesMax, rlimitMsgqueue}: QueueLimits,
+): Record<string, string> {
 	const problems: string[] = [];
 	if (maxmsg > msgMax)
 		problems.push(

@@ -1,11 +1,21 @@
-import {closeSync, fstatSync} from 'node:fs';
+import {closeSync, fstatSync, readSync} from 'node:fs';
 import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
-import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
-import {explainAttributes, readLimits} from './limits.js';
+import {
+	isKernelError,
+	native,
+	O_CREAT,
+	O_EXCL,
+	O_RDONLY,
+	O_RDWR,
+	O_WRONLY,
+	POLLIN,
+	POLLOUT,
+} from '../../native/index.js';
+import {explainAttributes, type QueueLimits, readLimits} from './limits.js';
 
 /** One received message. */
 export interface Message {
@@ -27,6 +37,13 @@ export interface QueueAttributes {
 export type QueueAccess = 'send' | 'receive' | 'both';
 
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
+
+/**
+ * How often a queue is looked at until so many looks in a row are equal. With a sender and a receiver at full speed
+ * every eighth look was wrong in the same way, so that three in a row were not rare.
+ */
+const mostLooks = 200;
+const enoughEqualLooks = 10;
 
 /** Messages are not framed: each lies in the buffer unchanged. */
 const unframed = -2;
@@ -96,16 +113,23 @@ export class MessageQueue implements Disposable {
 
 	private static make(address: QueueName, attributes: QueueAttributes, access: QueueAccess): MessageQueue | undefined {
 		const shown = formatAddress(address);
-		const {msgDefault, msgsizeDefault} = readLimits();
-		const {maxmsg = msgDefault, msgsize = msgsizeDefault, mode = defaultMode} = attributes;
+		const limits = tryReadLimits();
+		const {maxmsg = limits?.msgDefault, msgsize = limits?.msgsizeDefault, mode = defaultMode} = attributes;
+		// The kernel has defaults for both or for neither.
+		if ((maxmsg === undefined) !== (msgsize === undefined))
+			throw new SystemError(
+				`cannot create ${quoted(shown)}: the default ${maxmsg === undefined ? 'number of messages' : 'size of a message'} cannot be read (there is no /proc/sys/fs/mqueue)`,
+			);
 		try {
 			return new MessageQueue(
 				shown,
-				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg, msgsize),
+				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg ?? 0, msgsize ?? 0),
 			);
 		} catch (error) {
 			if (hasCode(error, 'EEXIST')) return undefined;
-			throw explain(`cannot create ${quoted(shown)}`, error, explainAttributes(maxmsg, msgsize));
+			const remedies =
+				limits && maxmsg !== undefined && msgsize !== undefined ? explainAttributes(maxmsg, msgsize, limits) : {};
+			throw explain(`cannot create ${quoted(shown)}`, error, remedies);
 		}
 	}
 
@@ -144,14 +168,36 @@ export class MessageQueue implements Disposable {
 		return {mode: mode & 0o777, uid, gid};
 	}
 
-	/** Bytes of payload in it, and the process that is registered for notification, 0 for none. mq_notify(3) */
-	inside(): {bytes: number; notifyPid: number} {
-		const text = Buffer.alloc(256);
-		// Reading the descriptor of a queue gives the same text as reading its file in /dev/mqueue.
-		const length = native.read(this.descriptor, text, 0, text.length);
-		const field = (name: string) =>
-			Number(new RegExp(`${name}:([0-9]+)`).exec(text.toString('latin1', 0, length))?.[1] ?? 0);
-		return {bytes: field('QSIZE'), notifyPid: field('NOTIFY_PID')};
+	/**
+	 * Messages in it, bytes of payload in them, and the process that is registered for notification, 0 for none.
+	 *
+	 * The kernel tells the messages by one call and the rest by another, and others send and receive in between: it is
+	 * asked until several answers in a row are equal. Where the queue does not rest that long, the last answer counts
+	 * that can be true; `bytes` is null where there was none. mq_getattr(3), mq_notify(3)
+	 */
+	inside(): {messages: number; bytes: number | null; notifyPid: number} {
+		let last = this.look();
+		let possible: typeof last | undefined;
+		for (let looks = 1, equal = 1; looks < mostLooks; looks++) {
+			const now = this.look();
+			equal = now.messages === last.messages && now.bytes === last.bytes ? equal + 1 : 1;
+			if (now.bytes <= now.messages * this.msgsize) {
+				if (equal === enoughEqualLooks) return now;
+				// Messages without any bytes are rare: rather a look between their coming and our asking.
+				if (now.bytes > 0 || now.messages === 0) possible = now;
+			}
+			last = now;
+		}
+		return possible ?? {...last, bytes: null};
+	}
+
+	private look(): {messages: number; bytes: number; notifyPid: number} {
+		const {messages} = this;
+		const bytes = Buffer.alloc(256);
+		// Read through the descriptor a queue tells about itself, as its file in /dev/mqueue would.
+		const text = bytes.toString('latin1', 0, readSync(this.descriptor, bytes, 0, bytes.length, 0));
+		const field = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+		return {messages, bytes: field(/QSIZE:([0-9]+)/), notifyPid: field(/NOTIFY_PID:([0-9]+)/)};
 	}
 
 	/** Sends without waiting: false when the queue is full. mq_send(3) */
@@ -224,6 +270,11 @@ export class MessageQueue implements Disposable {
 		return native.poll(Int32Array.of(this.descriptor, POLLIN, 0), timeoutMs) > 0;
 	}
 
+	/** Waits for room in libuv's pool, a moment at most. poll(2) */
+	waitForRoomInBackground(mostMs: number): Promise<boolean> {
+		return native.pollInBackground(this.descriptor, POLLOUT, mostMs);
+	}
+
 	/** Waits for a message in libuv's thread pool, a moment at most; returns whether there may be one. poll(2) */
 	waitInBackground(mostMs: number): Promise<boolean> {
 		return native.pollInBackground(this.descriptor, POLLIN, mostMs);
@@ -249,6 +300,16 @@ export class MessageQueue implements Disposable {
 
 /** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
 const backgroundMs = 100;
+
+/** Undefined where /proc does not show them: they are needed for defaults and for advice. */
+function tryReadLimits(): QueueLimits | undefined {
+	try {
+		return readLimits();
+	} catch (error) {
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}
 
 type QueueName = Address & {kind: 'name'};
 

@@ -1,10 +1,12 @@
 import {hasCode, SystemError} from '../../common/errors.js';
 import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
-import {stdout} from '../../common/output.js';
+import {stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import type {Message, MessageQueue} from './message-queue.js';
+import {putBack} from './put-back.js';
+import {RescuedMessages} from './rescued-messages.js';
 import {Joiner} from './split.js';
-import {type Batch, putBack, StdoutDelivery} from './stdout-delivery.js';
+import {type Batch, StdoutDelivery} from './stdout-delivery.js';
 
 const batchBytes = 65_536;
 /** At most this many messages are received at once, if many fit a batch. */
@@ -40,6 +42,8 @@ interface Arena {
 export class MessageReceiver {
 	/** Records written to stdout. */
 	received = 0;
+	/** Records that were given up: their rest did not come. */
+	dropped = 0;
 	private readonly delivery: StdoutDelivery;
 	/**
 	 * Memory whose batches have all been read, for reuse: otherwise it would pile up until the garbage collector runs.
@@ -58,11 +62,26 @@ export class MessageReceiver {
 	run(): boolean {
 		const {framing, joins} = this.receiving;
 		try {
-			return joins || framing === 'json' ? this.receiveSingly() : this.receiveBatches();
+			return joins || framing === 'json' ? this.receiveSingly() : this.receiveRescued() || this.receiveBatches();
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.delivery.readerLeft();
 			throw error;
 		}
+	}
+
+	/** Receives what an earlier receiver could not return to the queue; returns whether that is all that is wanted. */
+	private receiveRescued(): boolean {
+		using rescued = new RescuedMessages(this.queue.shownName);
+		const {framing, most, progress} = this.receiving;
+		while (this.received < most) {
+			this.delivery.allowance();
+			const message = rescued.take();
+			if (!message) return false;
+			this.delivery.deliver(asBatch(framing, message.data, message.priority, [message]), 1);
+			this.received++;
+			progress?.add(1);
+		}
+		return true;
 	}
 
 	/** Framed in C, as many as there are and may be written. */
@@ -122,10 +141,15 @@ export class MessageReceiver {
 	private receiveSingly(): boolean {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
+		const losses = new LossReport(joiner);
+		using rescued = new RescuedMessages(this.queue.shownName);
+		let isRescued = true;
 		try {
 			while (this.received < most) {
 				this.delivery.allowance();
-				const message = this.queue.receive({timeoutMs, watched: stdout});
+				let message: Message | undefined = isRescued ? rescued.take() : undefined;
+				isRescued = message !== undefined;
+				message ??= this.queue.receive({timeoutMs, watched: stdout});
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
 						throw new SystemError(
@@ -136,6 +160,7 @@ export class MessageReceiver {
 				const record = joins
 					? join(joiner, message, this.queue)
 					: {record: message.data, priority: message.priority, parts: [message]};
+				losses.tellNow();
 				if (!record) continue;
 				this.delivery.deliver(asBatch(framing, record.record, record.priority, record.parts), 1);
 				this.received++;
@@ -143,8 +168,30 @@ export class MessageReceiver {
 			}
 			return true;
 		} finally {
+			losses.tellRest();
+			this.dropped = joiner.dropped.records;
 			putBack(this.queue, joiner.pending);
 		}
+	}
+}
+
+/** Says what a joiner gives up: at once, but ever less often, since somebody may send nothing but first parts. */
+class LossReport {
+	private told = 0;
+	private next = 1;
+
+	constructor(private readonly joiner: Joiner) {}
+
+	tellNow(): void {
+		if (this.joiner.dropped.records < this.next) return;
+		this.next = 2 * this.joiner.dropped.records;
+		this.tellRest();
+	}
+
+	tellRest(): void {
+		const {parts} = this.joiner.dropped;
+		if (parts > this.told) tellError(this.joiner.describeDropped());
+		this.told = parts;
 	}
 }
 

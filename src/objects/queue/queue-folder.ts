@@ -1,4 +1,4 @@
-import {closeSync, readdirSync, statfsSync} from 'node:fs';
+import {closeSync, statfsSync} from 'node:fs';
 import {explain, hasCode} from '../../common/errors.js';
 import {AT_FDCWD, native, O_DIRECTORY, O_RDONLY} from '../../native/index.js';
 
@@ -14,7 +14,10 @@ const usualMount = '/dev/mqueue';
 export function queueNames(): string[] {
 	const folder = openFolder();
 	try {
-		return readdirSync(`/proc/self/fd/${folder}`).sort();
+		return native
+			.readdir(folder)
+			.filter((entry): entry is string => typeof entry === 'string')
+			.sort();
 	} finally {
 		closeSync(folder);
 	}

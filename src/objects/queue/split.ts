@@ -1,5 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {countOf, SystemError} from '../../common/errors.js';
+import {formatSize} from '../../common/formats/size.js';
 import type {Message} from './message-queue.js';
 
 /**
@@ -33,23 +34,54 @@ export interface Joined {
 	parts: Message[];
 }
 
+/** What a Joiner keeps of records that are not whole; beyond that it gives up the one that has got no part for longest. */
+export interface JoinLimits {
+	records: number;
+	/** Of their parts, headers and what it takes to keep them included. */
+	bytes: number;
+}
+
+export const joinLimits: JoinLimits = {records: 1024, bytes: 256 * 1024 ** 2};
+/** What a part takes beside its bytes: many may have next to none. */
+const bytesPerPart = 256;
+
+interface OpenRecord {
+	parts: Map<number, Message>;
+	bytes: number;
+}
+
 /** Joins the parts that `split` made. */
 export class Joiner {
-	private readonly open = new Map<string, Map<number, Message>>();
+	/** Those that are not whole, the one first that has got no part for longest. */
+	private readonly open = new Map<string, OpenRecord>();
+	private bytes = 0;
+	/** Records that were given up, the oldest first: what still comes of them is of no use. */
+	private readonly abandoned = new Set<string>();
+	/** Of all records that were given up. */
+	readonly dropped = {records: 0, parts: 0, bytes: 0};
+
+	constructor(private readonly limits: JoinLimits = joinLimits) {}
 
 	/** Which parts of incomplete records are missing, in words. */
 	describeMissing(): string {
 		return [...this.open.values()]
-			.map((parts) => {
+			.map(({parts}) => {
 				const count = [...parts.values()][0]?.data.readUInt32BE(12) ?? 0;
 				return `${parts.size} of ${countOf(count, 'part')} of a record arrived`;
 			})
 			.join(', ');
 	}
 
+	/** What was given up so far, in words. */
+	describeDropped(): string {
+		const {records, parts, bytes} = this.dropped;
+		const {records: most, bytes: mostBytes} = this.limits;
+		return `threw away ${countOf(parts, 'part')} (${formatSize(bytes)}) of ${countOf(records, 'record')} whose rest did not come: at most ${most} records and ${formatSize(mostBytes)} are kept until they are whole`;
+	}
+
 	/** The messages of incomplete records. */
 	get pending(): Message[] {
-		return [...this.open.values()].flatMap((parts) =>
+		return [...this.open.values()].flatMap(({parts}) =>
 			[...parts.entries()].sort(([a], [b]) => a - b).map(([, part]) => part),
 		);
 	}
@@ -63,18 +95,59 @@ export class Joiner {
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
 		if (count === 0 || place >= count)
 			throw new SystemError('a message is not a part of a record (send it with --split)');
-		// In any order: a part that was returned to the queue lies behind later parts.
-		const parts = this.open.get(key) ?? new Map<number, Message>();
-		this.open.set(key, parts.set(place, part));
-		if (parts.size < count) return undefined;
-		const inOrder = Array.from({length: count}, (_, i) => parts.get(i));
-		// Parts with different counts belong to no record that could ever be whole.
-		if (!inOrder.every((one) => one !== undefined)) throw new SystemError(`the parts of a record do not fit together`);
+		if (this.abandoned.has(key)) {
+			this.countDropped(1, data.length);
+			return undefined;
+		}
+		// In any order: what had to be put back lies behind what came later.
+		const record = this.open.get(key) ?? {parts: new Map<number, Message>(), bytes: 0};
+		const twin = record.parts.get(place);
+		// One that a killed receiver has put back may have come before.
+		if (twin?.data.equals(data)) return undefined;
+		if (twin) throw new SystemError('the parts of a record do not fit together: one place came twice');
+		record.parts.set(place, part);
+		record.bytes += data.length + bytesPerPart;
+		this.bytes += data.length + bytesPerPart;
+		// The youngest goes behind the others.
 		this.open.delete(key);
+		this.open.set(key, record);
+		if (record.parts.size < count) {
+			this.keepLimits();
+			return undefined;
+		}
+		const inOrder = Array.from({length: count}, (_, i) => record.parts.get(i));
+		// Parts that claim different counts belong to nothing that could ever be whole.
+		if (!inOrder.every((one) => one !== undefined)) throw new SystemError(`the parts of a record do not fit together`);
+		this.close(key, record);
 		return {
 			record: Buffer.concat(inOrder.map(({data: bytes}) => bytes.subarray(headerBytes))),
 			priority,
 			parts: inOrder,
 		};
+	}
+
+	private keepLimits(): void {
+		for (const [key, record] of this.open) {
+			if (this.open.size <= this.limits.records && this.bytes <= this.limits.bytes) return;
+			this.close(key, record);
+			this.abandoned.add(key);
+			this.dropped.records++;
+			const {parts} = record;
+			this.countDropped(parts.size, record.bytes - parts.size * bytesPerPart);
+			for (const oldest of this.abandoned) {
+				if (this.abandoned.size <= this.limits.records) break;
+				this.abandoned.delete(oldest);
+			}
+		}
+	}
+
+	private close(key: string, {bytes}: OpenRecord): void {
+		this.open.delete(key);
+		this.bytes -= bytes;
+	}
+
+	private countDropped(parts: number, bytes: number): void {
+		this.dropped.parts += parts;
+		this.dropped.bytes += bytes;
 	}
 }

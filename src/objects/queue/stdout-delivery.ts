@@ -1,13 +1,12 @@
-import {countOf, hasCode} from '../../common/errors.js';
+import {hasCode} from '../../common/errors.js';
 import {EndBySignal} from '../../common/exit.js';
-import {explainStdout, printBytes, stdout, tellError} from '../../common/output.js';
+import {explainStdout, printBytes, stdout} from '../../common/output.js';
 import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import {native, PIPE_BUF, POLLOUT} from '../../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
+import {putBack} from './put-back.js';
 
-/** How long we wait for room in a full queue when we return a message. */
-const putBackTimeoutMs = 2000;
 /** How long we wait for a reader after a signal told us to stop. */
 const stopTimeoutMs = 500;
 /** This many messages are written one at a time, waiting for the reader after each, before the batches grow. */
@@ -116,29 +115,4 @@ export class StdoutDelivery {
 		this.unread = [];
 		putBack(this.queue, messages);
 	}
-}
-
-/**
- * Returns messages that were received and not delivered to the queue, with their priorities; reports a failure and
- * returns false.
- */
-export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
-	let lost = 0;
-	let why = 'the queue is full';
-	if (messages.length > 0 && queue.isRemoved) {
-		tellError(`lost ${countOf(messages.length, 'undelivered message')}: the queue has been removed`);
-		return false;
-	}
-	for (const {data, priority} of messages) {
-		try {
-			if (!queue.send(data, {priority, timeoutMs: lost > 0 ? 0 : putBackTimeoutMs})) lost++;
-		} catch (error) {
-			if (!(error instanceof Error)) throw error;
-			why = error.message;
-			lost++;
-		}
-	}
-	if (lost === 0) return true;
-	tellError(`lost ${lost} of ${countOf(messages.length, 'undelivered message')}: ${why}`);
-	return false;
 }

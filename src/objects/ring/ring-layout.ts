@@ -119,16 +119,17 @@ export function readRingStatus(segment: SharedMemory): RingStatus | null {
 	for (let slot = 0; slot < slots; slot++)
 		if (native.ofdGetlk(segment.descriptor, F_WRLCK, lockOfSlot + slot, 1)) receivers++;
 	const used = Math.max(0, tail - head);
-	return {capacity, used, records: countRecords(segment, {capacity, data, claim, tail}), receivers};
+	return {capacity, used, records: countRecords(segment, {capacity, data, claim, tail, used}), receivers};
 }
 
 /** The records may be taken and overwritten meanwhile: then the result makes no sense and is not reported. */
 function countRecords(
 	segment: SharedMemory,
-	{capacity, data, claim, tail}: {capacity: number; data: number; claim: number; tail: number},
+	{capacity, data, claim, tail, used}: {capacity: number; data: number; claim: number; tail: number; used: number},
 ): number | null {
 	const length = tail - claim;
-	if (capacity === 0 || length < 0 || length > Math.min(capacity, mostCounted)) return null;
+	// More than is used: receivers have gone on between one word and the next.
+	if (capacity === 0 || length < 0 || length > Math.min(capacity, used, mostCounted)) return null;
 	const start = claim % capacity;
 	const first = segment.readBytes(data + start, Math.min(length, capacity - start));
 	const bytes = first.length < length ? Buffer.concat([first, segment.readBytes(data, length - first.length)]) : first;

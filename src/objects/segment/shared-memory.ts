@@ -1,9 +1,10 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
+import {freemem} from 'node:os';
 import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
 import {formatSize, sizeAndBytes} from '../../common/formats/size.js';
-import type {FileIdentity} from '../../common/process/proc.js';
+import {type FileIdentity, findBlindness} from '../../common/process/proc.js';
 import {
 	AT_FDCWD,
 	LOCK_EX,
@@ -93,7 +94,7 @@ export class SharedMemory implements Disposable {
 				checkIsFile(address, tried);
 				return undefined;
 			}
-			throw explain(tried, error, folderReasons);
+			throw explain(tried, error, findBlindness() ? {} : folderReasons);
 		}
 	}
 
@@ -426,7 +427,13 @@ function freeBytes(): number {
  * The memory available before the kernel kills processes to get more: /dev/shm may promise more than there is. proc(5)
  */
 function availableMemory(): number {
-	const text = readFileSync('/proc/meminfo', 'utf8');
+	let text: string;
+	try {
+		text = readFileSync('/proc/meminfo', 'utf8');
+	} catch {
+		// Less exact, and always there. sysinfo(2)
+		return freemem();
+	}
 	const kibibytes = (field: string) => Number(new RegExp(`^${field}: +([0-9]+) kB`, 'm').exec(text)?.[1] ?? Number.NaN);
 	const total = 1024 * (kibibytes('MemAvailable') + kibibytes('SwapFree'));
 	return Number.isNaN(total) ? Number.POSITIVE_INFINITY : total;

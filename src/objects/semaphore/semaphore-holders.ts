@@ -1,5 +1,6 @@
 import {closeSync, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
+import {mayExist} from '../../common/process/proc.js';
 import {hasEnded, processStat} from '../../common/process/process-status.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
 
@@ -420,7 +421,7 @@ export class SemaphoreHolders {
 		const bytes = Buffer.alloc(placeBytes);
 		readSync(this.descriptor, bytes, 0, bytes.length, placeAt(index));
 		const pid = bytes.readUInt32LE(pidAt);
-		const isAlive = startTimeOf(pid) === Number(bytes.readBigUInt64LE(startedAt));
+		const isAlive = isHolder(pid, Number(bytes.readBigUInt64LE(startedAt)));
 		const command = bytes.toString('utf8', commandAt);
 		const end = command.indexOf('\0');
 		return {
@@ -462,6 +463,13 @@ class TokenHolding implements Holding {
 }
 
 const placeAt = (index: number): number => headerAt + headerBytes + index * placeBytes;
+
+/** Whether the recorded process is alive. Where /proc does not show it, its number has to be enough. */
+function isHolder(pid: number, started: number): boolean {
+	const stat = processStat(pid);
+	if (!stat || started === 0) return mayExist(pid);
+	return !hasEnded(stat) && stat.startTime === started;
+}
 
 /** When a living process started: with the pid it identifies one process for good. */
 function startTimeOf(pid: number): number | undefined {

@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
+import {mayExist, whyUnseen} from '../../common/process/proc.js';
 import {hasEnded, processStat, statusFields} from '../../common/process/process-status.js';
 import {native, POLLIN} from '../../native/index.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
@@ -10,6 +11,9 @@ import {SI_QUEUE, SI_USER} from './received-signal.js';
 const lookMs = 20;
 
 let isMissingSaid = false;
+
+/** There is no process of that number, or no receiver of that name: it may have ended a moment ago. */
+export class NoSuchProcess extends SystemError {}
 
 /**
  * One process, and never another process that reuses its PID: a pidfd if the kernel has them (Linux 5.3), else the PID
@@ -27,7 +31,7 @@ export class ProcessHandle implements Disposable {
 	/**
 	 * @param tried the attempt that the message names.
 	 * @param openPidfd as in native; a test gives one that has no such call.
-	 * @throws SystemError when there is no such process.
+	 * @throws NoSuchProcess
 	 */
 	static open(
 		pid: number,
@@ -44,7 +48,10 @@ export class ProcessHandle implements Disposable {
 		if (!isMissingSaid) tellVerbose('this kernel has no pidfd: the start time of a process is compared instead');
 		isMissingSaid = true;
 		const stat = processStat(pid);
-		if (!stat) throw new SystemError(`${tried}: no such process`);
+		if (!stat) {
+			if (mayExist(pid)) throw new SystemError(`${tried}: cannot see it: ${whyUnseen()}`);
+			throw new NoSuchProcess(`${tried}: no such process`);
+		}
 		return new ProcessHandle(pid, stat.startTime, undefined);
 	}
 
@@ -123,5 +130,6 @@ function explainOpening(tried: string, pid: number, error: unknown): unknown {
 	// A thread has an id of the same kind, and no pidfd.
 	if (hasCode(error, 'EINVAL', 'ENOENT') && processStat(pid))
 		return new SystemError(`${tried}: it is a thread, not a process`, {cause: error});
-	return explain(tried, error, {ESRCH: 'no such process', EINVAL: 'no such process'});
+	if (hasCode(error, 'ESRCH', 'EINVAL')) return new NoSuchProcess(`${tried}: no such process`, {cause: error});
+	return explain(tried, error);
 }

@@ -1,9 +1,9 @@
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {signalName} from '../../common/formats/signal-name.js';
-import {descendantsOf, processes} from '../../common/process/proc.js';
+import {CannotSee, descendantsOf, processes, whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
 /** The target of one signal: a process, or a process group as a whole. */
@@ -49,20 +49,24 @@ export class GroupHandle implements Recipient {
 		const tried = `cannot send to the process group of ${of.pid}`;
 		this.pid = of.pid;
 		const stat = processStat(of.pid);
-		if (!stat || of.isGone()) throw new SystemError(`${tried}: it has ended`);
+		if (!stat && !of.isGone()) throw new SystemError(`${tried}: cannot see its process group: ${whyUnseen()}`);
+		if (!stat || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 		// A kernel thread has no group, and 0 would mean our own.
 		if (stat.group === 0) throw new SystemError(`${tried}: it has no process group`);
 		this.group = stat.group;
 		this.leader = tryOpen(this.group);
 		// The process still exists and is in the group: so the group has existed all the time, and its leader is the
 		// process that was opened.
-		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new SystemError(`${tried}: it has ended`);
+		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 	}
 
 	/** Finds all members, to wait for them. We do not wait for ourselves. */
 	findMembers(): void {
 		const known = new Set([process.pid, ...this.members.map(({pid}) => pid)]);
-		for (const pid of processes()) {
+		const all = processes();
+		if (all instanceof CannotSee)
+			throw new SystemError(`cannot see which processes are in the group ${this.group}: ${all.why}`);
+		for (const pid of all) {
 			if (known.has(pid) || processStat(pid)?.group !== this.group) continue;
 			const handle = tryOpen(pid);
 			// Checked again after opening: from now on its PID cannot be reused.
@@ -146,8 +150,11 @@ export function waitForAll<Waited extends {recipient: Recipient}>(
 export class ProcessTree {
 	private readonly confirmed = new Map<number, ProcessHandle>();
 
+	private readonly root: number;
+
 	/** Takes ownership of the handle. */
 	constructor(root: ProcessHandle) {
+		this.root = root.pid;
 		if (root.pid !== process.pid) this.confirmed.set(root.pid, root);
 	}
 
@@ -174,7 +181,9 @@ export class ProcessTree {
 	/** The PIDs of descendants of the known processes that live. */
 	private lookForMore(): number[] {
 		const living = this.all.filter((handle) => !handle.isGone()).map(({pid}) => pid);
-		return descendantsOf(...living).filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
+		const found = descendantsOf(...living);
+		if (found instanceof CannotSee) throw new SystemError(`cannot see the descendants of ${this.root}: ${found.why}`);
+		return found.filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
 	}
 
 	/** All known processes, the root first. */

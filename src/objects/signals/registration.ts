@@ -4,6 +4,7 @@ import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} fr
 import {parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
+import {whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {
 	F_RDLCK,
@@ -16,7 +17,7 @@ import {
 	O_RDONLY,
 	O_RDWR,
 } from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 
 /**
  * Names of receivers: a file in the runtime folder for each name. The file holds pid and start time, under a lock that
@@ -45,6 +46,9 @@ export const receiverName: TextFormat<string> = {
 		return name;
 	},
 };
+
+/** Whether the process of that number is the one that has the name cannot be told. */
+class CannotSeeOwner extends SystemError {}
 
 interface Owner {
 	pid: number;
@@ -143,16 +147,16 @@ const otherKinds = (place: DirectoryEntry): Record<string, string> => ({
 	ENOENT: 'the runtime folder has just been removed',
 });
 
-/** The living receiver of a name. @throws SystemError when there is none. */
+/** The living receiver of a name. @throws NoSuchProcess when there is none. */
 export function openReceiver(name: string, tried: string): ProcessHandle {
-	const nobody = new SystemError(`${tried}: no process is registered as ${quoted(`@${name}`)}`);
+	const nobody = new NoSuchProcess(`${tried}: no process is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
 	const deadline = performance.now() + timeoutMs;
 	while (performance.now() < deadline) {
 		const owner = lockedOwner(place, tried);
 		if (owner === 'nobody') throw nobody;
-		const handle = owner && openOwner(owner);
+		const handle = owner && openOwner(owner, tried);
 		// The owner may have died and its PID may have been reused in between: the lock tells that the owner still lives.
 		const again = handle && lockedOwner(place, tried);
 		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
@@ -180,13 +184,15 @@ function lockedOwner(place: DirectoryEntry, tried: string): Owner | 'nobody' | u
 	}
 }
 
-function openOwner({pid, startTime}: Owner): ProcessHandle | undefined {
+function openOwner({pid, startTime}: Owner, tried: string): ProcessHandle | undefined {
 	try {
 		const handle = ProcessHandle.open(pid);
 		if (handle.startTime === startTime) return handle;
+		const isUnseen = handle.startTime === undefined && !handle.isGone();
 		handle[Symbol.dispose]();
+		if (isUnseen) throw new CannotSeeOwner(`${tried}: cannot see process ${pid}, which has that name: ${whyUnseen()}`);
 	} catch (error) {
-		if (!(error instanceof SystemError)) throw error;
+		if (!(error instanceof SystemError) || error instanceof CannotSeeOwner) throw error;
 	}
 	return undefined;
 }

@@ -37,9 +37,11 @@ function isListeningHere({host, port}: NetworkAddress): boolean | undefined {
 		try {
 			return readFileSync(`/proc/net/${name}`, 'latin1');
 		} catch {
-			return '';
+			return undefined;
 		}
 	});
+	// Without /proc only connecting can tell.
+	if (tables.every((table) => table === undefined)) return undefined;
 	const isOpen = (table: string | undefined, addresses: RegExp) =>
 		[...(table ?? '').matchAll(/^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A /gm)].some(
 			([, address, found]) => found === wanted && addresses.test(address as string),

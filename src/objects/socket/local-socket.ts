@@ -417,9 +417,14 @@ function bindFile(descriptor: number, place: DirectoryEntry, startListening: () 
 			if (hasCode(error, 'EADDRINUSE')) continue;
 			throw error;
 		}
-		const {dev, ino} = lstatSync(place.pathInFolder);
-		startListening();
-		return {dev, ino};
+		try {
+			const {dev, ino} = lstatSync(place.pathInFolder);
+			startListening();
+			return {dev, ino};
+		} catch (error) {
+			native.unlinkat(place.folder, place.name);
+			throw error;
+		}
 	}
 	throw new SystemError(`cannot listen on ${place.shown}: other processes keep creating it`);
 }

@@ -1,7 +1,7 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {octalMode} from '../../common/formats/mode.js';
-import {commandOf} from '../../common/process/proc.js';
+import {CannotSee, commandOf} from '../../common/process/proc.js';
 import {native, TCP_ESTABLISHED, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
 import {isAlive, type SocketType, typeOfNumber} from './local-socket.js';
 import {formatSocketAddress, type LocalAddress} from './socket-address.js';
@@ -29,10 +29,10 @@ export interface SocketStatus {
 	/** Pending connections, and their maximum. */
 	waiting: number | null;
 	backlog: number | null;
-	/** Processes that use it; only root sees processes of other users. */
-	listeners: SocketUser[];
-	/** The peers of its connections. */
-	peers: SocketUser[];
+	/** Processes that use it; only root sees processes of other users. Null where /proc shows no processes. */
+	listeners: SocketUser[] | null;
+	/** The peers of its connections; null as well. */
+	peers: SocketUser[] | null;
 	/** Number of connections, whether or not their peers are visible. */
 	connections: number;
 }
@@ -116,7 +116,8 @@ function describe(all: readonly UnixSocketRow[], found: readonly Found[]): Socke
 	const ends = (rows: UnixSocketRow[]) =>
 		rows.filter(({state, peer}) => state === TCP_ESTABLISHED && peer).map(({peer}) => peer as number);
 	const holders = holdersOf(found.flatMap(({rows}) => [...own(rows).map(({inode}) => inode), ...ends(rows)]));
-	const usersOf = (inodes: readonly number[]): SocketUser[] => {
+	const usersOf = (inodes: readonly number[]): SocketUser[] | null => {
+		if (holders instanceof CannotSee) return null;
 		const users = new Map<number, SocketUser>();
 		for (const inode of inodes)
 			for (const {pid} of holders.get(inode) ?? [])
