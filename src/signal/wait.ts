@@ -56,8 +56,11 @@ export const wait = verb({
 		try {
 			while (printed < most) {
 				const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
-				const timeoutMs = leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs;
-				const count = takeBatch(signals, fields, {timeoutMs, most: Math.min(batch, most - printed)}, printer);
+				const limits = {
+					timeoutMs: leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs,
+					most: Math.min(batch, most - printed),
+				};
+				const count = takeBatch(signals, fields, limits, printer);
 				if (count === 0) {
 					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} received`);
 					return options.nonblock ? notNow : timedOut;
