@@ -177,7 +177,9 @@ for (const type of ['dgram', 'seqpacket'])
 			const intruder = world.shell(`exec ${asAnother} ${peer('sock-peer')} packet ${path} ${type} intruder`);
 			await until('it was turned away', () => listener.errors !== '');
 			await intruder;
-			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '500ms'], {input: 'friend\n'});
+			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '500ms'], {
+				input: 'friend\n',
+			});
 			assertDone(friend, 'for a friend\n');
 			const {stdout, stderr} = await listener.end();
 			assert.equal(stdout.toString(), 'friend\n');
