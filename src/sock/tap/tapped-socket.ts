@@ -1,4 +1,4 @@
-import {chmodSync, chownSync, closeSync, fstatSync, lstatSync} from 'node:fs';
+import {chownSync, closeSync, fstatSync, lstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import type {FileIdentity} from '../../common/process/proc.js';
@@ -47,10 +47,8 @@ export class TappedSocket implements Disposable {
 			if (rows.length > 0 && !rows.some(({type, state}) => type === SOCK_STREAM && state === TCP_LISTEN))
 				throw new SystemError(`${tried}: it is no stream socket that listens`);
 			// Whoever may connect to the one may connect to the other.
-			listener = LocalSocket.listen(asideOf(address), {mode: 0o600});
-			const path = `/proc/self/fd/${place.folder}/${aside(place.name)}`;
-			if (process.geteuid?.() === 0) chownSync(path, uid, gid);
-			chmodSync(path, mode & 0o777);
+			listener = LocalSocket.listen(asideOf(address), {mode: mode & 0o777, ignoresUmask: true});
+			if (process.geteuid?.() === 0) giveTo(uid, gid, listener, place, tried);
 			attempt(tried, () => native.renameat2(place.folder, aside(place.name), place.name, RENAME_EXCHANGE), {
 				EINVAL: 'its file system cannot exchange two names',
 			});
@@ -111,6 +109,38 @@ export class TappedSocket implements Disposable {
 			this.place[Symbol.dispose]();
 		}
 	}
+}
+
+/**
+ * Changes the owner of our socket file. The folder may belong to another user, who can put any file, or a link to one, in
+ * its place at any moment. So the file is opened without following a link, is checked to be the socket that we listen on,
+ * and its owner is changed through that handle.
+ *
+ * @throws SystemError when it is not that socket any more
+ */
+function giveTo(uid: number, gid: number, listener: LocalSocket, place: DirectoryEntry, tried: string): void {
+	const name = aside(place.name);
+	const replaced = () => new SystemError(`${tried}: another process has replaced ${quoted(name)}`);
+	const handle = attempt(tried, () => native.openat(place.folder, name, O_PATH | O_NOFOLLOW, 0, -1));
+	try {
+		if (!fstatSync(handle).isSocket() || !isOurs(handle, listener)) throw replaced();
+		attempt(tried, () => chownSync(`/proc/self/fd/${handle}`, uid, gid));
+	} finally {
+		closeSync(handle);
+	}
+}
+
+/** Whether this process listens on the socket: the kernel tells who does when one connects. unix(7), SO_PEERCRED */
+function isOurs(handle: number, listener: LocalSocket): boolean {
+	using probe = LocalSocket.tryConnect({kind: 'path', path: `/proc/self/fd/${handle}`}, {timeoutMs: 0});
+	if (probe?.peer.pid !== process.pid || probe.peer.uid !== process.geteuid?.()) return false;
+	// The probe is no client.
+	for (let accepted = listener.tryAccept(); accepted; accepted = listener.tryAccept()) {
+		const isProbe = accepted.peer.pid === process.pid;
+		accepted.close();
+		if (isProbe) return true;
+	}
+	return false;
 }
 
 /**
