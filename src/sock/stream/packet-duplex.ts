@@ -1,14 +1,7 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {countOf, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {EndBySignal} from '../../common/exit.js';
-import {
-	encodeRecord,
-	type Framing,
-	FramingError,
-	jsonRecord,
-	parseJsonRecord,
-	RecordDecoder,
-} from '../../common/framing/framing.js';
+import {type Framing, FramingError, parseJsonRecord, RecordDecoder} from '../../common/framing/framing.js';
 import {readInputNow} from '../../common/input.js';
 import {explainStdout, stdin, stdout, tell} from '../../common/output.js';
 import {SIGPIPE} from '../../common/process/signals.js';
@@ -16,6 +9,7 @@ import {native, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Packet, PacketReader} from '../../objects/socket/packet-reader.js';
 import {ConnectionError, type DuplexEnd, hasInput, openOutput} from './duplex.js';
+import {PacketFormat} from './packet-format.js';
 
 export interface PacketDuplexSettings {
 	framing: Framing;
@@ -37,12 +31,6 @@ const atOnce = 64;
 /** What anything writable takes without blocking: PIPE_BUF. pipe(7) */
 const sureRoom = 4096;
 
-/** What a packet looks like on stdout. */
-export function formatPacket(framing: Framing, {data, sender}: Packet): Buffer {
-	if (framing !== 'json') return encodeRecord(framing, data);
-	return Buffer.from(`${JSON.stringify({...jsonRecord(data), ...sender})}\n`);
-}
-
 /** Records of stdin as packets, and packets as records on stdout, both at once, until each direction has ended. Blocks. */
 export function runPacketDuplex(socket: LocalSocket, joining: PacketDuplexSettings): DuplexEnd {
 	const output = openOutput();
@@ -61,6 +49,7 @@ export function runPacketDuplex(socket: LocalSocket, joining: PacketDuplexSettin
 class PacketDuplex {
 	private readonly decoder: RecordDecoder;
 	private readonly reader: PacketReader;
+	private readonly format: PacketFormat;
 	private readonly input = Buffer.allocUnsafe(inputBytes);
 	private readonly shown: string;
 	/** Records that stdin has given; views of `input`, which is not read into again before they have gone. */
@@ -85,6 +74,7 @@ class PacketDuplex {
 	) {
 		this.decoder = new RecordDecoder(joining.framing);
 		this.reader = new PacketReader(socket, joining.admits);
+		this.format = new PacketFormat(joining.framing);
 		this.shown = quoted(socket.shownName);
 		this.readsInput = !joining.receivesOnly;
 		this.canSend = !joining.listens;
@@ -92,6 +82,14 @@ class PacketDuplex {
 	}
 
 	run(): DuplexEnd {
+		try {
+			return this.join();
+		} finally {
+			this.format.finish();
+		}
+	}
+
+	private join(): DuplexEnd {
 		const {idleMs, timeoutMs, most} = this.joining;
 		let quietSince = performance.now();
 		for (;;) {
@@ -236,7 +234,7 @@ class PacketDuplex {
 				this.hears = false;
 				return true;
 			}
-			this.printing = {packet, bytes: formatPacket(this.joining.framing, packet), offset: 0};
+			this.printing = {packet, bytes: this.format.format(packet), offset: 0};
 		}
 		// Datagrams have no end: those that are there were the last.
 		if (!hasMoved && !this.printing && this.sending === 'lost' && this.socket.type === 'dgram') this.hears = false;
