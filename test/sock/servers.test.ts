@@ -250,6 +250,43 @@ test('hub: what one says all others hear, whole lines only', async (t) => {
 	for (const {socket} of [one, two, three]) socket.destroy();
 });
 
+/** Opens, says that no more will come from here, and then closes altogether. */
+async function halfClosedThenGone(path: string): Promise<void> {
+	const {socket} = await client(path);
+	socket.end();
+	await once(socket, 'finish');
+	socket.destroy();
+	await once(socket, 'close');
+}
+
+test('hub: clients that had ended their output and then left make room for others', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room', '--max', '2', '--verbose']);
+	for (let i = 0; i < 4; i++) await halfClosedThenGone(world.path('room'));
+	const listener = await client(world.path('room'));
+	// One that has ended its output and is there still hears what is said.
+	listener.socket.end();
+	const speaker = await client(world.path('room'));
+	speaker.socket.write('here\n');
+	await until('it is heard', () => listener.heard() === 'here\n');
+	await until('four have left', () => hub.errors.match(/has left/g)?.length === 4);
+	for (const {socket} of [listener, speaker]) socket.destroy();
+	await until('all have left', () => hub.errors.match(/has left/g)?.length === 6);
+});
+
+test('relay, tap: a client that had ended its output and then left is not kept, nor is the server', async (t) => {
+	const world = new SocketWorld(t);
+	// It never says anything, and never ends.
+	const server = await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'cat; exec sleep 1000']);
+	const relay = await world.ready(['relay', 'front', 'back', '--max', '1', '--verbose']);
+	for (let i = 0; i < 3; i++) await halfClosedThenGone(world.path('front'));
+	await until('three have left', () => relay.errors.match(/has left/g)?.length === 3);
+	const tap = await world.ready(['tap', 'back']);
+	await halfClosedThenGone(world.path('back'));
+	await tap.printed(' closed\n');
+	server.kill();
+});
+
 test('hub: one that does not read is put out, and said; the others hear everything, and memory stays', async (t) => {
 	const world = new SocketWorld(t);
 	const hub = await world.ready(['hub', 'room', '--buffer', '64K'], {deadlineMs: 60_000});
