@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {chmodSync, chownSync, readdirSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
+import {socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer, root} from '../support/run.js';
-import {SocketWorld} from '../support/sockets.js';
+import {hasProgram, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -123,12 +124,9 @@ test('relay: half-closing, an unreachable target, and bytes both ways', async (t
 	assert.equal(data.length, 5_000_000);
 });
 
-test('relay over TLS: both sides are verified', async (t) => {
-	const world = new SocketWorld(t);
-	if ((await world.shell('command -v openssl')).status !== 0) {
-		t.skip('needs openssl');
-		return;
-	}
+/** Of ca: server and client; of other: stranger. False where there is no openssl. */
+async function makeCertificates(world: SocketWorld): Promise<boolean> {
+	if (!(await hasProgram(world, 'openssl'))) return false;
 	const made = await world.shell(
 		`set -e
 		key="ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -142,6 +140,58 @@ test('relay over TLS: both sides are verified', async (t) => {
 		{cwd: world.scratch},
 	);
 	assert.equal(made.status, 0, made.stderr);
+	return true;
+}
+
+/** How many connections wait to be accepted at a port, as the kernel has it. proc(5), /proc/net/tcp */
+function waitingAt(port: number): number {
+	const hex = port.toString(16).toUpperCase().padStart(4, '0');
+	const line = readFileSync('/proc/net/tcp', 'latin1')
+		.split('\n')
+		.find((row) => row.includes(`:${hex} 00000000:0000 0A`));
+	return Number.parseInt(/ [0-9A-F]{8}:([0-9A-F]{8}) /.exec(line ?? '')?.[1] ?? 'NaN', 16);
+}
+
+test('relay from tls: --max holds, handshakes included, and no variable turns verification off', async (t) => {
+	const world = new SocketWorld(t);
+	if (!(await makeCertificates(world))) {
+		t.skip('needs openssl');
+		return;
+	}
+	const file = (name: string) => world.file(name);
+	const env = {NODE_TLS_REJECT_UNAUTHORIZED: '0'};
+	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
+	const port = 40_000 + (process.pid % 20_000);
+	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
+	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', '--max', '2', ...server], {env});
+	const silent = Array.from({length: 20}, () => connect({host: '127.0.0.1', port}).on('error', () => {}));
+	await until('all but two wait to be accepted', () => waitingAt(port) === 18);
+	for (const socket of silent) socket.destroy();
+
+	const target = `tls:localhost:${port}`;
+	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
+	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')], {env});
+	const settings = {input: 'secret\n', deadlineMs: 60_000};
+	for (let i = 0; i < 4; i++) assertDone(await world.run('ipc-sock', ['connect', 'good'], settings), 'SECRET\n');
+
+	const unverified = await world.ready(['relay', 'unverified', target, ...client('client')], {env});
+	const {stdout} = await world.run('ipc-sock', ['connect', 'unverified'], settings);
+	assert.equal(stdout.toString(), '');
+	assert.match(unverified.errors, /^ipc-sock: cannot connect to 'tls:localhost:\d+': .*\n$/);
+
+	await world.ready(['relay', 'stranger', target, '--ca', file('ca.pem'), ...client('stranger')], {env});
+	const refused = await world.run('ipc-sock', ['connect', 'stranger'], settings);
+	assert.equal(refused.stdout.toString(), '');
+	await until('the stranger was turned away', () => /a client was turned away/.test(entrance.errors));
+	assert.doesNotMatch(entrance.errors, /NODE_TLS/);
+});
+
+test('relay over TLS: both sides are verified', async (t) => {
+	const world = new SocketWorld(t);
+	if (!(await makeCertificates(world))) {
+		t.skip('needs openssl');
+		return;
+	}
 	const file = (name: string) => world.file(name);
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
 	const port = 20_000 + (process.pid % 20_000);
@@ -149,14 +199,13 @@ test('relay over TLS: both sides are verified', async (t) => {
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', ...server]);
 	const target = `tls:localhost:${port}`;
 
-	const openFiles = () => readdirSync(`/proc/${entrance.pid}/fd`).length;
-	const before = openFiles();
+	const before = socketsOf(entrance.pid);
 	for (let i = 0; i < 5; i++) {
 		const hasty = connect({host: '127.0.0.1', port});
 		hasty.end(i % 2 ? 'no hello' : '');
 		await once(hasty.resume(), 'close').catch(() => {});
 	}
-	await until('those who left before they had said hello are forgotten', () => openFiles() <= before);
+	await until('those who left before they had said hello are forgotten', () => socketsOf(entrance.pid) <= before);
 	assert.doesNotMatch(entrance.errors, /timeout/i);
 	const said = entrance.errors.length;
 

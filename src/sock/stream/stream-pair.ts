@@ -33,6 +33,12 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 	let failure: Error | undefined;
 	const flow = (from: Socket, to: Socket, name: 'one' | 'other') =>
 		new Promise<void>((resolve) => {
+			// It has left already, and will not say so again.
+			if (from.destroyed) {
+				to.destroySoon();
+				resolve();
+				return;
+			}
 			// What was said before is still to be heard.
 			const fail = (error: Error) => {
 				// Leaving in the middle is how many a session ends.
