@@ -1,6 +1,6 @@
 import {Socket} from 'node:net';
-import {native, POLLHUP} from '../../native/index.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
+import {isHungUp} from '../stream/hang-up.js';
 import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
 	type CallError,
@@ -252,11 +252,4 @@ function isHttp(bytes: Buffer): boolean {
 	if (!/[A-Za-z]/.test(bytes.toString('latin1', 0, 1))) return false;
 	if (/^host[ \t]*:/i.test(bytes.toString('latin1', 0, 64))) return true;
 	return /^[A-Z]+ .* HTTP\/[0-9.]+\s*$/.test(bytes.toString('latin1'));
-}
-
-/** Whether the peer has closed, and not only ended its output. poll(2), POLLHUP */
-function isHungUp(descriptor: number): boolean {
-	const triples = Int32Array.of(descriptor, 0, 0);
-	native.poll(triples, 0);
-	return ((triples[2] as number) & POLLHUP) !== 0;
 }
