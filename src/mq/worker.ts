@@ -166,7 +166,7 @@ export class Worker {
 		try {
 			using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
 			if (queue.trySend(message.data, message.priority)) return true;
-			tellError(`cannot send to ${quoted(formatAddress(deadLetter))}: it is full`);
+			tellError(`cannot send to ${quoted(formatAddress(deadLetter))}: the queue is full`);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
 			tellError(error.message);

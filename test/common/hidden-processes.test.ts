@@ -117,7 +117,7 @@ test('without /proc a process that is there is not said to be missing', needsMou
 	const {pid} = world.sleeper();
 	for (const [line, message] of [
 		[`show ${pid}`, `cannot show ${pid}: cannot see it`],
-		[`send --group TERM ${pid}`, `cannot send to the process group of ${pid}: cannot see which it is in`],
+		[`send --group TERM ${pid}`, `cannot send to the process group of ${pid}: cannot see its process group`],
 	] as const)
 		assertFails(await world.shell(withoutProc(`ipc-signal ${line}`)), 1, `ipc-signal: ${message}: ${unmounted}\n`);
 	const receiver = await world.receiver('wait', 'USR1', '--name', 'named');

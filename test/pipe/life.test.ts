@@ -196,8 +196,8 @@ test('a relative runtime folder is refused', async (t) => {
 });
 
 for (const [what, part, shown, why] of [
-	['a newline', "$'new\\nline'", 'new\\\\nline', 'it holds a control character'],
-	['an escape', "$'\\e[2J'", '\\\\e\\[2J', 'it holds a control character'],
+	['a newline', "$'new\\nline'", 'new\\\\nline', 'it contains a control character'],
+	['an escape', "$'\\e[2J'", '\\\\e\\[2J', 'it contains a control character'],
 	['bytes that are not UTF-8', "$'\\xff'", '\ufffd', 'it is not valid UTF-8'],
 ] as const)
 	test(`a runtime folder whose path holds ${what} is refused by every command, and not made`, async (t) => {
@@ -211,7 +211,7 @@ for (const [what, part, shown, why] of [
 					await world.shell(`unset IPC_RUNTIME_DIR; export ${variable}=${world.scratch}/${part}; ${line}`),
 					1,
 					new RegExp(
-						`^ipc-[a-z]+: refusing the runtime folder '${world.scratch}/${shown}${below}': ${why} \\(IPC_RUNTIME_DIR can name another folder\\)\n$`,
+						`^ipc-[a-z]+: refusing the runtime folder '${world.scratch}/${shown}${below}': ${why} \\(set IPC_RUNTIME_DIR to use another folder\\)\n$`,
 					),
 				);
 		assert.deepEqual(readdirSync(world.scratch), []);

@@ -21,7 +21,7 @@ function refuse(text: string, why: string): never {
 /** Why no object can be found by this text, a name or a path; undefined where one can. */
 export function textProblem(text: string): string | undefined {
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-	if (/[\u0000-\u001f\u007f]/.test(text)) return 'it holds a control character';
+	if (/[\u0000-\u001f\u007f]/.test(text)) return 'it contains a control character';
 	// Node has put this in place of bytes that are not UTF-8: another object than the one that was meant.
 	if (text.includes('\ufffd')) return 'it is not valid UTF-8';
 	return undefined;
