@@ -221,7 +221,7 @@ for (const hidepid of [1, 2])
 		await world.startStranger('shm-peer', 'map', open);
 		const asUser = (line: string) => world.shell(withHiddenProc(`${asStranger} ${line}`, hidepid));
 		const unseen = hidepid === 1 ? '[0-9]+ processes' : 'processes that /proc hides';
-		const why = `its mode lets others use it, and ${unseen} cannot be looked into \\(root can see more\\)`;
+		const why = `its mode lets other users use it, and ${unseen} cannot be inspected \\(root can see more\\)`;
 		const collected = await asUser('ipc-shm gc --dry-run');
 		const ours = collected.stdout
 			.toString()
@@ -283,7 +283,7 @@ test(
 		assertFails(
 			await world.shell(`${asStranger} ipc-shm resize ${name} 4K`),
 			1,
-			/cannot shrink .*: its mode lets others use it, and [0-9]+ process(es)? cannot be looked into \(root can see more\) \(--force shrinks it anyway\)\n$/,
+			/cannot shrink .*: its mode lets other users use it, and [0-9]+ process(es)? cannot be inspected \(root can see more\) \(--force shrinks it anyway\)\n$/,
 		);
 		assert.equal(world.contents(name).length, 8192);
 		assertDone(await world.shell(`${asStranger} ipc-shm resize ${name} 4K --force`), '');

@@ -417,7 +417,7 @@ test('a name given twice: that its receiver has ended before its second mention 
 	const {status, stderr} = await sender.end();
 	assert.deepEqual(
 		[status, stderr],
-		[1, "ipc-signal: cannot send USR1 to @nobody: nobody is registered as '@nobody'\n"],
+		[1, "ipc-signal: cannot send USR1 to @nobody: no process is registered as '@nobody'\n"],
 	);
 });
 

@@ -107,7 +107,7 @@ const othersBits = 0o077;
 export function describeUnseen(mode: number, unseen: number | null): string | undefined {
 	if (unseen === 0 || !(mode & othersBits)) return undefined;
 	const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
-	return `its mode lets others use it, and ${unseenProcesses(unseen)} cannot be looked into${advice}`;
+	return `its mode lets other users use it, and ${unseenProcesses(unseen)} cannot be inspected${advice}`;
 }
 
 export const unseenProcesses = (unseen: number | null): string =>
