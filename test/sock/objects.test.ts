@@ -132,7 +132,7 @@ test('a datagram server is there still when a client has connected to it, and sh
 			pids,
 		);
 	}
-	assertFails(await world.sock('recv', 'log', '--type', 'dgram'), 1, /process \d+ \(sock-peer\) has it already/);
+	assertFails(await world.sock('recv', 'log', '--type', 'dgram'), 1, /process \d+ \(sock-peer\) already uses it/);
 	assertDone(await world.sock('wait', 'log', '-n'), '');
 });
 
