@@ -1,13 +1,13 @@
 import {availableParallelism} from 'node:os';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {announceReady} from '../common/output.js';
+import {announceReady, tell} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {messageSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
@@ -76,6 +76,11 @@ export const serve = verb({
 			access,
 			isLocal: isLocal(address),
 		});
+		if (!isLocal(address) && !options.insecure)
+			tell(
+				`warning: every user of this machine can call the methods at ${quoted(formatSocketAddress(address))}, ` +
+					'because TCP does not identify its clients (use a local socket, or --insecure)',
+			);
 		announceReady(options.readyFd);
 		await server.run();
 		return done;

@@ -770,6 +770,24 @@ test('over TCP, where nobody tells who calls', async (t) => {
 	assertFails(await world.call('tcp:192.0.2.1:7', 'who'), 2, /--insecure/);
 });
 
+test('over TCP every user of the machine can call: serve warns, unless --insecure is given', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const stderrOf = async (address: string, ...words: string[]): Promise<string> => {
+		const server = await world.serve(address, ['--methods', 'methods', ...words]);
+		assertDone(await world.call(address, 'one'), '1\n');
+		server.kill();
+		return (await server.end()).stderr;
+	};
+	const address = `tcp:127.0.0.1:${await freePort()}`;
+	const warning =
+		`ipc-sock: warning: every user of this machine can call the methods at '${address}', because TCP does not ` +
+		'identify its clients (use a local socket, or --insecure)\n';
+	assert.equal(await stderrOf(address), warning);
+	assert.equal(await stderrOf(`tcp:127.0.0.1:${await freePort()}`, '--insecure'), '');
+	assert.equal(await stderrOf('calc'), '');
+});
+
 const misused = (words: string[], why: RegExp) =>
 	test(`used wrongly: serve ${words.join(' ')}`, async (t) => {
 		assertFails(await new CallWorld(t).run('ipc-sock', ['serve', ...words]), 2, why);
