@@ -97,7 +97,10 @@ def serve(connection):
             say('{"event":"idle"}\n')
             command = request['command']
             identity = {'request_id': request.get('request_id', 0)}
-            if command == ['get_property', 'volume']:
+            if type(identity['request_id']) is not int or not -2**63 <= identity['request_id'] < 2**63:
+                identity = {'request_id': 0}
+                answer = {'error': 'invalid parameter'}
+            elif command == ['get_property', 'volume']:
                 answer = {'data': 100.0, 'error': 'success'}
             elif command == ['get_property', 'command-list']:
                 answer = {'data': [{'name': 'seek', 'args': []}, {'name': 'quit', 'args': []}], 'error': 'success'}

@@ -34,6 +34,9 @@ const keyOf = (id: string): Key => {
 	return typeof value === 'string' ? JSON.stringify(value) : id;
 };
 
+/** Of an answer with a number that no call was sent with. */
+const notSent = Symbol('not sent');
+
 /** Why a line cannot be sent as a call. */
 class NoCall {
 	constructor(readonly reason: string) {}
@@ -55,6 +58,8 @@ export class BatchCaller {
 	/** The line of stdin that is not a call, and why: no call after it is sent. */
 	private problem: string | undefined;
 	private readonly asked = new Set<Key>();
+	/** For a server that accepts integers only: the number sent as an id, and the id that the call has on stdin. */
+	private readonly givenIds = new Map<string, string>();
 	private answers = '';
 	private printedAt = 0;
 	private failures = 0;
@@ -183,15 +188,21 @@ export class BatchCaller {
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
 			return new NoCall('has "params" that are neither an array nor an object');
 		const id = this.settings.notify ? undefined : (members.get('id') ?? this.freeId(number));
+		const sentId = this.dialect.hasIntegerIds && id !== undefined ? String(number) : id;
 		let request: string;
 		try {
-			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
+			request = this.settings.encode({id: sentId, method: JSON.parse(method) as string, params});
 		} catch (error) {
 			if (error instanceof UsageError) return new NoCall(`cannot be sent: ${error.message}`);
 			throw error;
 		}
-		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
-		this.callCount++;
+		if (id === undefined) {
+			this.callCount++;
+			return request;
+		}
+		const problem = this.expect(keyOf(id));
+		if (problem) return problem;
+		if (this.dialect.hasIntegerIds) this.givenIds.set(String(number), id);
 		return request;
 	}
 
@@ -243,7 +254,9 @@ export class BatchCaller {
 	private takeItem(item: string): boolean {
 		const response = kindOf(item) === 'object' ? this.dialect.read(membersOf(item)) : undefined;
 		if (!response) return false;
-		const {id, outcome} = response;
+		const {outcome} = response;
+		const id = this.givenIdOf(response.id);
+		if (id === notSent) return false;
 		if (id === undefined || !this.asked.delete(keyOf(id))) {
 			if ('error' in outcome && (id === undefined || id === 'null'))
 				throw new SystemError(`${this.channel.shown} refused a call: ${outcome.error.message} (${outcome.error.code})`);
@@ -252,6 +265,14 @@ export class BatchCaller {
 		if ('error' in outcome) this.failures++;
 		this.answers += `${compact(formatResponse(id, outcome))}\n`;
 		return true;
+	}
+
+	/** The id that the call has on stdin, from the id that was sent. */
+	private givenIdOf(sentId: string | undefined): string | undefined | typeof notSent {
+		if (!this.dialect.hasIntegerIds || sentId === undefined || sentId === 'null') return sentId;
+		const given = this.givenIds.get(sentId);
+		this.givenIds.delete(sentId);
+		return given ?? notSent;
 	}
 
 	private printAnswers(): void {

@@ -8,6 +8,8 @@ export interface Dialect {
 	/** Messages exchanged before the first call. */
 	greet?(channel: CallChannel, deadline: Deadline): void;
 	format(request: Request): string;
+	/** The server accepts integers only as ids. */
+	readonly hasIntegerIds?: boolean;
 	/** Undefined for a message that is not an answer, such as an event. */
 	read(members: ReadonlyMap<string, string>): Response | undefined;
 	/** The call that lists the methods, and how to read the names from its result: undefined when it has another form. */
@@ -68,6 +70,7 @@ const qmp: Dialect = {
 
 /** mpv's: https://mpv.io/manual/stable/#json-ipc */
 const mpv: Dialect = {
+	hasIntegerIds: true,
 	format({id, method, params}) {
 		const name = JSON.stringify(method);
 		const inner = params?.trim().slice(1, -1).trim() ?? '';
