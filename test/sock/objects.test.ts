@@ -183,6 +183,13 @@ refuses('tls:ho st:1', /not a host name/);
 refuses('nats://host/x', /cluster/);
 refuses('a/', /ends with a slash/);
 
+for (const name of ['@', '@jobs', 'tcp:', 'tls:x', 'unix:a'])
+	test(`'/${name}' is a name, and is shown with its slash`, () => {
+		const address = parseSocketAddress(`/${name}`);
+		assert.deepEqual(address, {kind: 'name', name});
+		assert.equal(formatSocketAddress(address), `/${name}`);
+	});
+
 test('whatever is parsed is refused, or formats to what parses to the same', () => {
 	const text = fc.oneof(
 		fc.string(),

@@ -62,7 +62,8 @@ function parseNetworkAddress(text: string, kind: 'tcp' | 'tls'): NetworkAddress 
 export function formatSocketAddress(address: SocketAddress): string {
 	switch (address.kind) {
 		case 'name':
-			return address.name;
+			// The slash keeps what begins like another kind of address a name.
+			return /^(@|(unix|tcp|tls):)/.test(address.name) ? `/${address.name}` : address.name;
 		case 'path':
 			return address.path.includes('/') ? address.path : `unix:${address.path}`;
 		case 'abstract':
