@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {writesTo} from '../support/proc.js';
 import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
@@ -259,6 +260,8 @@ test('a sender killed at any moment leaves only whole lines behind it', async (t
 		writeFileSync(world.file('lines'), `${'x'.repeat(length)}\n`.repeat(Math.ceil(30_000_000 / length)));
 		for (let i = 0; i < 6; i++) {
 			const sender = world.startOther('bash', ['-c', `exec ipc-pipe send x --framing lines <${world.file('lines')}`]);
+			// What flows may still be left of the sender before, and one that never opened the FIFO does not count as a writer.
+			await until('it has opened the FIFO', () => writesTo(sender.pid, world.path('x')));
 			const before = receiver.received;
 			await until('lines flow', () => receiver.received > before + i * 150_000);
 			sender.kill('SIGKILL');

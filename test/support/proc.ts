@@ -31,3 +31,18 @@ export const socketsOf = (pid: number): number =>
 			return false;
 		}
 	}).length;
+
+/** Whether a process has a file open for writing; a descriptor that only names the file does not count. */
+export const writesTo = (pid: number, path: string): boolean =>
+	readdirSync(`/proc/${pid}/fd`).some((number) => {
+		try {
+			if (readlinkSync(`/proc/${pid}/fd/${number}`) !== path) return false;
+		} catch {
+			return false;
+		}
+		const flags = Number.parseInt(
+			/^flags:\s+([0-7]+)/m.exec(read(`/proc/${pid}/fdinfo/${number}`) ?? '')?.[1] ?? '0',
+			8,
+		);
+		return (flags & 3) !== 0;
+	});
