@@ -41,7 +41,9 @@ tells('who is stopped', 'stopped', async (world) => {
 	return sleeper.pid;
 });
 tells('a zombie', 'zombie', async (world) => {
-	const parent = await world.startOther('bash', ['-c', 'sleep 0 & echo $!; exec sleep 60']).printed('\n');
+	// It ends once its parent has become a program that takes the end of no child.
+	const child = 'while ! grep -qx sleep /proc/$$/comm; do :; done';
+	const parent = await world.startOther('bash', ['-c', `{ ${child}; } & echo $!; exec sleep 60`]).printed('\n');
 	const pid = Number(parent.output.toString());
 	await until('it is a zombie', async () => / Z /.test((await world.shell(`cat /proc/${pid}/stat`)).stdout.toString()));
 	return pid;

@@ -44,6 +44,8 @@ const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY,
  */
 const mostLooks = 200;
 const enoughEqualLooks = 10;
+/** Messages without any bytes are rare, and between two calls the kernel shows every message that way. */
+const enoughEmptyLooks = 100;
 
 /** Messages are not framed: each lies in the buffer unchanged. */
 const unframed = -2;
@@ -182,7 +184,7 @@ export class MessageQueue implements Disposable {
 			const now = this.look();
 			equal = now.messages === last.messages && now.bytes === last.bytes ? equal + 1 : 1;
 			if (now.bytes <= now.messages * this.msgsize) {
-				if (equal === enoughEqualLooks) return now;
+				if (equal === (now.bytes === 0 && now.messages > 0 ? enoughEmptyLooks : enoughEqualLooks)) return now;
 				// Messages without any bytes are rare: rather a look between their coming and our asking.
 				if (now.bytes > 0 || now.messages === 0) possible = now;
 			}
