@@ -33,7 +33,7 @@ export async function openSecureEntrance(
 	});
 	const listener = LocalSocket.adopt(await listenTcp(address, settings.backlog), formatSocketAddress(address));
 	const notices = new LimitedNotices();
-	server.on('tlsClientError', (error) => notices.tell(`a client was turned away: ${tlsReason(error)}`));
+	server.on('tlsClientError', (error) => notices.tell(`refused a client: ${tlsReason(error)}`));
 	return {
 		async *clients(stopped) {
 			const room = new Handshakes(server, listener, settings.most ?? Number.POSITIVE_INFINITY);
