@@ -18,10 +18,10 @@ export function candidatesForLine(command: Command, line: string, text: string):
 	if (!current?.raw.endsWith(text)) return [];
 	const kept = typedWords(current.raw.slice(0, current.raw.length - text.length)).at(-1);
 	const before = kept?.text ?? '';
-	return candidates(
-		command,
-		words.map((word) => word.text),
-	).map((word) => quotedForBash(word.slice(before.length), kept?.quote ?? ''));
+	const texts = words.map((word) => word.text);
+	return candidates(command, texts)
+		.map((word) => quotedForBash(word.slice(before.length), kept?.quote ?? ''))
+		.filter((word) => word !== undefined);
 }
 
 function candidatesBehind(command: Command, before: readonly string[], current: string): readonly string[] {

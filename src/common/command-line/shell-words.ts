@@ -37,17 +37,20 @@ export function typedWords(line: string): TypedWord[] {
 	return [...words, {raw, text, quote}];
 }
 
-/** What means this text in bash, typed behind an open quote or none. The quote stays open. */
-export function quotedForBash(text: string, quote: Quote): string {
-	switch (quote) {
-		case '':
-			return text.replace(/[^\w@%+=:,./\u0080-\uffff-]/g, '\\$&');
-		case "'":
-			return text.replaceAll("'", "'\\''");
-		case "$'":
-			return text.replace(/[\\']/g, '\\$&');
-		case '"':
-			// Here no backslash stops an exclamation mark from meaning an earlier command.
-			return text.replace(/["\\$`]/g, '\\$&').replaceAll('!', '"\\!"');
-	}
+/**
+ * What means this text in bash, typed behind an open quote or none; the quote stays open. Undefined where readline would take
+ * an end of it for the quote that it closes itself.
+ */
+export function quotedForBash(text: string, quote: Quote): string | undefined {
+	if (quote === '') return text.replace(/[^\w@%+=:,./\u0080-\uffff-]/g, '\\$&');
+	const quoted = escapedWithin(quote, text);
+	const mark = quote.at(-1) as string;
+	return quoted.startsWith(mark) || quoted.endsWith(mark) ? undefined : quoted;
+}
+
+function escapedWithin(quote: Exclude<Quote, ''>, text: string): string {
+	if (quote === "'") return text.replaceAll("'", "'\\''");
+	if (quote === "$'") return text.replace(/[\\']/g, '\\$&');
+	// Here no backslash stops an exclamation mark from meaning an earlier command.
+	return text.replace(/["\\$`]/g, '\\$&').replaceAll('!', '"\\!"');
 }
