@@ -11,6 +11,9 @@ export type Address =
 	/** An address on a cluster. */
 	| {kind: 'cluster'; url: string};
 
+/** An address on this machine. */
+export type LocalAddress = Exclude<Address, {kind: 'cluster'}>;
+
 const longestName = 255;
 const longestPath = 4095;
 
@@ -58,6 +61,13 @@ export function parseAddress(text: string): Address {
 	checkPart(text, text.slice(text.lastIndexOf('/') + 1));
 	if (Buffer.byteLength(text) > longestPath) refuse(text, `it is longer than ${longestPath} bytes`);
 	return {kind: 'path', path: text};
+}
+
+/** Reads a name of an object that has to be on this machine. */
+export function parseLocalAddress(name: string | Address): LocalAddress {
+	const address = typeof name === 'string' ? parseAddress(name) : name;
+	if (address.kind !== 'cluster') return address;
+	throw new UsageError(`'${address.url}' is an address on a cluster, which this version does not reach`);
 }
 
 /** An address as messages show it: the way it is written on the command line. */

@@ -2,7 +2,7 @@ import {chmodSync, closeSync, fstatSync, lstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
-import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {CannotSee, type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
@@ -290,11 +290,9 @@ export function noSuchFifo(address: Address): never {
 export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): FifoAddress {
-	const address = typeof name === 'string' ? parseAddress(name) : name;
+	const address = parseLocalAddress(name);
 	if (address.kind === 'abstract')
 		throw new UsageError(`invalid FIFO name '@${address.name}': abstract names are for sockets`);
-	if (address.kind === 'cluster')
-		throw new UsageError(`'${address.url}' is an address on a cluster, which this version does not reach`);
 	return address;
 }
 

@@ -1,7 +1,7 @@
 import {closeSync, fstatSync, readSync} from 'node:fs';
 import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
-import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
 import {
@@ -319,10 +319,8 @@ type QueueName = Address & {kind: 'name'};
 export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): QueueName {
-	const address = typeof name === 'string' ? parseAddress(name) : name;
+	const address = parseLocalAddress(name);
 	if (address.kind === 'name') return address;
 	const shown = formatAddress(address);
-	if (address.kind === 'cluster')
-		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	throw new UsageError(`invalid queue name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 }

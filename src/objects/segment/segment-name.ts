@@ -1,6 +1,6 @@
 import {readdirSync} from 'node:fs';
 import {explain, UsageError} from '../../common/errors.js';
-import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 
 /** Where the kernel keeps the objects of shm_open(3). shm_overview(7) */
@@ -14,10 +14,8 @@ export type SegmentName = Address & {kind: 'name'};
 export const segmentName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 export function toAddress(name: string | Address): SegmentName {
-	const address = typeof name === 'string' ? parseAddress(name) : name;
+	const address = parseLocalAddress(name);
 	const shown = formatAddress(address);
-	if (address.kind === 'cluster')
-		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
 		throw new UsageError(`invalid segment name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	if (address.name.startsWith(semaphorePrefix))

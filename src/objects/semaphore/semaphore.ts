@@ -1,7 +1,7 @@
 import {closeSync, fstatSync, lstatSync, readdirSync} from 'node:fs';
 import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode, octalMode} from '../../common/formats/mode.js';
-import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
 import {AT_FDCWD, native, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
@@ -339,10 +339,8 @@ const longestName = 251;
 export const semaphoreName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): SemaphoreName {
-	const address = typeof name === 'string' ? parseAddress(name) : name;
+	const address = parseLocalAddress(name);
 	const shown = formatAddress(address);
-	if (address.kind === 'cluster')
-		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
 		throw new UsageError(`invalid semaphore name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	const length = Buffer.byteLength(address.name);

@@ -1,7 +1,7 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readSync} from 'node:fs';
 import {DirectoryEntry, typeName} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} from '../../common/errors.js';
-import {parseAddress} from '../../common/formats/object-name.js';
+import {parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
 import {whyUnseen} from '../../common/process/proc.js';
@@ -34,10 +34,8 @@ const lookMs = 2;
 export const receiverName: TextFormat<string> = {
 	placeholder: 'NAME',
 	parse(text) {
-		const address = parseAddress(text);
+		const address = parseLocalAddress(text);
 		const name = address.kind === 'abstract' || address.kind === 'name' ? address.name : undefined;
-		if (address.kind === 'cluster')
-			throw new UsageError(`'${text}' is an address on a cluster, which this version does not reach`);
 		if (name === undefined || name.includes('/'))
 			throw new UsageError(`invalid receiver name '${text}': '/' is not allowed`);
 		if (Buffer.byteLength(name) > longestName)

@@ -1,6 +1,6 @@
 import {isIP, isIPv6} from 'node:net';
 import {UsageError} from '../../common/errors.js';
-import {parseAddress} from '../../common/formats/object-name.js';
+import {parseLocalAddress} from '../../common/formats/object-name.js';
 import {refuse, type TextFormat} from '../../common/formats/text-format.js';
 
 /** Where a socket is. */
@@ -30,9 +30,7 @@ const what = 'an address';
 export function parseSocketAddress(text: string): SocketAddress {
 	const scheme = /^(unix|tcp|tls):/.exec(text)?.[1];
 	if (scheme === 'tcp' || scheme === 'tls') return parseNetworkAddress(text, scheme);
-	const address = parseAddress(scheme === 'unix' ? text.slice(5) : text);
-	if (address.kind === 'cluster')
-		throw new UsageError(`'${text}' is an address on a cluster, which this version does not reach`);
+	const address = parseLocalAddress(scheme === 'unix' ? text.slice(5) : text);
 	if (address.kind === 'abstract') {
 		const length = Buffer.byteLength(address.name);
 		if (length > longestSunPath - 1)
