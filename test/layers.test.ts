@@ -68,6 +68,7 @@ onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'c
 onlyIn('yargs', /from 'yargs'/, 'common/command-line/help.ts');
 onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
 onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
+onlyIn('making an error of the kernel', /\bsyscall\b[^;]*\}\)/, 'common/errors.ts');
 onlyIn('loading the addon', /dlopen/, 'native/index.ts');
 
 test('no process writes to the standard streams but output.ts, through the addon', () => {

@@ -1,5 +1,7 @@
 import {existsSync} from 'node:fs';
-import {isKernelError} from '../native/index.js';
+import {constants} from 'node:os';
+import {getSystemErrorMap} from 'node:util';
+import {isKernelError, type KernelError} from '../native/index.js';
 
 /** Usage error: the reason is reported, status 2. */
 export class UsageError extends Error {
@@ -85,6 +87,15 @@ export function attempt<Result>(tried: string, call: () => Result, remedies: Rec
 	} catch (error) {
 		throw explain(tried, error, remedies);
 	}
+}
+
+/** A refusal of which the native layer reported only the name or the number, as the error that it throws for others. */
+export function kernelError(refusal: string | number, syscall: string): KernelError {
+	const named: Readonly<Record<string, number>> = constants.errno;
+	const errno = typeof refusal === 'number' ? refusal : (named[refusal] ?? 0);
+	const [known, text] = getSystemErrorMap().get(-errno) ?? [undefined, undefined];
+	const code = typeof refusal === 'string' ? refusal : (known ?? 'EUNKNOWN');
+	return Object.assign(new Error(`${syscall}: ${text ?? `error ${errno}`}`), {code, errno, syscall});
 }
 
 export const hasCode = (error: unknown, ...codes: string[]): boolean =>

@@ -1,4 +1,4 @@
-import {countOf, SystemError} from '../../common/errors.js';
+import {countOf, kernelError, SystemError} from '../../common/errors.js';
 import {
 	type Framing,
 	FramingError,
@@ -68,10 +68,10 @@ export class MessageSender {
 			this.sent += records;
 			progress?.add(records);
 			if (problem === 'EAGAIN' || problem === 'ETIMEDOUT') return false;
-			if (problem !== '') this.sayWhy(buffer.subarray(used, filled), separator);
+			if (problem !== '') throw this.refused(problem, lengthOfFirst(buffer.subarray(used, filled), separator));
 			buffer.copyWithin(0, used, filled);
 			filled -= used;
-			if (filled === buffer.length) this.tooLong(`more than ${filled}`);
+			if (filled === buffer.length) throw this.tooLong(`more than ${filled}`);
 		}
 		if (filled === 0) return true;
 		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${filled} bytes arrived`));
@@ -108,7 +108,7 @@ export class MessageSender {
 		const parts = splits ? split(record, this.queue.msgsize) : [record];
 		let partsSent = 0;
 		for (const part of parts) {
-			if (part.length > this.queue.msgsize) this.tooLong(String(part.length));
+			if (part.length > this.queue.msgsize) throw this.tooLong(String(part.length));
 			if (!this.queue.send(part, {priority, timeoutMs})) {
 				if (partsSent > 0) tell(`sent only ${countOf(partsSent, 'part')} of record ${this.sent + 1}`);
 				return false;
@@ -120,18 +120,14 @@ export class MessageSender {
 		return true;
 	}
 
-	/** The C layer reports only that a record was refused: it is sent again alone, to learn the reason. */
-	private sayWhy(rest: Buffer, separator: number): never {
-		const end = separator < 0 ? 4 + rest.readUInt32BE() : rest.indexOf(separator);
-		const record = rest.subarray(separator < 0 ? 4 : 0, end);
-		if (record.length > this.queue.msgsize) this.tooLong(String(record.length));
-		this.queue.send(record, {priority: this.sending.priority ?? 0, timeoutMs: 0});
-		throw new SystemError(`cannot send record ${this.sent + 1}: refused without a reason`);
+	private refused(problem: string, length: number): unknown {
+		if (problem === 'EMSGSIZE') return this.tooLong(String(length));
+		return this.queue.explainSend(kernelError(problem, 'mq_send'), length);
 	}
 
-	private tooLong(length: string): never {
+	private tooLong(length: string): SystemError {
 		const {shownName, msgsize} = this.queue;
-		throw new SystemError(
+		return new SystemError(
 			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} sent`,
 		);
 	}
@@ -142,3 +138,7 @@ export class MessageSender {
 		);
 	}
 }
+
+/** The bytes of the first record, which was refused. */
+const lengthOfFirst = (records: Buffer, separator: number): number =>
+	separator < 0 ? records.readUInt32BE() : records.indexOf(separator);

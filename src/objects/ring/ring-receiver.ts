@@ -1,4 +1,4 @@
-import {hasCode} from '../../common/errors.js';
+import {hasCode, kernelError} from '../../common/errors.js';
 import {EndBySignal} from '../../common/exit.js';
 import {type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
 import {explainStdout, print, stdout} from '../../common/output.js';
@@ -78,7 +78,7 @@ export class RingReceiver {
 		);
 		if (problem === 'EBADMSG' || problem === 'EFAULT') throw this.ring.explainProblem('receive from', problem, '');
 		if (problem === '') return records;
-		const error = Object.assign(new Error(problem), {code: problem, errno: 0, syscall: 'write'});
+		const error = kernelError(problem, 'write');
 		throw problem === 'EPIPE' || problem === 'EINTR' ? error : explainStdout(error);
 	}
 
@@ -90,8 +90,7 @@ export class RingReceiver {
 		const {most} = this.receiving;
 		if (!this.reader.isPipe || most !== Number.POSITIVE_INFINITY) return most - this.received;
 		if (this.received >= cautiousRecords) return most;
-		if (this.received > 0 && !this.reader.waitUntilRead())
-			throw Object.assign(new Error('EPIPE'), {code: 'EPIPE', errno: 0, syscall: 'write'});
+		if (this.received > 0 && !this.reader.waitUntilRead()) throw kernelError('EPIPE', 'write');
 		return 1;
 	}
 }

@@ -1,4 +1,4 @@
-import {countOf, explain, quoted} from '../../common/errors.js';
+import {countOf, explain, kernelError, quoted} from '../../common/errors.js';
 import type {Address} from '../../common/formats/object-name.js';
 import {isKernelError, native, type RingHandle} from '../../native/index.js';
 import {type SegmentSettings, SharedMemory} from '../segment/shared-memory.js';
@@ -123,8 +123,7 @@ export class Ring implements Disposable {
 	}
 
 	explainProblem(tried: string, problem: RingProblem, record: string): unknown {
-		const error = Object.assign(new Error(problem), {code: problem, errno: 0, syscall: 'ring'});
-		return explain(`cannot ${tried} ${quoted(this.shownName)}`, error, {
+		return explain(`cannot ${tried} ${quoted(this.shownName)}`, kernelError(problem, 'ring'), {
 			...reasons,
 			EMSGSIZE: `${record} and the ring takes ${this.mostBytes} (make it with a larger --size)`,
 		});

@@ -1,4 +1,4 @@
-import {quoted, SystemError} from '../../common/errors.js';
+import {kernelError, quoted, SystemError} from '../../common/errors.js';
 import type {SocketType} from './local-socket.js';
 import type {LocalAddress} from './socket-address.js';
 
@@ -6,7 +6,7 @@ import type {LocalAddress} from './socket-address.js';
 export class NoSuchSocket extends SystemError {
 	constructor(shown: string) {
 		super(`cannot connect to ${quoted(shown)}: no such socket`, {
-			cause: Object.assign(new Error('connect: no such file'), {code: 'ENOENT', errno: 2, syscall: 'connect'}),
+			cause: kernelError('ENOENT', 'connect'),
 		});
 	}
 }

@@ -1,12 +1,10 @@
 import {closeSync, fstatSync} from 'node:fs';
-import {getSystemErrorMap} from 'node:util';
-import {countOf, explain, hasCode, quoted, reasonOf, SystemError} from '../../common/errors.js';
+import {countOf, explain, hasCode, kernelError, quoted, reasonOf, SystemError} from '../../common/errors.js';
 import {explainStdout, stdin, stdout} from '../../common/output.js';
 import {Progress} from '../../common/terminal/progress.js';
 import {growPipe} from '../../common/transfer.js';
 import {
 	AT_FDCWD,
-	type KernelError,
 	native,
 	O_NONBLOCK,
 	O_WRONLY,
@@ -159,12 +157,6 @@ export function growSocket(descriptor: number): void {
 	} catch {
 		native.setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, socketBytes);
 	}
-}
-
-/** An error that C noted as a number, as if it had been thrown. */
-function kernelError(number: number, syscall: string): KernelError {
-	const [code, text] = getSystemErrorMap().get(-number) ?? ['EUNKNOWN', `error ${number}`];
-	return Object.assign(new Error(`${syscall}: ${text}`), {code, errno: number, syscall});
 }
 
 const EPIPE = 32;
