@@ -71,6 +71,19 @@ onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
 onlyIn('making an error of the kernel', /\bsyscall\b[^;]*\}\)/, 'common/errors.ts');
 onlyIn('loading the addon', /dlopen/, 'native/index.ts');
 
+test('objects know no command and no option: a command says what to type', () => {
+	// What marks a file as ours is not there to be typed.
+	const formats = new Set(["'ipc-sem\\x01'", "'ipc-mq rescued message 1\\n'"]);
+	const saidOfFormats = /it was not written by ipc-mq|an ipc-sem that was stopped/;
+	for (const path of files.filter((name) => partOf(name) === 'objects')) {
+		const code = textOf(path).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm, '');
+		for (const [string] of code.matchAll(/'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g)) {
+			if (formats.has(string) || saidOfFormats.test(string)) continue;
+			assert.doesNotMatch(string, /ipc-(pipe|signal|sem|mq|shm|sock)\b|(^|[^\w-])--[a-z]/, `src/${path}`);
+		}
+	}
+});
+
 test('no process writes to the standard streams but output.ts, through the addon', () => {
 	for (const path of files) assert.doesNotMatch(textOf(path), /console\.|process\.std(out|err)/, `src/${path}`);
 });

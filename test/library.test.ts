@@ -63,7 +63,10 @@ test('a queue as a library: sent, received, iterated over without holding up the
 		['late', 0],
 	]);
 	assert.ok(ticks > 0, 'the event loop stood still');
-	assert.throws(() => MessageQueue.open('no-such-queue-here'), /no such queue \(make it with: ipc-mq create/);
+	assert.throws(() => MessageQueue.open('no-such-queue-here'), {
+		reason: 'no-queue',
+		message: "cannot open 'no-such-queue-here': no such queue",
+	});
 });
 
 test('a semaphore as a library: taken and given, held and released, and the dead give theirs back', async (t) => {
@@ -103,7 +106,10 @@ test('a semaphore as a library: taken and given, held and released, and the dead
 	assert.equal(holdings[1]?.letGo(), true);
 	assert.equal(holdings[1]?.letGo(), true);
 	assert.deepEqual([semaphore.value, semaphore.listHolders()], [2, []]);
-	assert.throws(() => Semaphore.open('no-such-semaphore-here'), /no such semaphore \(make it with: ipc-sem create/);
+	assert.throws(() => Semaphore.open('no-such-semaphore-here'), {
+		reason: 'no-semaphore',
+		message: "cannot open 'no-such-semaphore-here': no such semaphore",
+	});
 	assert.equal(Semaphore.tryOpen('no-such-semaphore-here'), undefined);
 	assert.throws(() => Semaphore.open('a/b'), UsageError);
 });

@@ -3,8 +3,41 @@ import {constants} from 'node:os';
 import {getSystemErrorMap} from 'node:util';
 import {isKernelError, type KernelError} from '../native/index.js';
 
+/** What a command says to do about an error, by its reason: the text with the remedy, for the subject of the error. */
+export type Remedies = Readonly<Record<string, (text: string, subject: string) => string>>;
+
+let remedies: Remedies = {};
+
+/** From now on errors say what to do. A library has no command line to name, so there they do not. */
+export function useRemedies(ofCommand: Remedies): void {
+	remedies = ofCommand;
+}
+
+export interface ErrorDetails extends ErrorOptions {
+	/** What is wrong, in a word to branch on: `no-queue`. */
+	reason?: string | undefined;
+	/** The name that the remedy needs. */
+	subject?: string | undefined;
+}
+
+class ExplainedError extends Error {
+	/** What is wrong, in a word to branch on, where there is one: `no-queue`. */
+	readonly reason: string | undefined;
+
+	constructor(text: string, {reason, subject = '', ...options}: ErrorDetails = {}) {
+		super(reason === undefined ? text : (remedies[reason]?.(text, subject) ?? text), options);
+		this.reason = reason;
+	}
+
+	/** The same error, with more to say. */
+	followedBy(text: string): this {
+		this.message += text;
+		return this;
+	}
+}
+
 /** Usage error: the reason is reported, status 2. */
-export class UsageError extends Error {
+export class UsageError extends ExplainedError {
 	/** The verb whose help the message points to. */
 	verb?: string;
 	/**
@@ -17,7 +50,7 @@ export class UsageError extends Error {
 /**
  * A system call failed, or the peer reported an error: one line with what was tried, the reason and a remedy; status 1.
  */
-export class SystemError extends Error {}
+export class SystemError extends ExplainedError {}
 
 /** Makes anything fit for one line on a terminal: control characters are written as escapes. */
 export function printable(text: string): string {
@@ -70,22 +103,26 @@ export function reasonOf(error: unknown): string {
 	return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
+/** The words for error codes that mean something special here. */
+export type Meanings = Readonly<Record<string, string | (ErrorDetails & {text: string})>>;
+
 /**
- * Turns a refusal by the kernel into the one line for the user: what was tried, then why. `remedies` has the words
- * for codes that mean something special here. Anything that is not a refusal is a defect and is returned unchanged, and
+ * Turns a refusal by the kernel into the one line for the user: what was tried, then why. Anything that is not a refusal is a defect and is returned unchanged, and
  * so do EINTR (we were told to stop) and ETIMEDOUT.
  */
-export function explain(tried: string, error: unknown, remedies: Record<string, string> = {}): unknown {
+export function explain(tried: string, error: unknown, meanings: Meanings = {}): unknown {
 	if (!isKernelError(error) || error.code === 'EINTR' || error.code === 'ETIMEDOUT') return error;
-	return new SystemError(`${tried}: ${remedies[error.code] ?? reasonOf(error)}`, {cause: error});
+	const meaning = meanings[error.code] ?? reasonOf(error);
+	const {text, ...details} = typeof meaning === 'string' ? {text: meaning} : meaning;
+	return new SystemError(`${tried}: ${text}`, {...details, cause: error});
 }
 
 /** Calls, and explains a refusal. */
-export function attempt<Result>(tried: string, call: () => Result, remedies: Record<string, string> = {}): Result {
+export function attempt<Result>(tried: string, call: () => Result, meanings: Meanings = {}): Result {
 	try {
 		return call();
 	} catch (error) {
-		throw explain(tried, error, remedies);
+		throw explain(tried, error, meanings);
 	}
 }
 

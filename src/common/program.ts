@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs';
 import * as inspector from 'node:inspector';
 import {isKernelError, native} from '../native/index.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
-import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
+import {hasCode, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
 import {SIGUSR1} from './process/signals.js';
@@ -12,6 +12,7 @@ import type {Command, FoundVerb} from './verb.js';
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
 	configureOutput({command: command.name});
+	useRemedies(command.remedies ?? {});
 	takeSignalFromDebugger();
 	const words = process.argv.slice(2);
 	guard(command, undefined, () => {

@@ -1,3 +1,4 @@
+import type {Remedies} from './errors.js';
 import type {Outcome} from './exit.js';
 import type {TextFormat} from './formats/text-format.js';
 
@@ -75,6 +76,8 @@ export interface Command {
 	/** In help order. */
 	readonly verbs: Readonly<Record<string, Verb>>;
 	readonly examples: readonly Example[];
+	/** What to do about errors of its objects, which know no command. */
+	readonly remedies?: Remedies;
 	/** The names of the objects that exist, for completion. */
 	names?(): string[];
 }

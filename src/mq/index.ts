@@ -6,6 +6,7 @@ import {limits} from './limits-verb.js';
 import {list} from './list.js';
 import {purge} from './purge.js';
 import {recv} from './recv.js';
+import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {send} from './send.js';
 import {stat} from './stat.js';
@@ -20,5 +21,6 @@ export const mq = command({
 		{purpose: 'send each line as a message, in one terminal', line: 'ls | ipc-mq send jobs --create'},
 		{purpose: 'run a command for each message, in another terminal', line: 'ipc-mq recv jobs --follow -- wc -c'},
 	],
+	remedies,
 	names: queueNames,
 });

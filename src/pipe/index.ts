@@ -3,6 +3,7 @@ import {fifoNames} from '../objects/fifo/fifo-status.js';
 import {create} from './create.js';
 import {list} from './list.js';
 import {recv} from './recv.js';
+import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {run} from './run.js';
 import {send} from './send.js';
@@ -19,5 +20,6 @@ export const pipe = command({
 		{purpose: 'receive, in one terminal', line: 'ipc-pipe recv | grep node'},
 		{purpose: 'send, in another terminal', line: 'ps -ef | ipc-pipe send'},
 	],
+	remedies,
 	names: fifoNames,
 });

@@ -6,6 +6,7 @@ import {create} from './create.js';
 import {list} from './list.js';
 import {post} from './post.js';
 import {reap} from './reap.js';
+import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {run} from './run.js';
 import {stat} from './stat.js';
@@ -24,5 +25,6 @@ export const sem = command({
 		},
 		{purpose: 'show the holders meanwhile', line: 'ipc-sem stat jobs'},
 	],
+	remedies,
 	names: () => Semaphore.names(),
 });

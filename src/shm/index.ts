@@ -8,6 +8,7 @@ import {get} from './get.js';
 import {list} from './list.js';
 import {read} from './read.js';
 import {recv} from './recv.js';
+import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {resize} from './resize.js';
 import {send} from './send.js';
@@ -26,5 +27,6 @@ export const shm = command({
 		{purpose: 'share a counter', line: 'ipc-shm create hits --size 8; ipc-shm add hits 1'},
 		{purpose: 'stream records to ipc-shm recv ring --follow', line: 'ls | ipc-shm send ring --create'},
 	],
+	remedies,
 	names: segmentNames,
 });

@@ -105,10 +105,16 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			const why = hasCode(error, 'ENOSPC')
 				? noRoom(offset + copied, offset + copied, 'more than ')
 				: 'it would be larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
-			return new SystemError(`${tried}: ${why}${isNew ? '' : '; its size is restored'}`, {cause: error});
+			return new SystemError(`${tried}: ${why}${isNew ? '' : '; its size is restored'}`, {
+				reason: 'no-room',
+				cause: error,
+			});
 		}
 		return explain(tried, error, {
-			ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size, segment.missing(size))}`,
+			ENOSPC: {
+				text: `its memory is not reserved, and there is no room: ${noRoom(size, segment.missing(size))}`,
+				reason: 'no-room',
+			},
 			ENXIO: `another process shrank the segment after ${countOf(copied, 'byte')} to ${segment.size} (see: --grow)`,
 		});
 	}

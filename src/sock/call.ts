@@ -17,8 +17,8 @@ import {
 import {any, one, optional, verb} from '../common/verb.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {insecure, socketAddress} from '../objects/socket/socket-address.js';
-import {messageSize} from './options.js';
+import {socketAddress} from '../objects/socket/socket-address.js';
+import {insecure, messageSize} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, Deadline, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';

@@ -7,8 +7,8 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {insecure, socketAddress} from '../objects/socket/socket-address.js';
-import {idle, type} from './options.js';
+import {socketAddress} from '../objects/socket/socket-address.js';
+import {idle, insecure, type} from './options.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const connect = verb({

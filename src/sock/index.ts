@@ -8,6 +8,7 @@ import {listen} from './listen.js';
 import {recv} from './recv.js';
 import {recvFd} from './recv-fd.js';
 import {relay} from './relay.js';
+import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {send} from './send.js';
 import {sendFd} from './send-fd.js';
@@ -40,5 +41,6 @@ export const sock = command({
 		{purpose: 'listen, in one terminal', line: 'ipc-sock listen talk'},
 		{purpose: 'connect and send, in another terminal', line: 'ps -ef | ipc-sock connect talk'},
 	],
+	remedies,
 	names: socketNames,
 });

@@ -7,6 +7,7 @@ export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
 	help: 'socket type: stream (default), dgram or seqpacket',
 } as const;
+export const insecure = {help: 'allow unencrypted TCP to or from other machines'} as const;
 export const backlog = {value: wholeNumber(0, 65_535), help: 'maximum number of pending connections'} as const;
 export const idle = {value: duration, help: 'stop after DURATION of silence once stdin has ended (status 0)'} as const;
 

@@ -7,14 +7,13 @@ import {one, verb} from '../common/verb.js';
 import {
 	checkSecurity,
 	formatSocketAddress,
-	insecure,
 	isLocal,
 	type SocketAddress,
 	socketAddress,
 } from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
-import {backlog} from './options.js';
+import {backlog, insecure} from './options.js';
 import {Stopping} from './shutdown.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
 import {joinPair} from './stream/stream-pair.js';

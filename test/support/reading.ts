@@ -1,7 +1,7 @@
 import {type Line, readLine, valuesOf} from '../../src/common/command-line/command-line.js';
 import {addHint} from '../../src/common/command-line/did-you-mean.js';
 import {helpText} from '../../src/common/command-line/help.js';
-import {SystemError, UsageError} from '../../src/common/errors.js';
+import {SystemError, UsageError, useRemedies} from '../../src/common/errors.js';
 import {status} from '../../src/common/exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from '../../src/common/output.js';
 import type {Command} from '../../src/common/verb.js';
@@ -41,10 +41,12 @@ export async function readHere(name: string, words: readonly string[]): Promise<
  */
 export async function performHere(name: string, words: readonly string[]): Promise<Ended | undefined> {
 	const command = commands.find((candidate) => candidate.name === name);
-	const reading = command && !everyStart ? readingOf(command, words) : undefined;
+	if (!command || everyStart) return undefined;
+	const reading = readingOf(command, words);
 	if (!reading) return undefined;
 	return alone(() => {
 		configureOutput({command: name, quiet: false, verbose: false});
+		useRemedies(command.remedies ?? {});
 		return captured(async () => {
 			try {
 				const {operands, options} = valuesOf(reading);
@@ -108,6 +110,7 @@ async function read(command: Command, words: readonly string[]): Promise<Ended |
 		let verb: string | undefined;
 		try {
 			configureOutput({command: command.name});
+			useRemedies(command.remedies ?? {});
 			const line = readLine(command, words);
 			if (line.kind === 'help') print(await helpText(command, line.topic));
 			else if (line.kind === 'version') printLine(`${command.name} (ipc-tools) ${version}`);

@@ -1,6 +1,6 @@
 import {chmodSync, closeSync, fstatSync, lstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
-import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
+import {attempt, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
@@ -281,9 +281,7 @@ function hasStrangers(file: FileIdentity): boolean {
 /** @throws SystemError */
 export function noSuchFifo(address: Address): never {
 	const shown = formatAddress(address);
-	throw new SystemError(
-		`cannot open ${quoted(shown)}: no such FIFO (make it with: ipc-pipe create ${shellWord(shown)})`,
-	);
+	throw new SystemError(`cannot open ${quoted(shown)}: no such FIFO`, {reason: 'no-fifo', subject: shown});
 }
 
 /** A FIFO's name on the command line: an invalid name is refused before anything is done. */

@@ -1,5 +1,5 @@
 import {closeSync, fstatSync, readSync} from 'node:fs';
-import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
+import {explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
@@ -96,9 +96,7 @@ export class MessageQueue implements Disposable {
 			if (!create) break;
 		}
 		const shown = formatAddress(address);
-		throw new SystemError(
-			`cannot open ${quoted(shown)}: no such queue (make it with: ipc-mq create ${shellWord(shown)})`,
-		);
+		throw new SystemError(`cannot open ${quoted(shown)}: no such queue`, {reason: 'no-queue', subject: shown});
 	}
 
 	/** Opens a queue, or returns undefined when it does not exist. mq_open(3) */
@@ -225,7 +223,10 @@ export class MessageQueue implements Disposable {
 	/** Why a message was refused, in numbers. */
 	explainSend(error: unknown, length: number): unknown {
 		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
-			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (create it with a larger --msgsize)`,
+			EMSGSIZE: {
+				text: `the message has ${length} bytes and the queue takes ${this.msgsize}`,
+				reason: 'message-too-long',
+			},
 			EINVAL: `the priority must be between 0 and ${highestPriority}`,
 			EBADF: 'it is not open for sending',
 		});

@@ -128,8 +128,9 @@ export class MessageSender {
 	private tooLong(length: string): SystemError {
 		const {shownName, msgsize} = this.queue;
 		return new SystemError(
-			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} sent`,
-		);
+			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize}`,
+			{reason: 'record-too-long'},
+		).followedBy(`; ${countOf(this.sent, 'message')} sent`);
 	}
 
 	private broken(error: FramingError): SystemError {

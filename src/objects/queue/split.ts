@@ -15,7 +15,8 @@ export function* split(record: Buffer, msgsize: number): Generator<Buffer> {
 	const room = msgsize - headerBytes;
 	if (room < 1)
 		throw new SystemError(
-			`a queue whose messages have ${msgsize} bytes has no room for --split: it needs more than ${headerBytes}`,
+			`a queue whose messages have ${msgsize} bytes has no room for parts of records: it needs more than ${headerBytes}`,
+			{reason: 'no-room-for-parts'},
 		);
 	const count = Math.max(1, Math.ceil(record.length / room));
 	const identity = randomBytes(8);
@@ -90,11 +91,11 @@ export class Joiner {
 	add(part: Message): Joined | undefined {
 		const {data, priority} = part;
 		if (data.length < headerBytes)
-			throw new SystemError(`a message of ${data.length} bytes is not a part of a record (send it with --split)`);
+			throw new SystemError(`a message of ${data.length} bytes is not a part of a record`, {reason: 'not-a-part'});
 		const key = data.toString('hex', 0, 8);
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
 		if (count === 0 || place >= count)
-			throw new SystemError('a message is not a part of a record (send it with --split)');
+			throw new SystemError('a message is not a part of a record', {reason: 'not-a-part'});
 		if (this.abandoned.has(key)) {
 			this.countDropped(1, data.length);
 			return undefined;

@@ -1,5 +1,4 @@
 import {countOf, hasCode, quoted, SystemError} from '../../common/errors.js';
-import {formatSize} from '../../common/formats/size.js';
 import {F_UNLCK, F_WRLCK, native} from '../../native/index.js';
 import type {SharedMemory} from '../segment/shared-memory.js';
 
@@ -77,9 +76,7 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 			return true;
 		}
 		if (!native.hasOnlyZeros(descriptor))
-			throw new SystemError(
-				`${tried}: it has other contents (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
-			);
+			throw new SystemError(`${tried}: it has other contents`, {reason: 'not-a-ring'});
 		segment.reserve(size, tried);
 		const header = Buffer.alloc(headerBytes);
 		header.writeUInt32LE(layoutVersion, versionAt);

@@ -114,8 +114,7 @@ export class RingSender {
 			problem,
 			`record ${this.sent + 1} has ${typeof length === 'number' ? countOf(length, 'byte') : length}`,
 		);
-		if (!(error instanceof SystemError)) return error;
-		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} sent`, {cause: error.cause});
+		return error instanceof SystemError ? error.followedBy(`; ${countOf(this.sent, 'record')} sent`) : error;
 	}
 
 	private broken(error: FramingError): SystemError {

@@ -125,7 +125,7 @@ export class Ring implements Disposable {
 	explainProblem(tried: string, problem: RingProblem, record: string): unknown {
 		return explain(`cannot ${tried} ${quoted(this.shownName)}`, kernelError(problem, 'ring'), {
 			...reasons,
-			EMSGSIZE: `${record} and the ring takes ${this.mostBytes} (make it with a larger --size)`,
+			EMSGSIZE: {text: `${record} and the ring takes ${this.mostBytes}`, reason: 'record-too-long'},
 		});
 	}
 

@@ -19,9 +19,10 @@ export function toAddress(name: string | Address): SegmentName {
 	if (address.kind !== 'name')
 		throw new UsageError(`invalid segment name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	if (address.name.startsWith(semaphorePrefix))
-		throw new UsageError(
-			`invalid segment name '${shown}': names with '${semaphorePrefix}' are semaphores (see: ipc-sem stat ${address.name.slice(semaphorePrefix.length) || 'NAME'})`,
-		);
+		throw new UsageError(`invalid segment name '${shown}': names with '${semaphorePrefix}' are semaphores`, {
+			reason: 'name-of-semaphore',
+			subject: address.name.slice(semaphorePrefix.length),
+		});
 	return address;
 }
 

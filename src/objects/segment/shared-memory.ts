@@ -1,6 +1,6 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
 import {freemem} from 'node:os';
-import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
+import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
 import {formatSize, sizeAndBytes} from '../../common/formats/size.js';
@@ -103,9 +103,7 @@ export class SharedMemory implements Disposable {
 		const found = SharedMemory.tryOpen(name, access);
 		if (found) return found;
 		const shown = formatAddress(toAddress(name));
-		throw new SystemError(
-			`cannot open ${quoted(shown)}: no such segment (make it with: ipc-shm create ${shellWord(shown)} --size SIZE)`,
-		);
+		throw new SystemError(`cannot open ${quoted(shown)}: no such segment`, {reason: 'no-segment', subject: shown});
 	}
 
 	/** Opens a segment, or returns undefined when it does not exist. shm_open(3) */
@@ -197,7 +195,7 @@ export class SharedMemory implements Disposable {
 			native.fallocate(this.descriptor, bytes);
 		} catch (error) {
 			throw explain(tried, error, {
-				ENOSPC: `there was no room at that moment: ${noRoom(bytes, this.missing(bytes))}`,
+				ENOSPC: {text: `there was no room at that moment: ${noRoom(bytes, this.missing(bytes))}`, reason: 'no-room'},
 				EFBIG: `${formatSize(bytes)} are more than a file may have (RLIMIT_FSIZE; see: ulimit -f)`,
 				EINVAL: `${bytes} bytes are more than any file can have`,
 				EBADF: 'it is not open for writing',
@@ -208,7 +206,7 @@ export class SharedMemory implements Disposable {
 	/** Refuses a size that cannot be reserved. An attempt would first take all memory away from other processes. */
 	checkRoom(bytes: number, tried: string): void {
 		const missing = this.missing(bytes);
-		if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`);
+		if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`, {reason: 'no-room'});
 		const memory = availableMemory();
 		if (missing > memory)
 			throw new SystemError(
@@ -345,7 +343,8 @@ export class SharedMemory implements Disposable {
 	/** Why these bytes lie beyond the end, in numbers. */
 	beyond(tried: string, offset: number, length: number, size: number): SystemError {
 		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size} (see: ipc-shm resize)`,
+			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size}`,
+			{reason: 'beyond-end'},
 		);
 	}
 
@@ -443,7 +442,7 @@ function availableMemory(): number {
 export function noRoom(wanted: number, missing = wanted, atLeast = ''): string {
 	const free = freeBytes();
 	const more = missing === wanted ? '' : `, ${sizeAndBytes(missing)} more than it has`;
-	const hint = `see: ipc-shm list, ipc-shm gc, or mount -o remount,size=… ${segmentFolder}`;
+	const hint = `see: mount -o remount,size=… ${segmentFolder}`;
 	const left =
 		free < 1024 ? `${countOf(free, 'byte')} free (${hint})` : `${formatSize(free)} free (${free} bytes; ${hint})`;
 	return `it would need ${atLeast}${sizeAndBytes(wanted)}${more}, and ${segmentFolder} has ${left}`;

@@ -1,5 +1,5 @@
 import {closeSync, fstatSync, lstatSync, readdirSync} from 'node:fs';
-import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
+import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode, octalMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
@@ -72,9 +72,7 @@ export class Semaphore implements Disposable {
 			Semaphore.create(address, create);
 		}
 		const shown = formatAddress(address);
-		throw new SystemError(
-			`cannot open ${quoted(shown)}: no such semaphore (make it with: ipc-sem create ${shellWord(shown)})`,
-		);
+		throw new SystemError(`cannot open ${quoted(shown)}: no such semaphore`, {reason: 'no-semaphore', subject: shown});
 	}
 
 	/**

@@ -1,4 +1,4 @@
-import {kernelError, quoted, SystemError} from '../../common/errors.js';
+import {kernelError, type Meanings, quoted, SystemError} from '../../common/errors.js';
 import type {SocketType} from './local-socket.js';
 import type {LocalAddress} from './socket-address.js';
 
@@ -12,11 +12,11 @@ export class NoSuchSocket extends SystemError {
 }
 
 /** The reason why a connection failed, by error code. */
-export const connectReasons = (address: LocalAddress, type: SocketType): Record<string, string> => ({
+export const connectReasons = (address: LocalAddress, type: SocketType): Meanings => ({
 	ECONNREFUSED:
 		address.kind === 'abstract'
 			? 'no process listens there'
 			: 'no process listens there: a process that has ended left the file behind',
-	EPROTOTYPE: `it is not a ${type} socket (see: ipc-sock stat, and --type)`,
+	EPROTOTYPE: {text: `it is not a ${type} socket`, reason: 'other-socket-type'},
 	EACCES: 'permission denied: its mode does not let this user write',
 });

@@ -12,9 +12,10 @@ export interface EndpointSettings {
 function checkNetwork(address: SocketAddress, {type, insecure}: EndpointSettings): void {
 	if (isLocal(address)) return;
 	if (address.kind === 'tls')
-		throw new UsageError(
-			`'${formatSocketAddress(address)}' needs TLS: use a relay (ipc-sock relay @secure ${formatSocketAddress(address)})`,
-		);
+		throw new UsageError(`'${formatSocketAddress(address)}' needs TLS: use a relay`, {
+			reason: 'needs-tls',
+			subject: formatSocketAddress(address),
+		});
 	if (type !== undefined && type !== 'stream') throw new UsageError(`TCP is a stream, not ${type}`);
 	checkSecurity(address, insecure);
 }

@@ -186,7 +186,7 @@ export class LocalSocket implements Disposable {
 			if (handle === undefined) throw new SystemError(`${tried}: no such socket`);
 			try {
 				if (!force && isAlive(handle, place))
-					throw new SystemError(`${tried}: ${ownerOf(handle)} uses it (--force removes it anyway)`);
+					throw new SystemError(`${tried}: ${ownerOf(handle)} uses it`, {reason: 'socket-in-use'});
 				attempt(tried, () => native.unlinkat(place.folder, place.name));
 			} finally {
 				closeSync(handle);

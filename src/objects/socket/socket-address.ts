@@ -93,9 +93,7 @@ export const isLoopback = (host: string): boolean => loopback.test(host);
 /** Unencrypted traffic over a network needs an explicit option. */
 export function checkSecurity(address: SocketAddress, insecure: boolean): void {
 	if (address.kind === 'tcp' && !insecure && !isLoopback(address.host))
-		throw new UsageError(
-			`'${formatSocketAddress(address)}' is not on this machine, and plain TCP is not encrypted (use tls:, or --insecure)`,
-		);
+		throw new UsageError(`'${formatSocketAddress(address)}' is not on this machine, and plain TCP is not encrypted`, {
+			reason: 'not-encrypted',
+		});
 }
-
-export const insecure = {help: 'allow unencrypted TCP to or from other machines'} as const;
