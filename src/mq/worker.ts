@@ -1,9 +1,10 @@
 import {quoted, SystemError} from '../common/errors.js';
-import {EndBySignal, status} from '../common/exit.js';
+import {status} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError} from '../common/output.js';
+import {describeEnd} from '../common/process/child-end.js';
 import {startCommand} from '../common/process/run-command.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
 import {putBack} from '../objects/queue/stdout-delivery.js';
 
@@ -32,7 +33,6 @@ export interface Failure {
 
 /** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
 export class Worker {
-	private readonly pids = new Set<number>();
 	private failure: Failure | undefined;
 	/** What no hand expected: thrown again once all have let go. */
 	private defect: unknown;
@@ -45,19 +45,11 @@ export class Worker {
 
 	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; a failure once one was not done. */
 	async run(): Promise<'complete' | 'empty' | Failure> {
-		using stop = new StopInLoop((signal) => {
-			for (const pid of this.pids) {
-				try {
-					process.kill(pid, signal);
-				} catch {
-					// It has ended already.
-				}
-			}
-		});
+		using stop = new Shutdown();
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
 		if (this.defect !== undefined) throw this.defect;
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		stop.finish();
 		if (this.failure !== undefined) {
 			tellError(this.failure.why);
 			return this.failure;
@@ -66,7 +58,7 @@ export class Worker {
 	}
 
 	/** Never rejects: as long as another hand holds a message, the queue has to stay open. */
-	private async useHand(stop: StopInLoop): Promise<boolean> {
+	private async useHand(stop: Shutdown): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
 			const message = await this.next(stop);
@@ -83,11 +75,11 @@ export class Worker {
 		return true;
 	}
 
-	private isEnding(stop: StopInLoop): boolean {
+	private isEnding(stop: Shutdown): boolean {
 		return stop.signal !== undefined || this.failure !== undefined || this.defect !== undefined;
 	}
 
-	private async next(stop: StopInLoop): Promise<Message | undefined> {
+	private async next(stop: Shutdown): Promise<Message | undefined> {
 		const deadline = this.work.timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.timeoutMs;
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
@@ -99,10 +91,10 @@ export class Worker {
 		}
 	}
 
-	private async handle(message: Message, stop: StopInLoop): Promise<void> {
+	private async handle(message: Message, stop: Shutdown): Promise<void> {
 		const {retries} = this.work;
 		for (let attempt = 0; ; attempt++) {
-			const failure = await this.runOnce(message);
+			const failure = await this.runOnce(message, stop);
 			if (failure === undefined) return;
 			if (this.isEnding(stop)) {
 				putBack(this.queue, [message]);
@@ -117,16 +109,15 @@ export class Worker {
 	}
 
 	/** Why the command failed; undefined when it did not. */
-	private async runOnce({data, priority}: Message): Promise<Failure | undefined> {
+	private async runOnce({data, priority}: Message, stop: Shutdown): Promise<Failure | undefined> {
 		const {command} = this.work;
 		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
 		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
-		if (running.pid !== undefined) this.pids.add(running.pid);
+		stop.passOnTo(running);
 		const {status: code, problem} = await running.ended;
-		if (running.pid !== undefined) this.pids.delete(running.pid);
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
-		return {status: status.systemError, why: `${quoted(command[0] as string)} ended with status ${code}`};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} ${describeEnd({status: code})}`};
 	}
 
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {

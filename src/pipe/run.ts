@@ -1,18 +1,17 @@
 import {UsageError} from '../common/errors.js';
-import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {endedWith, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
 import {tellRaw} from '../common/output.js';
 import {descendantsOf} from '../common/process/proc.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
+import {kill, Termination} from '../common/process/termination.js';
 import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
 
-/** What TERM has not ended by then is killed. */
-const graceMs = 1000;
 const longestTimerMs = 2 ** 31 - 1;
 
 export const run = verb({
@@ -34,31 +33,27 @@ export const run = verb({
 	],
 	async run(_, options, words) {
 		const stages = split(words);
-		const pipeline = new Pipeline(stages, options.stats || options.json);
-		using stop = new StopInLoop((signal) => {
-			for (const pid of pipeline.pids) sendSignal(pid, signal);
+		using shutdown = new Shutdown();
+		// With all that the stages have started.
+		using termination = new Termination((signal) => {
+			for (const pid of descendantsOf(process.pid)) kill(pid, signal);
 		});
+		const pipeline = new Pipeline(stages, options.stats || options.json, shutdown);
 		if (options.timeout !== undefined) native.setChildSubreaper();
-		let isTimedOut = false;
 		let timer: NodeJS.Timeout | undefined;
 		const report = await pipeline.run(() => {
 			if (options.timeout === undefined) return;
-			timer = setTimeout(
-				() => {
-					isTimedOut = true;
-					endAll('SIGTERM');
-					timer = setInterval(() => endAll('SIGKILL'), graceMs);
-				},
-				Math.min(options.timeout, longestTimerMs),
-			);
+			timer = setTimeout(() => termination.begin(), Math.min(options.timeout, longestTimerMs));
 		});
 		clearTimeout(timer);
 		// What a stage has started and left behind is part of it when time is up.
-		if (isTimedOut) await endRest();
-		const status = isTimedOut ? (options.timeoutStatus ?? timedOut.status) : statusOf(report, !options.noPipefail);
+		if (termination.hasBegun) await endOfRest(termination);
+		const status = termination.hasBegun
+			? (options.timeoutStatus ?? timedOut.status)
+			: statusOf(report, !options.noPipefail);
 		if (options.json) tellRaw(`${JSON.stringify({...report, status})}\n`);
 		else if (options.stats) tellRaw(await formatReport(report));
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		shutdown.finish();
 		return endedWith(status);
 	},
 });
@@ -81,27 +76,11 @@ function statusOf({stages}: PipelineReport, pipefail: boolean): number {
 	return (failure ?? stages.at(-1))?.status ?? 0;
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
-	try {
-		process.kill(pid, signal);
-	} catch {
-		// It has ended already.
-	}
-}
-
-function endAll(signal: NodeJS.Signals): void {
-	for (const pid of descendantsOf(process.pid)) sendSignal(pid, signal);
-}
-
-async function endRest(): Promise<void> {
-	const deadline = performance.now() + graceMs;
-	while (descendantsOf(process.pid).length > 0) {
-		if (performance.now() > deadline) {
-			endAll('SIGKILL');
-			return;
-		}
+/** Waits until nothing runs below us, but not for what SIGKILL does not end at once. */
+async function endOfRest(termination: Termination): Promise<void> {
+	const {kills} = termination;
+	while (termination.kills === kills && descendantsOf(process.pid).length > 0)
 		await new Promise((resolve) => setTimeout(resolve, 20));
-	}
 }
 
 type Row = StageReport & {number: number; bytes: number | null | undefined};

@@ -4,6 +4,7 @@ import {signalFormat} from '../common/formats/signal-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
+import {describeEnd} from '../common/process/child-end.js';
 import {startChild, takeChanges} from '../common/process/children.js';
 import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
@@ -148,7 +149,7 @@ class Handler {
 		this.idleSince = performance.now();
 		if (status === 0) return;
 		this.hasFailed = true;
-		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ended with status ${status}`);
+		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ${describeEnd({status})}`);
 	}
 
 	private end(): Outcome {

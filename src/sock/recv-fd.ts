@@ -1,9 +1,9 @@
 import {hasCode, quoted, SystemError} from '../common/errors.js';
-import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
 import {startCommand} from '../common/process/run-command.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {native, POLLIN} from '../native/index.js';
@@ -40,21 +40,17 @@ export const recvFd = verb({
 		if (!received) return timedOut;
 		const {descriptors, environment} = received;
 		const numbers = descriptors.map((_, i) => firstOfCommand + i);
-		let pid: number | undefined;
-		using stop = new StopInLoop((signal) => {
-			if (pid !== undefined) process.kill(pid, signal);
-		});
+		using shutdown = new Shutdown();
 		const running = await startCommand(
 			command,
 			{stdin: 'inherit', stdout: 'inherit', more: descriptors},
 			{...environment, IPC_FDS: numbers.join(' ')},
 		);
-		pid = running.pid;
+		shutdown.passOnTo(running);
 		closeAll(descriptors);
 		const {status, problem} = await running.ended;
-		pid = undefined;
 		if (problem) tellError(problem);
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		shutdown.finish();
 		return endedWith(status);
 
 		function receive() {
