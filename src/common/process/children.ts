@@ -20,7 +20,7 @@ export interface Change {
 }
 
 /**
- * Starts a command as a child of our own: Node knows nothing of it, so that we alone take its end, and with it those
+ * Starts a command as a child of our own (`startCommand` says who does): Node knows nothing of it, so that we alone take its end, and with it those
  * of orphans that have become our children. Runs with no signal blocked, ignored or caught.
  */
 export function startChild(
