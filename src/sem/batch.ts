@@ -7,7 +7,7 @@ import {readInput} from '../common/input.js';
 import {expectInput, print, stdout} from '../common/output.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
-import {native, POLLERR, POLLHUP} from '../native/index.js';
+import {endIfBroken, eventsOf} from '../common/waiting.js';
 import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
 const readBytes = 65_536;
@@ -103,9 +103,7 @@ class OpenSemaphores implements Disposable {
 			const left = deadline - performance.now();
 			if (semaphore.wait(Math.ceil(Math.max(0, Math.min(left, lookAgainMs))))) return true;
 			if (left <= 0) return false;
-			const triples = Int32Array.of(stdout, 0, 0);
-			native.poll(triples, 0);
-			if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+			endIfBroken(eventsOf(stdout, 0, 0));
 		}
 	}
 

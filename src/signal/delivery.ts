@@ -5,7 +5,7 @@ import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
 import {commandOf} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
-import {native} from '../native/index.js';
+import {pause} from '../common/waiting.js';
 import {ProcessHandle} from '../objects/signals/process-handle.js';
 import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
@@ -215,7 +215,7 @@ export class Delivery {
 			if (pauseMs === 1 || doing === 'no')
 				tellVerbose(`${doing} room in the queue of ${pid} (RLIMIT_SIGPENDING; see: ipc-signal show ${pid})`);
 			if (doing === 'no') return 'full';
-			native.poll(new Int32Array(0), Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
+			pause(Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
 		}
 		return 'sent';
 	}

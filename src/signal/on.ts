@@ -8,7 +8,8 @@ import {describeEnd} from '../common/process/child-end.js';
 import {startChild, takeChanges} from '../common/process/children.js';
 import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
-import {native, POLLIN} from '../native/index.js';
+import {PollSet} from '../common/waiting.js';
+import {POLLIN} from '../native/index.js';
 import {type RawSignal, receivedSignal} from '../objects/signals/received-signal.js';
 import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
@@ -56,6 +57,7 @@ export const on = verb({
 /** Takes signals as they come, and runs the command for them in that order. */
 class Handler {
 	private readonly waiting: RawSignal[] = [];
+	private readonly poll = new PollSet<'control' | 'arriving'>();
 	private readonly running = new Map<number, Forwarder>();
 	private received = 0;
 	private hasFailed = false;
@@ -109,15 +111,9 @@ class Handler {
 		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
 		const isIdle = this.running.size === 0 && this.limits.timeoutMs !== Number.POSITIVE_INFINITY;
 		const leftMs = this.idleSince + this.limits.timeoutMs - performance.now();
-		const triples = Int32Array.of(
-			this.sources.control.pollDescriptor,
-			POLLIN,
-			0,
-			mayTake ? this.sources.arriving.pollDescriptor : -1,
-			POLLIN,
-			0,
-		);
-		native.poll(triples, isIdle ? Math.max(0, Math.ceil(leftMs)) : -1);
+		this.poll.watch('control', this.sources.control.pollDescriptor, POLLIN);
+		this.poll.watch('arriving', mayTake ? this.sources.arriving.pollDescriptor : -1, POLLIN);
+		this.poll.wait(isIdle ? Math.max(0, Math.ceil(leftMs)) : -1);
 		for (const signal of this.sources.control.takeRaw()) this.heed(signal);
 		for (const change of takeChanges()) if (change.status !== undefined) this.ended(change.pid, change.status);
 		if (!mayTake) return;

@@ -1,6 +1,7 @@
 import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
+import {isReady} from '../common/waiting.js';
 import {native, POLLOUT} from '../native/index.js';
 import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/signals/received-signal.js';
 
@@ -78,7 +79,7 @@ export class SignalPrinter {
 
 /** A piece of what is left, waiting a moment at most; then what told us to stop is thrown. */
 function printSoon(bytes: Buffer, from: number, to: number, stop: unknown): number {
-	if (native.poll(Int32Array.of(stdout, POLLOUT, 0), roomMs) === 0) throw stop;
+	if (!isReady(stdout, POLLOUT, roomMs)) throw stop;
 	return printBytes(bytes, from, Math.min(piece, to - from));
 }
 

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../common/errors.js';
 import {endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
@@ -6,6 +7,7 @@ import {startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
+import {PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
@@ -86,15 +88,16 @@ const mostClients = 1000;
 
 /** What the first client passes on that does: others come and go, or say nothing. Undefined when none came in time. */
 function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
-	const left = countdown(timeoutMs);
+	const deadline = new Deadline(timeoutMs);
 	const clients = new Set<LocalSocket>();
 	try {
 		for (;;) {
 			const waiting = [...(clients.size < mostClients ? [listener] : []), ...clients];
-			const triples = Int32Array.from(waiting.flatMap(({descriptor}) => [descriptor, POLLIN, 0]));
-			if (native.poll(triples, left()) === 0) return undefined;
-			for (const [i, socket] of waiting.entries()) {
-				if (triples[3 * i + 2] === 0) continue;
+			const poll = new PollSet<LocalSocket>();
+			for (const socket of waiting) poll.watch(socket, socket.descriptor, POLLIN);
+			if (!poll.wait(deadline.waitMs())) return undefined;
+			for (const socket of waiting) {
+				if (poll.eventsOf(socket) === 0) continue;
 				if (socket === listener) {
 					const client = listener.tryAccept();
 					if (!client) continue;
@@ -119,9 +122,9 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 
 /** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
 function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | undefined {
-	const left = countdown(timeoutMs);
+	const deadline = new Deadline(timeoutMs);
 	for (;;) {
-		if (!socket.wait(POLLIN, left())) return undefined;
+		if (!socket.wait(POLLIN, deadline.waitMs())) return undefined;
 		const received = takeNow(socket);
 		if (received === 'end')
 			throw new SystemError(
@@ -129,12 +132,6 @@ function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | und
 			);
 		if (received) return received;
 	}
-}
-
-/** Milliseconds that are left of these; negative: for ever. */
-function countdown(timeoutMs: number): () => number {
-	const deadline = performance.now() + timeoutMs;
-	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));
 }
 
 function takeNow(socket: LocalSocket): Received | 'end' | undefined {

@@ -3,7 +3,8 @@ import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {isListening, pause} from '../objects/socket/listening.js';
+import {pause} from '../common/waiting.js';
+import {isListening} from '../objects/socket/listening.js';
 import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 
 const longestPauseMs = 50;

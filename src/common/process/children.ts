@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {isKernelError, native, POLLIN, WNOHANG, WUNTRACED} from '../../native/index.js';
 import {hasCode} from '../errors.js';
 import {statusFrom} from '../exit.js';
+import {isReady, pause} from '../waiting.js';
 import {explainStart} from './run-command.js';
 
 /** Why a command did not start: the status to end with, and the reason in words. */
@@ -58,8 +59,8 @@ export function waitForChild(pid: number, onSignals: () => void): number {
 			const [, code] = native.waitpid(pid, WNOHANG) ?? [];
 			if (code !== undefined) return statusFrom(code);
 			try {
-				if (pidfd === undefined) native.poll(new Int32Array(0), lookAgainMs);
-				else native.poll(Int32Array.of(pidfd, POLLIN, 0), -1);
+				if (pidfd === undefined) pause(lookAgainMs);
+				else isReady(pidfd, POLLIN, -1);
 			} catch (error) {
 				if (!hasCode(error, 'EINTR')) throw error;
 				onSignals();

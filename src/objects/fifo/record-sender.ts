@@ -4,6 +4,7 @@ import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf}
 import {readInput} from '../../common/input.js';
 import {print} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
+import {isReady} from '../../common/waiting.js';
 import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLOUT} from '../../native/index.js';
 
 /**
@@ -231,8 +232,7 @@ class RecordSender {
 	}
 
 	private waitForRoom(): void {
-		if (native.poll(Int32Array.of(this.sending.writer, POLLOUT, 0), this.sending.timeoutMs) === 0)
-			throw new WaitTimedOut('room');
+		if (!isReady(this.sending.writer, POLLOUT, this.sending.timeoutMs)) throw new WaitTimedOut('room');
 	}
 
 	/** Nothing wakes a writer when a pipe runs empty: look again and again, ever less often. */
@@ -251,7 +251,7 @@ class RecordSender {
 			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
 				throw new WaitTimedOut('room');
 			}
-			if (native.poll(Int32Array.of(writer, 0, 0), pauseMs) > 0)
+			if (isReady(writer, 0, pauseMs))
 				throw new SystemError(
 					`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
 				);

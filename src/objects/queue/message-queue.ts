@@ -4,6 +4,7 @@ import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
+import {isReady} from '../../common/waiting.js';
 import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
 import {explainAttributes, readLimits} from './limits.js';
 
@@ -217,7 +218,7 @@ export class MessageQueue implements Disposable {
 
 	/** Waits for a message without taking it: false when none came in time. poll(2) */
 	wait(timeoutMs = -1): boolean {
-		return native.poll(Int32Array.of(this.descriptor, POLLIN, 0), timeoutMs) > 0;
+		return isReady(this.descriptor, POLLIN, timeoutMs);
 	}
 
 	/** Waits for a message in libuv's pool, a moment at most: whether there may be one. poll(2) */

@@ -3,7 +3,8 @@ import {EndBySignal} from '../../common/exit.js';
 import {explainStdout, printBytes, stdout, tellError} from '../../common/output.js';
 import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
-import {native, PIPE_BUF, POLLOUT} from '../../native/index.js';
+import {isReady} from '../../common/waiting.js';
+import {PIPE_BUF, POLLOUT} from '../../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
 
 /** How long a full queue may keep us from putting a message back. */
@@ -81,7 +82,7 @@ export class StdoutDelivery {
 		} catch (error) {
 			if (!hasCode(error, 'EINTR')) throw error;
 			// Told to stop: a reader that goes on reading gets what was taken for it. These pieces do not block.
-			while (at < bytes.length && native.poll(Int32Array.of(stdout, POLLOUT, 0), stopTimeoutMs) > 0)
+			while (at < bytes.length && isReady(stdout, POLLOUT, stopTimeoutMs))
 				goOn(printBytes(bytes, at, Math.min(PIPE_BUF, bytes.length - at)));
 			throw error;
 		}

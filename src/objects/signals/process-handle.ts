@@ -3,6 +3,7 @@ import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
 import {hasEnded, processStat, statusFields} from '../../common/process/process-status.js';
+import {isReady, pause} from '../../common/waiting.js';
 import {native, POLLIN} from '../../native/index.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
@@ -97,19 +98,19 @@ export class ProcessHandle implements Disposable {
 
 	/** Whether it has ended. */
 	isGone(): boolean {
-		if (this.pidfd !== undefined) return native.poll(Int32Array.of(this.pidfd, POLLIN, 0), 0) > 0;
+		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, 0);
 		const stat = processStat(this.pid);
 		return hasEnded(stat) || stat?.startTime !== this.startTime;
 	}
 
 	/** Waits for its end, `timeoutMs` at most (negative: for ever): whether it came. */
 	waitUntilGone(timeoutMs: number): boolean {
-		if (this.pidfd !== undefined) return native.poll(Int32Array.of(this.pidfd, POLLIN, 0), timeoutMs) > 0;
+		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, timeoutMs);
 		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		while (!this.isGone()) {
 			const left = deadline - performance.now();
 			if (left <= 0) return false;
-			native.poll(new Int32Array(0), Math.ceil(Math.min(left, lookMs)));
+			pause(Math.ceil(Math.min(left, lookMs)));
 		}
 		return true;
 	}

@@ -5,6 +5,7 @@ import {parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
 import {processStat} from '../../common/process/process-status.js';
+import {pause} from '../../common/waiting.js';
 import {
 	F_RDLCK,
 	F_WRLCK,
@@ -158,7 +159,7 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
 			return handle;
 		handle?.[Symbol.dispose]();
-		native.poll(new Int32Array(0), lookMs);
+		pause(lookMs);
 	}
 	throw nobody;
 }

@@ -3,6 +3,7 @@ import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type FileIdentity, identityKey} from '../../common/process/proc.js';
+import {isReady} from '../../common/waiting.js';
 import {
 	AF_UNIX,
 	MSG_DONTWAIT,
@@ -248,7 +249,7 @@ export class LocalSocket implements Disposable {
 
 	/** Whether it is ready (POLLIN, POLLOUT) within that time; negative: for ever. poll(2) */
 	wait(events: number, timeoutMs: number): boolean {
-		return native.poll(Int32Array.of(this.descriptor, events, 0), timeoutMs) > 0;
+		return isReady(this.descriptor, events, timeoutMs);
 	}
 
 	/**
@@ -301,7 +302,7 @@ export class LocalSocket implements Disposable {
 				return false;
 			}
 			// One that has ended its output would be readable all the time.
-			native.poll(Int32Array.of(this.descriptor, count === 0 ? 0 : POLLIN, 0), pauseMs);
+			isReady(this.descriptor, count === 0 ? 0 : POLLIN, pauseMs);
 		}
 	}
 

@@ -1,11 +1,10 @@
 import {closeSync} from 'node:fs';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
-import {EndBySignal} from '../../common/exit.js';
 import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
-import {SIGPIPE} from '../../common/process/signals.js';
 import type {Progress} from '../../common/terminal/progress.js';
-import {MSG_PEEK, native, POLLERR, POLLHUP, POLLIN} from '../../native/index.js';
+import {endIfBroken, PollSet} from '../../common/waiting.js';
+import {MSG_PEEK, native, POLLIN} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {PacketReader} from '../../objects/socket/packet-reader.js';
 import {describePeer} from '../../objects/socket/peer.js';
@@ -53,16 +52,14 @@ export class RecordReceiver {
 			while (!this.isComplete) {
 				const clients = [...this.clients];
 				const canAccept = this.accepts && clients.length < mostClients;
-				const triples = Int32Array.from([
-					...[stdout, 0, 0],
-					...[canAccept ? descriptor : -1, POLLIN, 0],
-					...clients.flatMap((client) => [client.descriptor, POLLIN, 0]),
-				]);
-				if (native.poll(triples, this.receiving.timeoutMs) === 0) return false;
-				if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
-				for (const [i, client] of clients.entries())
-					if (triples[6 + 3 * i + 2] !== 0 && !this.isComplete) this.hear(client);
-				if (triples[5] === 0 || this.isComplete) continue;
+				const poll = new PollSet<Client | 'stdout' | 'listener'>();
+				poll.watch('stdout', stdout);
+				poll.watch('listener', canAccept ? descriptor : -1, POLLIN);
+				for (const client of clients) poll.watch(client, client.descriptor, POLLIN);
+				if (!poll.wait(this.receiving.timeoutMs)) return false;
+				endIfBroken(poll.eventsOf('stdout'));
+				for (const client of clients) if (poll.eventsOf(client) !== 0 && !this.isComplete) this.hear(client);
+				if (poll.eventsOf('listener') === 0 || this.isComplete) continue;
 				if (datagrams) this.takeDatagrams(datagrams);
 				else this.accept();
 			}

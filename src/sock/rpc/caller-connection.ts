@@ -1,6 +1,7 @@
 import {Socket} from 'node:net';
 import {tell} from '../../common/output.js';
-import {native, POLLHUP} from '../../native/index.js';
+import {eventsOf} from '../../common/waiting.js';
+import {POLLHUP} from '../../native/index.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
@@ -254,8 +255,4 @@ function isHttp(bytes: Buffer): boolean {
 }
 
 /** Whether the other side has closed, and not only ended its output. poll(2), POLLHUP */
-function isHungUp(descriptor: number): boolean {
-	const triples = Int32Array.of(descriptor, 0, 0);
-	native.poll(triples, 0);
-	return ((triples[2] as number) & POLLHUP) !== 0;
-}
+const isHungUp = (descriptor: number): boolean => (eventsOf(descriptor, 0, 0) & POLLHUP) !== 0;

@@ -4,6 +4,7 @@ import {countOf, explain, hasCode, quoted, reasonOf, SystemError} from '../../co
 import {explainStdout, stdin, stdout} from '../../common/output.js';
 import {Progress} from '../../common/terminal/progress.js';
 import {growPipe} from '../../common/transfer.js';
+import {isReady} from '../../common/waiting.js';
 import {
 	AT_FDCWD,
 	type KernelError,
@@ -199,7 +200,7 @@ function explainThere(shown: string, there: Int32Array): void {
 
 /** Whether stdin holds something that nobody has read. */
 export function hasInput(): boolean {
-	if (native.poll(Int32Array.of(stdin, POLLIN, 0), 0) === 0) return false;
+	if (!isReady(stdin, POLLIN, 0)) return false;
 	try {
 		return native.ioctlFionread(stdin) > 0;
 	} catch {
