@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {quoted, SystemError} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
@@ -80,14 +81,13 @@ export class Worker {
 	}
 
 	private async next(stop: Shutdown): Promise<Message | undefined> {
-		const deadline = this.work.timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.timeoutMs;
+		const deadline = new Deadline(this.work.timeoutMs);
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
 			const message = this.queue.tryReceive();
 			if (message) return message;
-			const left = deadline - performance.now();
-			if (left <= 0) return undefined;
-			await this.queue.waitInBackground(Math.ceil(Math.min(left, sliceMs)));
+			if (deadline.hasPassed) return undefined;
+			await this.queue.waitInBackground(deadline.waitMs(sliceMs));
 		}
 	}
 

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
@@ -98,11 +99,10 @@ class OpenSemaphores implements Disposable {
 		this.flush();
 		if (!this.stopsOnSignals) stopOnSignals();
 		this.stopsOnSignals = true;
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
-			const left = deadline - performance.now();
-			if (semaphore.wait(Math.ceil(Math.max(0, Math.min(left, lookAgainMs))))) return true;
-			if (left <= 0) return false;
+			if (semaphore.wait(deadline.waitMs(lookAgainMs))) return true;
+			if (deadline.hasPassed) return false;
 			endIfBroken(eventsOf(stdout, 0, 0));
 		}
 	}

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
 import {signalFormat} from '../common/formats/signal-name.js';
@@ -47,7 +48,7 @@ export const on = verb({
 			{
 				jobs: options.jobs ?? 1,
 				most: options.count ?? Number.POSITIVE_INFINITY,
-				timeoutMs: options.timeout ?? Number.POSITIVE_INFINITY,
+				timeoutMs: options.timeout,
 			},
 		);
 		return handler.run();
@@ -64,13 +65,16 @@ class Handler {
 	private stop: number | undefined;
 	/** The command cannot be run at all. */
 	private problem: number | undefined;
-	private idleSince = performance.now();
+	/** Until when another signal has to come, while nothing runs. */
+	private deadline: Deadline;
 
 	constructor(
 		private readonly command: readonly string[],
 		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
-		private readonly limits: {jobs: number; most: number; timeoutMs: number},
-	) {}
+		private readonly limits: {jobs: number; most: number; timeoutMs: number | undefined},
+	) {
+		this.deadline = new Deadline(limits.timeoutMs);
+	}
 
 	run(): Outcome {
 		for (;;) {
@@ -79,7 +83,7 @@ class Handler {
 			if (this.running.size === 0) {
 				if (this.isEnding()) return this.end();
 				if (this.received >= this.limits.most) return this.hasFailed ? failed : done;
-				if (performance.now() >= this.idleSince + this.limits.timeoutMs) return timedOut;
+				if (this.deadline.hasPassed) return timedOut;
 			}
 			this.waitForMore();
 		}
@@ -109,11 +113,9 @@ class Handler {
 
 	private waitForMore(): void {
 		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
-		const isIdle = this.running.size === 0 && this.limits.timeoutMs !== Number.POSITIVE_INFINITY;
-		const leftMs = this.idleSince + this.limits.timeoutMs - performance.now();
 		this.poll.watch('control', this.sources.control.pollDescriptor, POLLIN);
 		this.poll.watch('arriving', mayTake ? this.sources.arriving.pollDescriptor : -1, POLLIN);
-		this.poll.wait(isIdle ? Math.max(0, Math.ceil(leftMs)) : -1);
+		this.poll.wait(this.running.size === 0 ? this.deadline.waitMs() : -1);
 		for (const signal of this.sources.control.takeRaw()) this.heed(signal);
 		for (const change of takeChanges()) if (change.status !== undefined) this.ended(change.pid, change.status);
 		if (!mayTake) return;
@@ -124,7 +126,7 @@ class Handler {
 	private receive(signal: RawSignal): void {
 		this.received++;
 		this.waiting.push(signal);
-		this.idleSince = performance.now();
+		this.deadline = new Deadline(this.limits.timeoutMs);
 	}
 
 	/** A child has changed, or we are told to stop: then so are the commands that run. */
@@ -142,7 +144,7 @@ class Handler {
 		if (!forwarder) return;
 		forwarder[Symbol.dispose]();
 		this.running.delete(pid);
-		this.idleSince = performance.now();
+		this.deadline = new Deadline(this.limits.timeoutMs);
 		if (status === 0) return;
 		this.hasFailed = true;
 		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ${describeEnd({status})}`);

@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
@@ -294,14 +295,13 @@ export class SharedMemory implements Disposable {
 	 * word and wakes (futex(2), on its address or, of 64 bits, on that of its low half) is noticed at once, others within 100 ms.
 	 */
 	wait(type: WordType, offset: number, isWanted: (value: bigint) => boolean, timeoutMs = -1): bigint | undefined {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
 			const value = this.load(type, offset);
 			if (isWanted(value)) return value;
-			const leftMs = Math.ceil(deadline - performance.now());
-			if (leftMs <= 0) return undefined;
+			if (deadline.hasPassed) return undefined;
 			const woken = this.touch('wait for', type, offset, (mapping) =>
-				native.futexWait(mapping, offset, BigInt.asUintN(32, value), Math.min(lookAgainMs, leftMs)),
+				native.futexWait(mapping, offset, BigInt.asUintN(32, value), deadline.waitMs(lookAgainMs)),
 			);
 			if (!woken && this.isRemoved)
 				throw new SystemError(`cannot wait for ${quoted(this.shownName)}: it has been removed`);

@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, lstatSync, readdirSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode, octalMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
@@ -231,17 +232,16 @@ export class Semaphore implements Disposable {
 	 * the file once more.
 	 */
 	private untilTaken<Taken>(take: () => Taken | undefined, timeoutMs: number, onWait?: () => void): Taken | undefined {
-		const deadline = deadlineOf(timeoutMs);
+		const deadline = new Deadline(timeoutMs);
 		let hasWaited = false;
 		try {
 			for (;;) {
 				const taken = take();
 				if (taken !== undefined) return taken;
-				const leftMs = left(deadline);
-				if (leftMs === 0) return undefined;
+				if (deadline.hasPassed) return undefined;
 				if (!hasWaited) onWait?.();
 				hasWaited = true;
-				this.awaitUnit(leftMs < 0 ? lookAgainMs : Math.min(leftMs, lookAgainMs));
+				this.awaitUnit(deadline.waitMs(lookAgainMs));
 			}
 		} finally {
 			if (hasWaited) this.passOn();
@@ -289,13 +289,6 @@ export class Semaphore implements Disposable {
 		this[Symbol.dispose]();
 	}
 }
-
-const deadlineOf = (timeoutMs: number): number =>
-	timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-
-/** Milliseconds until then, whole; negative: for ever. */
-const left = (deadline: number): number =>
-	deadline === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
 
 function denied(path: string): string {
 	const stat = lstatSync(path, {throwIfNoEntry: false});

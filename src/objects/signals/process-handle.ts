@@ -1,4 +1,5 @@
 import {closeSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
@@ -106,11 +107,10 @@ export class ProcessHandle implements Disposable {
 	/** Waits for its end, `timeoutMs` at most (negative: for ever): whether it came. */
 	waitUntilGone(timeoutMs: number): boolean {
 		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, timeoutMs);
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		while (!this.isGone()) {
-			const left = deadline - performance.now();
-			if (left <= 0) return false;
-			pause(Math.ceil(Math.min(left, lookMs)));
+			if (deadline.hasPassed) return false;
+			pause(deadline.waitMs(lookMs));
 		}
 		return true;
 	}

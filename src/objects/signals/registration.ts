@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {DirectoryEntry, typeName} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} from '../../common/errors.js';
 import {parseAddress} from '../../common/formats/object-name.js';
@@ -149,8 +150,8 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 	const nobody = new SystemError(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
-	const deadline = performance.now() + timeoutMs;
-	while (performance.now() < deadline) {
+	const deadline = new Deadline(timeoutMs);
+	while (!deadline.hasPassed) {
 		const owner = lockedOwner(place, tried);
 		if (owner === 'nobody') throw nobody;
 		const handle = owner && openOwner(owner);

@@ -1,4 +1,5 @@
 import {closeSync, fchmodSync, fstatSync, lstatSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
@@ -195,13 +196,12 @@ export class LocalSocket implements Disposable {
 
 	/** The next connection; waits for one, `timeoutMs` at most (negative: for ever). Undefined when none came. accept(2) */
 	accept(timeoutMs = -1): LocalSocket | undefined {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
 			const accepted = this.tryAccept();
 			if (accepted) return accepted;
-			const left = deadline - performance.now();
-			if (left <= 0) return undefined;
-			this.wait(POLLIN, left === Number.POSITIVE_INFINITY ? -1 : Math.ceil(left));
+			if (deadline.hasPassed) return undefined;
+			this.wait(POLLIN, deadline.waitMs());
 		}
 	}
 
@@ -260,7 +260,7 @@ export class LocalSocket implements Disposable {
 		data: Uint8Array,
 		{descriptors = [] as readonly number[], timeoutMs = -1, onTaken = (_bytes: number): void => {}} = {},
 	): boolean {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		let rights = Int32Array.from(descriptors);
 		for (let offset = 0; ; ) {
 			const sent = native.sendmsg(this.descriptor, data, offset, data.length - offset, rights, 0);
@@ -271,9 +271,8 @@ export class LocalSocket implements Disposable {
 				if (this.type !== 'stream' || offset >= data.length) return true;
 				continue;
 			}
-			const left = deadline - performance.now();
-			if (left <= 0) return false;
-			this.wait(POLLOUT, left === Number.POSITIVE_INFINITY ? -1 : Math.ceil(left));
+			if (deadline.hasPassed) return false;
+			this.wait(POLLOUT, deadline.waitMs());
 		}
 	}
 

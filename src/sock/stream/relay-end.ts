@@ -1,5 +1,6 @@
 import {on, once} from 'node:events';
 import {isIP, type Socket} from 'node:net';
+import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {tell} from '../../common/output.js';
 import {openListener} from '../../objects/socket/endpoint.js';
@@ -24,14 +25,14 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	const tried = `cannot connect to ${quoted(formatSocketAddress(address))}`;
 	if (isLocal(address)) {
 		return async () => {
-			const deadline = performance.now() + timeoutMs;
+			const deadline = new Deadline(timeoutMs);
 			for (let pauseMs = 1; ; pauseMs = Math.min(50, 2 * pauseMs)) {
 				try {
 					return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
 				} catch (error) {
 					// A queue that is full must not hold up everybody else.
 					if (!hasCode(error, 'EAGAIN')) throw error;
-					if (performance.now() > deadline) throw new SystemError(`${tried}: its queue is full`);
+					if (deadline.hasPassed) throw new SystemError(`${tried}: its queue is full`);
 				}
 				await new Promise((resolve) => setTimeout(resolve, pauseMs));
 			}
