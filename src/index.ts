@@ -1,5 +1,5 @@
 /**
- * ipc-tools as a library: the classes that the commands themselves stand on.
+ * ipc-tools as a library: the classes that the commands themselves use.
  *
  * @packageDocumentation
  */

@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import {readdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
+import {commands as declared, readHere} from './support/reading.js';
 import {launcher, root, run} from './support/run.js';
-import {assertFails, World} from './support/world.js';
+import {assertFails, runCommand, World} from './support/world.js';
 
 const {version, bin, engines, os} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const commands = readdirSync(join(root, 'bin')).sort();
 
 /** Every verb of a command, as its help names them. */
 async function verbsOf(command: string): Promise<string[]> {
-	const {stdout} = await run(launcher(command), ['--help']);
+	const {stdout} = await runCommand(command, ['--help']);
 	const section = /^Verbs:\n((?: {2}.*\n)+)/m.exec(stdout.toString())?.[1] ?? '';
 	return [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name]) => name as string);
 }
@@ -19,6 +20,7 @@ test('the package offers every command, on Linux, for Node 20 and later', () => 
 	assert.deepEqual(Object.keys(bin).sort(), commands);
 	assert.deepEqual({engines, os}, {engines: {node: '>=20'}, os: ['linux']});
 	for (const command of commands) assert.ok(statSync(launcher(command)).mode & 0o111, `${command} is executable`);
+	assert.deepEqual(declared.map(({name}) => name).sort(), commands);
 });
 
 for (const command of commands) {
@@ -31,10 +33,11 @@ for (const command of commands) {
 			['help'],
 			...verbs.flatMap((verb) => [
 				[verb, '--help'],
+				[verb, '-h'],
 				['help', verb],
 			]),
 		]) {
-			const {status, stdout, stderr} = await run(launcher(command), words);
+			const {status, stdout, stderr} = await runCommand(command, words);
 			const lines = stdout.toString().trimEnd().split('\n');
 			assert.deepEqual({status, stderr}, {status: 0, stderr: ''}, words.join(' '));
 			assert.match(lines[0] as string, new RegExp(`^Usage: ${command} `));
@@ -47,9 +50,31 @@ for (const command of commands) {
 		}
 	});
 
+	test(`${command} itself says what the reading in this process says`, async () => {
+		const verbs = await verbsOf(command);
+		const [first, second, third] = [verbs.at(-1), verbs[1], verbs[2]] as [string, string, string];
+		const lines = [
+			['--help'],
+			[],
+			[first, '-h'],
+			['frobnicate'],
+			['help', second],
+			[second, '--quite'],
+			[third, '--color', 'sometimes'],
+			['--version'],
+			['--complete', command, ''],
+		];
+		// Each command does a third of them, so that each is done twice.
+		const at = commands.indexOf(command);
+		for (const words of lines.filter((_, i) => i % 3 === at % 3)) {
+			const expected = await readHere(command, words);
+			if (expected) assert.deepEqual(await run(launcher(command), words), expected, `${command} ${words.join(' ')}`);
+		}
+	});
+
 	test(`${command} --version`, async () => {
 		for (const words of [['--version'], ['-V']]) {
-			const {status, stdout, stderr} = await run(launcher(command), words);
+			const {status, stdout, stderr} = await runCommand(command, words);
 			assert.deepEqual([status, stdout.toString(), stderr], [0, `${command} (ipc-tools) ${version}\n`, '']);
 		}
 	});
@@ -57,37 +82,37 @@ for (const command of commands) {
 	test(`${command} used wrongly: status 2, a hint, and where to look`, async () => {
 		const verbs = await verbsOf(command);
 		assertFails(
-			await run(launcher(command), []),
+			await runCommand(command, []),
 			2,
 			`${command}: a verb is missing: ${verbs.join(', ')}\nTry '${command} --help'.\n`,
 		);
 		assertFails(
-			await run(launcher(command), ['frobnicate']),
+			await runCommand(command, ['frobnicate']),
 			2,
 			new RegExp(`^${command}: unknown verb 'frobnicate' .*\nTry '${command} --help'.\n$`),
 		);
 		for (const verb of verbs) {
 			assertFails(
-				await run(launcher(command), [verb, '--quite']),
+				await runCommand(command, [verb, '--quite']),
 				2,
 				`${command}: unknown option '--quite'; did you mean '--quiet'?\nTry '${command} ${verb} --help'.\n`,
 			);
 			assertFails(
-				await run(launcher(command), [verb, '-%']),
+				await runCommand(command, [verb, '-%']),
 				2,
 				`${command}: unknown option '-%'\nTry '${command} ${verb} --help'.\n`,
 			);
 			assertFails(
-				await run(launcher(command), [verb, '--color', 'sometimes']),
+				await runCommand(command, [verb, '--color', 'sometimes']),
 				2,
-				/--color: 'sometimes' is none of auto, always, never|is missing/,
+				/--color: 'sometimes' is not one of auto, always, never|is missing/,
 			);
 		}
 	});
 
 	test(`${command} says the same mistake on one line, control characters escaped`, async () => {
 		assertFails(
-			await run(launcher(command), ['a\nb\x1b[31m']),
+			await runCommand(command, ['a\nb\x1b[31m']),
 			2,
 			new RegExp(`^${command}: unknown verb 'a\\\\nb\\\\e\\[31m' .*\n.*\n$`),
 		);
@@ -99,7 +124,7 @@ for (const command of commands) {
 		assert.match(piped.stderr, /^(141|0)\n$/);
 		const full = await world.shell(`${command} --help >/dev/full`);
 		assertFails(full, 1, `${command}: cannot write to stdout: no space left on the device\n`);
-		const gone = await world.shell(`trap '' PIPE; (sleep 0.1; ${command} --version; echo $? >&2) | true`);
+		const gone = await world.shell(`trap '' PIPE; exec 3> >(:); wait $!; ${command} --version >&3; echo $? >&2`);
 		assert.equal(gone.stderr, '141\n');
 	});
 
@@ -108,25 +133,23 @@ for (const command of commands) {
 		const script = (await world.run(command, ['completion', 'bash'])).stdout.toString();
 		const parsed = await world.shell('bash -n', {input: script});
 		assert.deepEqual([parsed.status, parsed.stderr], [0, '']);
+		const linesOf = (text: Buffer) => text.toString().split('\n').slice(0, -1);
 		const candidates = async (...words: string[]) =>
-			(await world.run(command, ['--get-yargs-completions', command, ...words])).stdout
-				.toString()
-				.split('\n')
-				.slice(0, -1);
+			linesOf((await runCommand(command, ['--complete', command, ...words])).stdout);
 		assert.deepEqual(await candidates(''), await verbsOf(command));
 		assert.deepEqual(await candidates('compl'), ['completion']);
 		assert.ok((await candidates('list', '--')).includes('--no-headings'));
 		assert.deepEqual(await candidates('list', '--color', 'a'), ['auto', 'always']);
 		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
-		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is none of bash, zsh, fish/);
+		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is not one of bash, zsh, fish/);
 		if (!(await verbsOf(command)).includes('create')) return;
 		const names = ['log', 'jobs'].map((word) => `${word}-${process.pid}-${command}`);
 		t.after(() => world.run(command, ['remove', ...names]));
 		await world.run(command, ['create', ...names, ...(command === 'ipc-shm' ? ['--size', '1K'] : [])]);
-		const found = await candidates('stat', '');
+		const found = linesOf((await world.run(command, ['--complete', command, 'stat', ''])).stdout);
 		assert.ok(names.every((name) => found.includes(name)));
 		const completed = await world.shell(
-			`source <(${command} completion bash); COMP_WORDS=(${command} stat ${names[0]?.slice(0, -1)}); COMP_CWORD=2; _${command.replace('-', '_')}; echo "\${COMPREPLY[@]}"`,
+			`source <(${command} completion bash); COMP_LINE='${command} stat log'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} log stat; echo "\${COMPREPLY[@]}"`,
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});

@@ -65,12 +65,12 @@ const onlyIn = (what: string, pattern: RegExp, ...places: string[]) =>
 		assert.ok(found.length > 0, 'nowhere at all: the rule has lost its object');
 	});
 onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'common/program.ts');
-onlyIn('yargs', /from 'yargs'/, 'common/command-line/yargs-reading.ts');
+onlyIn('yargs', /from 'yargs'/, 'common/command-line/help.ts');
 onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
 onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
 onlyIn('loading the addon', /dlopen/, 'native/index.ts');
 
-test('nobody writes to the standard streams but output.ts, through the addon', () => {
+test('no process writes to the standard streams but output.ts, through the addon', () => {
 	for (const path of files) assert.doesNotMatch(textOf(path), /console\.|process\.std(out|err)/, `src/${path}`);
 });
 

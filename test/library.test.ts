@@ -66,7 +66,7 @@ test('a queue as a library: sent, received, iterated over without holding up the
 	assert.throws(() => MessageQueue.open('no-such-queue-here'), /no such queue \(make it with: ipc-mq create/);
 });
 
-test('a semaphore as a library: taken and given, held and let go, and the dead give theirs back', async (t) => {
+test('a semaphore as a library: taken and given, held and released, and the dead give theirs back', async (t) => {
 	const {Semaphore, UsageError} = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
 	const name = `ipc-tools-test-library-${process.pid}`;
 	assert.equal(Semaphore.create(name, {value: 2, mode: 0o640}), true);
@@ -200,7 +200,7 @@ test('a local socket as a library: listened on, connected to, with descriptors a
 	assert.equal(LocalSocket.tryConnect('talk'), undefined);
 	assert.throws(() => LocalSocket.connect('talk'), SystemError);
 	const listener = LocalSocket.listen('talk', {mode: 0o640});
-	assert.throws(() => LocalSocket.listen('talk'), /cannot listen on 'talk': .* has it already/);
+	assert.throws(() => LocalSocket.listen('talk'), /cannot listen on 'talk': .* already uses it/);
 	assert.throws(() => LocalSocket.remove('talk'), SystemError);
 	assert.equal(listener.tryAccept(), undefined);
 	assert.equal(listener.accept(20), undefined);

@@ -23,11 +23,11 @@ const shared = {
 	target: 'node20',
 	charset: 'ascii',
 	logLevel: 'warning',
-	// What is imported late is required late: start.cjs runs the bundle as a script, which has no import().
+	// Modules that are imported late are required late: start.cjs runs the bundle as a script, which has no import().
 	supported: {'dynamic-import': false},
 };
 
-/** Packages make a start slow, so each has a file of its own, which is read when it is first needed. */
+/** Packages slow down the start, so each has its own file, which is read when it is first needed. */
 const packages = ['chalk', 'execa', 'fastest-levenshtein', 'yargs'];
 const packagesApart = {
 	name: 'packages-apart',
@@ -62,7 +62,7 @@ const {metafile} = await build({
 	minifySyntax: true,
 	minifyWhitespace: true,
 	metafile: true,
-	// yargs asks where it lies, to find its translations; ours speak English.
+	// yargs looks for its translations beside its own file; we only use English.
 	define: {'import.meta.url': '"file:///ipc-tools/yargs/lib/shims/index.mjs"'},
 });
 
@@ -88,7 +88,7 @@ function run(program, args) {
 	if (status !== 0) process.exit(status ?? 1);
 }
 
-/** What is bundled comes with its licence. */
+/** The licences of the bundled packages. */
 function writeLicenses(inputs) {
 	const names = new Set(
 		inputs.map((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1]).filter((name) => name !== undefined),

@@ -1,5 +1,5 @@
 // Runs a command for a moment and keeps what V8 compiled meanwhile: dist/ipc-X.cache, which start.cjs uses.
-// Where Node differs from the one that made it, V8 refuses it and compiles as usual.
+// If Node differs from the one that made the cache, V8 refuses the cache and compiles as usual.
 'use strict';
 const {spawn} = require('node:child_process');
 const {existsSync, mkdtempSync, rmSync, writeFileSync} = require('node:fs');
@@ -16,7 +16,7 @@ const segment = `ipc-tools-build-shm-${process.pid}`;
 const queue = `ipc-tools-build-${process.pid}`;
 const semaphore = queue;
 
-// The command lines whose start matters. Each ends by itself, without anybody else and without an error.
+// The command lines whose start matters. Each ends by itself, without another process and without an error.
 const lines = {
 	'ipc-pipe': [
 		['recv', '-n'],
@@ -58,7 +58,7 @@ const lines = {
 	],
 };
 
-// What a command does last is to leave the process; here it must not.
+// The last act of a command is to exit the process; here it must not.
 const dlopen = process.dlopen;
 process.dlopen = (module, path) => {
 	dlopen.call(process, module, path);
@@ -67,7 +67,7 @@ process.dlopen = (module, path) => {
 
 const folder = mkdtempSync(join(tmpdir(), 'ipc-tools-build-'));
 process.env.IPC_RUNTIME_DIR = folder;
-// `call` needs somebody who answers, and holds up this process meanwhile.
+// `call` needs a process that answers, and blocks this process meanwhile.
 let server;
 if (name === 'ipc-sock') {
 	const path = join(folder, 'server');
@@ -78,7 +78,7 @@ if (name === 'ipc-sock') {
 		Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 }
 const script = load(filename);
-// What these lines print is of no interest.
+// The output of these lines does not matter.
 require('node:fs').closeSync(1);
 require('node:fs').openSync('/dev/null', 'w');
 const run = script.runInThisContext();

@@ -1,4 +1,4 @@
-// Compiles the addon with the C compiler alone; --unless-prebuilt: does nothing where a prebuilt one fits.
+// Compiles the addon with the C compiler alone; --unless-prebuilt: does nothing if a prebuilt one fits.
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {createRequire} from 'node:module';

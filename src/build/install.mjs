@@ -1,5 +1,5 @@
-// On the installation of the published package: the addon is compiled where no prebuilt one fits, and what V8 compiles
-// is kept for the Node that is here. In a clone there is nothing built yet; `prepare` does all of it.
+// On installation of the published package: compiles the addon if no prebuilt one fits, and makes the code cache for
+// the installed Node. In a clone nothing is built yet; `prepare` does all of it.
 import {spawnSync} from 'node:child_process';
 import {existsSync, readdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';

@@ -1,11 +1,11 @@
-// How a command starts: its bundle, with what V8 compiled of it at build time where that still fits this Node.
+// How a command starts: its bundle, with V8's code cache from build time if that still fits this Node.
 'use strict';
 const {readFileSync} = require('node:fs');
 const {Script} = require('node:vm');
 
-/** The bundle as a function of what Node gives a module; `cachedData` may be missing. */
+/** The bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
 const load = (filename, cachedData) => {
-	// The bundle is ASCII: taken so, its text needs half the memory, and no decoder has to be loaded.
+	// The bundle is ASCII: read as latin1, its text needs half the memory, and no decoder has to be loaded.
 	const bundle = readFileSync(filename).latin1Slice();
 	const text = `(function (exports, require, module, __filename, __dirname) {${bundle}\n})`;
 	return new Script(text, {filename, cachedData});

@@ -4,7 +4,7 @@ import {AT_FDCWD, LOCK_EX, LOCK_UN, native, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_R
 import {attempt, explain, hasCode, quoted, SystemError} from './errors.js';
 import {openRuntimeFolder, runtimeFolderPath} from './runtime-folder.js';
 
-/** Others hold a folder for microseconds. Whoever holds it longer has been stopped or means harm. */
+/** Other processes hold a folder for microseconds. A process that holds it longer has been stopped or is hostile. */
 const folderTimeoutMs = 1000;
 
 /**
@@ -53,7 +53,10 @@ export class DirectoryEntry implements Disposable {
 		return `/proc/self/fd/${this.folder}/${this.name}`;
 	}
 
-	/** Names what is there without opening it (O_PATH); undefined when nothing is. Refuses what is not wanted. */
+	/**
+	 * Refers to the entry without opening it (O_PATH); undefined when it does not exist. Refuses an entry of another
+	 * kind.
+	 */
 	openHandle(kind: 'FIFO' | 'socket', followsLinks = this.followsLinks): number | undefined {
 		let handle: number;
 		try {
@@ -68,7 +71,7 @@ export class DirectoryEntry implements Disposable {
 		throw new SystemError(`${this.shown} is ${typeName(stats)}, not a ${kind}`);
 	}
 
-	/** Work that nobody of ours does at the same time in this folder; leaves nothing behind. flock(2) */
+	/** Work that no other ipc-tools process does at the same time in this folder; leaves nothing behind. flock(2) */
 	withLock<Result>(work: () => Result): Result {
 		let isLocked = false;
 		try {

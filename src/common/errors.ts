@@ -1,14 +1,20 @@
+import {existsSync} from 'node:fs';
 import {isKernelError} from '../native/index.js';
 
-/** Used wrongly: the reason is said, status 2. */
+/** Usage error: the reason is reported, status 2. */
 export class UsageError extends Error {
-	/** Whose help to point to. */
+	/** The verb whose help the message points to. */
 	verb?: string;
-	/** A word that is none of these; which one may have been meant is looked up when it is said. */
-	meant?: {readonly word: string; readonly candidates: readonly string[]};
+	/**
+	 * A word that is not one of the candidates. The nearest candidate is looked up when the error is reported; `otherwise` is
+	 * the hint where none is near.
+	 */
+	meant?: {readonly word: string; readonly candidates: readonly string[]; readonly otherwise?: string} | undefined;
 }
 
-/** The system said no, or the other side did: one line that says what was tried, why it failed and what to do; status 1. */
+/**
+ * A system call failed, or the peer reported an error: one line with what was tried, the reason and a remedy; status 1.
+ */
 export class SystemError extends Error {}
 
 /** Makes anything fit for one line on a terminal: control characters are written as escapes. */
@@ -37,7 +43,7 @@ const reasons: Record<string, string> = {
 	EACCES: 'permission denied',
 	EPERM: 'operation not permitted',
 	ENOENT: 'no such file or folder',
-	ENOTDIR: 'part of the path is no folder',
+	ENOTDIR: 'part of the path is not a folder',
 	ELOOP: 'too many symbolic links',
 	ENOSPC: 'no space left on the device',
 	EDQUOT: 'the disk quota is used up',
@@ -46,7 +52,7 @@ const reasons: Record<string, string> = {
 	ENOMEM: 'the kernel has no memory left',
 	ENFILE: 'too many open files on this machine (see: sysctl fs.file-max)',
 	EPIPE: 'the reader has left',
-	ENXIO: 'nobody reads it',
+	ENXIO: 'no process reads it',
 	ENAMETOOLONG: 'the name is too long',
 	EFBIG: 'the file would become too large (RLIMIT_FSIZE; see: ulimit -f)',
 };
@@ -55,6 +61,8 @@ const reasons: Record<string, string> = {
 export function reasonOf(error: unknown): string {
 	if (!isKernelError(error)) return error instanceof Error ? error.message : String(error);
 	const known = reasons[error.code];
+	// Much goes through the files of our own descriptors there.
+	if (error.code === 'ENOENT' && !existsSync('/proc/self')) return `${known} (/proc is not mounted)`;
 	if (known) return known;
 	const text = error.message.replace(/^[\w]+: /, '').replace(/, \w+( .*)?$/s, '');
 	return text.charAt(0).toLowerCase() + text.slice(1);
@@ -62,7 +70,7 @@ export function reasonOf(error: unknown): string {
 
 /**
  * Turns a refusal by the kernel into the one line for the user: what was tried, then why. `remedies` has the words
- * for codes that mean something special here. Anything that is not a refusal is a defect and goes on as it is, and
+ * for codes that mean something special here. Anything that is not a refusal is a defect and is returned unchanged, and
  * so do EINTR (we were told to stop) and ETIMEDOUT.
  */
 export function explain(tried: string, error: unknown, remedies: Record<string, string> = {}): unknown {

@@ -1,4 +1,4 @@
-/** How a verb ended: what it answers, and with which status the process leaves. */
+/** How a verb ended: the outcome, and the status of the process. */
 export class Outcome {
 	constructor(readonly status: number) {}
 }
@@ -33,6 +33,6 @@ export class EndBySignal extends Error {
 	}
 }
 
-/** What waitpid(2) tells of a child that has ended, as a status: its own, or 128+n. */
+/** The status of a child that has ended, from waitpid(2): its own, or 128+n. */
 export const statusFrom = (code: number): number =>
 	code & 0x7f ? status.signalBase + (code & 0x7f) : (code >> 8) & 0xff;

@@ -1,7 +1,7 @@
 import {SystemError} from './errors.js';
 import {tellError} from './output.js';
 
-/** Does something for each name and goes on past a failure, which is said; answers whether all went well. */
+/** Calls `work` for each name and continues after a failure, which is reported; returns whether all succeeded. */
 export function forEachName<Name>(names: readonly Name[], work: (name: Name) => void): boolean {
 	let allWell = true;
 	for (const name of names) {

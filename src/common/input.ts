@@ -1,6 +1,6 @@
 import {fstatSync, readFileSync} from 'node:fs';
 import {native, POLLIN} from '../native/index.js';
-import {explain} from './errors.js';
+import {explain, hasCode} from './errors.js';
 import {stdin} from './output.js';
 import {isBroken, PollSet} from './waiting.js';
 
@@ -36,6 +36,12 @@ export function readInputNow(buffer: Buffer, offset: number): number {
 export function inputBytesLeft(): number | undefined {
 	const status = fstatSync(stdin);
 	if (!status.isFile()) return undefined;
-	const position = /^pos:\s+([0-9]+)/.exec(readFileSync(`/proc/self/fdinfo/${stdin}`, 'utf8'))?.[1] ?? 0;
-	return Math.max(0, status.size - Number(position));
+	let position: string | undefined;
+	try {
+		position = /^pos:\s+([0-9]+)/.exec(readFileSync(`/proc/self/fdinfo/${stdin}`, 'utf8'))?.[1];
+	} catch (error) {
+		// Without /proc nobody can tell.
+		if (!hasCode(error, 'ENOENT')) throw error;
+	}
+	return position === undefined ? undefined : Math.max(0, status.size - Number(position));
 }

@@ -73,13 +73,13 @@ export const printLine = (line: string): void => print(`${line}\n`);
 
 export const printJson = (value: unknown): void => printLine(JSON.stringify(value));
 
-/** To a person, on stderr. A stderr that does not take it is no reason to fail. */
+/** To a person, on stderr. A stderr that cannot be written to is not a reason to fail. */
 export function tellRaw(text: string | Uint8Array): void {
 	try {
 		writeAll(stderr, typeof text === 'string' ? Buffer.from(text) : text);
 	} catch (error) {
 		if (hasCode(error, 'EINTR')) throw error;
-		// There is nobody left to tell.
+		// There is no reader left.
 	}
 }
 
@@ -113,7 +113,7 @@ export function wantsColor(descriptor: number): boolean {
 	return TERM !== 'dumb' && isTerminal(descriptor);
 }
 
-/** Tells whoever started us, through the descriptor they gave, that waiting has begun. */
+/** Tells the parent process, through the descriptor it gave, that waiting has begun. */
 export function announceReady(descriptor: number | undefined): void {
 	if (descriptor === undefined) return;
 	if (isOfNode(descriptor))
@@ -139,7 +139,7 @@ export function expectOutput(): void {
 
 /**
  * Whether it is one that Node has opened for itself: an event queue, or a pipe that goes from us to us and that no other
- * process has. Somebody may give us both ends of a pipe too, but then has it as well.
+ * process has. Our parent may give us both ends of a pipe too, but then has it as well.
  */
 export function isOfNode(descriptor: number): boolean {
 	const target = (number: number | string): string => {
@@ -164,7 +164,7 @@ export function isOfNode(descriptor: number): boolean {
 	return !found.some((pid, i) => i % 4 === 0 && pid !== process.pid && (found[i + 3] as number) >= 0);
 }
 
-/** Before stdin is read: it has to be readable, and a person at a terminal should not wonder what is waited for. */
+/** Before stdin is read: it must be readable, and a person at a terminal should learn what the command waits for. */
 export function expectInput(): void {
 	if ((native.fcntlGetfl(stdin) & O_ACCMODE) === O_WRONLY)
 		throw new SystemError('cannot read stdin: it is not open for reading');

@@ -6,7 +6,7 @@ import {eventsOf, isBroken} from './waiting.js';
 const graceMs = 2;
 
 /**
- * Whoever reads a pipe that we write to: how much it has left unread, which the kernel tells also when it has gone. Of anything
+ * The reader of a pipe that we write to: how much it has left unread, which the kernel tells also after it left. Of anything
  * but a pipe nothing is known, and all counts as read.
  */
 export class PipeReader {
@@ -21,7 +21,7 @@ export class PipeReader {
 		return this.isPipe ? native.ioctlFionread(this.descriptor) : 0;
 	}
 
-	/** Waits so long at most: whether the reader has gone. */
+	/** Waits at most this long; returns whether the reader has left. */
 	hasGone(mostMs: number): boolean {
 		return isBroken(eventsOf(this.descriptor, 0, mostMs));
 	}

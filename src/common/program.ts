@@ -2,31 +2,45 @@ import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
 import * as inspector from 'node:inspector';
 import {isKernelError, native} from '../native/index.js';
-import {type Reading, readPlainLine, valuesOf} from './command-line/command-line.js';
+import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
-import {configureOutput, tellError, tellRaw} from './output.js';
+import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
 import {SIGUSR1} from './process/signals.js';
-import type {Command} from './verb.js';
+import type {Command, FoundVerb} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
 	configureOutput({command: command.name});
 	takeSignalFromDebugger();
 	const words = process.argv.slice(2);
-	const reading = words.some((word) => word.includes('\ufffd')) ? undefined : readPlainLine(command, words);
-	if (reading) {
-		perform(command, reading);
-		return;
-	}
-	// Not plain: help, completion, a mistake. yargs has the time it takes.
-	guard(command, undefined, async () => {
+	guard(command, undefined, () => {
 		checkEncoding(words);
-		const {readWithYargs} = await import('./command-line/yargs-reading.js');
-		const found = await readWithYargs(command, words);
-		if (!found) leave(status.done);
-		else perform(command, found);
+		if (words[0]?.startsWith('--complete')) return printCandidates(command, words).then(() => leave(status.done));
+		const line = readLine(command, words);
+		if (line.kind === 'verb') return perform(command, line.reading);
+		return (line.kind === 'help' ? printHelp(command, line.topic) : printVersion(command)).then(() =>
+			leave(status.done),
+		);
 	});
+}
+
+/** What the scripts of `completion` ask; in no help, since no person does. */
+async function printCandidates(command: Command, [request, ...words]: readonly string[]): Promise<void> {
+	const {candidates, candidatesForLine} = await import('./command-line/candidates.js');
+	const [line = '', text = ''] = words;
+	const found = request === '--complete-line' ? candidatesForLine(command, line, text) : candidates(command, words);
+	print(found.map((candidate) => `${candidate}\n`).join(''));
+}
+
+async function printHelp(command: Command, topic: FoundVerb | undefined): Promise<void> {
+	const {helpText} = await import('./command-line/help.js');
+	print(await helpText(command, topic));
+}
+
+async function printVersion(command: Command): Promise<void> {
+	const {version} = await import('./version.js');
+	printLine(`${command.name} (ipc-tools) ${version}`);
 }
 
 /**
@@ -39,7 +53,7 @@ function takeSignalFromDebugger(): void {
 	const isWanted = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((words) =>
 		/--inspect(-brk|-wait)?(=|\s|$)/.test(words),
 	);
-	// Slow to load, and needed by nobody else.
+	// Slow to load, and not needed elsewhere.
 	if (isWanted || inspector.url() === undefined) return;
 	inspector.close();
 	// To the first process of a PID namespace it does nothing.
@@ -53,7 +67,7 @@ const mayHaveDebugger = (): boolean => native.mayHaveDebugger();
 function checkEncoding(words: readonly string[]): void {
 	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
 		throw new UsageError(
-			'the command line is not valid UTF-8, which Node cannot pass on (such bytes can go in by stdin)',
+			'the command line is not valid UTF-8, and Node cannot pass on such bytes (send them through stdin)',
 		);
 }
 
@@ -73,9 +87,8 @@ function guard(command: Command, reading: Reading | undefined, work: () => void 
 	const onError = (error: unknown) => {
 		if (!(error instanceof UsageError && error.meant)) report(command, reading, error);
 		// The hint needs what no other way through here does.
-		const {word, candidates} = error.meant;
-		import('./command-line/did-you-mean.js').then(({didYouMean}) => {
-			error.message += didYouMean(word, candidates);
+		import('./command-line/did-you-mean.js').then(({addHint}) => {
+			addHint(error);
 			report(command, reading, error);
 		});
 	};
@@ -106,7 +119,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 		tellError(`${error.syscall}: ${reasonOf(error)}`);
 		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
-	// A defect: its stack is what helps to mend it.
+	// A defect: its stack helps to fix it.
 	tellRaw(`${command.name}: internal error\n${error instanceof Error ? error.stack : String(error)}\n`);
 	leave(status.systemError);
 }

@@ -1,6 +1,7 @@
 import {closeSync, fstatSync, lstatSync, mkdirSync} from 'node:fs';
 import {AT_FDCWD, native, O_DIRECTORY, O_NOFOLLOW, O_RDONLY} from '../native/index.js';
 import {attempt, explain, hasCode, quoted, SystemError} from './errors.js';
+import {textProblem} from './formats/object-name.js';
 
 const groupOrOthersWrite = 0o022;
 
@@ -20,12 +21,15 @@ const userId = (): number => process.geteuid?.() ?? 0;
 export function runtimeFolderPath(): string {
 	const {path, from} = chooseRuntimeFolder();
 	if (!path.startsWith('/')) throw refusal(path, `${from} must hold an absolute path`);
+	// As for names: it is printed, one to a line, and what Node has mangled is another folder.
+	const problem = textProblem(path);
+	if (problem) throw refusal(path, problem);
 	return path;
 }
 
 function refusal(path: string, why: string): SystemError {
 	return new SystemError(
-		`refusing the runtime folder ${quoted(path)}: ${why} (IPC_RUNTIME_DIR can name another folder)`,
+		`refusing the runtime folder ${quoted(path)}: ${why} (set IPC_RUNTIME_DIR to use another folder)`,
 	);
 }
 
@@ -35,7 +39,7 @@ function refusal(path: string, why: string): SystemError {
  * The checks are made on the open descriptor and all later work goes through it, so the folder that was checked is
  * the one that is used.
  *
- * @throws SystemError when somebody else owns it or could write in it, or when it is a symbolic link.
+ * @throws SystemError when another user owns it or can write to it, or when it is a symbolic link.
  */
 export function openRuntimeFolder(create: boolean): number | undefined {
 	const path = runtimeFolderPath();
@@ -52,12 +56,24 @@ export function openRuntimeFolder(create: boolean): number | undefined {
 		} catch (error) {
 			if (hasCode(error, 'ELOOP')) throw refusal(path, 'it is a symbolic link');
 			if (hasCode(error, 'ENOTDIR'))
-				throw isLink(path) ? refusal(path, 'it is a symbolic link') : refusal(path, 'it is no folder');
+				throw isLink(path) ? refusal(path, 'it is a symbolic link') : refusal(path, 'it is not a folder');
 			if (hasCode(error, 'EACCES')) throw refusal(path, 'permission denied');
 			if (!hasCode(error, 'ENOENT')) throw explain(`cannot open the runtime folder ${quoted(path)}`, error);
 		}
 		if (!create) return undefined;
 		make(path);
+	}
+}
+
+/** The names of the files of one type (DT_FIFO, DT_SOCK) in the runtime folder, sorted. */
+export function namesInRuntimeFolder(type: number): string[] {
+	const folder = openRuntimeFolder(false);
+	if (folder === undefined) return [];
+	try {
+		const entries = native.readdir(folder);
+		return entries.filter((_, i): _ is string => i % 2 === 0 && entries[i + 1] === type).sort();
+	} finally {
+		closeSync(folder);
 	}
 }
 
@@ -67,7 +83,7 @@ function isLink(path: string): boolean {
 
 function make(path: string): void {
 	attempt(
-		`cannot make the runtime folder ${quoted(path)}`,
+		`cannot create the runtime folder ${quoted(path)}`,
 		() => {
 			try {
 				mkdirSync(path, 0o700);
@@ -77,8 +93,8 @@ function make(path: string): void {
 			}
 		},
 		{
-			ENOENT: 'the folder above it does not exist (IPC_RUNTIME_DIR can name another folder)',
-			EACCES: 'permission denied (IPC_RUNTIME_DIR can name another folder)',
+			ENOENT: 'the folder above it does not exist (set IPC_RUNTIME_DIR to use another folder)',
+			EACCES: 'permission denied (set IPC_RUNTIME_DIR to use another folder)',
 		},
 	);
 }
@@ -86,5 +102,5 @@ function make(path: string): void {
 function check(path: string, folder: number): void {
 	const {uid, mode} = fstatSync(folder);
 	if (uid !== userId()) throw refusal(path, `it belongs to user ${uid}, not to you (${userId()})`);
-	if (mode & groupOrOthersWrite) throw refusal(path, 'others may write in it (chmod go-w would help)');
+	if (mode & groupOrOthersWrite) throw refusal(path, 'other users can write to it (run: chmod go-w)');
 }

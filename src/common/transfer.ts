@@ -6,7 +6,7 @@ import {explainStdout, tellVerbose} from './output.js';
 import {Progress} from './terminal/progress.js';
 
 const largePipe = 1024 ** 2;
-/** What a pipe has that nobody gave a size: anything else was somebody's wish. pipe(7) */
+/** The default capacity of a pipe: any other was chosen by a program. pipe(7) */
 const usualPipe = 65_536;
 
 /**
@@ -29,8 +29,8 @@ export function setPipeSize(descriptor: number, bytes: number, shown: string): v
 	} catch (error) {
 		throw explain(`cannot give ${shown} a capacity of ${formatSize(bytes)}`, error, {
 			EPERM: 'more than this user may have (see: sysctl fs.pipe-max-size fs.pipe-user-pages-soft)',
-			EBUSY: 'it holds more than that now',
-			EINVAL: 'no pipe can be that large',
+			EBUSY: 'it contains more data than that',
+			EINVAL: 'it is larger than any pipe can be',
 		});
 	}
 }
@@ -40,7 +40,7 @@ export interface Move {
 	output: number;
 	/** Gets a copy of everything. */
 	copyTo?: number;
-	/** How long to wait for the input, and for room in the output, each time; negative: for ever. */
+	/** How long to wait for the input, and for room in the output, each time; negative: without limit. */
 	inputTimeoutMs?: number;
 	outputTimeoutMs?: number;
 	progress?: Progress | undefined;
@@ -108,13 +108,13 @@ export interface Copy {
 	outputOffset?: number;
 	/** Bytes at most. */
 	most?: number;
-	/** Whether the file that is written to must not grow, also when somebody makes it smaller meanwhile: ENXIO. */
+	/** Whether the output file must not grow, also when another process makes it smaller meanwhile: ENXIO. */
 	staysWithin?: boolean;
 	progress?: Progress | undefined;
 }
 
 /**
- * Copies bytes until the input ends or so many have been moved, and answers how many. Blocks. Throws the kernel's error,
+ * Copies bytes until the input ends or `most` have been moved, and returns how many. Blocks. Throws the kernel's error,
  * with `side` and `bytes`. pread(2), pwrite(2)
  */
 export function copyBytes({input, inputOffset, output, outputOffset, most, staysWithin, progress}: Copy): number {

@@ -47,7 +47,7 @@ export type OptionValues<Items extends Options> = {readonly [Key in keyof Items]
 export type OperandValues<Items extends Operands> = {readonly [Key in keyof Items]: OperandValue<Items[Key]>};
 
 export interface Example {
-	/** One sentence of purpose. */
+	/** The purpose in one phrase. */
 	readonly purpose: string;
 	/** A whole command that can be pasted. */
 	readonly line: string;
@@ -63,7 +63,7 @@ export interface Verb {
 	 * only `--` begins it.
 	 */
 	readonly takesCommand: boolean | 'optional';
-	/** A first word that is short for others, as `-9` is to kill(1): what it stands for, undefined for any other word. */
+	/** A first word that is short for others, as `-9` is to kill(1): its long form, undefined for any other word. */
 	shorthand?(word: string): readonly string[] | undefined;
 	readonly examples: readonly Example[];
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
@@ -132,7 +132,13 @@ export function operandCount({operands}: Verb): {least: number; most: number} {
 	};
 }
 
-export function findVerb(command: Command, word: string): {name: string; verb: Verb} | undefined {
+export interface FoundVerb {
+	/** As it is declared, also where an alias was given. */
+	readonly name: string;
+	readonly verb: Verb;
+}
+
+export function findVerb(command: Command, word: string): FoundVerb | undefined {
 	if (Object.hasOwn(command.verbs, word)) return {name: word, verb: command.verbs[word] as Verb};
 	for (const [name, verb] of Object.entries(command.verbs)) if (verb.aliases?.includes(word)) return {name, verb};
 	return undefined;

@@ -5,34 +5,36 @@ import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
-import {putBack} from '../objects/queue/stdout-delivery.js';
+import {putBack} from '../objects/queue/put-back.js';
+import {RescuedMessages} from '../objects/queue/rescued-messages.js';
 import {attributes, checkAttributes} from './options.js';
 
 export const copy = verb({
-	summary: 'move messages from one queue to another, priorities included',
+	summary: 'Move messages from one queue to another, with their priorities',
 	operands: {source: one(queueName), destination: one(queueName)},
 	options: {
-		count: {...common.count, help: 'end after so many (default: all there are)'},
-		follow: {...common.follow, help: 'go on for ever'},
-		move: {help: 'said or not: the kernel has no way to look at a message without taking it'},
+		count: {...common.count, help: 'stop after N messages (default: all that are queued now)'},
+		follow: {...common.follow, help: 'keep running; move each message that arrives'},
+		move: {help: 'no effect; copy always moves messages'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
-		create: {help: 'make the destination first when it is missing, like the source'},
+		create: {help: 'create a missing destination, with the attributes of the source'},
 		...attributes,
-		json: {help: 'print how many were moved as JSON'},
+		json: {help: 'print the number of moved messages as JSON'},
 	},
-	examples: [{purpose: 'everything in one queue to another', line: 'ipc-mq copy jobs archive --create'}],
+	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
 		checkAttributes(options);
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		using from = MessageQueue.open(source, 'both');
 		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
 		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
 		if (sameQueue(from, to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
 		stopOnSignals();
-		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? from.messages);
+		using rescued = new RescuedMessages(from.shownName);
+		const there = from.messages + (rescued.count() ?? 0);
+		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? there);
 		const waits = options.follow || options.count !== undefined;
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		let moved = 0;
@@ -42,7 +44,7 @@ export const copy = verb({
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
-			const message = from.receive({timeoutMs: waits ? timeoutMs : 0});
+			const message = rescued.take() ?? from.receive({timeoutMs: waits ? timeoutMs : 0});
 			if (!message) {
 				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;

@@ -9,12 +9,12 @@ import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {attributes} from './options.js';
 
 export const create = verb({
-	summary: 'make queues that stay until they are removed',
+	summary: 'Create queues; each stays until it is removed',
 	operands: {names: many(queueName)},
 	options: {...attributes, exclusive},
 	examples: [
 		{
-			purpose: 'ten messages of up to 4 KiB, for your group too',
+			purpose: 'create a queue for ten messages of up to 4 KiB, open to your group',
 			line: 'ipc-mq create jobs --maxmsg 10 --msgsize 4K -m 0660',
 		},
 	],
@@ -22,10 +22,10 @@ export const create = verb({
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (MessageQueue.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using queue = MessageQueue.tryOpen(name, 'receive');
 			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
-			tell(`${shown} exists already${what}`);
+			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;
 	},

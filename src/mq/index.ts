@@ -14,11 +14,11 @@ import {watch} from './watch.js';
 
 export const mq = command({
 	name: 'ipc-mq',
-	summary: 'POSIX message queues: records with priorities, for whoever takes them first.',
+	summary: 'Send and receive messages with priorities through POSIX message queues',
 	verbs: {send, recv, wait, copy, create, list, stat, watch, limits, purge, remove},
 	examples: [
-		{purpose: 'in one terminal', line: 'ls | ipc-mq send jobs --create'},
-		{purpose: 'in another', line: 'ipc-mq recv jobs --follow -- wc -c'},
+		{purpose: 'send each line as a message, in one terminal', line: 'ls | ipc-mq send jobs --create'},
+		{purpose: 'run a command for each message, in another terminal', line: 'ipc-mq recv jobs --follow -- wc -c'},
 	],
 	names: queueNames,
 });

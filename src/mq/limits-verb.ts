@@ -7,10 +7,10 @@ import {queueBytes, readLimits} from '../objects/queue/limits.js';
 import {attributes} from './options.js';
 
 export const limits = verb({
-	summary: 'what the system allows, and how many queues of a given size fit',
+	summary: 'Show the system limits and how many queues of a given size fit',
 	options: {maxmsg: attributes.maxmsg, msgsize: attributes.msgsize, json},
 	examples: [
-		{purpose: 'how many queues of 100 messages of 1 KiB may I have', line: 'ipc-mq limits --maxmsg 100 --msgsize 1K'},
+		{purpose: 'show how many queues of 100 messages of 1 KiB fit', line: 'ipc-mq limits --maxmsg 100 --msgsize 1K'},
 	],
 	run(_, options) {
 		const found = readLimits();

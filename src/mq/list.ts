@@ -11,18 +11,20 @@ export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
 	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
-	{name: 'bytes', align: 'right', value: ({bytes}) => formatSize(bytes)},
+	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
 	{name: 'mode', value: ({mode}) => mode},
 	{name: 'owner', value: ({owner}) => owner},
-	{name: 'open', align: 'right', value: ({users}) => String(users.length)},
+	{name: 'open', align: 'right', value: ({users}) => String(users?.length ?? '?')},
 	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
 ];
 
 export const list = verb({
-	summary: 'all queues that may be opened, with how full they are and who uses them',
+	summary: 'List all queues that this user can open, with messages and processes',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and fill levels for a script', line: 'ipc-mq list --no-headings -o name,messages'}],
+	examples: [
+		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},
+	],
 	async run(_, options) {
 		const columns = chooseColumns(queueColumns, options.output);
 		const rows = lookAtQueues(allQueues());

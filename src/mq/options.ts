@@ -4,10 +4,10 @@ import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {highestPriority} from '../objects/queue/message-queue.js';
 
-/** How a queue is made, where a verb makes one. */
+/** The settings of a new queue, for verbs that make one. */
 export const attributes = {
-	maxmsg: {value: wholeNumber(1), help: 'messages it can hold (default: fs.mqueue.msg_default)'},
-	msgsize: {value: size, help: 'bytes a message can have (default: fs.mqueue.msgsize_default)'},
+	maxmsg: {value: wholeNumber(1), help: 'capacity in messages (default: fs.mqueue.msg_default)'},
+	msgsize: {value: size, help: 'maximum message size (default: fs.mqueue.msgsize_default)'},
 	mode: common.mode,
 } as const;
 
@@ -17,8 +17,8 @@ export const priority = {
 	help: 'priority, 0 (default) to 32767; the highest is received first',
 } as const;
 
-/** Attributes are for a queue that is made. */
+/** Attributes need a new queue. */
 export function checkAttributes(options: {create: boolean; maxmsg: unknown; msgsize: unknown; mode: unknown}): void {
 	if (!options.create && (options.maxmsg ?? options.msgsize ?? options.mode) !== undefined)
-		throw new UsageError('--maxmsg, --msgsize and --mode are for a queue that is made: --create is missing');
+		throw new UsageError('--maxmsg, --msgsize and --mode need --create');
 }

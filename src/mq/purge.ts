@@ -3,16 +3,18 @@ import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {RescuedMessages} from '../objects/queue/rescued-messages.js';
 
 export const purge = verb({
-	summary: 'throw away all messages of a queue, and print how many there were',
+	summary: 'Delete all messages of a queue and print how many were deleted',
 	operands: {name: one(queueName)},
 	options: {json},
-	examples: [{purpose: 'start afresh', line: 'ipc-mq purge jobs'}],
+	examples: [{purpose: 'empty a queue', line: 'ipc-mq purge jobs'}],
 	run({name}, options) {
 		using queue = MessageQueue.open(name, 'receive');
-		let purged = 0;
-		// As many as are there now: with a busy sender it would never end otherwise.
+		using rescued = new RescuedMessages(queue.shownName);
+		let purged = rescued.discardAll();
+		// Only as many as are queued now: with a busy sender the loop would never end otherwise.
 		for (let left = queue.messages; left > 0 && queue.tryReceive(); left--) purged++;
 		if (options.json) printJson({purged});
 		else printLine(String(purged));

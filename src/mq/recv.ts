@@ -1,5 +1,5 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
-import {done, endedWith, notNow, timedOut} from '../common/exit.js';
+import {done, endedWith, failed, notNow, timedOut} from '../common/exit.js';
 import {formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
@@ -15,30 +15,36 @@ import {attributes, checkAttributes} from './options.js';
 import {Worker} from './worker.js';
 
 export const recv = verb({
-	summary: 'a message to standard output, or to a command: the oldest of the highest priority first',
+	summary: 'Receive a message and print it or pass it to a command; highest priority first',
 	operands: {name: one(queueName)},
 	options: {
-		count: {...common.count, help: 'so many messages instead of one'},
-		all: {short: 'a', help: 'all there are now'},
-		follow: {...common.follow, help: 'go on for ever'},
+		count: {...common.count, help: 'receive N messages (default 1)'},
+		all: {short: 'a', help: 'receive all messages that are queued now'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first message'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'print an object per message, with its priority'},
-		join: {help: 'put together what send --split sent in parts'},
-		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: so many at a time (default 1)'},
-		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: try a failed message so often again'},
-		deadLetter: {value: queueName, help: 'with CMD: the queue for what failed for good, made if missing'},
-		create: {help: 'make the queue first when it is missing'},
+		json: {help: 'print each message as a JSON object with its priority'},
+		join: {help: 'join the parts of messages sent by send --split'},
+		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: run up to N commands in parallel (default 1)'},
+		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: retry a failed message up to N times (default 0)'},
+		deadLetter: {
+			value: queueName,
+			help: 'with CMD: move a message to NAME after its last failure; create NAME if missing',
+		},
+		create: {help: 'create the queue if it does not exist'},
 		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 		readyFd: common.readyFd,
 	},
 	takesCommand: 'optional',
 	examples: [
-		{purpose: 'the next message, or status 124 after five seconds', line: 'ipc-mq recv jobs -t 5'},
-		{purpose: 'a worker with two hands', line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work'},
+		{purpose: 'receive the next message; exit with status 124 after five seconds', line: 'ipc-mq recv jobs -t 5'},
+		{
+			purpose: 'run up to two jobs in parallel',
+			line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work',
+		},
 	],
 	run({name}, options, command) {
 		const most = recordLimit(options);
@@ -49,9 +55,9 @@ export const recv = verb({
 		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (command.length > 0 && (framing || options.join))
-			throw new UsageError('CMD gets each message as it is on stdin: framing makes no sense');
+			throw new UsageError('framing and --join cannot be combined with CMD: CMD reads each message unchanged on stdin');
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
-			throw new UsageError('--dead-letter has to be another queue: a message that fails would come again and again');
+			throw new UsageError('--dead-letter must name another queue: a failed message would be received again and again');
 		if (command.length === 0) expectOutput();
 		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
@@ -88,14 +94,15 @@ export const recv = verb({
 		announceReady(options.readyFd);
 		const isComplete = receiver.run();
 		progress?.finish();
+		if (receiver.dropped > 0 && (isComplete || options.all)) return failed;
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(queue.shownName)} empty: ${countOf(receiver.received, 'message')} came`);
+			tell(`gave up: ${quoted(queue.shownName)} is empty, ${countOf(receiver.received, 'message')} received`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });
 
-/** Open for sending too where that is allowed: what is not delivered has to go back. */
+/** Opens the queue for sending too, if that is allowed: messages that are not delivered are returned to it. */
 function openToReceive(
 	name: Parameters<typeof MessageQueue.open>[0],
 	create: Parameters<typeof MessageQueue.open>[2],

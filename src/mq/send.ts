@@ -11,7 +11,7 @@ import {MessageSender} from '../objects/queue/message-sender.js';
 import {attributes, checkAttributes, priority} from './options.js';
 
 export const send = verb({
-	summary: 'each operand, or each record of standard input, as a message',
+	summary: 'Send each operand, or each record of standard input, as a message',
 	operands: {name: one(queueName), messages: any(anyText('MESSAGE'))},
 	options: {
 		priority,
@@ -19,21 +19,21 @@ export const send = verb({
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'stdin has objects as recv --json prints them, priorities included'},
-		split: {help: 'send records longer than a message in parts, for recv --join'},
-		create: {help: 'make the queue first when it is missing'},
+		json: {help: 'read JSON objects with priorities, as recv --json prints them'},
+		split: {help: 'split records longer than a message into parts, for recv --join'},
+		create: {help: 'create the queue if it does not exist'},
 		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 	},
 	examples: [
-		{purpose: 'one message, urgent', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
-		{purpose: 'a message a line', line: 'ls | ipc-mq send jobs --create'},
+		{purpose: 'send one urgent message', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
+		{purpose: 'send each line as a message', line: 'ls | ipc-mq send jobs --create'},
 	],
 	run({name, messages}, options) {
 		checkAttributes(options);
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0)
-			throw new UsageError('each operand is a message as it is: framing is for stdin');
+			throw new UsageError('framing cannot be combined with operands: each operand is one message');
 		using queue = MessageQueue.open(name, 'send', options.create ? options : undefined);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
@@ -46,8 +46,7 @@ export const send = verb({
 		const ended = messages.length > 0 ? sender.sendAll(messages) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
-		if (sender.sent > 0)
-			tell(`gave up with ${quoted(queue.shownName)} full: ${countOf(sender.sent, 'message')} went through`);
+		if (sender.sent > 0) tell(`gave up: ${quoted(queue.shownName)} is full, ${countOf(sender.sent, 'message')} sent`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

@@ -1,32 +1,35 @@
+import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
 export function describeQueue(status: QueueStatus): [string, string | string[]][] {
-	const users = status.users.map(({pid, command, access}) => `${pid} ${command} (${access})`);
+	const users = status.users?.map(({pid, command, access}) => `${pid} ${command} (${access})`);
 	return [
 		['name', status.name],
 		['messages', `${status.messages} of ${status.maxmsg}`],
 		['msgsize', `${status.msgsize} bytes`],
-		['bytes', `${status.bytes} bytes queued`],
+		['bytes', status.bytes === null ? 'unknown: the queue changes all the time' : `${status.bytes} bytes queued`],
 		['mode', status.mode],
 		['owner', status.owner],
-		['open', users.length === 0 ? 'nobody' : users],
-		['notify', status.notifyPid === null ? 'nobody is registered' : `process ${status.notifyPid}`],
+		['open', users === undefined ? describeBlindness() : users.length === 0 ? 'none' : users],
+		['notify', status.notifyPid === null ? 'none' : `process ${status.notifyPid}`],
+		...(status.rescued ? ([['rescued', `${countOf(status.rescued, 'message')} in files`]] as [string, string][]) : []),
 	];
 }
 
 export const stat = verb({
-	summary: 'one queue, whole: how full, its attributes, mode, owner, who has it open',
+	summary: 'Show all details of one queue',
 	operands: {name: one(queueName)},
 	options: {json},
-	examples: [{purpose: 'how many messages wait', line: 'ipc-mq stat jobs --json | jq .messages'}],
+	examples: [{purpose: 'print the number of queued messages', line: 'ipc-mq stat jobs --json | jq .messages'}],
 	run({name}, options) {
-		// Says why it cannot be opened, where it cannot.
+		// Reports the reason when the queue cannot be opened.
 		MessageQueue.open(name, 'receive').close();
 		const [status] = lookAtQueues([name]);
 		if (!status) return failed;

@@ -9,10 +9,10 @@ import {queueColumns} from './list.js';
 import {describeQueue} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(queueName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full it was, and is', line: 'ipc-mq watch jobs'}],
+	examples: [{purpose: 'watch the fill level of a queue', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: QueueStatus | undefined) => {

@@ -1,5 +1,5 @@
 import {Deadline} from '../common/deadline.js';
-import {quoted, SystemError} from '../common/errors.js';
+import {countOf, quoted, SystemError} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError} from '../common/output.js';
@@ -7,22 +7,26 @@ import {describeEnd} from '../common/process/child-end.js';
 import {startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
-import {putBack} from '../objects/queue/stdout-delivery.js';
+import {full, putBackTimeoutMs, reasonNotSent, reportKept, reportRemoved} from '../objects/queue/put-back.js';
+import {type KeptMessage, RescuedMessages} from '../objects/queue/rescued-messages.js';
 
-/** A wait in libuv's pool has to end now and then, to look whether we were told to stop. */
+/** A wait in libuv's thread pool has to end now and then, to check whether a signal told us to stop. */
 const sliceMs = 50;
 
 export interface Work {
 	command: readonly string[];
-	/** After so many messages it is done. */
+	/** The worker ends after this many messages. */
 	most: number;
-	/** How long to wait for a message, each time; negative: for ever. */
+	/** How long to wait for a message, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Commands at a time. */
+	/** Maximum number of parallel commands. */
 	jobs: number;
-	/** How often a failed message is tried again. */
+	/** How often a failed message is retried. */
 	retries: number;
-	/** Where a message goes that failed for good; without, back into its own queue, and the worker stops. */
+	/**
+	 * The queue for messages that failed for good; without it, such a message is returned to its own queue and the worker
+	 * stops.
+	 */
 	deadLetter: Address | undefined;
 }
 
@@ -32,23 +36,35 @@ export interface Failure {
 	why: string;
 }
 
-/** Runs a command per message. A message is done when its command ended with status 0; until then it is not let go. */
+/**
+ * Runs a command per message. A message is done when its command exited with status 0; until then the worker keeps it.
+ */
 export class Worker {
 	private failure: Failure | undefined;
-	/** What no hand expected: thrown again once all have let go. */
+	/** An unexpected error: thrown again once all messages are done or returned. */
 	private defect: unknown;
 	private taken = 0;
+	/** What could not go back at once. */
+	private readonly held: Held[] = [];
+	private readonly rescued: RescuedMessages;
 
 	constructor(
 		private readonly queue: MessageQueue,
 		private readonly work: Work,
-	) {}
+	) {
+		this.rescued = new RescuedMessages(queue.shownName);
+	}
 
-	/** 'complete' when as many messages as wanted were done; 'empty' when none came in time; a failure once one was not done. */
+	/**
+	 * 'complete' when the wanted number of messages was done; 'empty' when there was none in time; a failure once one was
+	 * not done.
+	 */
 	async run(): Promise<'complete' | 'empty' | Failure> {
 		using stop = new Shutdown();
+		using _ = this.rescued;
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
+		await this.placeHeld(stop);
 		if (this.defect !== undefined) throw this.defect;
 		stop.finish();
 		if (this.failure !== undefined) {
@@ -58,17 +74,17 @@ export class Worker {
 		return ends.every((isComplete) => isComplete) ? 'complete' : 'empty';
 	}
 
-	/** Never rejects: as long as another hand holds a message, the queue has to stay open. */
+	/** Never rejects: as long as another loop holds a message, the queue has to stay open. */
 	private async useHand(stop: Shutdown): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
 			const message = await this.next(stop);
 			if (!message) return this.isEnding(stop);
 			try {
-				if (this.isEnding(stop)) putBack(this.queue, [message]);
+				if (this.isEnding(stop)) this.giveBack(message);
 				else await this.handle(message, stop);
 			} catch (error) {
-				putBack(this.queue, [message]);
+				this.giveBack(message);
 				this.defect ??= error;
 			}
 			if (this.isEnding(stop)) return true;
@@ -84,7 +100,7 @@ export class Worker {
 		const deadline = new Deadline(this.work.timeoutMs);
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
-			const message = this.queue.tryReceive();
+			const message = this.rescued.take() ?? this.queue.tryReceive();
 			if (message) return message;
 			if (deadline.hasPassed) return undefined;
 			await this.queue.waitInBackground(deadline.waitMs(sliceMs));
@@ -97,10 +113,10 @@ export class Worker {
 			const failure = await this.runOnce(message, stop);
 			if (failure === undefined) return;
 			if (this.isEnding(stop)) {
-				putBack(this.queue, [message]);
+				this.giveBack(message);
 				return;
 			}
-			// What cannot be run at all will not be the next time, and it is not the message's fault.
+			// A command that cannot be run will fail the next time too, and the message is not the cause.
 			const canRun = ![status.notFound, status.notRunnable, status.failedToRun].some((code) => code === failure.status);
 			if (canRun && attempt < retries) continue;
 			this.giveUp(message, failure, canRun);
@@ -123,20 +139,99 @@ export class Worker {
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
 		const {deadLetter} = this.work;
 		if (deadLetter && canRun) {
-			const shown = quoted(formatAddress(deadLetter));
-			try {
-				using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
-				if (queue.trySend(message.data, message.priority)) {
-					tell(`${why}: the message went to ${shown}`);
-					return;
-				}
-				tellError(`cannot send to ${shown}: it is full`);
-			} catch (error) {
-				if (!(error instanceof SystemError)) throw error;
-				tellError(error.message);
+			if (this.sendTo(deadLetter, message)) {
+				tell(`${why}: moved the message to ${quoted(formatAddress(deadLetter))}`);
+				return;
 			}
 		}
-		const isBack = putBack(this.queue, [message]);
-		this.failure ??= {status, why: isBack ? `${why}: the message went back to ${quoted(this.queue.shownName)}` : why};
+		const isBack = this.giveBack(message);
+		this.failure ??= {status, why: isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why};
 	}
+
+	private sendTo(deadLetter: Address, message: Message): boolean {
+		try {
+			using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
+			if (queue.trySend(message.data, message.priority)) return true;
+			tellError(`cannot send to ${quoted(formatAddress(deadLetter))}: it is full`);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			tellError(error.message);
+		}
+		return false;
+	}
+
+	/** Whether the message is back in its queue. One that finds no room is held, and lies in a file in case we are killed. */
+	private giveBack(message: Message): boolean {
+		if (reportRemoved(this.queue, 1)) return false;
+		let why = full;
+		try {
+			if (this.queue.trySend(message.data, message.priority)) return true;
+		} catch (error) {
+			why = reasonNotSent(error);
+		}
+		this.held.push({...message, why, kept: this.tryKeep(message)});
+		return false;
+	}
+
+	private tryKeep(message: Message): KeptMessage | undefined {
+		try {
+			return RescuedMessages.keep(this.queue.shownName, message);
+		} catch (error) {
+			// Reported at the end, if there is no room by then.
+			if (!(error instanceof SystemError)) throw error;
+			return undefined;
+		}
+	}
+
+	/**
+	 * Waits for room for what is held: after a signal until the next one, or as long as --timeout says, else a moment. What
+	 * finds none goes to the dead-letter queue, or stays in its file.
+	 */
+	private async placeHeld(stop: Shutdown): Promise<void> {
+		const all = this.held.length;
+		const enoughSignals = stop.signals > 0 ? 2 : 1;
+		const {timeoutMs, deadLetter} = this.work;
+		const waitMs = stop.signals === 0 || timeoutMs === 0 ? putBackTimeoutMs : timeoutMs;
+		const deadline = new Deadline(waitMs);
+		let rest = this.placeAll(this.held);
+		const waits = () => rest.some(({why}) => why === full) && stop.signals < enoughSignals && !deadline.hasPassed;
+		if (waits() && waitMs !== putBackTimeoutMs)
+			tell(
+				`${quoted(this.queue.shownName)} is full: waiting for room for ${countOf(rest.length, 'message')} in hand (another signal ends that)`,
+			);
+		while (waits()) {
+			await this.queue.waitForRoomInBackground(sliceMs);
+			rest = this.placeAll(rest);
+		}
+		if (deadLetter && rest.length > 0) {
+			const before = rest.length;
+			rest = rest.filter((message) => {
+				if (!this.sendTo(deadLetter, message)) return true;
+				message.kept?.discard();
+				return false;
+			});
+			const moved = before - rest.length;
+			if (moved > 0) tell(`${full}: ${countOf(moved, 'message')} in hand went to ${quoted(formatAddress(deadLetter))}`);
+		}
+		reportKept(this.queue, all, rest[0]?.why ?? full, rest);
+	}
+
+	/** Those that have not gone back now. Sent first: one that is killed in between leaves it twice rather than never. */
+	private placeAll(held: readonly Held[]): Held[] {
+		if (held.length > 0 && reportRemoved(this.queue, held.length)) {
+			for (const {kept} of held) kept?.discard();
+			return [];
+		}
+		return held.filter(({data, priority, why, kept}) => {
+			if (why !== full || !this.queue.trySend(data, priority)) return true;
+			kept?.discard();
+			return false;
+		});
+	}
+}
+
+/** A message in hand that could not go back, and its file. */
+interface Held extends Message {
+	why: string;
+	kept: KeptMessage | undefined;
 }

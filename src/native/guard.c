@@ -1,7 +1,7 @@
 /*
  * Touching memory that another process may cut away.
  *
- * A page of a mapped file that is there no more (somebody made the file smaller) or cannot be had (its file system is
+ * A page of a mapped file that no longer exists (a process made the file smaller) or cannot be had (its file system is
  * full) is answered with SIGBUS, at whatever instruction touched it. No check beforehand rules that out, since the
  * other process may be quicker. So what touches such memory runs under a guard: the handler jumps out of it, and the
  * caller gets EFAULT. mmap(2), signal(7)
@@ -23,7 +23,7 @@ static void on_bus_error(int number)
 {
 	if (way_out)
 		siglongjmp(*way_out, 1);
-	/* Not ours: the instruction is tried again, and meets whoever was responsible before us. */
+	/* Not ours: the instruction is tried again, and the previous handler gets the signal. */
 	sigaction(number, &before, NULL);
 }
 
@@ -34,7 +34,7 @@ bool guarded(void (*work)(void *context), void *context)
 		struct sigaction action;
 		memset(&action, 0, sizeof action);
 		action.sa_handler = on_bus_error;
-		/* SA_NODEFER: who jumps out of a handler does not unblock the signal, so it must not be blocked. */
+		/* SA_NODEFER: jumping out of a handler does not unblock the signal, so it must not be blocked. */
 		action.sa_flags = SA_NODEFER;
 		if (sigaction(SIGBUS, &action, &before) != 0)
 			return false;

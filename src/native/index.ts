@@ -1,12 +1,14 @@
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 
+export * from './constants.js';
+
 /**
  * The kernel, as the C beside this file exports it.
  *
- * A refusal throws a {@link KernelError}. Times are milliseconds, a negative one is for ever; a call that waits
- * ends with ETIMEDOUT after its time and with EINTR when a signal named to `catchSignals` came.
- * Descriptors are numbers and always close-on-exec.
+ * An error of the kernel throws a {@link KernelError}. Times are milliseconds, a negative time is no limit; a call that
+ * waits ends with ETIMEDOUT after its time and with EINTR when a signal named to `catchSignals` arrived. Descriptors
+ * are numbers and always close-on-exec.
  */
 export interface Native {
 	/** openat(2). Blocks for a FIFO whose other side is missing, unless O_NONBLOCK is among the flags. */
@@ -15,6 +17,8 @@ export interface Native {
 	mkfifoat(folder: number, name: string, mode: number): void;
 	/** unlinkat(2). */
 	unlinkat(folder: number, name: string): void;
+	/** Names and types (DT_FIFO, …) in turn, without . and .. readdir(3) */
+	readdir(folder: number): (string | number)[];
 	/** linkat(2): a file that was opened without a name (O_TMPFILE) gets one. */
 	linkDescriptor(descriptor: number, path: string): void;
 	/** renameat2(2) within a folder; RENAME_EXCHANGE swaps the two names at once. */
@@ -23,9 +27,9 @@ export interface Native {
 	read(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** write(2): how many bytes, maybe fewer; -1 when it would have to wait. */
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
-	/** poll(2) over triples of descriptor, events asked for, events that came. Answers how many are ready. */
+	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
-	/** poll(2) for one descriptor in libuv's pool, at most so long: whether it is ready. */
+	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
@@ -49,18 +53,18 @@ export interface Native {
 	pipe2(flags: number): [number, number];
 	/** fcntl(2), F_GETPIPE_SZ: bytes. */
 	fcntlGetpipeSz(descriptor: number): number;
-	/** fcntl(2), F_SETPIPE_SZ: the bytes it holds now, rounded up. */
+	/** fcntl(2), F_SETPIPE_SZ: the new capacity in bytes, rounded up. */
 	fcntlSetpipeSz(descriptor: number, bytes: number): number;
 	/** ioctl(2), FIONREAD: unread bytes in a pipe. */
 	ioctlFionread(descriptor: number): number;
-	/** tee(2), never waiting: copies from pipe to pipe and takes nothing; -1 when it would have to wait. */
+	/** tee(2), never waiting: copies from pipe to pipe and removes nothing; -1 when it would have to wait. */
 	tee(from: number, to: number, length: number): number;
 	/** splice(2), never waiting on a pipe: bytes moved; -1 when it would have to wait. */
 	splice(from: number, to: number, length: number): number;
 	/**
-	 * Moves bytes from `input` to `output` until the input ends or the slice is over: splice(2), or read(2) and
-	 * write(2) where that is refused or `byCopy` asks for it. `copyTo` (-1: none) gets everything too.
-	 * The timeouts bound each single wait for one side. Errors carry `side` and `bytes`.
+	 * Moves bytes from `input` to `output` until the input ends or the slice is over: splice(2), or read(2) and write(2)
+	 * if that is refused or `byCopy` asks for it. `copyTo` (-1: none) gets a copy of all bytes. The timeouts bound each
+	 * single wait for one side. Errors carry `side` and `bytes`.
 	 */
 	transfer(
 		input: number,
@@ -72,8 +76,8 @@ export interface Native {
 		byCopy: number,
 	): {bytes: number; ended: boolean};
 	/**
-	 * Moves at most so many bytes by read(2) and write(2), or pread(2) and pwrite(2) where an offset is not negative.
-	 * With `staysWithin` a file that is written to at an offset never grows by it (ENXIO). Errors carry `side` and `bytes`.
+	 * Moves at most this many bytes by read(2) and write(2), or pread(2) and pwrite(2) if an offset is not negative. With
+	 * `staysWithin` a file that is written to at an offset never grows by it (ENXIO). Errors carry `side` and `bytes`.
 	 */
 	copyRange(
 		input: number,
@@ -84,7 +88,7 @@ export interface Native {
 		sliceMs: number,
 		staysWithin: number,
 	): {bytes: number; ended: boolean};
-	/** Moves bytes along many pipe pairs in libuv's pool, until one is done or the slice is over. splice(2) */
+	/** Moves bytes along many pipe pairs in libuv's thread pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
@@ -95,8 +99,8 @@ export interface Native {
 	/** mq_send(3): one message. EAGAIN when it is full and the timeout is 0. */
 	mqSend(queue: number, bytes: Uint8Array, priority: number, timeoutMs: number): void;
 	/**
-	 * mq_send(3): every whole record from `start` to `end`, told apart by a separating byte or (-1) by its length before
-	 * it. `problem` is '' or the name of the error that stopped it.
+	 * mq_send(3): every whole record from `start` to `end`, separated by a byte or (-1) preceded by its length. `problem`
+	 * is '' or the name of the error that stopped it.
 	 */
 	mqSendRecords(
 		queue: number,
@@ -108,9 +112,9 @@ export interface Native {
 		timeoutMs: number,
 	): {used: number; records: number; problem: string};
 	/**
-	 * mq_receive(3): waits for a message, then takes what is there, `most` at most. Each is framed by the separator, its
-	 * length before it (-1) or not at all (-2). `index` gets start, length and priority of each. Answers how many; 0
-	 * when it is empty and the timeout is 0. EPIPE when nobody reads `watched` any more.
+	 * mq_receive(3): waits for a message, then receives the messages that are there, `most` at most. Each is framed by
+	 * the separator, its length before it (-1) or not at all (-2). `index` gets start, length and priority of each.
+	 * Returns how many; 0 when the queue is empty and the timeout is 0. EPIPE when `watched` has no reader any more.
 	 */
 	mqReceiveRecords(
 		queue: number,
@@ -124,50 +128,58 @@ export interface Native {
 	): number;
 	/** getrlimit(2), RLIMIT_MSGQUEUE: bytes, or Infinity. */
 	rlimitMsgqueue(): number;
-	/** fsopen(2), fsmount(2): a folder of the mqueue file system that is mounted nowhere. */
+	/** fsopen(2), fsmount(2): a folder of the mqueue file system that is not mounted anywhere. */
 	mountMqueue(): number;
-	/** sem_overview(7): the bytes of a semaphore's file. ENOSYS where this libc's semaphores are unknown. */
+	/** sem_overview(7): the bytes of a semaphore's file. ENOSYS if this libc's semaphores are unknown. */
 	semSize(): number;
 	/** sem_open(3), the name with its slash. EEXIST when there is one. The umask applies. */
 	semCreate(name: string, mode: number, value: number): void;
 	/** sem_unlink(3), the name with its slash. */
 	semUnlink(name: string): void;
-	/** mmap(2): the semaphore in this file, whose size was checked. EILSEQ where it was made by another libc or is none. */
+	/**
+	 * mmap(2): the semaphore in this file, whose size was checked. EILSEQ if another libc made it or it is not a
+	 * semaphore.
+	 */
 	semMap(descriptor: number, writable: number): SemaphoreHandle;
 	/** munmap(2). */
 	semUnmap(semaphore: SemaphoreHandle): void;
 	/** sem_getvalue(3). */
 	semGetvalue(semaphore: SemaphoreHandle): number;
-	/** How many wait, as libc counts them: one that was killed while it waited stays counted. sem_overview(7) */
+	/**
+	 * Number of waiting processes, as libc counts them: a process killed while it waited stays counted. sem_overview(7)
+	 */
 	semWaiters(semaphore: SemaphoreHandle): number;
-	/** sem_trywait(3): whether a unit was there and is taken. */
+	/** sem_trywait(3): whether there was a unit, which is taken then. */
 	semTrywait(semaphore: SemaphoreHandle): boolean;
-	/** sem_post(3), so many times: how many it were. None where there is no room for all, fewer where it ran out meanwhile. */
+	/**
+	 * sem_post(3), this many times; returns how many units were posted. None if there is no room for all, fewer if the
+	 * room ran out meanwhile.
+	 */
 	semPost(semaphore: SemaphoreHandle, count: number): number;
-	/** futex(2): until the value is not zero, and takes nothing. */
+	/** futex(2): waits until the value is not zero, without taking a unit. */
 	semAwait(semaphore: SemaphoreHandle, timeoutMs: number): void;
-	/** futex(2): wakes so many of those who wait, to look again. */
+	/** futex(2): wakes this many waiting processes, so that they look again. */
 	semWake(semaphore: SemaphoreHandle, count: number): void;
-	/** Takes a unit, if there is one, and sets the tag, in one step. sem_trywait(3) */
+	/** Takes a unit, if there is one, and sets the tag, atomically. sem_trywait(3) */
 	semTakeTagged(semaphore: SemaphoreHandle, tag: number): boolean;
-	/** Adds a unit, if there is room, and sets the tag, in one step; wakes nobody. sem_post(3) */
+	/** Adds a unit, if there is room, and sets the tag, atomically; wakes no process. sem_post(3) */
 	semGiveTagged(semaphore: SemaphoreHandle, tag: number): boolean;
 	/** The tag that was set last. sem_overview(7) */
 	semTag(semaphore: SemaphoreHandle): number;
-	/** sigaction(2): from now on these end our waits instead of the process. */
+	/** sigaction(2): from now on these signals end our waits instead of the process. */
 	catchSignals(numbers: Int32Array): void;
 	/** The first signal caught, 0 for none. sigaction(2) */
 	caughtSignal(): number;
-	/** The signals caught since it was last asked. sigaction(2) */
+	/** The signals caught since the last call. sigaction(2) */
 	takeCaughtSignals(): number[];
 	/** signal(7): from now on the signal's default action, whatever handled it before. */
 	defaultSignal(number: number): void;
 	/**
-	 * Whether Node may have opened its debugger's port for a SIGUSR1; true where that cannot be told. To be asked twice, with
-	 * a call of a function in between, once the signal has its default action. proc(5), /proc/pid/task
+	 * Whether Node may have opened its debugger's port for a SIGUSR1; true if that is unknown. Call it twice, with a call
+	 * of a function in between, once the signal has its default action. proc(5), /proc/pid/task
 	 */
 	mayHaveDebugger(): boolean;
-	/** signal(7): the signal's default action, now. Returns only where that is to ignore it. */
+	/** signal(7): performs the signal's default action, now. Returns only if that is to ignore it. */
 	raiseSignal(number: number): void;
 	/**
 	 * rt_sigprocmask(2) in every thread: from now on they stay in the kernel's queue until they are read. ESRCH when a
@@ -177,13 +189,13 @@ export interface Native {
 	/** signalfd(2), non-blocking. The signals have to be blocked. */
 	signalfd(numbers: Int32Array): number;
 	/**
-	 * signalfd(2): waits for a signal, then takes what is there, `most` at most. Six numbers each: signal, code, pid, uid
-	 * (as a signed number), value, status of a child. Answers how many; 0 when none came in time. EPIPE when nobody reads
-	 * `watched` (-1: none) any more.
+	 * signalfd(2): waits for a signal, then receives the signals that are there, `most` at most. Six numbers each:
+	 * signal, code, pid, uid (as a signed number), value, status of a child. Returns how many; 0 when there was none in
+	 * time. EPIPE when `watched` (-1: none) has no reader any more.
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
 	/**
-	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all that is given, as sigqueue(3)
+	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all given values, as sigqueue(3)
 	 * does, and then EAGAIN means that the receiver's queue is full.
 	 */
 	pidfdSendSignal(
@@ -203,62 +215,65 @@ export interface Native {
 	sigrtmin(): number;
 	/**
 	 * fork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup` 1: in a
-	 * process group of its own, which goes into the foreground of `terminal` (-1: none). Answers its pid.
+	 * process group of its own, which becomes the foreground group of `terminal` (-1: none). Returns its pid.
 	 */
 	spawn(words: readonly string[], environment: readonly string[], ownGroup: number, terminal: number): number;
-	/** waitid(2): a child that Node has just started, before its loop goes on: how it ends is kept for `childEnd`. */
+	/** waitid(2): a child that Node has just started, before its loop continues: its end is kept for `childEnd`. */
 	watchChild(pid: number): void;
-	/** waitpid(2): the status of a watched child that has ended; undefined where that is not known. */
+	/** waitpid(2): the status of a watched child that has ended; undefined if it is unknown. */
 	childEnd(pid: number): number | undefined;
 	/** waitpid(2): pid and status; undefined when none has changed or there is none. */
 	waitpid(pid: number, options: number): [number, number] | undefined;
 	/** _exit(2): at once. */
 	exit(status: number): never;
 	/**
-	 * proc(5): who has these files open, given as device and inode in turn. Four numbers each: pid, descriptor, its flags,
-	 * index of the file; descriptor and index are -1 for a process that sleeps in the opening of some FIFO.
+	 * proc(5): the processes that have these files open, given as device and inode in turn. Four numbers each: pid,
+	 * descriptor, its flags, index of the file; descriptor and index are -1 for a process that waits in open(2) for some
+	 * FIFO.
 	 */
 	findOpenFiles(files: Float64Array): number[];
 	/**
-	 * proc(5): who has these files, given as device and inode in turn, in its memory. Two numbers each: pid, index of the
-	 * file; the index is -1 for a process whose memory we may not see.
+	 * proc(5): the processes that map these files, given as device and inode in turn. Two numbers each: pid, index of the
+	 * file; the index is -1 for a process whose memory we have no permission to see.
 	 */
 	findMappings(files: Float64Array): number[];
-	/** fallocate(2): the memory of a file's first so many bytes, now; it grows to them. */
+	/** fallocate(2): reserves the memory of the first bytes of a file up to this number, now; the file grows to them. */
 	fallocate(descriptor: number, length: number): void;
-	/** mmap(2): bytes into a file that never grows by it. ENXIO where they reach beyond its end, ENOSPC without memory. */
+	/**
+	 * mmap(2): writes bytes into a file without growing it. ENXIO if they reach beyond its end, ENOSPC without memory.
+	 */
 	storeWithin(descriptor: number, offset: number, bytes: Uint8Array): void;
-	/** lseek(2), SEEK_DATA: whether nothing but zeros is in a file; of what was never stored nothing is read. */
+	/** lseek(2), SEEK_DATA: whether a file has only zeros; parts that were never stored are not read. */
 	hasOnlyZeros(descriptor: number): boolean;
 	/** memfd_create(2): a file in memory, in no folder. */
 	memfdCreate(name: string): number;
-	/** mmap(2), of that part of a file that is touched. The descriptor stays the caller's and has to stay open. */
+	/** mmap(2), of the part of a file that is touched. The descriptor stays the caller's and has to stay open. */
 	shmMap(descriptor: number, writable: number): Mapping;
 	/** munmap(2): the handle cannot be used any more. */
 	shmUnmap(mapping: Mapping): void;
 	/**
-	 * What a word of 4 or 8 bytes holds, read in one step; as the other atomic ones by mmap(2). ENXIO: beyond the end; EINVAL:
-	 * not aligned; EFAULT: another process cut it away, or the file system is full.
+	 * The value of a word of 4 or 8 bytes, read atomically; as the other atomic calls by mmap(2). ENXIO: beyond the end;
+	 * EINVAL: not aligned; EFAULT: another process shrank the file, or the file system is full.
 	 */
 	atomicLoad(mapping: Mapping, offset: number, width: number): bigint;
-	/** Stores and answers what was there before, in one step. mmap(2) */
+	/** Stores a value and returns the old one, atomically. mmap(2) */
 	atomicExchange(mapping: Mapping, offset: number, width: number, value: bigint): bigint;
-	/** Adds, wrapping around, and answers what was there before, in one step. mmap(2) */
+	/** Adds, wrapping around, and returns the old value, atomically. mmap(2) */
 	atomicAdd(mapping: Mapping, offset: number, width: number, value: bigint): bigint;
-	/** Stores where the expected value is, and answers what was there, in one step. mmap(2) */
+	/** Stores if the word has the expected value, and returns the old value, atomically. mmap(2) */
 	atomicCompareExchange(mapping: Mapping, offset: number, width: number, expected: bigint, value: bigint): bigint;
-	/** futex(2): sleeps while the 32 bits there are as expected; whether it was woken. */
+	/** futex(2): sleeps while the 32 bits there are as expected; returns whether it was woken. */
 	futexWait(mapping: Mapping, offset: number, expected: bigint, timeoutMs: number): boolean;
-	/** futex(2): wakes all who wait for these 32 bits. */
+	/** futex(2): wakes all processes that wait for these 32 bits. */
 	futexWake(mapping: Mapping, offset: number): void;
-	/** mmap(2), of a ring as ipc-shm(1) describes it: EBADMSG where there is none. The descriptor has to stay open. */
+	/** mmap(2), of a ring as ipc-shm(1) describes it: EBADMSG if it is not a ring. The descriptor has to stay open. */
 	ringOpen(descriptor: number): RingHandle;
 	/** munmap(2). */
 	ringClose(ring: RingHandle): void;
 	/**
-	 * ipc-shm(1): sends every whole record of a range, told apart by a separating byte, by the length before each (-1), or all
-	 * of it as one (-2). `problem` is '' or the name of the error that stopped it: ENOENT when the ring has been removed and
-	 * nobody took what was sent.
+	 * ipc-shm(1): sends every whole record of a range, separated by a byte, by the length before each (-1), or all of it
+	 * as one (-2). `problem` is '' or the name of the error that stopped it: ENOENT when the ring has been removed and no
+	 * process took the records.
 	 */
 	ringSend(
 		ring: RingHandle,
@@ -269,28 +284,31 @@ export interface Native {
 		timeoutMs: number,
 	): {used: number; records: number; problem: string};
 	/**
-	 * ipc-shm(1): takes records for this receiver, `most` at most, waiting for the first: false when none came in time. EPIPE
-	 * when nobody reads `output` (-1: none) any more, ENOENT when the ring has been removed.
+	 * ipc-shm(1): takes records for this receiver, `most` at most, waiting for the first: false when there was none in
+	 * time. EPIPE when `output` (-1: none) has no reader any more, ENOENT when the ring has been removed.
 	 */
 	ringClaim(ring: RingHandle, most: number, output: number, separator: number, timeoutMs: number): boolean;
-	/** ipc-shm(1): writes what was claimed, `most` records at most, with separator, length (-1) or neither (-2). write(2) */
+	/** ipc-shm(1): writes the claimed records, `most` at most, with separator, length (-1) or neither (-2). write(2) */
 	ringDeliver(
 		ring: RingHandle,
 		output: number,
 		separator: number,
 		most: number,
 	): {used: number; records: number; problem: string};
-	/** ipc-shm(1): the next record of those claimed; it stays claimed until `ringDone`. */
+	/** ipc-shm(1): the next of the claimed records; it stays claimed until `ringDone`. */
 	ringNext(ring: RingHandle): Buffer | undefined;
-	/** ipc-shm(1): so many of those that `ringNext` gave are delivered. */
+	/** ipc-shm(1): this many of the records that `ringNext` returned are delivered. */
 	ringDone(ring: RingHandle, count: number): void;
-	/** ipc-shm(1): the end of receiving; what is not delivered, or unread in the pipe `output` (-1: none), is left to the next. */
+	/**
+	 * ipc-shm(1): ends receiving; records that are not delivered, or unread in the pipe `output` (-1: none), are left to
+	 * the next receiver.
+	 */
 	ringRelease(ring: RingHandle, output: number, separator: number): void;
 	/** prctl(2), PR_SET_CHILD_SUBREAPER: orphaned descendants become our children. */
 	setChildSubreaper(): void;
 	/**
-	 * Moves bytes both ways until a flow ends, the slice is over or (quiet) nothing has moved for so long. The flows are
-	 * ten numbers each: see duplex.c. splice(2), send(2), recv(2)
+	 * Moves bytes both ways until a flow ends, the slice is over or (quiet) there was no traffic for this long. The flows
+	 * are ten numbers each: see duplex.c. splice(2), send(2), recv(2)
 	 */
 	moveDuplex(
 		flows: Int32Array,
@@ -298,21 +316,21 @@ export interface Native {
 		sliceMs: number,
 		silenceMs: number,
 	): {there: number; back: number; quiet: boolean};
-	/** socket(2): AF_UNIX and so on; SOCK_NONBLOCK among the type's bits makes it so. */
+	/** socket(2): AF_UNIX and so on; SOCK_NONBLOCK among the type's bits makes it non-blocking. */
 	socket(domain: number, type: number, protocol: number): number;
-	/** socketpair(2): two local ones that are each other's peer. */
+	/** socketpair(2): two local sockets that are connected to each other. */
 	socketpair(type: number): [number, number];
 	/** bind(2), with a struct sockaddr as the kernel takes it. */
 	bind(descriptor: number, address: Uint8Array): void;
 	/** listen(2). */
 	listen(descriptor: number, backlog: number): void;
-	/** accept4(2): a descriptor; -1 when nobody waits to be accepted. */
+	/** accept4(2): a descriptor; -1 when there is no pending connection. */
 	accept4(descriptor: number, flags: number): number;
-	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN where the socket does not block. */
+	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN if the socket does not block. */
 	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
 	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
 	shutdown(descriptor: number, how: number): void;
-	/** unix(7), SIOCOUTQ: bytes sent that the other side has not read. */
+	/** unix(7), SIOCOUTQ: bytes sent that the peer has not read. */
 	ioctlSiocoutq(descriptor: number): number;
 	/** getsockname(2): a struct sockaddr. */
 	getsockname(descriptor: number): Uint8Array;
@@ -337,7 +355,7 @@ export interface Native {
 		descriptors: Int32Array,
 		flags: number,
 	): number;
-	/** recvmsg(2): a count of -1 when it would have to wait; descriptors that came are ours to close. */
+	/** recvmsg(2): a count of -1 when it would have to wait; the caller closes received descriptors. */
 	recvmsg(
 		descriptor: number,
 		bytes: Uint8Array,
@@ -357,19 +375,19 @@ export interface Native {
 	pidfdOpen(pid: number): number;
 	/** pidfd_getfd(2): a duplicate of another process's descriptor. */
 	pidfdGetfd(pidfd: number, descriptor: number): number;
-	/** getpwuid_r(3): undefined where no name is known. */
+	/** getpwuid_r(3): undefined if no name is known. */
 	userName(uid: number): string | undefined;
-	/** getpwnam_r(3): undefined where nobody has that name. */
+	/** getpwnam_r(3): undefined if no user has that name. */
 	userId(name: string): number | undefined;
-	/** getgrnam_r(3): undefined where no group has that name. */
+	/** getgrnam_r(3): undefined if no group has that name. */
 	groupId(name: string): number | undefined;
 	/** isatty(3). */
 	isatty(descriptor: number): boolean;
-	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
+	/** ioctl_tty(2), TIOCGWINSZ; 0 if there is no window. */
 	windowColumns(descriptor: number): number;
-	/** ioctl_tty(2), TIOCGWINSZ; 0 where there is no window. */
+	/** ioctl_tty(2), TIOCGWINSZ; 0 if there is no window. */
 	windowRows(descriptor: number): number;
-	/** tcgetpgrp(3): -1 where it is not our terminal. */
+	/** tcgetpgrp(3): -1 if it is not our terminal. */
 	tcgetpgrp(descriptor: number): number;
 	/** tcsetpgrp(3). */
 	tcsetpgrp(descriptor: number, group: number): void;
@@ -388,102 +406,41 @@ export interface SemaphoreHandle {
 
 /** A local socket as the kernel lists it. sock_diag(7) */
 export interface UnixSocketRow {
-	/** Of the socket itself: what /proc/pid/fd shows. */
+	/** Of the socket itself: the inode that /proc/pid/fd shows. */
 	inode: number;
 	type: number;
 	/** TCP_ESTABLISHED, TCP_CLOSE (neither connected nor listening) or TCP_LISTEN. */
 	state: number;
-	/** In Latin-1; the first character of an abstract one is NUL. */
+	/** In Latin-1; the first character of an abstract name is NUL. */
 	name?: string;
 	/** The socket file. */
 	fileDevice?: number;
 	fileInode?: number;
-	/** The inode of the other end. */
+	/** The inode of the peer. */
 	peer?: number;
-	/** Bytes unread; of a listener: who waits to be accepted. */
+	/** Unread bytes; of a listener: pending connections. */
 	receiveQueue?: number;
-	/** Bytes on their way; of a listener: how many may wait. */
+	/** Bytes in transit; of a listener: maximum of pending connections. */
 	sendQueue?: number;
 	uid?: number;
 }
 
-/** What the native layer throws when the kernel refuses. */
+/** The error that the native layer throws when a kernel call fails. */
 export interface KernelError extends Error {
 	/** The name, such as 'EAGAIN': branch on this, never on the text. */
 	code: string;
 	errno: number;
 	syscall: string;
-	/** transfer only: which side failed. */
+	/** transfer only: the side that failed. */
 	side?: 'in' | 'out' | 'copy';
-	/** transfer only: how many bytes had gone through before. */
+	/** transfer only: how many bytes had been moved before. */
 	bytes?: number;
 }
 
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
 
-/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
-export const AT_FDCWD = -100;
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-export const O_ACCMODE = 3;
-export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
-export const O_NONBLOCK = 0o4000;
-export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
-export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000;
-export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
-export const O_PATH = 0o10000000;
-export const POLLIN = 1;
-export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
-export const LOCK_SH = 1;
-export const LOCK_EX = 2;
-export const LOCK_NB = 4;
-export const LOCK_UN = 8;
-export const F_RDLCK = 0;
-export const F_WRLCK = 1;
-export const F_UNLCK = 2;
-export const IN_ACCESS = 0x1;
-export const IN_MODIFY = 0x2;
-export const IN_CLOSE_WRITE = 0x8;
-export const IN_CLOSE_NOWRITE = 0x10;
-export const IN_OPEN = 0x20;
-export const IN_DELETE_SELF = 0x400;
-export const WNOHANG = 1;
-export const WUNTRACED = 2;
-/** pidfd_send_signal(2): to all of the process group, since Linux 6.9. */
-export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
-export const RENAME_EXCHANGE = 2;
-export const AF_UNIX = 1;
-export const AF_INET = 2;
-export const AF_INET6 = 10;
-export const SOCK_STREAM = 1;
-export const SOCK_DGRAM = 2;
-export const SOCK_SEQPACKET = 5;
-export const SOCK_NONBLOCK = O_NONBLOCK;
-export const SHUT_RD = 0;
-export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
-export const SOL_SOCKET = 1;
-export const SO_REUSEADDR = 2;
-export const SO_TYPE = 3;
-export const SO_ERROR = 4;
-export const SO_SNDBUF = 7;
-export const SO_PASSCRED = 16;
-export const SO_SNDBUFFORCE = 32;
-export const MSG_PEEK = 2;
-export const MSG_TRUNC = 0x20;
-export const MSG_DONTWAIT = 0x40;
-export const TCP_ESTABLISHED = 1;
-export const TCP_CLOSE = 7;
-export const TCP_LISTEN = 10;
-/** The smallest size every write to a pipe up to which is whole. pipe(7) */
-export const PIPE_BUF = 4096;
-
-/** A prebuilt addon comes with the published package; one compiled here stands in build/ and is taken first. */
+/** A prebuilt addon is part of the published package; one compiled here lies in dist/ and is taken first. */
 function addonPath(): string {
 	const root = join(__dirname, '..');
 	const compiled = join(root, 'dist', 'native.node');

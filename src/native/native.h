@@ -66,7 +66,7 @@ void free_texts(char **texts);
 /* What make_handle made with this tag, NULL for anything else. */
 void *handle_argument(struct arguments *arguments, size_t index, const napi_type_tag *tag);
 
-/* An object that stands for memory of ours; `finish` frees it once nobody holds the object any more, or at once on failure. */
+/* An object that stands for memory of ours; `finish` frees it once the object is no longer referenced, or at once on failure. */
 napi_value make_handle(napi_env env, void *data, const napi_type_tag *tag, napi_finalize finish);
 napi_value js_number(napi_env env, double number);
 napi_value js_undefined(napi_env env);
@@ -90,7 +90,7 @@ napi_value throw_transfer_errno(napi_env env, int number, const char *syscall, c
  */
 struct wait {
 	int64_t deadline_ns; /* CLOCK_MONOTONIC; negative: none */
-	bool is_over;        /* the deadline has come, or a signal has */
+	bool is_over;        /* the deadline or a signal has ended it */
 };
 
 void wait_begin(struct wait *wait, int64_t timeout_ms);

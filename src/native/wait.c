@@ -7,7 +7,7 @@
  *
  * Why a timer and not just the signal itself: the kernel may hand a signal to any of Node's threads, where it
  * interrupts nothing of interest; and one that arrives between the check and the call would be lost. So the timer
- * is bound to the main thread (SIGEV_THREAD_ID) and fires again every few milliseconds until somebody has noticed.
+ * is bound to the main thread (SIGEV_THREAD_ID) and fires again every few milliseconds until the signal is noticed.
  * Why SIGURG: without our handler it is ignored, so a late one does no harm. Where the user waits for SIGURG itself it
  * is blocked, and another one has to do.
  *
@@ -26,7 +26,7 @@
 #define AGAIN_NS 5000000 /* how often a nudge is repeated until it was noticed */
 
 static volatile sig_atomic_t caught_signal; /* the first one, for good */
-static volatile sig_atomic_t not_taken[65];  /* by number: it came, and nobody has asked yet */
+static volatile sig_atomic_t not_taken[65];  /* by number: it came, and was not asked for yet */
 static volatile sig_atomic_t stop_pending;  /* one came, and no wait has ended for it yet */
 static bool timer_exists;
 static int timer_id;
@@ -72,7 +72,7 @@ static void on_signal(int number)
 
 int harmless_signal(uint64_t unfit)
 {
-	/* Those that are ignored unless somebody handles them; then any that has a handler now does no harm either. */
+	/* Signals that are ignored unless handled; then any that has a handler now does no harm either. */
 	static const int ignored[] = {SIGURG, SIGWINCH, SIGCONT, SIGCHLD};
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		if (!(unfit >> (ignored[i] - 1) & 1))

@@ -8,18 +8,18 @@ import {many, verb} from '../common/verb.js';
 import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 
 export const create = verb({
-	summary: 'make FIFOs that stay until they are removed',
+	summary: 'Create FIFOs; each stays until it is removed',
 	operands: {names: many(fifoName)},
 	options: {exclusive, mode},
 	examples: [
-		{purpose: 'a FIFO that your group may use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
+		{purpose: 'create a FIFO that your group can use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
 	],
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (Fifo.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
-			tell(`${shown} exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
+			tell(`${shown} already exists`);
 		});
 		return allMade ? done : failed;
 	},

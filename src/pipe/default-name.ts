@@ -1,4 +1,4 @@
 import type {Address} from '../common/formats/object-name.js';
 
-/** The FIFO that is meant when none is named. */
+/** The default FIFO. */
 export const defaultName: Address = {kind: 'name', name: 'default'};

@@ -13,11 +13,11 @@ import {watch} from './watch.js';
 
 export const pipe = command({
 	name: 'ipc-pipe',
-	summary: 'FIFOs and pipelines: streams of bytes and of records between processes.',
+	summary: 'Pass bytes and records between processes through FIFOs and pipelines',
 	verbs: {send, recv, tee, wait, run, create, list, stat, watch, remove},
 	examples: [
-		{purpose: 'in one terminal', line: 'ipc-pipe recv | grep node'},
-		{purpose: 'in another', line: 'ps -ef | ipc-pipe send'},
+		{purpose: 'receive, in one terminal', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'send, in another terminal', line: 'ps -ef | ipc-pipe send'},
 	],
 	names: fifoNames,
 });

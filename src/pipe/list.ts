@@ -6,7 +6,7 @@ import {type Column, chooseColumns, printTable} from '../common/terminal/table.j
 import {verb} from '../common/verb.js';
 import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 
-const count = (users: readonly unknown[]): string => String(users.length);
+const count = (users: readonly unknown[] | null): string => String(users?.length ?? '?');
 
 export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -20,12 +20,15 @@ export const fifoColumns: readonly Column<FifoStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'the FIFOs in the runtime folder, with who uses them',
+	summary: 'List the FIFOs in the runtime folder, with the processes that use them',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
 	examples: [
-		{purpose: 'names only', line: 'ipc-pipe list --no-headings -o name'},
-		{purpose: 'those that nobody reads', line: `ipc-pipe list --json | jq -r 'select(.readers == []).name'`},
+		{purpose: 'print only the names', line: 'ipc-pipe list --no-headings -o name'},
+		{
+			purpose: 'print the FIFOs that have no reader',
+			line: `ipc-pipe list --json | jq -r 'select(.readers == []).name'`,
+		},
 	],
 	async run(_, options) {
 		const columns = chooseColumns(fifoColumns, options.output);

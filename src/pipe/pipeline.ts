@@ -18,16 +18,16 @@ export interface StageReport {
 
 export interface PipelineReport {
 	stages: StageReport[];
-	/** Bytes that crossed each link, from the first on; null where they were not counted. */
+	/** Bytes that crossed each link, from the first on; null if they were not counted. */
 	links: (number | null)[];
 }
 
-/** A pipe between two stages: one that they share, or two with us between them, counting. */
+/** A pipe between two stages: one that they share, or two with this process between them, counting. */
 interface Link {
-	/** The end the stage before writes to, and the one the stage behind reads from. */
+	/** The end that the stage before writes to, and the end that the stage behind reads from. */
 	write: number;
 	read: number;
-	/** Ours: from the stage before, to the stage behind. */
+	/** Our ends: from the stage before, to the stage behind. */
 	middle: {input: number; output: number} | undefined;
 	bytes: number;
 }
@@ -43,6 +43,10 @@ export class Pipeline {
 		private readonly shutdown: Shutdown,
 	) {}
 
+	get pids(): number[] {
+		return this.running.map(({pid}) => pid).filter((pid) => pid !== undefined);
+	}
+
 	/** Starts every stage, and reports once the last of them has ended. */
 	async run(onStart: () => void): Promise<PipelineReport> {
 		for (let i = 1; i < this.stages.length; i++) this.links.push(this.makeLink());
@@ -55,7 +59,7 @@ export class Pipeline {
 			});
 			this.shutdown.passOnTo(stage);
 			this.running.push(stage);
-			// The stages have their own copies: with ours open nobody would ever see an end.
+			// The stages have their own copies: with ours open no stage would ever see an end.
 			if (before) closeSync(before.read);
 			if (behind) closeSync(behind.write);
 		}
@@ -77,7 +81,7 @@ export class Pipeline {
 		return {write, read: behindRead, middle: {input: read, output: behindWrite}, bytes: 0};
 	}
 
-	/** Moves what the stages write along, until every link is done. */
+	/** Moves the output of the stages along, until every link is done. */
 	private async pump(): Promise<void> {
 		let open = this.links.filter(({middle}) => middle !== undefined);
 		while (open.length > 0) {

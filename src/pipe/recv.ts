@@ -6,7 +6,7 @@ import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
-import {findOpeners, identityKey} from '../common/process/proc.js';
+import {findOpeners, identityKey, seen} from '../common/process/proc.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import type {Progress} from '../common/terminal/progress.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
@@ -19,38 +19,40 @@ import {WriterCount} from '../objects/fifo/writer-count.js';
 import {defaultName} from './default-name.js';
 
 export const recv = verb({
-	summary: 'a FIFO, made if missing, to standard output until the last writer leaves',
+	summary: 'Copy a FIFO, created if missing, to standard output until the last writer closes it',
 	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
-		follow: {...common.follow, help: 'go on when the last writer leaves'},
-		writers: {value: wholeNumber(1), help: 'end when so many writers have come and gone'},
-		count: {...common.count, help: 'end after so many records (lines by default)'},
+		follow: {...common.follow, help: 'keep running when the last writer closes the FIFO'},
+		writers: {value: wholeNumber(1), help: 'stop when N writers have opened and closed the FIFO'},
+		count: {...common.count, help: 'stop after N records (by default, lines)'},
 		...framingOptions,
 		json: {help: 'print each record as a JSON object'},
-		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
 		mode: common.mode,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'whatever ipc-pipe send puts in', line: 'ipc-pipe recv | grep node'},
-		{purpose: 'a log that outlives its writers', line: 'ipc-pipe recv log --follow >>log.txt'},
-		{purpose: 'one line, or status 124 after five seconds', line: 'ipc-pipe recv answers --count 1 -t 5'},
+		{purpose: 'filter what ipc-pipe send sends', line: 'ipc-pipe recv | grep node'},
+		{purpose: 'collect a log from writers that start and stop', line: 'ipc-pipe recv log --follow >>log.txt'},
+		{
+			purpose: 'receive one line; exit with status 124 after five seconds',
+			line: 'ipc-pipe recv answers --count 1 -t 5',
+		},
 	],
 	run({name = defaultName}, options) {
-		if (options.follow && options.writers)
-			throw new UsageError('--follow never ends, --writers says when: use one of them');
+		if (options.follow && options.writers) throw new UsageError('--follow and --writers cannot be combined');
 		const chosen = chosenFraming(options);
 		const framing = chosen ?? (options.count === undefined ? undefined : 'lines');
 		if (framing === 'raw' && options.count !== undefined)
-			throw new UsageError('--raw makes all of it one record: there is nothing to count');
+			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
 		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
-		// A writer that waits in open(2) would take us for its reader, and we are gone the next moment.
+		// A writer that waits in open(2) would take us for its reader, and we exit the next moment.
 		if (options.nonblock && onlyWritersThatWait(fifo)) return notNow;
 		const hasRecords = framing !== undefined && framing !== 'raw';
 		if (fifo.isTemporary || hasRecords) stopOnSignals();
@@ -72,17 +74,17 @@ export const recv = verb({
 		const end = reception.run();
 		progress?.finish();
 		if (end !== 'timed out') return done;
-		// Half a record was taken, and that has been said.
+		// Half a record was read, and that has been reported.
 		if (records && records.undelivered > 0) return failed;
 		if (options.nonblock) return reception.hasReceived ? done : notNow;
-		if (reception.hasReceived) tell(`gave up with nothing more from ${quoted(fifo.shownName)}: ${reception.soFar}`);
+		if (reception.hasReceived) tell(`gave up: no more data from ${quoted(fifo.shownName)}, ${reception.soFar}`);
 		return timedOut;
 	},
 });
 
-/** Nobody has it open, so nothing is in it, and somebody waits to write. */
+/** No process has the FIFO open, so it is empty, and a writer waits in open(2). */
 function onlyWritersThatWait(fifo: Fifo): boolean {
-	const openers = findOpeners([fifo.identity]).get(identityKey(fifo.identity)) ?? [];
+	const openers = seen(findOpeners([fifo.identity]))?.get(identityKey(fifo.identity)) ?? [];
 	return (
 		openers.length > 0 && openers.every(({descriptor, access}) => descriptor === undefined && access.includes('w'))
 	);
@@ -90,12 +92,12 @@ function onlyWritersThatWait(fifo: Fifo): boolean {
 
 interface ReceptionSettings {
 	size: number | undefined;
-	/** How long to wait for data, each time; negative: for ever. */
+	/** How long to wait for data, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Whether the last writer's leaving is not the end. */
+	/** Whether to keep running when the last writer closes the FIFO. */
 	goesOn: boolean;
 	writers: WriterCount | undefined;
-	/** After so many writers it is the end. */
+	/** Stop after this many writers. */
 	wanted: number;
 	records: RecordReceiver | undefined;
 	progress: Progress | undefined;
@@ -125,13 +127,13 @@ class Reception implements Disposable {
 
 	get soFar(): string {
 		const {records} = this.settings;
-		return records ? `${countOf(records.records, 'record')} came` : `${this.bytes} bytes came`;
+		return records ? `${countOf(records.records, 'record')} received` : `${this.bytes} bytes received`;
 	}
 
 	run(): End {
 		const {records} = this.settings;
 		let end = this.receive();
-		// A writer that came between our last look and the removal still has us as its reader.
+		// A writer that opened the FIFO between our last look and the removal still has us as its reader.
 		while (end === 'writers gone' && this.fifo.leave() && this.hasWriter()) end = this.receive();
 		if (end === 'timed out' && records && records.undelivered > 0) this.tellUndelivered(records);
 		return end;
@@ -155,7 +157,7 @@ class Reception implements Disposable {
 		}
 	}
 
-	/** All the writers that were waited for have left: what they wrote is in the pipe, whoever else still writes. */
+	/** All the writers that were waited for have left: their data is in the pipe, whatever other writers still write. */
 	private drain(): End {
 		const {records} = this.settings;
 		if (records) while (this.moveRecords(records) === 'more');
@@ -164,7 +166,7 @@ class Reception implements Disposable {
 		return 'complete';
 	}
 
-	/** Waits for data, for the end, for a writer's leaving, or until stdout's reader has gone. */
+	/** Waits for data, for the end, for a writer to leave, or until the reader of stdout has left. */
 	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'timed out' {
 		const {timeoutMs, writers} = this.settings;
 		this.poll.watch('reader', this.reader, POLLIN);
@@ -183,7 +185,7 @@ class Reception implements Disposable {
 		return this.poll.eventsOf('writers') !== 0 ? 'writer left' : 'timed out';
 	}
 
-	/** Moves until there is nothing there now, or, where no writers are counted, until the last one leaves. */
+	/** Moves data until there is none now, or, if no writers are counted, until the last writer leaves. */
 	private moveStream(): 'more' | 'timed out' {
 		const {timeoutMs, writers, progress} = this.settings;
 		try {
@@ -211,7 +213,7 @@ class Reception implements Disposable {
 		}
 	}
 
-	/** Told to stop in the middle of a record: it is not lost in silence. */
+	/** Stopped by a signal in the middle of a record: report the loss. */
 	private explainStop(error: unknown): void {
 		const {records} = this.settings;
 		if (records && records.undelivered > 0 && isKernelError(error) && error.code === 'EINTR')
@@ -219,12 +221,12 @@ class Reception implements Disposable {
 	}
 
 	private tellUndelivered(records: RecordReceiver): void {
-		tell(`stopped inside a record: ${records.undelivered} bytes of it were taken and not printed`);
+		tell(`stopped inside a record: ${records.undelivered} bytes of it were read and not printed`);
 	}
 
 	/**
-	 * Once the last writer has left, a descriptor tells so for ever. A fresh one waits for the next writer; it is
-	 * opened before the other is closed, so that there is a reader at any time.
+	 * Once the last writer has left, a descriptor reports the end forever. A new descriptor waits for the next writer; it
+	 * is opened before the other is closed, so that there is a reader at any time.
 	 */
 	private reopen(): void {
 		const before = this.reader;
@@ -232,7 +234,7 @@ class Reception implements Disposable {
 		closeSync(before);
 	}
 
-	/** Somebody has it open for writing, or has left data. Tells the truth once a writer has been there. */
+	/** A process has the FIFO open for writing, or has left data. Correct once there has been a writer. */
 	private hasWriter(): boolean {
 		const events = eventsOf(this.reader, POLLIN, 0);
 		return !(events & POLLHUP) || (events & POLLIN) !== 0;

@@ -3,9 +3,10 @@ import {endedWith, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
-import {tellRaw} from '../common/output.js';
-import {descendantsOf} from '../common/process/proc.js';
+import {tell, tellRaw} from '../common/output.js';
+import {CannotSee, descendantsOf} from '../common/process/proc.js';
 import {Shutdown} from '../common/process/shutdown.js';
+import {SIGTERM} from '../common/process/signals.js';
 import {kill, Termination} from '../common/process/termination.js';
 import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
@@ -15,30 +16,27 @@ import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
 const longestTimerMs = 2 ** 31 - 1;
 
 export const run = verb({
-	summary: "commands joined by anonymous pipes, without a shell; write '|' between them",
+	summary: "Run commands separated by '|' as a pipeline, without a shell",
 	options: {
-		noPipefail: {help: 'the status of the last command alone counts'},
-		stats: {help: 'report pid, status, time and the bytes that crossed each link, on stderr'},
-		json: {help: 'the same as one JSON object, on stderr'},
-		timeout: {...timeout, help: 'end all of it after this long (status 124)'},
+		noPipefail: {help: 'exit with the status of the last command, even if an earlier one failed'},
+		stats: {help: 'print pid, status and time of each command and bytes of each link on stderr'},
+		json: {help: 'print the statistics as one JSON object on stderr'},
+		timeout: {...timeout, help: 'stop all commands after DURATION (status 124)'},
 		timeoutStatus,
 	},
 	takesCommand: true,
 	examples: [
 		{
-			purpose: 'which stage was slow, which one failed',
+			purpose: 'show which command was slow or failed',
 			line: "ipc-pipe run --stats -- sort words.txt '|' uniq -c '|' sort -rn",
 		},
-		{purpose: 'give up after a minute, with everything it started', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
+		{purpose: 'stop both commands after a minute', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
 	],
 	async run(_, options, words) {
 		const stages = split(words);
 		using shutdown = new Shutdown();
-		// With all that the stages have started.
-		using termination = new Termination((signal) => {
-			for (const pid of descendantsOf(process.pid)) kill(pid, signal);
-		});
 		const pipeline = new Pipeline(stages, options.stats || options.json, shutdown);
+		using termination = new Termination((signal) => sendToAll(signal, pipeline.pids));
 		if (options.timeout !== undefined) native.setChildSubreaper();
 		let timer: NodeJS.Timeout | undefined;
 		const report = await pipeline.run(() => {
@@ -46,7 +44,7 @@ export const run = verb({
 			timer = setTimeout(() => termination.begin(), Math.min(options.timeout, longestTimerMs));
 		});
 		clearTimeout(timer);
-		// What a stage has started and left behind is part of it when time is up.
+		// A process that a stage has started and left behind is stopped too when the time is over.
 		if (termination.hasBegun) await endOfRest(termination);
 		const status = termination.hasBegun
 			? (options.timeoutStatus ?? timedOut.status)
@@ -58,7 +56,7 @@ export const run = verb({
 	},
 });
 
-/** `a b '|' c` is two stages; a word that is to be a single bar itself is written `\|`. */
+/** `a b '|' c` is two stages; a word that is a single bar itself is written `\|`. */
 function split(words: readonly string[]): string[][] {
 	const stages: string[][] = [[]];
 	for (const word of words) {
@@ -76,11 +74,22 @@ function statusOf({stages}: PipelineReport, pipefail: boolean): number {
 	return (failure ?? stages.at(-1))?.status ?? 0;
 }
 
-/** Waits until nothing runs below us, but not for what SIGKILL does not end at once. */
+/** To the stages, and all that they have started; what cannot be seen of that is reported as left running. */
+function sendToAll(signal: number, stages: readonly number[]): void {
+	const found = descendantsOf(process.pid);
+	if (found instanceof CannotSee && signal === SIGTERM)
+		tell(`cannot see what the commands have started, which is left running: ${found.why}`);
+	for (const pid of found instanceof CannotSee ? stages : found) kill(pid, signal);
+}
+
+/** Waits until nothing runs below us, but not for processes that SIGKILL does not end at once. */
 async function endOfRest(termination: Termination): Promise<void> {
 	const {kills} = termination;
-	while (termination.kills === kills && descendantsOf(process.pid).length > 0)
+	while (termination.kills === kills) {
+		const found = descendantsOf(process.pid);
+		if (found instanceof CannotSee || found.length === 0) return;
 		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
 }
 
 type Row = StageReport & {number: number; bytes: number | null | undefined};

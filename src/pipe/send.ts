@@ -12,27 +12,27 @@ import {lockSenders, sendRecords} from '../objects/fifo/record-sender.js';
 import {defaultName} from './default-name.js';
 
 export const send = verb({
-	summary: 'standard input into a FIFO, made if missing, once there is a reader',
+	summary: 'Copy standard input to a FIFO, created if missing, once the FIFO has a reader',
 	operands: {name: optional(fifoName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'each line of stdin is a record as recv --json prints it'},
-		tee: {help: 'copy to stdout as well'},
-		size: {value: size, help: 'capacity of the pipe (default 1M where allowed)'},
+		json: {help: 'read JSON objects, as recv --json prints them'},
+		tee: {help: 'also copy to stdout'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
 		mode: common.mode,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'the list of processes to whoever runs ipc-pipe recv', line: 'ps -ef | ipc-pipe send'},
+		{purpose: 'send the list of processes to ipc-pipe recv', line: 'ps -ef | ipc-pipe send'},
 		{
-			purpose: 'whole lines from many senders, whatever their length',
+			purpose: 'keep lines of any length whole when several senders write',
 			line: 'journalctl -f | ipc-pipe send log --framing lines',
 		},
-		{purpose: 'give up when nobody reads within two seconds', line: 'date | ipc-pipe send -t 2 clock'},
+		{purpose: 'give up if there is no reader within two seconds', line: 'date | ipc-pipe send -t 2 clock'},
 	],
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
@@ -49,13 +49,13 @@ export const send = verb({
 		growPipe(stdin);
 
 		const gaveUp = (what: string, missing: 'lock' | 'room' = 'room'): Outcome => {
-			const why = missing === 'lock' ? `with another sender at ${shown}` : `with no room in ${shown}`;
-			tell(`gave up ${why}: ${what} went through`);
+			const why = missing === 'lock' ? `another sender uses ${shown}` : `${shown} is full`;
+			tell(`gave up: ${why}, ${what} sent`);
 			return options.nonblock ? notNow : timedOut;
 		};
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
-			// All of stdin as one record is a stream that nobody else's records get into.
+			// All of stdin as one record is a stream: records of other senders must not be mixed into it.
 			if (framing && !lockSenders(writer, timeoutMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
 			try {

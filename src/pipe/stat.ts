@@ -1,6 +1,7 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {optional, verb} from '../common/verb.js';
 import {fifoName, noSuchFifo} from '../objects/fifo/fifo.js';
@@ -9,19 +10,22 @@ import {defaultName} from './default-name.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
 
-const users = (list: readonly FifoUser[]): string[] =>
-	list.length === 0
-		? ['none']
-		: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
+const users = (list: readonly FifoUser[] | null): string | string[] =>
+	list === null
+		? describeBlindness()
+		: list.length === 0
+			? 'none'
+			: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
 
 export function describeFifo(status: FifoStatus): [string, string | string[]][] {
-	const isOpen = status.queued === null || [...status.readers, ...status.writers].some(({waiting}) => !waiting);
+	const isOpen =
+		status.queued === null || [...(status.readers ?? []), ...(status.writers ?? [])].some(({waiting}) => !waiting);
 	return [
 		['path', status.path],
 		['mode', status.mode],
 		['owner', status.owner],
 		['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
-		['capacity', isOpen ? bytes(status.capacity) : 'none while nobody has it open'],
+		['capacity', isOpen ? bytes(status.capacity) : 'none: no process has the FIFO open'],
 		['queued', bytes(status.queued)],
 		['readers', users(status.readers)],
 		['writers', users(status.writers)],
@@ -29,10 +33,10 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 }
 
 export const stat = verb({
-	summary: 'one FIFO, whole: mode, owner, capacity, bytes queued, readers and writers',
+	summary: 'Show all details of one FIFO',
 	operands: {name: optional(fifoName)},
 	options: {json},
-	examples: [{purpose: 'how many bytes wait in it', line: 'ipc-pipe stat log --json | jq .queued'}],
+	examples: [{purpose: 'print the number of unread bytes', line: 'ipc-pipe stat log --json | jq .queued'}],
 	run({name = defaultName}, options) {
 		const [status] = lookAtAddresses([name]);
 		if (!status) return noSuchFifo(name);

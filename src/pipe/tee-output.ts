@@ -2,26 +2,26 @@ import {closeSync} from 'node:fs';
 import {explain, hasCode} from '../common/errors.js';
 import {native} from '../native/index.js';
 
-/** What to do with a subscriber that has as much waiting for it as its buffer holds. */
+/** What to do when the buffer of a reader is full. */
 export type SlowPolicy = 'block' | 'drop' | 'disconnect';
 
 export type TeeOutputState = 'connected' | 'left' | 'disconnected';
 
-/** What became of one subscriber; the keys are those of --json. */
+/** The result for one reader; the keys are those of --json. */
 export interface TeeOutputReport {
 	name: string;
 	/** Bytes written to it. */
 	bytes: number;
-	/** Bytes that still waited for it at the end, when it was given up on. */
+	/** Bytes that were still unsent when we gave up on it. */
 	waitingBytes: number;
 	/** Bytes it did not get: dropped, or after it had left. */
 	missedBytes: number;
-	/** Whole records that were dropped; 0 where no records are told apart. */
+	/** Whole records that were dropped; 0 if records are not separated. */
 	missedRecords: number;
 	state: TeeOutputState;
 }
 
-/** One output of `tee`, with what waits for it. Its descriptor never blocks. */
+/** One output of `tee`, with its unsent data. Its descriptor never blocks. */
 export class TeeOutput {
 	state: TeeOutputState = 'connected';
 	waiting = 0;
@@ -33,7 +33,7 @@ export class TeeOutput {
 	constructor(
 		readonly name: string,
 		readonly descriptor: number,
-		/** The most a single write may have; for a descriptor that blocks, what a pipe takes at once when it is ready. */
+		/** Maximum size of a single write; for a descriptor that blocks, what a pipe accepts at once when it is ready. */
 		private readonly mostAtOnce: number,
 	) {}
 
@@ -41,7 +41,7 @@ export class TeeOutput {
 		return this.state === 'connected';
 	}
 
-	/** Writes what it takes right now and keeps a copy of the rest. */
+	/** Writes as much as it accepts now and keeps a copy of the rest. */
 	give(bytes: Buffer): void {
 		let rest = bytes;
 		if (this.waiting === 0) rest = rest.subarray(this.writeNow(rest));
@@ -59,7 +59,7 @@ export class TeeOutput {
 		this.missedRecords += records;
 	}
 
-	/** Writes of what waits as much as it takes. Call it when it is ready. */
+	/** Writes as much of the unsent data as it accepts. Call this when it is ready. */
 	flush(): void {
 		while (this.isConnected && this.queue.length > 0) {
 			const first = this.queue[0] as Buffer;
@@ -73,7 +73,7 @@ export class TeeOutput {
 		}
 	}
 
-	/** No more for this one: it has left, or we do not wait for it any longer. */
+	/** No more data for this output: its reader has left, or we do not wait for it any longer. */
 	end(state: 'left' | 'disconnected'): void {
 		if (!this.isConnected) return;
 		this.state = state;
@@ -97,7 +97,7 @@ export class TeeOutput {
 				if (count < 0) break;
 				written += count;
 				this.bytes += count;
-				// A descriptor that blocks takes this much once poll(2) has said so, and no more is promised.
+				// A descriptor that blocks accepts this much once poll(2) has reported it ready; more is not guaranteed.
 				if (this.mostAtOnce < Number.POSITIVE_INFINITY) break;
 			}
 		} catch (error) {

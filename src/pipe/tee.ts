@@ -38,34 +38,35 @@ const subscriberName: TextFormat<Address | 'stdout'> = {
 };
 
 export const tee = verb({
-	summary: 'standard input to many FIFOs at once; - is stdout',
+	summary: 'Copy standard input to several FIFOs at once; - is stdout',
 	operands: {names: many(subscriberName)},
 	options: {
 		onSlow: {
 			value: choice('POLICY', 'block', 'drop', 'disconnect'),
-			help: 'when a buffer is full: block (default), drop what does not fit, or disconnect that reader',
+			help: 'if a buffer is full: block (default), drop the data, or disconnect the reader',
 		},
-		buffer: {value: size, help: 'what may wait for each reader (default 1M)'},
+		buffer: {value: size, help: 'maximum unread data per reader (default 1M)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'status 3 when one of them has no reader'},
+		nonblock: {...common.nonblock, help: 'exit with status 3 if a FIFO has no reader'},
 		...framingOptions,
 		mode: common.mode,
-		json: {help: 'report what each got and missed as JSON Lines'},
+		json: {help: 'print bytes sent to and lost by each reader as JSON lines'},
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'one log, two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
+		{purpose: 'send one log to two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
 		{
-			purpose: 'never wait for a slow reader',
+			purpose: 'drop data instead of waiting for a slow reader',
 			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
 		},
 	],
 	run({names}, options) {
 		const policy = options.onSlow ?? 'block';
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
-		if (framing === 'json') throw new UsageError('tee passes records as they are: use lines, null, length or raw');
+		if (framing === 'json')
+			throw new UsageError('--framing json cannot be used with tee: use lines, null, length or raw');
 		const fifos: Fifo[] = [];
 		const subscribers: TeeOutput[] = [];
 		try {
@@ -114,8 +115,8 @@ function connect(
 }
 
 /**
- * stdout must not keep the others waiting. Its flags are shared with other processes, so a pipe is opened anew for us
- * alone, without blocking; anything else is written to in small pieces when it is ready.
+ * stdout must not block the other outputs. Its flags are shared with other processes, so a pipe is opened anew for this
+ * process, non-blocking; anything else is written to in small pieces when it is ready.
  */
 function toStdout(): TeeOutput {
 	growPipe(stdout);
@@ -132,9 +133,9 @@ function toStdout(): TeeOutput {
 
 interface FanOutSettings {
 	policy: SlowPolicy;
-	/** Bytes that may wait for one subscriber. */
+	/** Maximum unsent bytes of one output. */
 	most: number;
-	/** Where records are told apart; without, any byte may be the last before a gap. */
+	/** How records are separated; without it, any byte may be the last before a gap. */
 	boundaries: Boundaries | undefined;
 	timeoutMs: number;
 	progress: Progress | undefined;
@@ -163,7 +164,7 @@ class FanOut {
 				poll.watch(one, one.isConnected ? one.descriptor : -1, one.waiting > 0 ? POLLOUT : 0);
 			if (!poll.wait(wantsInput ? -1 : settings.timeoutMs)) {
 				const slowest = this.slowest();
-				tell(`gave up with no room in ${quoted(slowest.name)}: ${slowest.waiting} bytes still wait for it`);
+				tell(`gave up: the buffer of ${quoted(slowest.name)} is full, ${slowest.waiting} bytes not sent`);
 				return timedOut;
 			}
 			for (const one of subscribers) {
@@ -222,7 +223,7 @@ class FanOut {
 	private giveTo(one: TeeOutput, bytes: Buffer): void {
 		const {policy, most, boundaries} = this.settings;
 		if (policy === 'drop') {
-			// The pipe itself takes what it can; only what would have to wait counts against the buffer.
+			// The pipe itself takes what it can; only data that would have to wait counts against the buffer.
 			one.flush();
 			const room = one.waiting === 0 ? bytes.length : Math.max(0, most - one.waiting);
 			const fitting =
@@ -234,7 +235,7 @@ class FanOut {
 		one.give(bytes);
 		if (policy === 'disconnect' && one.waiting > most) {
 			one.end('disconnected');
-			tell(`disconnected '${one.name}': more than ${formatSize(most)} waited for it`);
+			tell(`disconnected '${one.name}': more than ${formatSize(most)} unread`);
 		}
 		if (one.state === 'left') this.lost(one);
 	}
@@ -254,14 +255,14 @@ class FanOut {
 function report(subscribers: readonly TeeOutput[], json: boolean, stdoutHasData: boolean): void {
 	for (const one of subscribers) {
 		const what = one.report();
-		// stdout is for the data where it is one of the outputs.
+		// stdout is for the data if it is one of the outputs.
 		if (json && stdoutHasData) tellRaw(`${JSON.stringify(what)}\n`);
 		else if (json) printJson(what);
 		else if (verbose()) {
 			const missed = what.missedRecords
 				? `${what.missedRecords} records, ${what.missedBytes} bytes`
 				: `${what.missedBytes} bytes`;
-			tell(`'${what.name}' got ${what.bytes} bytes, missed ${missed}, ${what.state}`);
+			tell(`'${what.name}' received ${what.bytes} bytes, missed ${missed}, ${what.state}`);
 		}
 	}
 }

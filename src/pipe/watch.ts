@@ -9,10 +9,10 @@ import {fifoColumns} from './list.js';
 import {describeFifo} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(fifoName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full it was, and is', line: 'ipc-pipe watch log'}],
+	examples: [{purpose: 'watch the fill level of a FIFO', line: 'ipc-pipe watch log'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: FifoStatus | undefined) => {

@@ -9,24 +9,24 @@ import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
 import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
-/** Whoever waits looks this often, for the one that should have woken it may have been killed. */
+/** A waiting process looks at this interval: the process that should have woken it may have been killed. */
 const lookAgainMs = 500;
 
 export const barrier = verb({
-	summary: 'wait until so many have come; then all go on',
+	summary: 'Wait until N processes have arrived, then release all of them',
 	operands: {name: one(semaphoreName)},
 	options: {
-		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'how many have to come'},
+		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
 		timeout,
 		timeoutStatus,
 		nonblock,
 		mode,
 		readyFd,
 	},
-	examples: [{purpose: 'three scripts start their second part together', line: 'ipc-sem barrier second --parties 3'}],
+	examples: [{purpose: 'start the second part of three scripts together', line: 'ipc-sem barrier second --parties 3'}],
 	run({name}, options) {
 		const {parties} = options;
-		if (parties === undefined) throw new UsageError('--parties is missing: how many have to come');
+		if (parties === undefined) throw new UsageError('--parties is missing');
 		stopOnSignals();
 		for (;;) {
 			using semaphore = Semaphore.open(barrierOf(name), {value: 0, mode: options.mode});
@@ -36,12 +36,12 @@ export const barrier = verb({
 	},
 });
 
-/** A semaphore of its own: what it counts is not units. */
+/** A semaphore of its own: it does not count units. */
 function barrierOf(name: Address): string {
 	return `ipc-barrier.${name.kind === 'name' ? name.name : ''}`;
 }
 
-/** Undefined when this one has been opened already: the next round has another. */
+/** Undefined when this barrier has been opened already: the next round has another one. */
 function meet(
 	semaphore: Semaphore,
 	parties: number,
@@ -56,7 +56,7 @@ function meet(
 		remove();
 	};
 	const arrival = semaphore.table.arrive(parties, open, () => {
-		// One was killed after it had opened it.
+		// A process was killed after it had opened the barrier.
 		if (semaphore.value > 0) remove();
 		return semaphore.isRemoved;
 	});
@@ -66,7 +66,7 @@ function meet(
 		return done;
 	}
 	const deadline = new Deadline(options.timeout);
-	tellVerbose(`number ${arrival.count} of ${parties} to come`);
+	tellVerbose(`${arrival.count} of ${parties} processes have arrived`);
 	let isOpen = false;
 	try {
 		announceReady(options.readyFd);
@@ -77,7 +77,7 @@ function meet(
 	} finally {
 		arrival.leave(remove);
 	}
-	// Opened while we were about to go.
+	// The barrier was opened while we were about to leave.
 	if (isOpen || semaphore.value > 0) return done;
 	return options.nonblock ? notNow : timedOut;
 }

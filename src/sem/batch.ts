@@ -14,7 +14,7 @@ import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphor
 const readBytes = 65_536;
 /** A line is a word, a name of 251 bytes and a number. */
 const mostLineBytes = 4096;
-/** Lines repeat: what one means is kept, for so many different ones. */
+/** Lines repeat: the meanings of this many different lines are kept. */
 const mostRemembered = 1000;
 /** While we wait, the reader of our answers may leave. */
 const lookAgainMs = 1000;
@@ -23,10 +23,10 @@ const lookAgainMs = 1000;
 type Request = (semaphores: OpenSemaphores) => string;
 
 export const batch = verb({
-	summary: 'a command a line on stdin (wait, post, value), an answer a line on stdout',
+	summary: 'Read a command per line (wait, post, value) and print an answer per line',
 	examples: [
 		{
-			purpose: 'from a script that keeps it open',
+			purpose: 'run several commands in one process',
 			line: "printf 'post jobs\\nwait jobs 2s\\nvalue jobs\\n' | ipc-sem batch",
 		},
 	],
@@ -55,7 +55,7 @@ export const batch = verb({
 			if (count === 'gone') throw new EndBySignal(SIGPIPE);
 			if (count === 0) break;
 			const lines = (unfinished + buffer.toString('latin1', 0, count)).split('\n');
-			// Of one that is too long so much is enough to know that.
+			// Of a line that is too long, this much is enough to know that.
 			unfinished = (lines.pop() as string).slice(0, mostLineBytes + 1);
 			for (const line of lines) answer(line);
 		}
@@ -66,13 +66,13 @@ export const batch = verb({
 	},
 });
 
-/** Those that lines have named, open, and the answers that have not been written yet. */
+/** The open semaphores that lines have named, and the answers that have not been written yet. */
 class OpenSemaphores implements Disposable {
 	readonly answers: string[] = [];
 	private readonly open = new Map<string, {semaphore: Semaphore; isChecked: boolean}>();
 	private stopsOnSignals = false;
 
-	/** Whoever waits for an answer should not wait for us to need the next line. */
+	/** Writes the answers now: a process that waits for an answer must not have to send the next line first. */
 	flush(): void {
 		if (this.answers.length > 0) print(`${this.answers.join('\n')}\n`);
 		this.answers.length = 0;
@@ -127,7 +127,7 @@ function understand(line: string): Request {
 	try {
 		const most = word === 'value' ? 1 : 2;
 		const known = ['wait', 'acquire', 'post', 'release', 'notify', 'value'];
-		if (!known.includes(word)) return refuse(`unknown command '${word}' (there are: wait, post, value)`);
+		if (!known.includes(word)) return refuse(`unknown command '${word}' (commands: wait, post, value)`);
 		if (rest[0] === undefined) return refuse(`NAME is missing: ${word} NAME`);
 		if (rest.length > most) return refuse(`'${rest[most]}' is one word too many`);
 		const name = formatAddress(semaphoreName.parse(rest[0]));

@@ -9,20 +9,20 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {settings} from './options.js';
 
 export const create = verb({
-	summary: 'make semaphores that stay until they are removed',
+	summary: 'Create semaphores; each stays until it is removed',
 	operands: {names: many(semaphoreName)},
 	options: {...settings(1), exclusive},
 	examples: [
-		{purpose: 'three at a time', line: 'ipc-sem create jobs --value 3'},
-		{purpose: 'none yet: somebody waits until somebody posts', line: 'ipc-sem create ready --value 0'},
+		{purpose: 'let three processes hold a unit at once', line: 'ipc-sem create jobs --value 3'},
+		{purpose: 'start with no unit: wait blocks until a process posts', line: 'ipc-sem create ready --value 0'},
 	],
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (Semaphore.create(name, options)) return;
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using semaphore = Semaphore.tryOpen(name, 'look');
-			tell(`${shown} exists already${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
+			tell(`${shown} already exists${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
 		});
 		return allMade ? done : failed;
 	},

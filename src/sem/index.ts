@@ -15,14 +15,14 @@ import {watch} from './watch.js';
 
 export const sem = command({
 	name: 'ipc-sem',
-	summary: 'POSIX named semaphores: so many at a time, and nobody takes a unit to the grave.',
+	summary: 'Limit how many processes run at once; units held by dead processes are released',
 	verbs: {run, wait, post, value, create, barrier, reap, batch, list, stat, watch, remove},
 	examples: [
 		{
-			purpose: 'in each of six terminals; two of them work at a time',
+			purpose: 'start this in six terminals: two commands run at once',
 			line: 'ipc-sem run jobs --create --value 2 -- sleep 5',
 		},
-		{purpose: 'meanwhile', line: 'ipc-sem stat jobs'},
+		{purpose: 'show the holders meanwhile', line: 'ipc-sem stat jobs'},
 	],
 	names: () => Semaphore.names(),
 });

@@ -19,10 +19,10 @@ export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 ];
 
 export const list = verb({
-	summary: 'all semaphores that may be opened, with their values, who waits and who holds',
+	summary: 'List all semaphores that this user can open, with values, waiters and holders',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
+	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run(_, options) {
 		const columns = chooseColumns(semaphoreColumns, options.output);
 		const rows = lookAtSemaphores(allSemaphores());

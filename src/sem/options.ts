@@ -3,17 +3,17 @@ import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {mostUnits} from '../objects/semaphore/semaphore.js';
 
-/** How a semaphore is made, where a verb makes one. */
+/** The settings of a new semaphore, for verbs that make one. */
 export const settings = (value: number) =>
 	({
-		value: {value: wholeNumber(0, mostUnits), help: `units a new one has at first (default ${value})`},
+		value: {value: wholeNumber(0, mostUnits), help: `initial value of a new semaphore (default ${value})`},
 		mode: common.mode,
 	}) as const;
 
-export const create = {help: 'make the semaphore first when it is missing'} as const;
+export const create = {help: 'create the semaphore if it does not exist'} as const;
 
-/** These are for a semaphore that is made. */
+/** These settings need a new semaphore. */
 export function checkSettings(options: {create: boolean; value: unknown; mode: unknown}): void {
 	if (!options.create && (options.value ?? options.mode) !== undefined)
-		throw new UsageError('--value and --mode are for a semaphore that is made: --create is missing');
+		throw new UsageError('--value and --mode need --create');
 }

@@ -6,15 +6,15 @@ import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphor
 import {checkSettings, create, settings} from './options.js';
 
 export const post = verb({
-	summary: 'add a unit, which wakes one who waits',
+	summary: 'Add a unit and wake one waiting process',
 	aliases: ['release', 'notify'],
 	operands: {name: one(semaphoreName)},
 	options: {
-		count: {...count, value: wholeNumber(1, mostUnits), help: 'so many units instead of one'},
+		count: {...count, value: wholeNumber(1, mostUnits), help: 'add N units (default 1)'},
 		create,
 		...settings(0),
 	},
-	examples: [{purpose: 'let two of those go on who wait', line: 'ipc-sem post ready --count 2'}],
+	examples: [{purpose: 'release two waiting processes', line: 'ipc-sem post ready --count 2'}],
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);

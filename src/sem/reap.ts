@@ -9,10 +9,10 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {allSemaphores} from '../objects/semaphore/semaphore-status.js';
 
 export const reap = verb({
-	summary: 'give back the units of dead holders, and print of which semaphores and how many',
+	summary: 'Release the units of dead holders and print how many each semaphore got back',
 	operands: {names: any(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'of all semaphores', line: 'ipc-sem reap'}],
+	examples: [{purpose: 'check all semaphores', line: 'ipc-sem reap'}],
 	run({names}, options) {
 		const report = (name: string, reaped: number): void => {
 			if (options.json) printJson({name, reaped});
@@ -30,7 +30,7 @@ export const reap = verb({
 				using semaphore = Semaphore.tryOpen(name);
 				if (semaphore) report(formatAddress(name), semaphore.reap());
 			} catch (error) {
-				// Somebody else's, or none: the others are still worth a look.
+				// The semaphore of another user, or not a semaphore: still look at the others.
 				if (!(error instanceof SystemError)) throw error;
 				tellVerbose(error.message);
 			}

@@ -15,22 +15,23 @@ import {describeHolder} from '../objects/semaphore/semaphore-status.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const run = verb({
-	summary: 'hold one unit while a command runs; it comes back however we die',
+	summary: 'Hold one unit while a command runs; release it even if the command or ipc-sem is killed',
 	operands: {name: one(semaphoreName)},
 	options: {timeout, timeoutStatus, nonblock, create, ...settings(1)},
 	takesCommand: true,
 	examples: [
 		{
-			purpose: 'three of these at a time, however many are started',
+			purpose: 'run at most three of these commands at once',
 			line: 'ipc-sem run jobs --create --value 3 -- make',
 		},
-		{purpose: 'only if nobody else does it now', line: 'ipc-sem run backup --create -n -- ./backup'},
+		{purpose: 'exit with status 3 if another backup is running', line: 'ipc-sem run backup --create -n -- ./backup'},
 	],
 	run({name}, options, command) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? options : undefined);
 		const startMs = performance.now();
-		// Killed in the middle of a wait we would stay counted; and the command hears of what tells us to stop.
+		// Killed in the middle of a wait we would stay counted; and signals that tell us to stop are forwarded to the
+		// command.
 		native.catchSignals(Int32Array.of(SIGHUP, SIGINT, SIGQUIT, SIGTERM));
 		const holding = semaphore.hold({
 			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
@@ -42,7 +43,7 @@ export const run = verb({
 		tellVerbose(`took a unit of ${quoted(semaphore.shownName)} after ${formatDuration(performance.now() - startMs)}`);
 		let status: number;
 		try {
-			// One that came together with the unit has ended no wait.
+			// A signal that arrived together with the unit has not ended a wait.
 			status = native.caughtSignal() ? 0 : perform(command);
 		} finally {
 			letGo(holding, command);
@@ -53,7 +54,7 @@ export const run = verb({
 	},
 });
 
-/** Runs the command to its end, passing on to it what tells us to stop: its status. */
+/** Runs the command to its end and forwards the signals that tell us to stop; returns its status. */
 function perform(command: readonly string[]): number {
 	const child = startChild(command, process.env);
 	if (typeof child === 'object') {
@@ -67,10 +68,13 @@ function perform(command: readonly string[]): number {
 	});
 }
 
-/** The command's status counts, whatever happens here: what we do not give back others will. */
+/**
+ * The status of the command counts, whatever happens here: a unit that we do not release is released by the next
+ * process.
+ */
 function letGo(holding: Holding, [file]: readonly string[]): void {
 	try {
-		if (!holding.letGo()) tellVerbose(`what ${quoted(file as string)} has left running keeps the unit`);
+		if (!holding.letGo()) tellVerbose(`a process that ${quoted(file as string)} left running keeps the unit`);
 	} catch (error) {
 		if (!(error instanceof SystemError) && !hasCode(error, 'EINTR')) throw error;
 		tellError(reasonOf(error));
@@ -80,6 +84,6 @@ function letGo(holding: Holding, [file]: readonly string[]): void {
 function sayWhomWeWaitFor(semaphore: Semaphore): void {
 	const holders = semaphore.listHolders().map(describeHolder);
 	tellVerbose(
-		`waiting for ${quoted(semaphore.shownName)}: ${holders.length > 0 ? `held by ${holders.join('; ')}` : 'no run holds a unit of it'}`,
+		`waiting for ${quoted(semaphore.shownName)}: ${holders.length > 0 ? `held by ${holders.join('; ')}` : 'no ipc-sem run holds a unit'}`,
 	);
 }

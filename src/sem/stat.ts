@@ -14,15 +14,17 @@ export function describeSemaphore(status: SemaphoreStatus): [string, string | st
 		['waiters', String(status.waiters)],
 		['mode', status.mode],
 		['owner', status.owner],
-		['holders', holders.length > 0 ? holders : 'no run (what other programs have taken cannot be known)'],
+		['holders', holders.length > 0 ? holders : 'none known (units taken by other programs do not show)'],
 	];
 }
 
 export const stat = verb({
-	summary: 'one semaphore, whole: value, who waits, who holds',
+	summary: 'Show all details of one semaphore',
 	operands: {name: one(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'who holds it', line: "ipc-sem stat jobs --json | jq '.holders[].command'"}],
+	examples: [
+		{purpose: 'print the commands of the holders', line: "ipc-sem stat jobs --json | jq '.holders[].command'"},
+	],
 	run({name}, options) {
 		using semaphore = openToLook(name);
 		const status = statusOf(semaphore);

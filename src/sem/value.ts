@@ -6,10 +6,10 @@ import {semaphoreName} from '../objects/semaphore/semaphore.js';
 import {openToLook} from '../objects/semaphore/semaphore-status.js';
 
 export const value = verb({
-	summary: 'print how many units are free',
+	summary: 'Print how many units are free',
 	operands: {name: one(semaphoreName)},
 	options: {json},
-	examples: [{purpose: 'is there one?', line: 'test "$(ipc-sem value jobs)" -gt 0'}],
+	examples: [{purpose: 'test if a unit is free', line: 'test "$(ipc-sem value jobs)" -gt 0'}],
 	run({name}, options) {
 		using semaphore = openToLook(name);
 		if (options.json) printJson({name: semaphore.shownName, value: semaphore.value});

@@ -7,23 +7,23 @@ import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const wait = verb({
-	summary: 'take one unit, waiting until there is one',
+	summary: 'Take one unit; wait until one is free',
 	aliases: ['acquire'],
 	operands: {name: one(semaphoreName)},
 	options: {timeout, timeoutStatus, nonblock, create, ...settings(0), readyFd},
 	examples: [
-		{purpose: 'take a unit within five seconds, else end with status 124', line: 'ipc-sem wait jobs -t 5'},
-		{purpose: 'take one if it is there, else end with status 3', line: 'ipc-sem wait jobs -n'},
+		{purpose: 'take a unit within five seconds, else exit with status 124', line: 'ipc-sem wait jobs -t 5'},
+		{purpose: 'take a unit if one is free, else exit with status 3', line: 'ipc-sem wait jobs -n'},
 	],
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
-		// Before a unit is taken: that would be lost where this fails.
+		// Before a unit is taken: the unit would be lost if this fails.
 		announceReady(options.readyFd);
-		// What a dead holder has left is there to be taken.
+		// A unit that a dead holder left can be taken.
 		if (semaphore.tryWait() || (options.nonblock && semaphore.reap() > 0 && semaphore.tryWait())) return done;
 		if (options.nonblock) return notNow;
-		// Killed in the middle we would stay counted as one who waits.
+		// Killed in the middle we would stay counted as a waiting process.
 		stopOnSignals();
 		return semaphore.wait(options.timeout) ? done : timedOut;
 	},

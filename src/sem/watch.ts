@@ -9,10 +9,10 @@ import {semaphoreColumns} from './list.js';
 import {describeSemaphore} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again: in place on a terminal, else one JSON line per change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(semaphoreName)},
 	options: watchOptions,
-	examples: [{purpose: 'who holds it, and how many units were free', line: 'ipc-sem watch jobs'}],
+	examples: [{purpose: 'watch the holders and the free units', line: 'ipc-sem watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: SemaphoreStatus | undefined) => {

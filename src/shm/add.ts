@@ -9,12 +9,12 @@ import {json, offset, wordType} from './options.js';
 import {defaultType, printChange, showWord} from './value.js';
 
 export const add = verb({
-	summary: 'add to a number in one step, and print the old and the new one',
+	summary: 'Add to a number atomically and print both values',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
 	options: {type: wordType, offset, json, ...lockOptions},
 	examples: [
-		{purpose: 'count one more', line: 'ipc-shm add state 1'},
-		{purpose: 'and one less', line: 'ipc-shm add state -1'},
+		{purpose: 'add one', line: 'ipc-shm add state 1'},
+		{purpose: 'subtract one', line: 'ipc-shm add state -1'},
 	],
 	run({name, value}, options) {
 		checkLock(options);

@@ -9,10 +9,10 @@ import {json, offset, wordType} from './options.js';
 import {defaultType, printChange, printValue, showWord} from './value.js';
 
 export const cas = verb({
-	summary: 'store a number only where another one is, in one step (else status 3)',
+	summary: 'Store NEW if the number equals OLD, atomically; else exit with status 3',
 	operands: {name: one(segmentName), expected: one(anyText('OLD')), value: one(anyText('NEW'))},
 	options: {type: wordType, offset, json, ...lockOptions},
-	examples: [{purpose: 'be the one who begins', line: 'ipc-shm cas state 0 1 && ./begin'}],
+	examples: [{purpose: 'let only one of several processes begin', line: 'ipc-shm cas state 0 1 && ./begin'}],
 	run({name, expected, value}, options) {
 		checkLock(options);
 		const type = options.type ?? defaultType;

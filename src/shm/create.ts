@@ -11,26 +11,28 @@ import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {size} from './options.js';
 
 export const create = verb({
-	summary: 'make segments, zeroed, their memory reserved',
+	summary: 'Create zeroed segments and reserve their memory',
 	operands: {names: many(segmentName)},
 	options: {size, mode, exclusive},
-	examples: [{purpose: 'one MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'}],
+	examples: [
+		{purpose: 'create a segment of 1 MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'},
+	],
 	run({names}, options) {
 		if (options.size === undefined) throw new UsageError('--size is missing');
 		const {size: bytes, mode: bits} = options;
 		const allMade = forEachName(names, (name) => {
 			if (SharedMemory.create(name, {size: bytes, mode: bits})) return;
 			const shown = quoted(formatAddress(name));
-			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it exists already`);
+			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using segment = openToLook(name);
 			const what = segment ? ` with ${sizeAndBytes(segment.size)}` : '';
-			tell(`${shown} exists already${what}`);
+			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;
 	},
 });
 
-/** Somebody else's exists all the same. */
+/** The segment of another user exists all the same. */
 function openToLook(name: Parameters<typeof SharedMemory.tryOpen>[0]): SharedMemory | undefined {
 	try {
 		return SharedMemory.tryOpen(name, 'read');

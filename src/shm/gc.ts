@@ -1,28 +1,26 @@
 import {lstatSync} from 'node:fs';
-import {quoted} from '../common/errors.js';
+import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
 import {duration} from '../common/formats/duration.js';
 import {printJson, printLine, tell, tellVerbose} from '../common/output.js';
-import {findMappers, findOpeners, identityKey} from '../common/process/proc.js';
+import {CannotSee, identityKey} from '../common/process/proc.js';
 import {verb} from '../common/verb.js';
 import {allSegments, type SegmentName, segmentPath} from '../objects/segment/segment-name.js';
-import {processCount} from '../objects/segment/segment-status.js';
+import {describeUnseen, findUsers} from '../objects/segment/segment-status.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {json} from './options.js';
 
-const othersBits = 0o077;
-
 export const gc = verb({
-	summary: 'remove my segments that nobody maps or has open',
+	summary: 'Remove own segments that no process uses',
 	options: {
-		older: {value: duration, help: 'only those that no call has touched for so long'},
-		dryRun: {help: 'only name them'},
+		older: {value: duration, help: 'only segments that no system call touched for DURATION'},
+		dryRun: {help: 'print the names; do not remove the segments'},
 		json,
 	},
 	examples: [
-		{purpose: 'what it would remove', line: 'ipc-shm gc --older 1d --dry-run'},
-		{purpose: 'and do it', line: 'ipc-shm gc --older 1d'},
+		{purpose: 'print the segments that would be removed', line: 'ipc-shm gc --older 1d --dry-run'},
+		{purpose: 'remove these segments', line: 'ipc-shm gc --older 1d'},
 	],
 	run(_, options) {
 		const unused = findUnused(allSegments(), options.older ?? 0);
@@ -32,7 +30,7 @@ export const gc = verb({
 			return done;
 		}
 		const allGone = forEachName(unused, (segment) => {
-			// Somebody may have come since, or put another one in its place.
+			// Meanwhile a process may have opened the segment, or replaced it by another one.
 			const [again] = findUnused([segment.address], options.older ?? 0);
 			if (again?.key !== segment.key) return;
 			SharedMemory.remove(segment.address);
@@ -48,7 +46,10 @@ interface Unused {
 	size: number;
 }
 
-/** Mine, old enough, and used by nobody. Where others might use it of whom we see nothing, it is left alone. */
+/**
+ * Segments of this user, old enough, and used by no process. A segment is kept if processes that we cannot inspect
+ * might use it.
+ */
 function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[] {
 	const mine = addresses.flatMap((address) => {
 		const stat = lstatSync(segmentPath(address), {throwIfNoEntry: false});
@@ -57,20 +58,19 @@ function findUnused(addresses: readonly SegmentName[], olderMs: number): Unused[
 			? [{address, stat}]
 			: [];
 	});
-	const identities = mine.map(({stat: {dev, ino}}) => ({dev, ino}));
-	const openers = findOpeners(identities);
-	const {pids, unseen} = findMappers(identities);
+	const used = findUsers(mine.map(({stat: {dev, ino}}) => ({dev, ino})));
+	if (used instanceof CannotSee)
+		throw new SystemError(`cannot see which processes use the segments, so none is removed: ${used.why}`);
+	const {openers, mappers, unseen} = used;
 	return mine.flatMap(({address, stat}) => {
 		const key = identityKey(stat);
-		if ((openers.get(key) ?? []).length > 0 || (pids.get(key) ?? []).length > 0) return [];
-		if (unseen > 0 && stat.mode & othersBits) {
-			const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
-			tell(
-				`${quoted(address.name)} is left alone: its mode lets others use it, and ${processCount(unseen)} cannot be looked into${advice}`,
-			);
+		if ((openers.get(key) ?? []).length > 0 || (mappers.get(key) ?? []).length > 0) return [];
+		const mayBeUsed = describeUnseen(stat.mode, unseen);
+		if (mayBeUsed) {
+			tell(`kept ${quoted(address.name)}: ${mayBeUsed}`);
 			return [];
 		}
-		tellVerbose(`${quoted(address.name)} is used by nobody`);
+		tellVerbose(`no process uses ${quoted(address.name)}`);
 		return [{address, key, size: stat.size}];
 	});
 }

@@ -8,18 +8,24 @@ import {anyType, json, length, offset} from './options.js';
 import {defaultType, printValue, readValue} from './value.js';
 
 export const get = verb({
-	summary: 'print a value; whole numbers are read in one step',
+	summary: 'Print a value; integers are read atomically',
 	operands: {name: one(segmentName)},
-	options: {type: anyType, offset, length: {...length, help: 'bytes of a str or hex'}, json, ...lockOptions},
+	options: {
+		type: anyType,
+		offset,
+		length: {...length, help: 'number of bytes of a str or hex value'},
+		json,
+		...lockOptions,
+	},
 	examples: [
-		{purpose: 'the number at offset 8', line: 'ipc-shm get state --offset 8'},
-		{purpose: 'a text of a C program', line: 'ipc-shm get state --type str --offset 64'},
+		{purpose: 'print the number at offset 8', line: 'ipc-shm get state --offset 8'},
+		{purpose: 'print a string that a C program stored', line: 'ipc-shm get state --type str --offset 64'},
 	],
 	run({name}, options) {
 		checkLock(options);
 		const type = options.type ?? defaultType;
 		if (options.length !== undefined && type !== 'str' && type !== 'hex')
-			throw new UsageError(`--length is for str and hex: ${type} has a length of its own`);
+			throw new UsageError(`--length is for str and hex: ${type} has a fixed length`);
 		using segment = SharedMemory.open(name, 'read');
 		return underLock(segment, 'shared', options, () => {
 			printValue(readValue(segment, type, options.offset ?? 0, options.length), options.json);

@@ -20,11 +20,11 @@ import {write} from './write.js';
 
 export const shm = command({
 	name: 'ipc-shm',
-	summary: 'POSIX shared memory: bytes, numbers and streams of records that strangers share.',
+	summary: 'Share bytes, numbers and streams of records in POSIX shared memory',
 	verbs: {create, write, read, get, set, add, cas, wait, update, send, recv, list, stat, watch, resize, gc, remove},
 	examples: [
-		{purpose: 'a counter that everybody may count on', line: 'ipc-shm create hits --size 8; ipc-shm add hits 1'},
-		{purpose: 'a stream of records; elsewhere: ipc-shm recv ring --follow', line: 'ls | ipc-shm send ring --create'},
+		{purpose: 'share a counter', line: 'ipc-shm create hits --size 8; ipc-shm add hits 1'},
+		{purpose: 'stream records to ipc-shm recv ring --follow', line: 'ls | ipc-shm send ring --create'},
 	],
 	names: segmentNames,
 });

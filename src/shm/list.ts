@@ -8,7 +8,7 @@ import {allSegments} from '../objects/segment/segment-name.js';
 import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
 
 const namesOf = ({users}: SegmentStatus, which: 'maps' | 'open') =>
-	users
+	(users ?? [])
 		.filter((user) => user[which])
 		.map(({pid, command}) => `${pid} ${command}`)
 		.join(', ');
@@ -20,14 +20,14 @@ export const segmentColumns: readonly Column<SegmentStatus>[] = [
 	{name: 'mode', value: ({mode}) => mode},
 	{name: 'owner', value: ({owner}) => owner},
 	{name: 'ring', align: 'right', value: ({ring}) => (ring ? formatSize(ring.used) : '')},
-	{name: 'mapped', value: (status) => namesOf(status, 'maps')},
+	{name: 'mapped', value: (status) => (status.users ? namesOf(status, 'maps') : '?')},
 ];
 
 export const list = verb({
-	summary: 'all segments, and who maps them',
+	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	options: {json, noHeadings, output},
-	examples: [{purpose: 'names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
+	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run(_, options) {
 		const columns = chooseColumns(segmentColumns, options.output);
 		const rows = lookAtSegments(allSegments());

@@ -7,12 +7,12 @@ import type {SharedMemory} from '../objects/segment/shared-memory.js';
 import {Semaphore} from '../objects/semaphore/semaphore.js';
 import {lock} from './options.js';
 
-/** The options of what can be done under a lock. */
+/** The options of verbs that can run under a lock. */
 export const lockOptions = {
 	lock,
-	timeout: {...timeout, help: 'with --lock: give up after this long (status 124)'},
+	timeout: {...timeout, help: 'with --lock: give up after DURATION (status 124)'},
 	timeoutStatus,
-	nonblock: {...nonblock, help: 'with --lock: status 3 when it is taken'},
+	nonblock: {...nonblock, help: 'with --lock: exit with status 3 if the lock is taken'},
 } as const;
 
 export interface LockWish {
@@ -23,12 +23,12 @@ export interface LockWish {
 
 export function checkLock({lock, timeout, nonblock}: LockWish): void {
 	if (lock === undefined && (timeout !== undefined || nonblock))
-		throw new UsageError('--timeout and --nonblock are for waiting for a lock: --lock is missing');
+		throw new UsageError('--timeout and --nonblock need --lock');
 }
 
 /**
- * Does something under the lock that was asked for, if one was. A holder that dies does not leave it locked: flock(2) sees
- * to that, and ipc-sem's list of holders.
+ * Runs `work` under the requested lock, if one was requested. The lock of a dead holder is released: by flock(2), and
+ * by ipc-sem's list of holders.
  */
 export function underLock<Result extends Outcome | Promise<Outcome>>(
 	segment: SharedMemory,
@@ -47,7 +47,7 @@ export function underLock<Result extends Outcome | Promise<Outcome>>(
 	const holding = semaphore.hold({
 		timeoutMs,
 		command: `ipc-shm ${segment.shownName}`,
-		// Killed in the middle of a wait we would stay counted as one who waits.
+		// Killed in the middle of a wait we would stay counted as a waiting process.
 		onWait: stopOnSignals,
 	});
 	if (!holding) {

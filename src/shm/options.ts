@@ -10,16 +10,16 @@ const bytesFormat: TextFormat<number> = {
 	parse(text) {
 		if (!/^0x[0-9a-f]+$/i.test(text)) return sizeFormat.parse(text);
 		const value = Number(text);
-		if (!Number.isSafeInteger(value)) throw new UsageError(`'${text}' is not a fitting size: it is too large`);
+		if (!Number.isSafeInteger(value)) throw new UsageError(`'${text}' is not a valid size: it is too large`);
 		return value;
 	},
 };
 
-export const offset = {value: bytesFormat, help: 'byte it begins at (default 0)'} as const;
-export const length = {value: bytesFormat, help: 'so many bytes'} as const;
-export const size = {value: sizeFormat, help: 'bytes; the memory is reserved now'} as const;
+export const offset = {value: bytesFormat, help: 'start at byte N (default 0)'} as const;
+export const length = {value: bytesFormat, help: 'number of bytes'} as const;
+export const size = {value: sizeFormat, help: 'size in bytes; the memory is reserved at once'} as const;
 
-const typeHelp = 'what lies there (default i64)';
+const typeHelp = 'type of the value (default i64)';
 export const wordType = {value: choice('TYPE', ...wordTypes), help: `${typeHelp}: ${wordTypes.join(', ')}`} as const;
 export const anyType = {
 	value: choice('TYPE', ...wordTypes, 'f64', 'str', 'hex'),
@@ -29,7 +29,7 @@ export const anyType = {
 export const lock = {
 	value: {...semaphoreName, placeholder: 'SEM'},
 	optionalValue: true,
-	help: 'under its own lock, or holding a semaphore',
+	help: 'hold the lock of the segment, or a unit of semaphore SEM',
 } as const;
 
 export const json = {help: 'print JSON'} as const;

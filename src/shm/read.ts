@@ -11,18 +11,18 @@ import {checkLock, lockOptions, underLock} from './lock.js';
 import {length, offset} from './options.js';
 
 export const read = verb({
-	summary: 'the bytes of a segment to standard output',
+	summary: 'Copy the bytes of a segment to standard output',
 	operands: {name: one(segmentName)},
 	options: {
 		offset,
-		length: {...length, help: 'so many bytes (default: up to its end)'},
+		length: {...length, help: 'number of bytes (default: up to the end)'},
 		...lockOptions,
 		progress: progressOption,
 	},
 	examples: [
-		{purpose: 'all of it', line: 'ipc-shm read config'},
+		{purpose: 'print the whole segment', line: 'ipc-shm read config'},
 		{
-			purpose: 'the second KiB, as no writer is at work',
+			purpose: 'print the second KiB while the lock keeps writers out',
 			line: 'ipc-shm read state --offset 1K --length 1K --lock | xxd',
 		},
 	],
@@ -46,7 +46,7 @@ export const read = verb({
 				});
 				if (copied < wanted)
 					throw new SystemError(
-						`cannot read ${quoted(segment.shownName)}: another process made it smaller after ${copied} of ${wanted} bytes`,
+						`cannot read ${quoted(segment.shownName)}: another process shrank the segment after ${copied} of ${wanted} bytes`,
 					);
 			} catch (error) {
 				throw explainMove(error, {from: quoted(segment.shownName)});

@@ -13,24 +13,24 @@ import {segmentName} from '../objects/segment/segment-name.js';
 import {checkRingSettings, ringSettings} from './send.js';
 
 export const recv = verb({
-	summary: 'records from a ring to standard output, oldest first',
+	summary: 'Receive and print records of a ring, oldest first',
 	operands: {name: one(segmentName)},
 	options: {
-		count: {...common.count, help: 'so many records instead of one'},
-		all: {short: 'a', help: 'all there are now'},
-		follow: {...common.follow, help: 'go on for ever'},
+		count: {...common.count, help: 'receive N records (default 1)'},
+		all: {short: 'a', help: 'receive all records that are in the ring now'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first record'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'print an object per record'},
+		json: {help: 'print each record as a JSON object'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'the next record, or status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
-		{purpose: 'whatever comes, from now on', line: 'ipc-shm recv ring --create --follow'},
+		{purpose: 'receive the next record; exit with status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
+		{purpose: 'create the ring and print all records that arrive', line: 'ipc-shm recv ring --create --follow'},
 	],
 	run({name}, options) {
 		const most = recordLimit(options);
@@ -53,7 +53,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete || options.all) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up with ${quoted(ring.shownName)} empty: ${countOf(receiver.received, 'record')} came`);
+			tell(`gave up: ${quoted(ring.shownName)} is empty, ${countOf(receiver.received, 'record')} received`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

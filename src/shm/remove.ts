@@ -5,10 +5,10 @@ import {segmentName} from '../objects/segment/segment-name.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 
 export const remove = verb({
-	summary: 'unlink segments; who maps them goes on',
+	summary: 'Remove segments; processes that map them can continue to use them',
 	aliases: ['rm'],
 	operands: {names: many(segmentName)},
-	examples: [{purpose: 'remove two of them', line: 'ipc-shm remove state ring'}],
+	examples: [{purpose: 'remove two segments', line: 'ipc-shm remove state ring'}],
 	run({names}) {
 		return forEachName(names, (name) => SharedMemory.remove(name)) ? done : failed;
 	},

@@ -11,38 +11,39 @@ import {RingSender} from '../objects/ring/ring-sender.js';
 import {segmentName} from '../objects/segment/segment-name.js';
 import {size} from './options.js';
 
-/** How a ring is made, where a verb makes one. */
+/** The settings of a new ring, for verbs that make one. */
 export const ringSettings = {
-	create: {help: 'make the ring first when it is missing'},
-	size: {...size, help: 'with --create: bytes of the segment (default 1M)'},
+	create: {help: 'create the ring if it does not exist'},
+	size: {...size, help: 'with --create: size of the segment (default 1M)'},
 	mode: common.mode,
 } as const;
 
 export function checkRingSettings(options: {create: boolean; size: unknown; mode: unknown}): void {
 	if (!options.create && (options.size ?? options.mode) !== undefined)
-		throw new UsageError('--size and --mode are for a ring that is made: --create is missing');
+		throw new UsageError('--size and --mode need --create');
 }
 
 export const send = verb({
-	summary: 'each operand, or each record of standard input, into a ring',
+	summary: 'Send each operand, or each record of standard input, to a ring',
 	operands: {name: one(segmentName), records: any(anyText('RECORD'))},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		...framingOptions,
-		json: {help: 'stdin has objects as recv --json prints them'},
+		json: {help: 'read JSON objects, as recv --json prints them'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 	},
 	examples: [
-		{purpose: 'a record a line', line: 'seq 1000000 | ipc-shm send ring --create'},
-		{purpose: 'one record', line: 'ipc-shm send ring "rebuild all"'},
+		{purpose: 'send each line as a record', line: 'seq 1000000 | ipc-shm send ring --create'},
+		{purpose: 'send one record', line: 'ipc-shm send ring "rebuild all"'},
 	],
 	run({name, records}, options) {
 		checkRingSettings(options);
 		const framing = chosenFraming(options);
-		if (framing && records.length > 0) throw new UsageError('each operand is a record as it is: framing is for stdin');
+		if (framing && records.length > 0)
+			throw new UsageError('framing cannot be combined with operands: each operand is one record');
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.nonblock ? notNow : timedOut;
@@ -52,8 +53,7 @@ export const send = verb({
 		const ended = records.length > 0 ? sender.sendAll(records) : sender.sendInput(framing ?? 'lines');
 		progress?.finish();
 		if (ended) return done;
-		if (sender.sent > 0)
-			tell(`gave up with ${quoted(ring.shownName)} full: ${countOf(sender.sent, 'record')} went through`);
+		if (sender.sent > 0) tell(`gave up: ${quoted(ring.shownName)} is full, ${countOf(sender.sent, 'record')} sent`);
 		return options.nonblock ? notNow : timedOut;
 	},
 });

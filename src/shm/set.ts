@@ -8,12 +8,12 @@ import {anyType, json, offset} from './options.js';
 import {defaultType, parseStore, printChange} from './value.js';
 
 export const set = verb({
-	summary: 'store a value, and print the old and the new one',
+	summary: 'Store a value and print the old and new value',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
 	options: {type: anyType, offset, json, ...lockOptions},
 	examples: [
-		{purpose: 'a flag that others wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},
-		{purpose: 'bytes', line: 'ipc-shm set state 00ff10 --type hex --offset 64'},
+		{purpose: 'set a flag that other processes wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},
+		{purpose: 'store bytes', line: 'ipc-shm set state 00ff10 --type hex --offset 64'},
 	],
 	run({name, value}, options) {
 		checkLock(options);

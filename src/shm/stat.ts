@@ -2,17 +2,21 @@ import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {one, verb} from '../common/verb.js';
 import {segmentName} from '../objects/segment/segment-name.js';
-import {lookAtSegments, processCount, type SegmentStatus} from '../objects/segment/segment-status.js';
+import {lookAtSegments, type SegmentStatus, unseenProcesses} from '../objects/segment/segment-status.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 
 export function describeSegment(status: SegmentStatus): [string, string | string[]][] {
 	const {ring, users, unseen} = status;
-	const mapped = users.filter(({maps}) => maps).map(({pid, command}) => `${pid} ${command}`);
-	const open = users.filter((user) => user.open).map(({pid, command}) => `${pid} ${command}`);
-	const hint = unseen > 0 ? ` (${processCount(unseen)} cannot be looked into)` : '';
+	const usersThat = (which: 'maps' | 'open', otherwise: string): string | string[] => {
+		if (users === null) return describeBlindness();
+		const found = users.filter((user) => user[which]).map(({pid, command}) => `${pid} ${command}`);
+		return found.length === 0 ? otherwise : found;
+	};
+	const hint = unseen === 0 ? '' : ` (${unseenProcesses(unseen)} cannot be inspected)`;
 	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
 	return [
 		['name', status.name],
@@ -21,8 +25,8 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 		['mode', status.mode],
 		['owner', status.owner],
 		['changed', status.changed],
-		['mapped', mapped.length === 0 ? `nobody${hint}` : mapped],
-		['open', open.length === 0 ? 'nobody' : open],
+		['mapped', usersThat('maps', `none${hint}`)],
+		['open', usersThat('open', 'none')],
 		...(ring
 			? ([
 					['ring', `${ring.used} of ${ring.capacity} bytes used${records}`],
@@ -33,14 +37,16 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 }
 
 export const stat = verb({
-	summary: 'one segment, whole: size, mode, owner, who maps it',
+	summary: 'Show all details of one segment',
 	operands: {name: one(segmentName)},
 	options: {json},
-	examples: [{purpose: 'who maps it', line: "ipc-shm stat state --json | jq '.users[].pid'"}],
+	examples: [
+		{purpose: 'print the processes that map the segment', line: "ipc-shm stat state --json | jq '.users[].pid'"},
+	],
 	run({name}, options) {
 		const [status] = lookAtSegments([name]);
 		if (!status) {
-			// Says why it cannot be looked at.
+			// Reports why the segment cannot be looked at.
 			SharedMemory.open(name, 'read').close();
 			return failed;
 		}

@@ -1,5 +1,5 @@
 import {closeSync, fstatSync} from 'node:fs';
-import {quoted, SystemError} from '../common/errors.js';
+import {attempt, quoted, SystemError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
@@ -13,18 +13,18 @@ import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {lockOptions, underLock} from './lock.js';
 
 export const update = verb({
-	summary: 'replace the contents by what a filter makes of them',
+	summary: 'Replace the contents with the output of a filter',
 	operands: {name: one(segmentName)},
 	options: {
-		keepSize: {help: 'the size stays, filled up with NULs: for segments that others map'},
-		lock: {...lockOptions.lock, help: 'holding a semaphore too; its own lock is always taken'},
-		timeout: {...lockOptions.timeout, help: 'wait for the lock no longer than this (status 124)'},
+		keepSize: {help: 'keep the size and fill up with NUL bytes, for mapped segments'},
+		lock: {...lockOptions.lock, help: 'also hold a unit of semaphore SEM; the segment is always locked'},
+		timeout: {...lockOptions.timeout, help: 'give up waiting for the lock after DURATION (status 124)'},
 		timeoutStatus: lockOptions.timeoutStatus,
-		nonblock: {...lockOptions.nonblock, help: 'status 3 when it is locked'},
+		nonblock: {...lockOptions.nonblock, help: 'exit with status 3 if the segment is locked'},
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'sort the lines in it', line: 'ipc-shm update list -- sort -u'},
+		{purpose: 'sort the lines in a segment', line: 'ipc-shm update list -- sort -u'},
 		{purpose: 'change a setting', line: "ipc-shm update config -- jq '.level += 1'"},
 	],
 	run({name}, options, command) {
@@ -37,11 +37,13 @@ export const update = verb({
 	},
 });
 
-/** Nothing is changed before the filter's whole output is there and it has succeeded. */
+/** Changes nothing before the filter has succeeded and its whole output is complete. */
 async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
 	const output = native.memfdCreate('ipc-shm-update');
-	// A description of its own: the filter reads from its beginning, and has no part in our lock.
-	const input = native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1);
+	// An open file description of its own: the filter reads from its beginning, and does not share our lock.
+	const input = attempt(`cannot update ${quoted(segment.shownName)}`, () =>
+		native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1),
+	);
 	try {
 		using shutdown = new Shutdown();
 		const running = await startCommand(command, {stdin: input, stdout: output});
@@ -66,9 +68,9 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 	const before = segment.size;
 	if (keepsSize && bytes > before)
 		throw new SystemError(
-			`${tried}: the output has ${bytes} bytes and it has ${before} (--keep-size); it is unchanged`,
+			`${tried}: the output has ${bytes} bytes and the segment has ${before} (--keep-size); ${quoted(segment.shownName)} is unchanged`,
 		);
-	// With the memory at hand nothing can come in between.
+	// With the memory reserved, nothing can fail half way.
 	segment.reserve(bytes, tried);
 	try {
 		copyBytes({input: output, inputOffset: 0, output: segment.descriptor, outputOffset: 0, most: bytes});

@@ -4,18 +4,18 @@ import {print, printLine} from '../common/output.js';
 import type {SharedMemory} from '../objects/segment/shared-memory.js';
 import {formatDouble, isWordType, parseDouble, parseWord, type WordType} from '../objects/segment/word.js';
 
-/** Everything that can lie at an offset. Whole numbers and f64 are read and stored in one step, str and hex are not. */
+/** The types of a value at an offset. Integers and f64 are read and stored atomically, str and hex are not. */
 export type ValueType = WordType | 'f64' | 'str' | 'hex';
 
 export const defaultType = 'i64';
 
-/** What has to be held in memory as a whole; `ipc-shm read` has no such limit. */
+/** Maximum for values that have to be held in memory as a whole; `ipc-shm read` has no such limit. */
 const mostBytes = 16 * 1024 ** 2;
 const pieceBytes = 4096;
 
-/** A value as it is printed, and as it stands in JSON. */
+/** A value as it is printed, and as JSON. */
 export interface Shown {
-	/** Bytes where it may be anything. */
+	/** Bytes if it may be anything. */
 	text: string | Buffer;
 	/** Already JSON: a number of 64 bits has more digits than a JavaScript number can keep. */
 	json: string;
@@ -65,7 +65,7 @@ function readText(segment: SharedMemory, offset: number): Buffer {
 	}
 }
 
-/** A word for the value that a type can hold, ready to be stored; answers what was there before and what is now. */
+/** Parses the value for a type; the result stores it and returns the old and the new value. */
 export function parseStore(
 	type: ValueType,
 	text: string,
@@ -108,6 +108,6 @@ export function printValue({text, json}: Shown, asJson: boolean): void {
 
 export function printChange(before: Shown, after: Shown, asJson: boolean): void {
 	if (asJson) printLine(`{"old":${before.json},"new":${after.json}}`);
-	// Texts may hold anything: on a line one could not tell them apart.
+	// Texts may contain anything: on one line they could not be told apart.
 	else if (typeof before.text === 'string') printLine(`${before.text} ${after.text}`);
 }

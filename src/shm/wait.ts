@@ -10,10 +10,10 @@ import {json, offset, wordType} from './options.js';
 import {defaultType, printValue, showWord} from './value.js';
 
 export const wait = verb({
-	summary: 'until a number is as wanted, and print it',
+	summary: 'Wait until a number meets a condition, then print it',
 	operands: {name: one(segmentName)},
 	options: {
-		until: {value: condition, help: 'what is waited for: =5, !=0, >3, >=3, <3, <=3'},
+		until: {value: condition, help: 'the condition: =5, !=0, >3, >=3, <3, <=3'},
 		type: wordType,
 		offset,
 		timeout,
@@ -23,8 +23,8 @@ export const wait = verb({
 		readyFd,
 	},
 	examples: [
-		{purpose: 'until somebody says so', line: "ipc-shm wait state --until '!=0' -t 10s"},
-		{purpose: 'and who says it', line: 'ipc-shm set state 1'},
+		{purpose: 'wait up to ten seconds until the number is not 0', line: "ipc-shm wait state --until '!=0' -t 10s"},
+		{purpose: 'end that wait', line: 'ipc-shm set state 1'},
 	],
 	run({name}, options) {
 		if (!options.until) throw new UsageError("--until is missing, such as --until '=1'");

@@ -9,10 +9,10 @@ import {segmentColumns} from './list.js';
 import {describeSegment} from './stat.js';
 
 export const watch = verb({
-	summary: 'stat or list again and again, as they change',
+	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(segmentName)},
 	options: watchOptions,
-	examples: [{purpose: 'how full a ring was, and is', line: 'ipc-shm watch ring'}],
+	examples: [{purpose: 'watch the fill level of a ring', line: 'ipc-shm watch ring'}],
 	async run({name}, options) {
 		const levels = new Levels();
 		const drawOne = (status: SegmentStatus | undefined) => {

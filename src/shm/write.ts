@@ -13,24 +13,23 @@ import {checkLock, lockOptions, underLock} from './lock.js';
 import {offset} from './options.js';
 
 export const write = verb({
-	summary: 'standard input into a segment',
+	summary: 'Copy standard input to a segment',
 	operands: {name: one(segmentName)},
 	options: {
 		offset,
-		create: {help: 'make the segment first when it is missing, as large as the data'},
+		create: {help: 'create a missing segment, as large as the data'},
 		mode,
-		grow: {help: 'let it grow where the data needs more room'},
+		grow: {help: 'grow the segment if the data needs more room'},
 		...lockOptions,
 		progress: progressOption,
 	},
 	examples: [
-		{purpose: 'a segment with these bytes', line: 'ipc-shm write config --create <config.json'},
-		{purpose: 'four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
+		{purpose: 'create a segment with the contents of a file', line: 'ipc-shm write config --create <config.json'},
+		{purpose: 'write four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
 	],
 	run({name}, options) {
 		checkLock(options);
-		if (options.mode !== undefined && !options.create)
-			throw new UsageError('--mode is for a segment that is made: --create is missing');
+		if (options.mode !== undefined && !options.create) throw new UsageError('--mode needs --create');
 		expectInput();
 		growPipe(stdin);
 		const progress = progressOf(options.progress, 'bytes', stdin);
@@ -42,11 +41,11 @@ export const write = verb({
 				return done;
 			});
 		}
-		// Nobody sees it before it is whole.
+		// No other process sees the segment before it is complete.
 		const made = SharedMemory.make(name, {mode: options.mode}, (fresh) =>
 			store(fresh, at, {grow: true, isNew: true}, progress),
 		);
-		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: somebody else has made it meanwhile`);
+		if (!made) throw new SystemError(`cannot create ${quoted(nameOf(name))}: another process created it meanwhile`);
 		made.close();
 		return done;
 	},
@@ -56,27 +55,30 @@ const nameOf = (name: {kind: string; name?: string}): string => name.name ?? '';
 
 interface Storing {
 	grow: boolean;
-	/** Nobody but us has it yet. */
+	/** No other process has it yet. */
 	isNew: boolean;
 }
 
-/** All of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is touched. */
+/**
+ * Stores all of stdin, from an offset on. More than there is room for is an error, and nothing beyond the end is
+ * changed.
+ */
 function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, progress: Progress | undefined): void {
 	const {size, shownName} = segment;
 	const tried = `cannot ${isNew ? 'create' : 'write to'} ${quoted(shownName)}`;
 	const room = grow ? Number.MAX_SAFE_INTEGER - offset : size - offset;
 	if (room < 0)
 		throw new SystemError(
-			`${tried}: offset ${offset} is beyond its end, it has ${countOf(size, 'byte')} (see: --grow)`,
+			`${tried}: offset ${offset} is beyond the end of the segment, which has ${countOf(size, 'byte')} (see: --grow)`,
 		);
 	const expected = inputBytesLeft();
-	// A gap before the data has memory too, as all that grows here.
+	// A gap before the data gets memory too, as all that grows here.
 	if (grow && offset + (expected ?? 0) > size) segment.reserve(offset + (expected ?? 0), tried);
 	const tooMuch = (more: string) =>
 		new SystemError(
 			`${tried}: there is room for ${countOf(room, 'byte')} from offset ${offset} on, and ${more} (see: --grow, ipc-shm resize)`,
 		);
-	// Where the amount is known, nothing at all happens.
+	// If the amount is known, nothing is written at all.
 	if (expected !== undefined && expected > room) throw tooMuch(`stdin has ${expected}`);
 	try {
 		const copied = copyBytes({
@@ -88,7 +90,7 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			progress,
 		});
 		if (!grow && copied === room && readInput(Buffer.alloc(1), 0) > 0)
-			throw tooMuch(copied > 0 ? 'more came; the first of it were written' : 'more came');
+			throw tooMuch(copied > 0 ? 'stdin has more; the first bytes were written' : 'stdin has more');
 		if (!isNew) segment.checkIsThere('write to');
 	} catch (error) {
 		throw explainStoring(error);
@@ -102,12 +104,12 @@ function store(segment: SharedMemory, offset: number, {grow, isNew}: Storing, pr
 			if (segment.size > size) segment.truncate(size);
 			const why = hasCode(error, 'ENOSPC')
 				? noRoom(offset + copied, offset + copied, 'more than ')
-				: 'it would become larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
-			return new SystemError(`${tried}: ${why}${isNew ? '' : '; it has its former size again'}`, {cause: error});
+				: 'it would be larger than a file may be (RLIMIT_FSIZE; see: ulimit -f)';
+			return new SystemError(`${tried}: ${why}${isNew ? '' : '; its size is restored'}`, {cause: error});
 		}
 		return explain(tried, error, {
 			ENOSPC: `its memory is not reserved, and there is no room: ${noRoom(size, segment.missing(size))}`,
-			ENXIO: `another process made it smaller after ${countOf(copied, 'byte')}: it has ${segment.size} now (see: --grow)`,
+			ENXIO: `another process shrank the segment after ${countOf(copied, 'byte')} to ${segment.size} (see: --grow)`,
 		});
 	}
 }

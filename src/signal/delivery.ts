@@ -4,29 +4,29 @@ import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
-import {commandOf} from '../common/process/proc.js';
+import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {pause} from '../common/waiting.js';
-import {ProcessHandle} from '../objects/signals/process-handle.js';
+import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
 import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
 import type {Target} from './target.js';
 
-/** A full queue tells nobody when it has room again: look, ever less often. */
+/** No event reports that a full queue has room again: look, at growing intervals. */
 const longestPauseMs = 50;
 
-/** A tree that is deaf to the signal can grow for ever. */
+/** A tree that ignores the signal can grow without end. */
 const mostRounds = 100;
 
 export interface DeliverySettings {
 	steps: readonly Step[];
 	value: number | undefined;
-	/** To whom, beside the target itself. */
+	/** The recipients beside the target itself. */
 	scope: 'process' | 'group' | 'tree';
-	/** The end of all of them is waited for. */
+	/** Wait for the end of all of them. */
 	waits: boolean;
-	/** Several steps: what it took is said. */
+	/** Several steps: report how each process ended. */
 	escalates: boolean;
 	deadline: Deadline;
 	nonblock: boolean;
@@ -34,7 +34,7 @@ export interface DeliverySettings {
 	json: boolean;
 }
 
-/** What became of one recipient, as --json prints it. */
+/** The result for one recipient, as --json prints it. */
 export interface Report {
 	target: string;
 	pid: number | null;
@@ -53,13 +53,17 @@ interface Sent {
 	report: Report;
 }
 
-/** Signals on their way to targets: does all that is possible, says what was not, and knows the status at the end. */
+/** Sends signals to targets: does all that is possible, reports failures, and knows the status at the end. */
 export class Delivery {
 	private readonly waitedFor: Sent[] = [];
-	/** Who is not to be sent to twice. */
+	/** Recipients that must not get the signal twice. */
 	private readonly met = new Set<string>();
+	/** What the processes that we wait for were called: once they have ended nothing is found by it any more. */
+	private readonly metNumbers = new Set<number>();
+	private readonly metNames = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
+	private isHidingSaid = false;
 	private wasFull = false;
 	private wasLate = false;
 
@@ -75,17 +79,25 @@ export class Delivery {
 			const name = signalName(this.firstSignal);
 			const tried = this.firstSignal === 0 ? `cannot find ${target.shown}` : `cannot send ${name} to ${target.shown}`;
 			const handle = 'pid' in target ? ProcessHandle.open(target.pid, tried) : openReceiver(target.name, tried);
+			if ('name' in target) this.metNames.add(target.name);
 			if (this.settings.scope === 'tree') this.sendToTree(target, handle);
 			else this.sendTo(target, this.settings.scope === 'group' ? new GroupHandle(handle) : handle);
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
-			// It was in a group that has got the signal, and has ended on it.
-			if ('pid' in target && this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid))) return;
+			// The process got the signal as another target, and has ended.
+			if (error instanceof NoSuchProcess && this.isWaitedFor(target)) return;
 			this.fail(target, 'pid' in target ? target.pid : null, error.message);
 		}
 	}
 
-	/** A word that is no target: the others may be. */
+	/** Whether it got the signal as another target before, by itself or in its group, and has ended since. */
+	private isWaitedFor(target: Target): boolean {
+		if (!this.settings.waits) return false;
+		if ('name' in target) return this.metNames.has(target.name);
+		return this.metNumbers.has(target.pid) || this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid));
+	}
+
+	/** A word that is not a target: the others may be. */
 	refuse(word: string, error: UsageError): void {
 		this.fail({shown: word, pid: 0}, null, error.message);
 	}
@@ -98,18 +110,22 @@ export class Delivery {
 		return this.wasFull ? notNow : done;
 	}
 
-	/** Until a look finds nobody new: a child that is born while we send is not missed. */
+	/** Repeats until no new process is found: a child that starts while we send is not missed. */
 	private sendToTree(target: Target, root: ProcessHandle): void {
 		const tree = new ProcessTree(root);
 		this.gather(tree, this.firstSignal);
+		if (findHiding() && !this.isHidingSaid) {
+			tell('/proc hides processes of other users (hidepid): descendants among them, and theirs, get no signal');
+			this.isHidingSaid = true;
+		}
 		let fresh = tree.all;
 		for (let round = 0; fresh.length > 0; round++) {
 			for (const handle of fresh) this.sendTo(target, handle, {inTree: true});
-			// What is only looked at lives on, and may go on growing.
+			// A process that is only checked lives on, and may start more processes.
 			if (this.settings.dryRun || this.firstSignal === 0) break;
 			fresh = tree.findMore();
 			if (fresh.length > 0 && round === mostRounds) {
-				const why = 'it makes new ones faster than they can be found';
+				const why = 'it starts new processes faster than they can be found';
 				this.fail(target, root.pid, `gave up on the descendants of ${root.pid}: ${why}`);
 				break;
 			}
@@ -119,8 +135,9 @@ export class Delivery {
 	}
 
 	/**
-	 * Those of a tree that were not known before. What is to be killed is stopped first, and then nothing is born any
-	 * more: the children of the killed would be nobody's. Other signals leave that to the process, which may clean up.
+	 * The processes of a tree that were not known before. Processes that are to be killed are stopped first, so that they
+	 * start no more: the children of killed processes would be lost to the tree. Other signals leave that to the process,
+	 * which may clean up.
 	 */
 	private gather(tree: ProcessTree, signal: number): ProcessHandle[] {
 		const found = tree.findMore();
@@ -131,7 +148,7 @@ export class Delivery {
 				try {
 					handle.trySend(SIGSTOP);
 				} catch (error) {
-					// It has ended, or is not ours: then it cannot be killed either, which will be said.
+					// The process has ended, or belongs to another user: then it cannot be killed either, which is reported.
 					if (!(error instanceof SystemError)) throw error;
 				}
 			}
@@ -141,12 +158,14 @@ export class Delivery {
 		return found;
 	}
 
-	/** Whether several targets mean one recipient. To processes alone each of them sends, as with kill(1). */
+	/** Whether several targets mean one recipient. With single processes each target sends, as with kill(1). */
 	private isMetAgain({pid, group, startTime}: Recipient): boolean {
 		if (this.settings.scope === 'process' && !this.settings.waits) return false;
 		const key = group === undefined ? `${pid} ${startTime}` : `group ${group} ${startTime}`;
-		const isKnown = this.met.has(key);
+		// One that has no start time was reaped while it was opened: it is the one of that number that was met before.
+		const isKnown = this.met.has(key) || (group === undefined && startTime === undefined && this.metNumbers.has(pid));
 		this.met.add(key);
+		this.metNumbers.add(pid);
 		return isKnown;
 	}
 
@@ -160,7 +179,7 @@ export class Delivery {
 		if (waits && recipient instanceof GroupHandle) recipient.findMembers();
 		if (waits && !dryRun && recipient.isGone()) {
 			report.result = 'ended';
-			const said = `${recipient.pid} had ended already`;
+			const said = `${recipient.pid} had already ended`;
 			if (this.settings.escalates && !inTree) tell(said);
 			else tellVerbose(said);
 		} else if (dryRun) {
@@ -192,7 +211,7 @@ export class Delivery {
 		};
 	}
 
-	/** One that has ended since it was found, as the child of one that got the signal before, is no failure. */
+	/** A process that has ended since it was found, as the child of one that got the signal before, is not a failure. */
 	private attempt(target: Target, recipient: Recipient, report: Report, wasFound: boolean): void {
 		try {
 			report.result = this.sendPatiently(recipient, this.firstSignal);
@@ -225,7 +244,7 @@ export class Delivery {
 		let living = this.waitedFor;
 		const tried: string[] = [];
 		for (const [i, {signal, waitMs}] of this.settings.steps.entries()) {
-			// The first has been sent already.
+			// The first signal has been sent already.
 			if (i > 0) {
 				for (const one of [...living, ...this.lateBorn(signal)]) this.sendNext(one, signal);
 				living = this.waitedFor.filter(({report}) => report.result === 'sent');
@@ -247,13 +266,13 @@ export class Delivery {
 		this.wasLate = true;
 		for (const {recipient, report} of living) {
 			report.result = 'alive';
-			if (this.settings.escalates) tell(`${this.describe(recipient)} is still there after ${tried.join(', ')}`);
+			if (this.settings.escalates) tell(`${this.describe(recipient)} is still running after ${tried.join(', ')}`);
 		}
 		const all = this.waitedFor.length;
-		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still there`);
+		if (!this.settings.escalates && all > 1) tell(`${living.length} of ${all} processes still running`);
 	}
 
-	/** Who has come into the trees since the last signal. */
+	/** Processes that were started in the trees since the last signal. */
 	private lateBorn(signal: number): Sent[] {
 		const born = this.trees.flatMap(({target, tree}) =>
 			this.gather(tree, signal)
@@ -265,7 +284,7 @@ export class Delivery {
 	}
 
 	private sendNext({recipient, report}: Sent, signal: number): void {
-		// What has ended since needs no more.
+		// A process that has ended since needs no signal.
 		if (recipient.isGone()) return;
 		report.signal = signalName(signal);
 		try {
@@ -284,7 +303,7 @@ export class Delivery {
 		if (!this.settings.escalates) return;
 		report.elapsedMs = Math.round(elapsedMs);
 		const before = tried.slice(0, tried.indexOf(report.signal));
-		const inVain = before.length > 0 ? ` (${before.join(', ')} in vain)` : '';
+		const inVain = before.length > 0 ? ` (${before.join(', ')} had no effect)` : '';
 		const who = recipient.group === undefined ? `${recipient.pid}` : `the process group ${recipient.group}`;
 		tell(`${who} ended on ${report.signal} after ${formatDuration(elapsedMs)}${inVain}`);
 	}

@@ -8,18 +8,18 @@ import {pause} from '../common/waiting.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../native/index.js';
 import {type RawSignal, SI_KERNEL, SI_QUEUE, SI_USER} from '../objects/signals/received-signal.js';
 
-/** How long a full queue may keep the signals behind from being passed on. */
+/** How long a full queue may delay the signals behind. */
 const mostTries = 200;
 const pauseMs = 5;
 
 export interface ForwardSettings {
-	/** The child leads a process group, and all of it gets the signals. */
+	/** The child leads a process group, and the whole group gets the signals. */
 	toGroup: boolean;
-	/** Which signal is passed on in place of which; 0 for none. */
+	/** The signal to forward instead of each one; 0 for none. */
 	translations: ReadonlyMap<number, number>;
 }
 
-/** Passes signals on to a child, with the sender and the value they came with. */
+/** Forwards signals to a child, with their sender and value. */
 export class Forwarder implements Disposable {
 	private readonly pidfd: number | undefined;
 
@@ -32,9 +32,9 @@ export class Forwarder implements Disposable {
 
 	pass(signal: RawSignal): void {
 		const {number, code, pid} = signal;
-		// A child of ours has changed; and what our own calls bring us (SIGPIPE) is ours.
+		// The state of a child has changed; and signals caused by our own calls (SIGPIPE) are for us.
 		if ((number === SIGCHLD && code > 0) || (pid === process.pid && code <= 0)) return;
-		// From the terminal: it went to the whole foreground, so the child has it already, or is not to have it.
+		// From the terminal: the signal went to the whole foreground, so the child has it already, or must not get it.
 		if (code === SI_KERNEL && !this.settings.toGroup) return;
 		const translated = this.settings.translations.get(number) ?? number;
 		if (translated === 0) {
@@ -44,16 +44,16 @@ export class Forwarder implements Disposable {
 		try {
 			this.send(translated, signal);
 			const as = translated === number ? '' : ` as ${signalName(translated)}`;
-			tellVerbose(`passed ${signalName(number)} from ${pid} on${as}`);
+			tellVerbose(`forwarded ${signalName(number)} from ${pid}${as}`);
 		} catch (error) {
-			// It has just ended.
-			if (!hasCode(error, 'ESRCH')) tell(`cannot pass ${signalName(number)} on: ${reasonOf(error)}`);
+			// The child has just ended.
+			if (!hasCode(error, 'ESRCH')) tell(`cannot forward ${signalName(number)}: ${reasonOf(error)}`);
 		}
 	}
 
-	/** With all that it came with, where the kernel lets us: an invented sender is allowed for queued signals only. */
+	/** With all its data, if the kernel allows it: a given sender is allowed for queued signals only. */
 	private send(number: number, signal: RawSignal): void {
-		// Taking it has made room in the queue of our user, but somebody may have been quicker.
+		// Receiving the signal has made room in our user's queue, but another process may have been quicker.
 		const tryLimit = number >= rtmin ? mostTries : 1;
 		for (let tries = 1; ; tries++) {
 			try {
@@ -62,15 +62,16 @@ export class Forwarder implements Disposable {
 			} catch (error) {
 				if (!hasCode(error, 'EAGAIN')) throw error;
 				if (tries < tryLimit) pause(pauseMs);
-				else if (number >= rtmin) tellError(`the queue is full: passing ${signalName(number)} on without its value`);
+				else if (number >= rtmin)
+					tellError(`the signal queue is full: forwarding ${signalName(number)} without its value`);
 				if (tries >= tryLimit) break;
 			}
 		}
-		// Ours, and not yet reaped: the number cannot be another's.
+		// Our child, and not yet reaped: its PID cannot be reused.
 		native.kill(this.settings.toGroup ? -this.child : this.child, number);
 	}
 
-	/** False where the kernel cannot do it. */
+	/** False if the kernel does not support it. */
 	private tryQueue(number: number, {code, pid, uid, value}: RawSignal): boolean {
 		const isQueued = code < 0;
 		if (this.pidfd === undefined || !(isQueued || code === SI_USER)) return false;
@@ -79,7 +80,7 @@ export class Forwarder implements Disposable {
 			native.pidfdSendSignal(this.pidfd, number, isQueued ? code : SI_QUEUE, pid, uid, isQueued ? value : 0, flags);
 			return true;
 		} catch (error) {
-			// Older than that flag, or than the call.
+			// The kernel is older than that flag, or than the call.
 			if (hasCode(error, 'EINVAL', 'ENOSYS', 'EPERM')) return false;
 			throw error;
 		}

@@ -8,10 +8,10 @@ import {wait} from './wait.js';
 
 export const signal = command({
 	name: 'ipc-signal',
-	summary: 'Signals: receiving them with sender and value, sending them to the right process.',
+	summary: 'Send signals to the right process and receive signals with sender and value',
 	verbs: {send, wait, on, run, show, list},
 	examples: [
-		{purpose: 'in one terminal', line: 'ipc-signal wait USR1 RTMIN --follow --name events'},
-		{purpose: 'in another', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'receive, in one terminal', line: 'ipc-signal wait USR1 RTMIN --follow --name events'},
+		{purpose: 'send, in another terminal', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
 });

@@ -9,7 +9,7 @@ import {any, verb} from '../common/verb.js';
 
 const base = 128;
 
-/** A signal, or the status that a shell gives a command which a signal has ended. */
+/** A signal, or the status that a shell reports for a command which a signal has ended. */
 const signalOrStatus: TextFormat<{number: number; isName: boolean}> = {
 	placeholder: 'SIGNAL|STATUS',
 	parse(text) {
@@ -32,18 +32,17 @@ const columns: readonly Column<SignalRow>[] = [
 ];
 
 export const list = verb({
-	summary: 'all signals; or a name by number or status, a number by name',
+	summary: 'List all signals, or look up a name by number or status, or a number by name',
 	aliases: ['ls'],
 	operands: {signals: any(signalOrStatus)},
 	options: {json: common.json, noHeadings: common.noHeadings, output: common.output},
 	examples: [
-		{purpose: 'which signal ended a command with status 137', line: 'ipc-signal list 137'},
-		{purpose: 'the number of a name', line: 'ipc-signal list RTMIN+3'},
-		{purpose: 'those that leave a core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
+		{purpose: 'print the signal behind exit status 137', line: 'ipc-signal list 137'},
+		{purpose: 'print the number of a name', line: 'ipc-signal list RTMIN+3'},
+		{purpose: 'print the signals that dump core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
 	],
 	async run({signals}, options) {
-		if (options.json && options.output !== undefined)
-			throw new UsageError('--json and --output cannot both say what is printed');
+		if (options.json && options.output !== undefined) throw new UsageError('--json and --output cannot be combined');
 		const shown = chooseColumns(columns, options.output);
 		const all = allSignals();
 		const rows = signals.length === 0 ? all : signals.map(({number}) => rowOf(all, number));
@@ -60,5 +59,5 @@ const rowOf = (rows: readonly SignalRow[], number: number): SignalRow =>
 		number,
 		name: String(number),
 		action: 'terminate',
-		description: 'kept by the C library for itself',
+		description: 'reserved by the C library',
 	};

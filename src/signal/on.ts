@@ -16,24 +16,27 @@ import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 
-/** Signals that may wait for a hand here; those beyond wait in the kernel. */
+/** Maximum number of signals that wait here for a command; more wait in the kernel. */
 const mostWaiting = 10_000;
 
 export const on = verb({
-	summary: 'run a command for each signal that comes',
+	summary: 'Run a command for each signal received',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'so many commands at a time (default 1)'},
-		count: {...common.count, help: 'end after so many signals'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
-		timeout: {...common.timeout, help: 'give up after this long without a signal (status 124)'},
+		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'run up to N commands in parallel (default 1)'},
+		count: {...common.count, help: 'stop after N signals'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'rotate when told to', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
-		{purpose: 'who sends what', line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'"},
+		{purpose: 'rotate logs on SIGHUP', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
+		{
+			purpose: 'print the sender and value of each signal',
+			line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'",
+		},
 	],
 	run({signals: wanted}, options, command): Outcome {
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
@@ -55,7 +58,7 @@ export const on = verb({
 	},
 });
 
-/** Takes signals as they come, and runs the command for them in that order. */
+/** Receives signals as they arrive, and runs the command for them in that order. */
 class Handler {
 	private readonly waiting: RawSignal[] = [];
 	private readonly poll = new PollSet<'control' | 'arriving'>();
@@ -129,7 +132,7 @@ class Handler {
 		this.deadline = new Deadline(this.limits.timeoutMs);
 	}
 
-	/** A child has changed, or we are told to stop: then so are the commands that run. */
+	/** A child has changed, or a signal tells us to stop: then stop the running commands too. */
 	private heed(signal: RawSignal): void {
 		if (signal.number === SIGCHLD) {
 			if (this.sources.wantsChild && signal.code <= 0) this.receive(signal);
@@ -152,8 +155,7 @@ class Handler {
 
 	private end(): Outcome {
 		const rest = this.waiting.length + [...this.sources.arriving.takeRaw()].length;
-		if (rest > 0)
-			tellError(`${countOf(rest, 'signal')} had come and nothing was run for ${rest === 1 ? 'it' : 'them'}`);
+		if (rest > 0) tellError(`received ${countOf(rest, 'signal')} without running the command`);
 		if (this.stop !== undefined) throw new EndBySignal(this.stop);
 		return endedWith(this.problem as number);
 	}

@@ -11,42 +11,42 @@ import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 import {JobControl} from './job-control.js';
 
-/** `TERM=INT`; `HUP=none` passes nothing on. */
+/** `TERM=INT`; `HUP=none` forwards nothing. */
 const translation: TextFormat<readonly [number, number]> = {
 	placeholder: 'FROM=TO',
 	parse(text) {
 		const [from, to, ...rest] = text.split('=');
 		if (from === undefined || to === undefined || rest.length > 0)
-			throw new UsageError(`'${text}' does not translate a signal: write FROM=TO, such as TERM=INT`);
+			throw new UsageError(`'${text}' is not a signal mapping: write FROM=TO, such as TERM=INT`);
 		const number = parseSignal(from);
-		if (number === 0) throw new UsageError(`'${text}' does not translate a signal: 0 is none`);
+		if (number === 0) throw new UsageError(`'${text}' is not a signal mapping: 0 is not a signal`);
 		if (number === SIGKILL || number === SIGSTOP)
-			throw new UsageError(`'${text}' cannot be done: the kernel lets no process catch ${from}`);
+			throw new UsageError(`'${text}' is not possible: no process can catch ${from}`);
 		if (to.toLowerCase() === 'none') return [number, 0];
 		const translated = parseSignal(to);
 		if (translated === 0) throw new UsageError(`'${text}' sends nothing: to drop ${from} write ${from}=none`);
 		if (translated > 31 && translated < rtmin)
-			throw new UsageError(`'${text}' cannot be done: the C library keeps ${to} for itself`);
+			throw new UsageError(`'${text}' is not possible: the C library reserves ${to}`);
 		return [number, translated];
 	},
 };
 
 export const run = verb({
-	summary: 'run a command, pass all signals on to it, reap orphans; fit to be PID 1',
+	summary: 'Run a command, forward all signals to it and reap orphans; suitable as PID 1',
 	options: {
-		map: {value: translation, many: true, help: 'pass TO on when FROM comes; none for TO drops it'},
-		group: {help: 'CMD gets a process group of its own; signals go to all of it'},
+		map: {value: translation, many: true, help: 'forward signal FROM as signal TO; TO none drops FROM'},
+		group: {help: 'run CMD in its own process group and signal the whole group'},
 	},
 	takesCommand: true,
 	examples: [
-		{purpose: 'in a container: nginx stops gracefully on QUIT', line: 'ipc-signal run --map TERM=QUIT -- nginx'},
-		{purpose: 'a shell script whose children shall hear of it too', line: 'ipc-signal run --group -- ./work.sh'},
+		{purpose: 'stop nginx gracefully with QUIT in a container', line: 'ipc-signal run --map TERM=QUIT -- nginx'},
+		{purpose: 'forward signals to a shell script and its children', line: 'ipc-signal run --group -- ./work.sh'},
 	],
 	run(_, options, words): Outcome {
 		const all = allSignals()
 			.map(({number}) => number)
 			.filter((number) => number !== SIGKILL && number !== SIGSTOP);
-		// Before the command is there: what comes from now on is passed on once it is.
+		// Before the command is started: signals that arrive from now on are forwarded once it runs.
 		Signals.block(all);
 		using signals = Signals.ofBlocked(all);
 		if (process.pid !== 1) native.setChildSubreaper();

@@ -10,19 +10,19 @@ import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';
 import {type Target, target, wordsOfInput} from './target.js';
 
-/** What sigqueue(3) carries. */
+/** The value that sigqueue(3) carries. */
 const queuedValue: TextFormat<number> = {
 	placeholder: 'N',
 	parse(text) {
 		if (!/^[-+]?[0-9]+$/.test(text)) refuse(text, 'a value', 'a whole number is expected');
 		const value = Number(text);
 		if (value < -(2 ** 31) || value > 2 ** 31 - 1)
-			refuse(text, 'a fitting value', 'it is an integer of 32 bits, -2147483648 to 2147483647');
+			refuse(text, 'a valid value', 'it is an integer of 32 bits, -2147483648 to 2147483647');
 		return value;
 	},
 };
 
-/** The signal, where an option has not named it, then targets: which is which is told by what stands there. */
+/** The signal, if no option has named it, then targets: the form of each word tells which it is. */
 const word: TextFormat<string> = {placeholder: 'TARGET', parse: (text) => text};
 const signalWord: TextFormat<string> = {
 	placeholder: 'SIGNAL',
@@ -30,7 +30,7 @@ const signalWord: TextFormat<string> = {
 	parse: (text) => text,
 };
 
-/** In lower case it has to be one, or else it is options run together. */
+/** A lower-case word must be a signal name; otherwise it is a group of short options. */
 function isDashedName(first: string): boolean {
 	if (!/^-[a-z]{2}/i.test(first)) return false;
 	try {
@@ -42,33 +42,37 @@ function isDashedName(first: string): boolean {
 }
 
 export const send = verb({
-	summary: 'send a signal to processes: PIDs, @NAMEs, or those that stdin lists',
+	summary: 'Send a signal to processes, given as PIDs or @NAMEs or listed on stdin',
 	operands: {first: {format: signalWord, how: 'optional'}, rest: any(word)},
 	options: {
-		signal: {short: 's', value: signalFormat({zero: true}), help: 'the signal, also written -9 or -HUP; 0 only looks'},
-		value: {value: queuedValue, help: 'queue this integer with it'},
-		group: {help: 'to the whole process group of each target'},
-		tree: {help: 'to each target and all its descendants'},
-		wait: {help: 'until all of them have ended'},
-		escalate: {value: escalation, help: 'TERM:5s,KILL: the next signal for those that have not ended'},
-		timeout: {...common.timeout, help: 'give up waiting after this long (status 124)'},
+		signal: {
+			short: 's',
+			value: signalFormat({zero: true}),
+			help: 'the signal (or: -9, -HUP); 0 only checks the target',
+		},
+		value: {value: queuedValue, help: 'queue integer N with the signal'},
+		group: {help: 'send to the process group of each target'},
+		tree: {help: 'send to each target and all its descendants'},
+		wait: {help: 'wait until all targets have exited'},
+		escalate: {value: escalation, help: 'TERM:5s,KILL: send the next signal to targets still running'},
+		timeout: {...common.timeout, help: 'give up waiting after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'never wait for room in a full queue: status 3'},
-		dryRun: {help: 'say what would be sent, and send nothing'},
-		json: {help: 'print an object per process: what became of it'},
+		nonblock: {...common.nonblock, help: 'if a signal queue is full, exit with status 3'},
+		dryRun: {help: 'print what would be sent; send nothing'},
+		json: {help: 'print the result for each process as a JSON object'},
 	},
 	shorthand: (first) =>
 		/^-([0-9]+|[A-Z][A-Z0-9]+([-+][0-9]+)?)$/.test(first) || isDashedName(first)
 			? ['--signal', first.slice(1)]
 			: undefined,
 	examples: [
-		{purpose: 'read the configuration again', line: 'pgrep -f worker | ipc-signal send HUP'},
-		{purpose: 'a number to a receiver by name', line: 'ipc-signal send RTMIN @events --value 42'},
-		{purpose: 'end it, whatever it takes', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL 4711'},
+		{purpose: 'make workers reload their configuration', line: 'pgrep -f worker | ipc-signal send HUP'},
+		{purpose: 'send a number to a named receiver', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'stop a process, if necessary with KILL', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL 4711'},
 	],
 	run({first, rest}, options): Outcome {
 		const given = first === undefined ? [] : [first, ...rest];
-		if (options.group && options.tree) throw new UsageError('--group and --tree cannot both say who is meant');
+		if (options.group && options.tree) throw new UsageError('--group and --tree cannot be combined');
 		const {steps, words} = stepsAndTargets(given, options);
 		const targets = words.map((text) => target.parse(text));
 		if (options.value !== undefined && steps.some(({signal}) => signal === 0))
@@ -130,5 +134,5 @@ function sendToInput(delivery: Delivery): void {
 		}
 		delivery.send(found);
 	}
-	if (count === 0) throw new SystemError('nothing was sent: no target is named, and stdin lists none');
+	if (count === 0) throw new SystemError('nothing was sent: no TARGET is given, and stdin is empty');
 }

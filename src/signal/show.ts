@@ -4,18 +4,19 @@ import {forEachName} from '../common/for-each-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
+import {mayExist, whyUnseen} from '../common/process/proc.js';
 import {statusFields} from '../common/process/process-status.js';
 import {formatFields} from '../common/terminal/table.js';
 import {many, verb} from '../common/verb.js';
 import {describeTerm, type SignalStatus, signalStatus} from '../objects/signals/signal-status.js';
 
 export const show = verb({
-	summary: 'what a process does with signals: pending, blocked, ignored, caught; and TERM',
+	summary: 'Show pending, blocked, ignored and caught signals, and what TERM would do',
 	operands: {pids: many({...wholeNumber(1, 2 ** 22), placeholder: 'PID'})},
-	options: {threads: {help: 'pending and blocked of each thread too'}, json},
+	options: {threads: {help: 'also show pending and blocked signals of each thread'}, json},
 	examples: [
-		{purpose: 'does this shell hear me', line: 'ipc-signal show $$'},
-		{purpose: 'is its queue full', line: "ipc-signal show $$ --json | jq '.queued, .queueLimit'"},
+		{purpose: 'show how this shell handles signals', line: 'ipc-signal show $$'},
+		{purpose: 'compare queued signals with the limit', line: "ipc-signal show $$ --json | jq '.queued, .queueLimit'"},
 	],
 	run({pids}, options) {
 		let isFirst = true;
@@ -30,12 +31,11 @@ export const show = verb({
 	},
 });
 
-/** A thread has a number of the same kind. */
+/** A thread has an id of the same kind. */
 function whyNone(pid: number): string {
 	const leader = statusFields(`/proc/${pid}/status`)?.get('Tgid');
-	return leader === undefined
-		? 'no such process'
-		: `it is a thread, of process ${leader} (see: show ${leader} --threads)`;
+	if (leader === undefined) return mayExist(pid) ? `cannot see it: ${whyUnseen()}` : 'no such process';
+	return `it is a thread, of process ${leader} (see: show ${leader} --threads)`;
 }
 
 const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : list.join(' '));

@@ -7,20 +7,20 @@ import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/si
 
 const newline = 10;
 
-/** Who is told to end waits so long for a reader to make room. */
+/** After a signal told us to stop, we wait this long for a reader to make room. */
 const roomMs = 200;
-/** When there is room at all there is for as much. */
+/** If there is room at all, there is room for this many bytes. */
 const piece = 256;
 
-/** Signals on stdout, a line each. What was taken from the kernel and did not get through is said. */
+/** Prints signals on stdout, one per line. Signals that were received and not printed are reported. */
 export class SignalPrinter {
-	/** Used again and again: many small ones would pile up until the garbage collector comes. */
+	/** Used again and again: many small buffers would pile up until the garbage collector runs. */
 	private readonly lines: Buffer;
 	private readonly unread: Unread | undefined;
-	/** A caught signal that came while something was printed. */
+	/** A caught signal that arrived while something was printed. */
 	private stop: unknown;
 
-	/** @param batch as many are printed at once at most */
+	/** @param batch maximum number of signals printed at once */
 	constructor(
 		private readonly json: boolean,
 		batch: number,
@@ -51,7 +51,7 @@ export class SignalPrinter {
 					done += this.stop ? printSoon(bytes, done, length, this.stop) : printBytes(bytes, done, length - done);
 				} catch (error) {
 					if (this.stop || !hasCode(error, 'EINTR')) throw error;
-					// What was taken is still printed, where there is somebody to take it.
+					// Signals that were received are still printed, if there is a reader.
 					this.stop = error;
 				}
 			}
@@ -59,31 +59,31 @@ export class SignalPrinter {
 			this.unread?.remember(bytes, done);
 			const unread = hasCode(error, 'EPIPE') ? (this.unread?.count() ?? 0) : 0;
 			const lost = unread + linesIn(bytes.subarray(done, length));
-			if (lost > 0) tellError(`${countOf(lost, 'signal')} had been taken and could not be printed`);
+			if (lost > 0) tellError(`lost ${countOf(lost, 'signal')}: received, but stdout cannot be written`);
 			throw explainStdout(error);
 		}
 		this.unread?.remember(bytes, length);
 	}
 
-	/** What came while something was printed ends us now: throws it. */
+	/** A signal that arrived while something was printed ends us now: throws it. */
 	heedStop(): void {
 		if (this.stop) throw this.stop;
 	}
 
-	/** The reader has left while we waited: what it has not read is lost. */
+	/** The reader left while we waited: what it has not read is lost. */
 	readerLeft(): void {
 		const unread = this.unread?.count() ?? 0;
-		if (unread > 0) tellError(`${countOf(unread, 'signal')} had been taken and nobody read them`);
+		if (unread > 0) tellError(`lost ${countOf(unread, 'signal')}: received, but the reader of stdout left`);
 	}
 }
 
-/** A piece of what is left, waiting a moment at most; then what told us to stop is thrown. */
+/** Writes a piece of what is left, waiting a moment at most; then throws the signal that told us to stop. */
 function printSoon(bytes: Buffer, from: number, to: number, stop: unknown): number {
 	if (!isReady(stdout, POLLOUT, roomMs)) throw stop;
 	return printBytes(bytes, from, Math.min(piece, to - from));
 }
 
-/** What was written to a pipe last. A pipe tells how much of that is unread, also when its reader has gone. */
+/** The bytes last written to a pipe. A pipe tells how many of them are unread, also after its reader has left. */
 class Unread {
 	private readonly ring: Buffer;
 	private written = 0;

@@ -3,10 +3,10 @@ import type {TextFormat} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
 import {receiverName} from '../objects/signals/registration.js';
 
-/** Whom to send to, as it was written. */
+/** A target, as it was written. */
 export type Target = {shown: string; pid: number} | {shown: string; name: string};
 
-/** The most that the kernel gives: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
+/** The maximum of the kernel: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
 const highestPid = 2 ** 22;
 
 export const target: TextFormat<Target> = {
@@ -23,7 +23,7 @@ export const target: TextFormat<Target> = {
 	},
 };
 
-/** The words of stdin as they come, whatever space is between them. */
+/** The words of stdin as they arrive, whatever space is between them. */
 export function* wordsOfInput(): Generator<string> {
 	const buffer = Buffer.alloc(65_536);
 	const decoder = new TextDecoder();
@@ -31,7 +31,7 @@ export function* wordsOfInput(): Generator<string> {
 	for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
 		const words = (rest + decoder.decode(buffer.subarray(0, count), {stream: true})).split(/\s+/);
 		rest = words.pop() as string;
-		if (rest.length > buffer.length) throw new SystemError('a word on stdin is far too long for a process');
+		if (rest.length > buffer.length) throw new SystemError('a word on stdin is too long for a process');
 		yield* words.filter((word) => word !== '');
 	}
 	if (rest !== '') yield rest;

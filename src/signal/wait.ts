@@ -12,33 +12,35 @@ import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
 import {SignalPrinter} from './signal-printer.js';
 
-/** So many are taken and printed at once. */
+/** This many are received and printed at once. */
 const batch = 1024;
 
 export const wait = verb({
-	summary: 'wait for a signal and print it: SIGNAL pid uid value',
+	summary: 'Wait for a signal and print it: SIGNAL pid uid value',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		count: {...common.count, help: 'so many signals instead of one'},
-		follow: common.follow,
-		from: {value: wholeNumber(1, 2 ** 22), help: 'only those that this process sent'},
-		name: {value: receiverName, help: 'be known to senders as @NAME'},
+		count: {...common.count, help: 'receive N signals (default 1)'},
+		follow: {...common.follow, help: 'keep running; do not stop after the first signal'},
+		from: {value: wholeNumber(1, 2 ** 22), help: 'only signals sent by process N'},
+		name: {value: receiverName, help: 'let senders use @NAME for this process'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		nonblock: {...common.nonblock, help: 'take what is there now; status 3 when that is too little'},
-		json: {help: 'print an object per signal, with how it was sent'},
+		nonblock: {...common.nonblock, help: 'receive pending signals only; status 3 if too few'},
+		json: {help: 'print each signal as a JSON object, with how it was sent'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'who sends me USR1, and with which value', line: 'ipc-signal wait USR1'},
-		{purpose: 'all that come, under a name', line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events'},
-		{purpose: 'and the other side', line: 'ipc-signal send RTMIN @events --value 42'},
+		{purpose: 'print the sender and the value of one USR1', line: 'ipc-signal wait USR1'},
+		{
+			purpose: 'receive signals sent to @events, without end',
+			line: 'ipc-signal wait RTMIN RTMIN+1 --follow --name events',
+		},
+		{purpose: 'send to that receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
 	run({signals: numbers}, options) {
-		if (options.follow && options.count !== undefined)
-			throw new UsageError('--count and --follow cannot both say when to end');
+		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		expectOutput();
-		// First of all, so that nobody who knows our name or was told that we are ready is too early.
+		// First of all, so that a sender that knows our name, or that we are ready, is never too early.
 		Signals.block(numbers);
 		stopOnSignals(numbers);
 		using signals = Signals.ofBlocked(numbers);
@@ -57,7 +59,7 @@ export const wait = verb({
 				const limits = {timeoutMs: deadline.waitMs(), most: Math.min(batch, most - printed)};
 				const count = takeBatch(signals, fields, limits, printer);
 				if (count === 0) {
-					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} came`);
+					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} received`);
 					return options.nonblock ? notNow : timedOut;
 				}
 				const wanted = options.from === undefined ? count : keepFrom(options.from, fields, count);
@@ -70,10 +72,7 @@ export const wait = verb({
 			}
 			return done;
 		} finally {
-			if (passedOver > 0)
-				tell(
-					`${countOf(passedOver, 'signal')} of other senders came and ${passedOver === 1 ? 'was' : 'were'} passed over`,
-				);
+			if (passedOver > 0) tell(`ignored ${countOf(passedOver, 'signal')} of other senders`);
 		}
 	},
 });
@@ -93,7 +92,7 @@ function takeBatch(
 	}
 }
 
-/** Moves those of one sender to the front of a batch: how many there are. */
+/** Moves the signals of one sender to the front of a batch; returns how many there are. */
 function keepFrom(pid: number, fields: Int32Array, count: number): number {
 	let kept = 0;
 	for (let at = 0; at < count; at++) {

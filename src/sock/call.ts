@@ -33,28 +33,31 @@ const usualInFlight = 256;
 const onlyId = '1';
 
 export const call = verb({
-	summary: 'call a method of another process',
+	summary: 'Call a method and print the result',
 	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
-		raw: {short: 'r', help: 'print a string without its quotes'},
-		named: {short: 'N', help: 'parameters have names: NAME=VALUE'},
-		string: {short: 's', help: 'parameters are strings, also where they look like JSON'},
-		params: {short: 'p', value: anyText('JSON'), help: 'all parameters, an array or an object; - is stdin'},
+		raw: {short: 'r', help: 'print a string result without quotes'},
+		named: {short: 'N', help: 'pass named parameters: NAME=VALUE'},
+		string: {short: 's', help: 'pass parameters as strings, even if valid JSON'},
+		params: {short: 'p', value: anyText('JSON'), help: 'all parameters as an array or object; - reads stdin'},
 		notify: {help: 'do not wait for an answer'},
-		list: {help: 'the names of the methods'},
-		batch: {help: 'a call a line of stdin, an answer a line of stdout'},
-		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: so many unanswered at a time (256)'},
-		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'speak as QEMU or mpv do: qmp, mpv'},
-		framing: {value: choice('FRAMING', 'lines', 'null', 'headers'), help: 'what ends a request: lines, null, headers'},
-		maxSize: {value: messageSize, help: 'the longest answer (default and most 256M)'},
+		list: {help: 'print the names of the methods'},
+		batch: {help: 'read a call per line and print an answer per line'},
+		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: maximum unanswered calls (default 256)'},
+		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'use the protocol of QEMU (qmp) or mpv (mpv)'},
+		framing: {
+			value: choice('FRAMING', 'lines', 'null', 'headers'),
+			help: 'request framing: lines (default), null or headers',
+		},
+		maxSize: {value: messageSize, help: 'maximum answer size (default and maximum 256M)'},
 		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
 	examples: [
-		{purpose: 'a number, printed', line: 'ipc-sock call calc add 2 40'},
-		{purpose: 'into a variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
-		{purpose: "QEMU's answer", line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
+		{purpose: 'print the result of a call', line: 'ipc-sock call calc add 2 40'},
+		{purpose: 'store a result in a shell variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
+		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
@@ -102,7 +105,7 @@ export const call = verb({
 	},
 });
 
-/** Having waited too long is an answer. */
+/** A timeout is a result, not an error. */
 function onLate(error: unknown): Outcome {
 	if (error instanceof TimedOut || hasCode(error, 'ETIMEDOUT')) return timedOut;
 	// With --timeout 0: no room in the listener's queue.
@@ -119,16 +122,16 @@ function checkWishes(
 	},
 ): void {
 	const {batch, list, notify} = options;
-	if (batch && list) throw new UsageError('--batch and --list exclude each other');
-	if (list && notify) throw new UsageError('--list waits for an answer: --notify makes no sense');
-	if ((batch || list) && method !== undefined)
-		throw new UsageError(`with ${batch ? '--batch' : '--list'} no METHOD is expected`);
+	if (batch && list) throw new UsageError('--batch and --list cannot be combined');
+	if (list && notify) throw new UsageError('--list and --notify cannot be combined');
+	if ((batch || list) && method !== undefined) throw new UsageError(`${batch ? '--batch' : '--list'} takes no METHOD`);
 	if (!batch && !list && method === undefined) throw new UsageError('METHOD is missing');
 	if (method === '') throw new UsageError('METHOD is empty');
-	if (batch && options.params !== undefined) throw new UsageError('with --batch the parameters come on stdin');
-	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight is for --batch');
+	if (batch && options.params !== undefined)
+		throw new UsageError('--params and --batch cannot be combined: the parameters are on stdin');
+	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight needs --batch');
 	if (options.params !== undefined && (options.named || options.string))
-		throw new UsageError('--params is JSON as it is: --named and --string make no sense');
+		throw new UsageError('--params cannot be combined with --named or --string');
 	if (options.named && words.length === 0) throw new UsageError('--named needs parameters: NAME=VALUE');
 }
 
@@ -143,22 +146,22 @@ function readAllInput(): string {
 	}
 }
 
-/** Waits for the answer to the one call there is; whatever else comes is of no interest. */
+/** Waits for the answer to the one call; other messages are ignored. */
 function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, deadline: Deadline): CallResult {
 	for (;;) {
 		const bytes = channel.receive(deadline);
 		if (!bytes)
 			throw new SystemError(
-				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer came`,
+				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer arrived`,
 			);
 		const text = jsonText(bytes);
 		if (text === undefined)
-			throw new SystemError(`what came from ${channel.shown} is no JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
+			throw new SystemError(`the answer of ${channel.shown} is not JSON: ${quoted(bytes.toString('utf8', 0, 60))}`);
 		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
 			const response = kindOf(item) === 'object' ? dialect.read(membersOf(item)) : undefined;
-			// Without an id, or with null: the server could not tell what the call was. It was ours.
+			// Without an id, or with null: the server could not read the id of the call. It was ours.
 			if (response && isOurs(response.id, response.outcome)) return response.outcome;
-			tellVerbose(`passed over: ${compact(item)}`);
+			tellVerbose(`ignored: ${compact(item)}`);
 		}
 	}
 }
@@ -178,7 +181,7 @@ function printOutcome(method: string, outcome: CallResult, raw: boolean): Outcom
 	return done;
 }
 
-/** A string as itself, on a line; what had to travel as base64 as the bytes it is. */
+/** A string without quotes, on a line; a result that was sent as base64 as the bytes it stands for. */
 function rawBytes(result: string): Buffer | undefined {
 	if (kindOf(result) === 'string') return Buffer.from(`${JSON.parse(result) as string}\n`);
 	if (kindOf(result) !== 'object') return undefined;
@@ -187,7 +190,7 @@ function rawBytes(result: string): Buffer | undefined {
 	if (members.size !== 1 || base64 === undefined || kindOf(base64) !== 'string') return undefined;
 	const text = JSON.parse(base64) as string;
 	const bytes = Buffer.from(text, 'base64');
-	// Another's object may have a member of that name.
+	// The object of another program may have a member of that name.
 	return bytes.toString('base64') === text ? bytes : undefined;
 }
 
@@ -203,7 +206,7 @@ function tellCallError(method: string, {code, message, data}: CallError): void {
 	if (stderr) tellRaw(`${printableLines(stderr.replace(/\n$/, ''))}\n`);
 }
 
-/** What another process wrote: its lines and tabs are kept, but it is not to move our cursor. */
+/** The output of another process: its lines and tabs are kept, but it must not move our cursor. */
 const printableLines = (text: string): string => text.replace(/[^\n\t]+/g, printable);
 
 const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.parse(data) as string) : compact(data));
@@ -211,12 +214,12 @@ const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.p
 function printList(channel: CallChannel, {listing}: Dialect, outcome: CallResult): Outcome {
 	if ('error' in outcome) {
 		if (outcome.error.code === methodNotFound.code)
-			throw new SystemError(`${channel.shown} does not tell its methods (it has no '${listing.method}')`);
+			throw new SystemError(`cannot list the methods of ${channel.shown}: it has no '${listing.method}'`);
 		tellCallError(listing.method, outcome.error);
 		return failed;
 	}
 	const names = listing.names(outcome.result);
-	if (!names) throw new SystemError(`${channel.shown} tells its methods in a way that is not understood`);
+	if (!names) throw new SystemError(`cannot list the methods of ${channel.shown}: its answer is not a list of names`);
 	print(names.map((name) => `${printable(name)}\n`).join(''));
 	return done;
 }

@@ -12,23 +12,29 @@ import {idle, type} from './options.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const connect = verb({
-	summary: 'stdin and stdout joined to a connection',
+	summary: 'Connect stdin and stdout to a socket',
 	operands: {address: one(socketAddress)},
 	options: {
 		idle,
-		count: {...common.count, help: 'end after so many lines (or records) from the other side'},
-		timeout: {...common.timeout, help: 'give up when nothing moves for so long (status 124)'},
+		count: {...common.count, help: 'stop after N lines (or records) from the peer'},
+		timeout: {...common.timeout, help: 'give up after DURATION without traffic (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		type,
 		...framingOptions,
-		json: {help: 'packets as JSON objects, with --type'},
+		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
 		progress: common.progress,
 	},
 	examples: [
-		{purpose: 'ask a daemon; the answer is one line', line: 'echo status | ipc-sock connect /run/daemon.sock -c 1'},
-		{purpose: 'one that never closes: done after a silence', line: 'echo status | ipc-sock connect @daemon --idle 2s'},
+		{
+			purpose: 'ask a daemon and print one line of answer',
+			line: 'echo status | ipc-sock connect /run/daemon.sock -c 1',
+		},
+		{
+			purpose: 'stop after two seconds of silence if the daemon does not close',
+			line: 'echo status | ipc-sock connect @daemon --idle 2s',
+		},
 	],
 	run({address}, options) {
 		const framing = chosenFraming(options);

@@ -17,30 +17,30 @@ import {connectionsOf} from './stream/accept-loop.js';
 import {streamOf} from './stream/stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
-/** How long a client that has fallen behind may keep those who speak waiting, until it is put out. */
+/** How long a client that has fallen behind may delay the senders, until it is disconnected. */
 const timeoutMs = 1000;
-/** What one may say before it has come to the end of a record. */
+/** Maximum bytes of a record without an end. */
 const longestRecord = 16 * 1024 ** 2;
 
 export const hub = verb({
-	summary: 'what one client says, all others hear',
+	summary: "Broadcast: send each client's input to all other clients",
 	operands: {address: one(localAddress)},
 	options: {
-		buffer: {value: size, help: 'what may wait for a client that does not read (default 1M)'},
-		max: {value: wholeNumber(1, 100_000), help: 'so many clients at a time (default 1000)'},
+		buffer: {value: size, help: 'maximum unread data per client (default 1M)'},
+		max: {value: wholeNumber(1, 100_000), help: 'maximum number of clients (default 1000)'},
 		allow,
 		mode: common.mode,
 		backlog,
 		null: framingOptions.null,
-		raw: {help: 'bytes as they come, whether or not a line has ended'},
+		raw: {help: 'pass bytes on at once, without waiting for a whole line'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'a room', line: 'ipc-sock hub chat'},
-		{purpose: 'somebody in it', line: 'ipc-sock connect chat'},
+		{purpose: 'start a chat room', line: 'ipc-sock hub chat'},
+		{purpose: 'join the chat room', line: 'ipc-sock connect chat'},
 	],
 	async run({address}, options) {
-		if (options.null && options.raw) throw new UsageError('records cannot be framed as null and raw at once');
+		if (options.null && options.raw) throw new UsageError('--null and --raw cannot be combined');
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';
 		const access = new AccessList(options.allow);
 		using stopping = new Shutdown();
@@ -61,7 +61,7 @@ export const hub = verb({
 interface Member {
 	readonly socket: Socket;
 	readonly who: string;
-	/** Runs while it has fallen behind. */
+	/** Runs while the client is behind. */
 	timer?: NodeJS.Timeout;
 }
 
@@ -87,7 +87,7 @@ class Room {
 		const member: Member = {who: describePeer(connection.peer), socket: streamOf(connection)};
 		const {socket, who} = member;
 		this.members.add(member);
-		tellVerbose(`${who} has come`);
+		tellVerbose(`${who} connected`);
 		const separator = separatorOf(this.framing);
 		const decoder = separator === undefined ? undefined : new RecordDecoder(this.framing, longestRecord);
 		const say = (records: Iterable<Buffer>) => {
@@ -102,7 +102,7 @@ class Room {
 			try {
 				say(decoder.push(piece));
 			} catch {
-				tell(`${who} was put out: it said more than ${formatSize(longestRecord)} without an end`);
+				tell(`${who} disconnected: it sent a record of more than ${formatSize(longestRecord)}`);
 				socket.destroy();
 			}
 		});
@@ -110,20 +110,21 @@ class Room {
 			if (decoder) say(decoder.end());
 		});
 		if (this.behind.size > 0) socket.pause();
-		// Who leaves in the middle of a word has left, no more.
+		// A client may disconnect in the middle of a record.
 		socket.on('error', () => {});
 		socket.on('drain', () => this.caughtUp(member));
 		socket.on('close', () => {
 			this.members.delete(member);
 			this.caughtUp(member);
-			tellVerbose(`${who} has left`);
+			tellVerbose(`${who} disconnected`);
 			for (const resolve of this.leaving.splice(0)) resolve();
 		});
 	}
 
 	/**
-	 * Whoever falls behind by more than its buffer makes the speakers wait, for a second: a client that reads catches up
-	 * meanwhile, and one that does not is put out. So the buffers are bounded, and nobody can hold up the others for long.
+	 * A client that falls behind by more than its buffer makes the senders wait, for a second: a client that reads
+	 * catches up meanwhile, and a client that does not read is disconnected. So the buffers are bounded, and no client
+	 * can delay the others for long.
 	 */
 	private tellOthers(speaker: Member, bytes: Buffer): void {
 		for (const member of this.members) {
@@ -132,7 +133,7 @@ class Room {
 			if (member.timer || member.socket.writableLength <= this.most) continue;
 			const {writableLength} = member.socket;
 			member.timer = setTimeout(() => {
-				tell(`${member.who} was put out: it did not read, and ${formatSize(writableLength)} were waiting for it`);
+				tell(`${member.who} disconnected: it was not reading, and ${formatSize(writableLength)} were unread`);
 				member.socket.destroy();
 			}, timeoutMs);
 			this.behind.add(member);

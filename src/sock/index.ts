@@ -18,7 +18,7 @@ import {wait} from './wait.js';
 
 export const sock = command({
 	name: 'ipc-sock',
-	summary: 'Local sockets: connections, records, calls and descriptors between processes.',
+	summary: 'Connect processes and pass records, calls and open files through local sockets',
 	verbs: {
 		listen,
 		connect,
@@ -37,8 +37,8 @@ export const sock = command({
 		remove,
 	},
 	examples: [
-		{purpose: 'in one terminal', line: 'ipc-sock listen talk'},
-		{purpose: 'in another', line: 'ps -ef | ipc-sock connect talk'},
+		{purpose: 'listen, in one terminal', line: 'ipc-sock listen talk'},
+		{purpose: 'connect and send, in another terminal', line: 'ps -ef | ipc-sock connect talk'},
 	],
 	names: socketNames,
 });

@@ -14,21 +14,21 @@ export const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'connections', align: 'right', value: ({connections}) => String(connections)},
 	{name: 'waiting', align: 'right', value: ({waiting}) => (waiting === null ? '' : String(waiting))},
-	{name: 'listener', value: ({listeners}) => listeners.map(({pid, command}) => `${pid} ${command}`).join(', ')},
+	{name: 'listener', value: ({listeners}) => listeners?.map(({pid, command}) => `${pid} ${command}`).join(', ') ?? '?'},
 ];
 
 export const list = verb({
-	summary: 'the sockets in the runtime folder, with who has them; stale files are marked',
+	summary: 'List the sockets in the runtime folder, with state and listening process',
 	aliases: ['ls'],
 	options: {
-		all: {short: 'a', help: 'every local socket of this machine that has a name'},
+		all: {short: 'a', help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
 		output,
 	},
 	examples: [
-		{purpose: 'who listens on what', line: 'ipc-sock list --all -o name,listener'},
-		{purpose: 'files that nobody has any more', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
+		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --all -o name,listener'},
+		{purpose: 'print the stale socket files', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
 	],
 	async run(_, options) {
 		const columns = chooseColumns(socketColumns, options.output);

@@ -8,7 +8,7 @@ import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import type {LocalSocket} from '../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog, idle, type} from './options.js';
@@ -17,41 +17,43 @@ import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const listen = verb({
-	summary: 'take a connection, joined to standard input and output or to a command',
+	summary: 'Accept a connection and join it to stdin and stdout or to a command',
 	operands: {address: one(socketAddress)},
 	options: {
-		keepOpen: {short: 'k', help: 'then the next, for ever'},
-		max: {value: wholeNumber(1, 100_000), help: 'with CMD: so many connections at a time (default 1000)'},
+		keepOpen: {short: 'k', help: 'keep accepting connections'},
+		max: {value: wholeNumber(1, 100_000), help: 'with CMD: maximum number of connections (default 1000)'},
 		allow,
 		idle,
-		count: {...common.count, help: 'end a connection after so many lines (or records)'},
-		timeout: {...common.timeout, help: 'give up when nobody comes or nothing moves for so long'},
+		count: {...common.count, help: 'close the connection after N lines (or records)'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a client or traffic (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		mode: common.mode,
 		backlog,
 		type,
 		...framingOptions,
-		json: {help: 'packets as JSON objects, with --type'},
+		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
 	takesCommand: 'optional',
 	examples: [
-		{purpose: 'what one client sends', line: 'ipc-sock listen upload > received'},
-		{purpose: 'a server', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
+		{purpose: 'store what one client sends', line: 'ipc-sock listen upload > received'},
+		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
 		if (!isLocal(address) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (!isLocal(address) && options.mode !== undefined)
-			throw new UsageError('--mode is for local sockets: a port has none');
+			throw new UsageError('--mode needs a local socket: a port has no mode');
 		if (command.length > 0 && (framing || options.count !== undefined || options.idle !== undefined))
-			throw new UsageError('CMD has the connection itself: framing, --count and --idle make no sense');
+			throw new UsageError('framing, --count and --idle cannot be combined with CMD: CMD reads the connection itself');
 		if (command.length > 0 && options.type === 'dgram')
-			throw new UsageError('datagrams make no connection that a command could have (see: ipc-sock recv)');
+			throw new UsageError(
+				'--type dgram cannot be combined with CMD: datagrams have no connection (see: ipc-sock recv)',
+			);
 		if (command.length === 0 && options.max !== undefined) throw new UsageError('--max needs a command: -- CMD');
 		const access = new AccessList(options.allow);
 		const mode = modeWithAccess(options.mode, options.allow);
@@ -77,17 +79,23 @@ export const listen = verb({
 			try {
 				announceReady(options.readyFd);
 				const progress = progressOf(options.progress, 'bytes');
+				const admits = (sender: PeerCredentials | undefined) => access.admitsSender(sender);
 				const talk = {framing, timeoutMs, idleMs: options.idle, count: options.count, progress};
 				for (let receivesOnly = false; ; receivesOnly = true) {
 					const isDatagram = listener.type === 'dgram';
 					const connection = isDatagram ? listener : acceptAllowed(listener, access, timeoutMs);
 					if (!connection) return timedOut;
-					// Nobody else is to wait for a turn that does not come.
+					// No other client must wait for a turn that never comes.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;
 					let end: DuplexEnd = 'ended';
 					try {
-						end = runSession(connection, {...talk, receivesOnly, listens: isDatagram});
+						end = runSession(connection, {
+							...talk,
+							receivesOnly,
+							listens: isDatagram,
+							...(isDatagram ? {admits} : {}),
+						});
 					} catch (error) {
 						if (!options.keepOpen || !(error instanceof ConnectionError)) throw error;
 						tellError(error.message);
@@ -98,6 +106,7 @@ export const listen = verb({
 				}
 			} finally {
 				listener.close();
+				access.finish();
 			}
 		};
 		const opened = openListener(address, {...options, ...mode});
@@ -105,10 +114,11 @@ export const listen = verb({
 	},
 });
 
-/** The next that may come. */
+/** The next allowed connection. */
 function acceptAllowed(listener: LocalSocket, access: AccessList, timeoutMs: number): LocalSocket | undefined {
+	const deadline = performance.now() + timeoutMs;
 	for (;;) {
-		const connection = listener.accept(timeoutMs);
+		const connection = listener.accept(timeoutMs < 0 ? -1 : Math.max(0, deadline - performance.now()));
 		if (!connection || access.admits(connection)) return connection;
 		connection.close();
 	}

@@ -5,18 +5,18 @@ import {mostRecordBytes} from '../common/framing/framing.js';
 
 export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
-	help: 'stream (default), dgram or seqpacket',
+	help: 'socket type: stream (default), dgram or seqpacket',
 } as const;
-export const backlog = {value: wholeNumber(0, 65_535), help: 'so many may wait to be accepted'} as const;
-export const idle = {value: duration, help: 'after the end of stdin, such a silence is the end (status 0)'} as const;
+export const backlog = {value: wholeNumber(0, 65_535), help: 'maximum number of pending connections'} as const;
+export const idle = {value: duration, help: 'stop after DURATION of silence once stdin has ended (status 0)'} as const;
 
-/** How long a message may be that is held in memory as a whole. */
+/** Maximum size of a message that is held in memory as a whole. */
 export const messageSize: TextFormat<number> = {
 	placeholder: size.placeholder,
 	parse(text) {
 		const bytes = size.parse(text);
-		if (bytes === 0) refuse(text, 'a fitting size', 'nothing fits into it');
-		if (bytes > mostRecordBytes) refuse(text, 'a fitting size', `the most is ${formatSize(mostRecordBytes)}`);
+		if (bytes === 0) refuse(text, 'a valid size', 'no message fits');
+		if (bytes > mostRecordBytes) refuse(text, 'a valid size', `the maximum is ${formatSize(mostRecordBytes)}`);
 		return bytes;
 	},
 };

@@ -1,5 +1,5 @@
 import {Deadline} from '../common/deadline.js';
-import {hasCode, quoted, SystemError} from '../common/errors.js';
+import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
@@ -10,6 +10,7 @@ import {one, verb} from '../common/verb.js';
 import {PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
+import {senderOf} from '../objects/socket/packet-reader.js';
 import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
@@ -22,11 +23,11 @@ const firstOfCommand = 3;
 const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
-	summary: 'run a command with the open files that somebody passes on',
+	summary: 'Receive open file descriptors and run a command with them',
 	operands: {address: one(localAddress)},
 	options: {
 		connect: {help: 'connect instead of listening'},
-		timeout: {...common.timeout, help: 'give up when none has come after so long (status 124)'},
+		timeout: {...common.timeout, help: 'give up after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		allow,
 		mode: common.mode,
@@ -34,8 +35,9 @@ export const recvFd = verb({
 		readyFd: common.readyFd,
 	},
 	takesCommand: true,
-	examples: [{purpose: 'read what the other side has opened', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
+	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	async run({address}, options, command) {
+		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
 		stopOnSignals();
 		const timeoutMs = options.timeout ?? -1;
 		const received = receive();
@@ -63,8 +65,12 @@ export const recvFd = verb({
 			const access = new AccessList(options.allow);
 			using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 			announceReady(options.readyFd);
-			if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs);
-			return takeFromFirst(listener, access, timeoutMs);
+			try {
+				if (listener.type === 'dgram') return takeDescriptors(listener, timeoutMs, access);
+				return takeFromFirst(listener, access, timeoutMs);
+			} finally {
+				access.finish();
+			}
 		}
 
 		function connectOrTimeOut() {
@@ -86,7 +92,10 @@ interface Received {
 /** Polled at once: as many as poll(2) is given. */
 const mostClients = 1000;
 
-/** What the first client passes on that does: others come and go, or say nothing. Undefined when none came in time. */
+/**
+ * The descriptors of the first client that passes any; other clients may connect and send none. Undefined when there
+ * were none in time.
+ */
 function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
 	const deadline = new Deadline(timeoutMs);
 	const clients = new Set<LocalSocket>();
@@ -95,7 +104,8 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 			const waiting = [...(clients.size < mostClients ? [listener] : []), ...clients];
 			const poll = new PollSet<LocalSocket>();
 			for (const socket of waiting) poll.watch(socket, socket.descriptor, POLLIN);
-			if (!poll.wait(deadline.waitMs())) return undefined;
+			const waitMs = deadline.waitMs();
+			if (!poll.wait(waitMs)) return undefined;
 			for (const socket of waiting) {
 				if (poll.eventsOf(socket) === 0) continue;
 				if (socket === listener) {
@@ -110,37 +120,47 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 				const received = takeNow(socket);
 				if (!received) continue;
 				if (received !== 'end') return received;
-				tellVerbose(`${describePeer(socket.peer)} left without passing a descriptor on`);
+				tellVerbose(`${describePeer(socket.peer)} disconnected without passing a descriptor`);
 				clients.delete(socket);
 				socket.close();
 			}
+			// Clients that pass nothing on do not put the timeout off.
+			if (waitMs === 0) return undefined;
 		}
 	} finally {
 		for (const client of clients) client.close();
 	}
 }
 
-/** The first descriptors that come there; bytes without any are passed over. Undefined when none came in time. */
-function takeDescriptors(socket: LocalSocket, timeoutMs: number): Received | undefined {
+/** The first descriptors that arrive; bytes without descriptors are ignored. Undefined when there were none in time. */
+function takeDescriptors(socket: LocalSocket, timeoutMs: number, access?: AccessList): Received | undefined {
 	const deadline = new Deadline(timeoutMs);
 	for (;;) {
-		if (!socket.wait(POLLIN, deadline.waitMs())) return undefined;
-		const received = takeNow(socket);
+		const waitMs = deadline.waitMs();
+		if (!socket.wait(POLLIN, waitMs)) return undefined;
+		const received = takeNow(socket, access);
+		// Datagrams without descriptors, and of senders that are turned away, do not put the timeout off.
+		if (!received && waitMs === 0) return undefined;
 		if (received === 'end')
 			throw new SystemError(
-				`no descriptor came on ${quoted(socket.shownName)}: the sender left without passing one on`,
+				`no descriptor received on ${quoted(socket.shownName)}: the sender disconnected without passing one`,
 			);
 		if (received) return received;
 	}
 }
 
-function takeNow(socket: LocalSocket): Received | 'end' | undefined {
+/** `access`: who may send a datagram. Of a connection that was found out when it was accepted. */
+function takeNow(socket: LocalSocket, access?: AccessList): Received | 'end' | undefined {
 	try {
 		const {count, flags, descriptors, credentials} = native.recvmsg(socket.descriptor, scratch, 0, scratch.length, 0);
+		if (access && count >= 0 && !access.admitsSender(senderOf(credentials))) {
+			closeAll(descriptors);
+			return undefined;
+		}
 		if (flags & controlCutOff) {
 			closeAll(descriptors);
 			throw new SystemError(
-				`cannot take what came on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
+				`cannot receive descriptors on ${quoted(socket.shownName)}: too few descriptors are left (RLIMIT_NOFILE; see: ulimit -n)`,
 			);
 		}
 		if (descriptors.length > 0) {

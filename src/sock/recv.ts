@@ -14,31 +14,34 @@ import {backlog, type} from './options.js';
 import {RecordReceiver} from './records/record-receiver.js';
 
 export const recv = verb({
-	summary: 'listen, and print the records that clients send: one, or more',
+	summary: 'Listen and print the records clients send',
 	operands: {address: one(localAddress)},
 	options: {
-		count: {...common.count, help: 'so many records instead of one'},
-		all: {short: 'a', help: 'all that one client sends'},
-		follow: {...common.follow, help: 'go on for ever, whoever comes'},
-		timeout: {...common.timeout, help: 'give up when nothing comes for so long (status 124)'},
+		count: {...common.count, help: 'receive N records (default 1)'},
+		all: {short: 'a', help: 'receive all records of one client'},
+		follow: {...common.follow, help: 'keep running; receive from all clients'},
+		timeout: {...common.timeout, help: 'give up after DURATION without a record (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		allow,
 		mode: common.mode,
 		backlog,
 		type,
 		...framingOptions,
-		json: {help: 'print an object per record, with its sender'},
+		json: {help: 'print each record as a JSON object with its sender'},
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'a log that many write to', line: 'ipc-sock recv log --follow >> log.txt'},
-		{purpose: 'be a service manager to a daemon', line: 'ipc-sock recv ./notify --type dgram --follow'},
+		{purpose: 'collect a log from several clients', line: 'ipc-sock recv log --follow >> log.txt'},
+		{
+			purpose: 'receive the notifications of a daemon (sd_notify)',
+			line: 'ipc-sock recv ./notify --type dgram --follow',
+		},
 	],
 	run({address}, options) {
 		const most = recordLimit(options);
 		if (options.all && options.type === 'dgram')
-			throw new UsageError('datagrams have no end: --all is for connections (use --count or --follow)');
+			throw new UsageError('--all needs connections: datagrams have no end (use --count or --follow)');
 		const framing = chosenFraming(options) ?? 'lines';
 		expectOutput();
 		growPipe(1);
@@ -59,7 +62,7 @@ export const recv = verb({
 		progress?.finish();
 		if (isComplete) return done;
 		if (receiver.received > 0 && !options.follow)
-			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} came`);
+			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} received`);
 		return timedOut;
 	},
 });

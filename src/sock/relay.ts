@@ -22,22 +22,25 @@ import {type Credentials, tlsReason} from './stream/tls-settings.js';
 const file = anyText('FILE');
 
 export const relay = verb({
-	summary: 'every connection to the first address is joined to a new one to the second',
+	summary: 'Forward each connection on ADDR to TARGET',
 	operands: {from: one(socketAddress), to: one({...socketAddress, placeholder: 'TARGET'})},
 	options: {
-		cert: {value: file, help: 'our certificate, with its chain (PEM)'},
-		key: {value: file, help: 'its private key (PEM)'},
-		ca: {value: file, help: 'who signs the certificates of the other side (PEM)'},
+		cert: {value: file, help: 'certificate of this relay, with its chain (PEM)'},
+		key: {value: file, help: 'private key of the certificate (PEM)'},
+		ca: {value: file, help: 'authority that signs the certificates of the peer (PEM)'},
 		insecure,
-		max: {value: wholeNumber(1, 1_000_000), help: 'so many connections at a time'},
+		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections'},
 		allow,
 		mode: common.mode,
 		backlog,
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'a local socket for a server on the network', line: 'ipc-sock relay db tls:db.example.org:5432'},
-		{purpose: 'the other way', line: 'ipc-sock relay tls:0.0.0.0:7000 /run/app.sock --cert c.pem --key k.pem'},
+		{purpose: 'reach a network server through a local socket', line: 'ipc-sock relay db tls:db.example.org:5432'},
+		{
+			purpose: 'offer a local socket to the network with TLS',
+			line: 'ipc-sock relay tls:0.0.0.0:7000 /run/app.sock --cert c.pem --key k.pem',
+		},
 	],
 	async run({from, to}, options) {
 		const credentials: Credentials = {cert: options.cert, key: options.key, ca: options.ca};
@@ -45,11 +48,11 @@ export const relay = verb({
 		checkSecurity(from, options.insecure);
 		checkSecurity(to, options.insecure);
 		if (!isLocal(from) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (!isLocal(from) && options.mode !== undefined)
-			throw new UsageError('--mode is for local sockets: a port has none');
+			throw new UsageError('--mode needs a local socket: a port has no mode');
 		if (formatSocketAddress(from) === formatSocketAddress(to))
-			throw new UsageError(`a relay from '${formatSocketAddress(from)}' to itself would go round for ever`);
+			throw new UsageError(`cannot relay '${formatSocketAddress(from)}' to itself`);
 		const access = new AccessList(options.allow);
 		const connect = await connectorTo(to, credentials);
 		using stopping = new Shutdown();
@@ -67,8 +70,8 @@ export const relay = verb({
 				return;
 			}
 			const failure = await joinPair(open(), server);
-			if (failure) tell(`a connection was cut off: ${tlsReason(failure)}`);
-			if (who) tellVerbose(`${who} has left`);
+			if (failure) tell(`closed a connection: ${tlsReason(failure)}`);
+			if (who) tellVerbose(`${who} disconnected`);
 		};
 		const running = new Set<Promise<void>>();
 		for await (const client of entrance.clients(stopping.stopped)) {
@@ -83,8 +86,8 @@ export const relay = verb({
 });
 
 function checkCredentials(from: SocketAddress, to: SocketAddress, {cert, key, ca}: Credentials): void {
-	if (Boolean(cert) !== Boolean(key)) throw new UsageError('--cert and --key belong together');
-	if (from.kind === 'tls' && !cert) throw new UsageError('to serve TLS --cert and --key are needed');
+	if (Boolean(cert) !== Boolean(key)) throw new UsageError('--cert and --key must be given together');
+	if (from.kind === 'tls' && !cert) throw new UsageError('listening on a tls: address needs --cert and --key');
 	if (from.kind !== 'tls' && to.kind !== 'tls' && (cert || ca))
-		throw new UsageError('--cert, --key and --ca are for tls: addresses');
+		throw new UsageError('--cert, --key and --ca need a tls: address');
 }

@@ -8,21 +8,21 @@ import {formatSocketAddress, localAddress} from '../objects/socket/socket-addres
 import {putBackIfLeft} from './tap/tapped-socket.js';
 
 export const remove = verb({
-	summary: 'remove socket files that nobody has any more',
+	summary: 'Remove stale socket files',
 	aliases: ['rm'],
 	operands: {addresses: many(localAddress)},
-	options: {force: {help: 'also one that somebody has: no new client will find it'}},
+	options: {force: {help: 'also remove a socket in use; new clients can no longer connect'}},
 	examples: [
-		{purpose: 'what a crash has left', line: 'ipc-sock remove /run/daemon.sock'},
+		{purpose: 'remove a socket file that a crashed daemon left', line: 'ipc-sock remove /run/daemon.sock'},
 		{
-			purpose: 'all of that',
+			purpose: 'remove all stale files in the runtime folder',
 			line: `ipc-sock rm $(ipc-sock ls --json | jq -r 'select(.state=="stale").name')`,
 		},
 	],
 	run({addresses}, {force}) {
 		const allWell = forEachName(addresses, (address) => {
 			if (!force && address.kind !== 'abstract' && putBackIfLeft(address))
-				tell(`${quoted(formatSocketAddress(address))} was left by a tap that was killed: the live socket is back`);
+				tell(`restored the live socket ${quoted(formatSocketAddress(address))}: a tap that was killed had replaced it`);
 			else LocalSocket.remove(address, {force});
 		});
 		return allWell ? done : failed;

@@ -10,23 +10,23 @@ import {LocalSocket} from '../objects/socket/local-socket.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
 
-/** What the kernel passes on at a time. unix(7), SCM_MAX_FD */
+/** How many descriptors the kernel passes at a time. unix(7), SCM_MAX_FD */
 const most = 253;
 
 export const sendFd = verb({
-	summary: 'pass on open files: a file by name, or a descriptor of ours by number',
+	summary: 'Pass open files to another process: a FILE by name or a descriptor by number',
 	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
 	options: {
 		writable: {short: 'w', help: 'open each FILE for reading and writing'},
-		data: {value: anyText('TEXT'), help: 'the bytes that go along (default: one NUL)'},
+		data: {value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		type,
 	},
 	examples: [
-		{purpose: 'a file', line: 'ipc-sock send-fd desk /etc/passwd'},
-		{purpose: 'a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
+		{purpose: 'pass a file', line: 'ipc-sock send-fd desk /etc/passwd'},
+		{purpose: 'pass a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
 	],
 	run({address, files}, options) {
 		if (files.length > most)
@@ -43,15 +43,15 @@ export const sendFd = verb({
 				`cannot pass descriptors on to ${shown}`,
 				() => socket.send(data, {descriptors, timeoutMs}),
 				{
-					ETOOMANYREFS: 'too many of this user are on their way to somebody (RLIMIT_NOFILE; see: ulimit -n)',
+					ETOOMANYREFS: 'too many descriptors of this user are in transit (RLIMIT_NOFILE; see: ulimit -n)',
 					EPIPE: 'the receiver has left',
 					EINVAL: 'one of them cannot be passed on',
 				},
 			);
-			// What nobody takes is closed with the connection.
+			// Descriptors that no process receives are closed with the connection.
 			const isTaken = () =>
 				attempt(`cannot pass descriptors on to ${shown}`, () => socket.waitUntilRead(timeoutMs), {
-					ECONNRESET: 'the receiver left without taking them',
+					ECONNRESET: 'the receiver left without receiving them',
 				});
 			if (sent && (socket.type === 'dgram' || isTaken())) return done;
 		} catch (error) {
@@ -73,7 +73,7 @@ function ownDescriptor(number: number): number {
 	throw new SystemError(`cannot pass on descriptor ${number}: it is not open`);
 }
 
-/** Without waiting for the other side of a FIFO; whoever gets it finds it as if it had been opened plainly. */
+/** Without waiting for the other side of a FIFO; the receiver gets a descriptor as if it had been opened normally. */
 function open(path: string, writes: boolean): number {
 	return attempt(`cannot open ${quoted(path)}`, () => {
 		const descriptor = native.openat(AT_FDCWD, path, (writes ? O_RDWR : O_RDONLY) | O_NONBLOCK, 0, -1);

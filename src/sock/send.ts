@@ -12,25 +12,25 @@ import {type} from './options.js';
 import {RecordSender} from './records/record-sender.js';
 
 export const send = verb({
-	summary: 'each operand, or each record of standard input, to whoever listens',
+	summary: 'Send each operand, or each record of standard input, to a listening process',
 	operands: {address: one(localAddress), messages: any(anyText('MESSAGE'))},
 	options: {
-		timeout: {...common.timeout, help: 'give up when the receiver takes nothing for so long'},
+		timeout: {...common.timeout, help: 'give up if the receiver reads nothing for DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
 		type,
 		...framingOptions,
-		json: {help: 'stdin has objects as recv --json prints them'},
+		json: {help: 'read JSON objects, as recv --json prints them'},
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
 	},
 	examples: [
-		{purpose: 'one line', line: 'ipc-sock send log "it begins"'},
-		{purpose: 'a datagram', line: 'ipc-sock send /run/systemd/notify --type dgram READY=1'},
+		{purpose: 'send one line', line: 'ipc-sock send log "it begins"'},
+		{purpose: 'send a datagram', line: 'ipc-sock send /run/systemd/notify --type dgram READY=1'},
 	],
 	run({address, messages}, options) {
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0 && (framing === 'json' || framing === 'raw'))
-			throw new UsageError(`each operand is a record as it is: --${framing} is for stdin`);
+			throw new UsageError(`--${framing} cannot be combined with operands: each operand is one record`);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		if (messages.length === 0) expectInput();
 		try {
@@ -42,7 +42,7 @@ export const send = verb({
 			if (ended) return done;
 			if (sender.sent > 0)
 				tell(
-					`gave up on ${quoted(socket.shownName)}: ${countOf(sender.sent, 'record')} went through${sender.isUnread ? ', but not all has been read' : ''}`,
+					`gave up on ${quoted(socket.shownName)}: ${countOf(sender.sent, 'record')} sent${sender.isUnread ? ', but not all were read' : ''}`,
 				);
 		} catch (error) {
 			if (!hasCode(error, 'ETIMEDOUT', 'EAGAIN')) throw error;

@@ -23,17 +23,17 @@ const usualConnections = 4096;
 const folder = anyText('DIR');
 
 export const serve = verb({
-	summary: 'answer calls with executables in a folder',
+	summary: 'Answer calls by running the executables in a folder, or a command',
 	operands: {address: one(socketAddress), more: any(folder)},
 	options: {
-		methods: {value: folder, many: true, help: 'a folder of methods; of several, the first that has one'},
-		worker: {help: 'CMD stays: a call a line on stdin, an answer a line on stdout'},
-		stdin: {help: 'parameters come on stdin only, not as arguments'},
-		jobs: {value: wholeNumber(1, 1024), help: 'so many calls at a time (default: the processors)'},
-		timeout: {...common.timeout, help: 'a call that takes longer is ended, and is an error'},
-		idle: {value: duration, help: 'how long a client may take over a message (default 60s)'},
-		max: {value: wholeNumber(1, 1_000_000), help: 'so many connections at a time (default 4096)'},
-		maxSize: {value: messageSize, help: 'the longest message, and output of a method (default 16M)'},
+		methods: {value: folder, many: true, help: 'folder of methods; if repeated, the first match is used'},
+		worker: {help: 'keep CMD running; it reads a call per line and prints an answer per line'},
+		stdin: {help: 'pass parameters on stdin only, not as arguments'},
+		jobs: {value: wholeNumber(1, 1024), help: 'maximum parallel calls (default: number of processors)'},
+		timeout: {...common.timeout, help: 'end a call after DURATION and report an error'},
+		idle: {value: duration, help: 'maximum time to receive one message (default 60s)'},
+		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
+		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
 		allow,
 		mode: common.mode,
 		insecure,
@@ -41,19 +41,19 @@ export const serve = verb({
 	},
 	takesCommand: 'optional',
 	examples: [
-		{purpose: 'every executable in ./methods can be called', line: 'ipc-sock serve calc --methods ./methods'},
-		{purpose: 'from elsewhere, if ./methods/add is one', line: 'ipc-sock call calc add 2 40'},
-		{purpose: 'four processes that stay', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
+		{purpose: 'offer every executable in ./methods as a method', line: 'ipc-sock serve calc --methods ./methods'},
+		{purpose: 'call ./methods/add from another process', line: 'ipc-sock call calc add 2 40'},
+		{purpose: 'keep four worker processes running', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
 	],
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
-		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD exclude each other');
+		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');
 		if (folders.length === 0 && command.length === 0)
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
-		if (options.worker && options.stdin) throw new UsageError('--stdin makes no sense with --worker');
+		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
 		if (!isLocal(address) && options.allow.length > 0)
-			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
+			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
 		const program = {mostOutput: mostBytes, withoutArguments: options.stdin};

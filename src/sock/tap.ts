@@ -12,20 +12,20 @@ import {TapLog} from './tap/tap-log.js';
 import {TappedSocket} from './tap/tapped-socket.js';
 
 export const tap = verb({
-	summary: 'stand in front of a live socket and show the traffic both ways',
+	summary: 'Trace traffic on a live socket, in both directions',
 	operands: {address: one(localAddress)},
 	options: {
-		count: {...common.count, help: 'end after so many connections'},
-		json: {help: 'an object per event, with time, connection and direction'},
+		count: {...common.count, help: 'stop after N connections'},
+		json: {help: 'print each event as JSON with time, connection and direction'},
 		readyFd: common.readyFd,
 	},
 	examples: [
-		{purpose: 'what a client says to Docker', line: 'sudo ipc-sock tap /run/docker.sock'},
-		{purpose: 'the requests alone', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
+		{purpose: 'trace the requests to Docker and its answers', line: 'sudo ipc-sock tap /run/docker.sock'},
+		{purpose: 'print only the requests', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
 	],
 	async run({address}, options) {
 		if (address.kind === 'abstract')
-			throw new UsageError(`'@${address.name}' cannot be tapped: an abstract name cannot be moved aside`);
+			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);
 		expectOutput();
 		using stopping = new Shutdown();
 		const tapped = TappedSocket.stepInFrontOf(address);
@@ -38,7 +38,7 @@ export const tap = verb({
 			for await (const connection of connectionsOf(tapped.listener, stopping.stopped)) {
 				const number = ++count;
 				const isLast = count === options.count;
-				// From here on clients reach the other directly.
+				// From here on clients reach the server directly.
 				if (isLast) tapped.putBack();
 				const served: Promise<void> = serve(connection, tapped.target, number)
 					.catch((error) => {
@@ -49,11 +49,11 @@ export const tap = verb({
 				running.add(served);
 				if (isLast) break;
 			}
-			// Those who are in the middle of it are not to be cut off, unless we were told to stop.
+			// Running connections are not cut off, unless a signal told us to stop.
 			await Promise.race([Promise.all(running), stopping.stopped]);
 		} finally {
 			if (!tapped.putBack())
-				tell(`${quoted(formatSocketAddress(address))} is not what it was: somebody else has changed it meanwhile`);
+				tell(`cannot restore ${quoted(formatSocketAddress(address))}: another process changed it meanwhile`);
 			tapped[Symbol.dispose]();
 		}
 		if (failure !== undefined) throw failure;
@@ -90,7 +90,7 @@ export const tap = verb({
 			traffic.closed(number);
 		}
 
-		/** Once it is back in its place, that is where it is. */
+		/** Once the server's socket is restored, its address is the original one. */
 		function originalOr(target: LocalAddress): LocalAddress {
 			return address.kind === 'abstract' ? target : address;
 		}

@@ -11,10 +11,10 @@ import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/soc
 const longestPauseMs = 50;
 
 export const wait = verb({
-	summary: 'until somebody accepts connections there, or nobody does any more',
+	summary: 'Wait until a process accepts connections',
 	operands: {address: one(socketAddress)},
 	options: {
-		gone: {help: 'until nobody does'},
+		gone: {help: 'wait until no process accepts connections'},
 		timeout,
 		timeoutStatus,
 		nonblock,
@@ -22,15 +22,15 @@ export const wait = verb({
 	},
 	examples: [
 		{
-			purpose: 'start the client when the server is there',
+			purpose: 'start the client when the server is ready',
 			line: 'server & ipc-sock wait /run/server.sock -t 10 && client',
 		},
-		{purpose: 'until it has ended', line: 'ipc-sock wait /run/server.sock --gone'},
+		{purpose: 'wait until the server has ended', line: 'ipc-sock wait /run/server.sock --gone'},
 	],
 	run({address}, options) {
 		if (address.kind === 'tls')
 			throw new UsageError(
-				`whether a port accepts connections shows without TLS (ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
+				`waiting for a port does not need TLS (use: ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
 			);
 		announceReady(options.readyFd);
 		const deadline = new Deadline(options.timeout);

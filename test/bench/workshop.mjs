@@ -22,11 +22,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
 const sharedMemory = '/dev/shm';
-/** Where mqueue and semaphores are no part of libc yet. */
+/** Where mqueue and semaphores are not a part of libc yet. */
 const libraries = ['-lrt', '-lpthread'];
 
 export class Workshop {
-	/** The FIFO all rows share: by this name for our commands, by this path for everybody else. */
+	/** The FIFO all rows share: by this name for our commands, by this path for other programs. */
 	fifo = 'bench';
 	/** The object of the run that is going on, a queue or a semaphore, and the command it belongs to. */
 	object;

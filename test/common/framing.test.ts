@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {
 	chosenFraming,
 	encodeRecord,
@@ -9,6 +8,7 @@ import {
 	parseJsonRecord,
 	RecordDecoder,
 } from '../../src/common/framing/framing.js';
+import {fc} from '../support/property.js';
 
 /** The same bytes, in pieces that the fuzzer chose. */
 function* inPieces(stream: Buffer, cuts: readonly number[]): Generator<Buffer> {
@@ -77,13 +77,13 @@ test('carriage returns are part of a line', () =>
 	assert.deepEqual(decode('lines', Buffer.from('a\r\n')).map(String), ['a\r']));
 
 test('a length that is cut off is refused', () =>
-	assert.throws(() => decode('length', Buffer.from([0, 0])), /2 of the 4 bytes of its length came/));
+	assert.throws(() => decode('length', Buffer.from([0, 0])), /2 of the 4 bytes of its length arrived/));
 
 test('a record that is cut off is refused', () =>
-	assert.throws(() => decode('length', Buffer.from([0, 0, 0, 9, 1, 2])), /2 of 9 bytes came/));
+	assert.throws(() => decode('length', Buffer.from([0, 0, 0, 9, 1, 2])), /2 of 9 bytes arrived/));
 
 test('a huge length is refused before anything is allocated', () =>
-	assert.throws(() => decode('length', Buffer.from([255, 255, 255, 255, 1])), /claims 4294967295 bytes/));
+	assert.throws(() => decode('length', Buffer.from([255, 255, 255, 255, 1])), /announces 4294967295 bytes/));
 
 test('a line that never ends is refused', () => {
 	const decoder = new RecordDecoder('lines', 1000);
@@ -101,11 +101,11 @@ cannot('null', 'a\0b', /NUL, which would end it/);
 const refusesJson = (line: string, why: RegExp) =>
 	test(`the JSON line ${line} is refused: ${why.source}`, () =>
 		assert.throws(() => parseJsonRecord(Buffer.from(line, 'latin1')), why));
-refusesJson('', /no JSON/);
-refusesJson('{', /no JSON/);
-refusesJson('[]', /no JSON object/);
-refusesJson('"a"', /no JSON object/);
-refusesJson('null', /no JSON object/);
+refusesJson('', /not JSON/);
+refusesJson('{', /not JSON/);
+refusesJson('[]', /not a JSON object/);
+refusesJson('"a"', /not a JSON object/);
+refusesJson('null', /not a JSON object/);
 refusesJson('{}', /missing/);
 refusesJson('{"data":1}', /missing/);
 refusesJson('{"data":"a","base64":"YQ=="}', /both/);

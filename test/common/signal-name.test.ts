@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {UsageError} from '../../src/common/errors.js';
 import {allSignals, parseSignal, rtmax, rtmin, signalName} from '../../src/common/formats/signal-name.js';
 import {mostLineBytes, writeLine} from '../../src/objects/signals/received-signal.js';
 import {receiverName} from '../../src/objects/signals/registration.js';
 import {escalation} from '../../src/signal/escalation.js';
 import {target} from '../../src/signal/target.js';
+import {fc} from '../support/property.js';
 
 test('every name is read back as its number, with SIG and in either case', () => {
 	for (const {number, name} of allSignals()) {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {duration, formatDuration} from '../../src/common/formats/duration.js';
 import {mode, octalMode} from '../../src/common/formats/mode.js';
 import {parseAddress} from '../../src/common/formats/object-name.js';
 import {formatSize, size} from '../../src/common/formats/size.js';
 import {choice, type TextFormat, wholeNumber} from '../../src/common/formats/text-format.js';
+import {fc} from '../support/property.js';
 
 function reads<Value>(format: TextFormat<Value>, text: string, value: Value): void {
 	test(`${format.placeholder} '${text}' is ${value}`, () => assert.equal(format.parse(text), value));
@@ -34,7 +34,7 @@ refuses(duration, '1e3', /unknown unit 'e3'/);
 refuses(duration, 's', /a number is expected first/);
 refuses(duration, '1.2.3', /unknown unit/);
 refuses(duration, '5constructor', /unknown unit/);
-refuses(duration, '4000d', /the most is 3650d/);
+refuses(duration, '4000d', /the maximum is 3650d/);
 
 reads(size, '0', 0);
 reads(size, '4096', 4096);
@@ -46,7 +46,7 @@ reads(size, '2G', 2_147_483_648);
 refuses(size, '', /it is empty/);
 refuses(size, '-1', /negative/);
 refuses(size, '1k', /unknown unit 'k'/);
-refuses(size, '0.3', /no whole number/);
+refuses(size, '0.3', /not a whole number/);
 refuses(size, '9999999T', /too large/);
 refuses(size, 'M', /a number is expected first/);
 refuses(size, '5toString', /unknown unit/);
@@ -55,16 +55,16 @@ reads(mode, '600', 0o600);
 reads(mode, '0660', 0o660);
 refuses(mode, '', /empty/);
 refuses(mode, '888', /octal/);
-refuses(mode, '1777', /most is 777/);
+refuses(mode, '1777', /maximum is 777/);
 refuses(mode, 'u=rw', /octal/);
 
 reads(wholeNumber(1), '7', 7);
-refuses(wholeNumber(1), '0', /the least is 1/);
-refuses(wholeNumber(0, 255), '256', /the most is 255/);
+refuses(wholeNumber(1), '0', /the minimum is 1/);
+refuses(wholeNumber(0, 255), '256', /the maximum is 255/);
 refuses(wholeNumber(), '1.5', /only digits/);
 refuses(wholeNumber(), '-1', /only digits/);
 refuses(wholeNumber(), '', /empty/);
-refuses(choice('WHEN', 'auto', 'never'), 'maybe', /none of auto, never/);
+refuses(choice('WHEN', 'auto', 'never'), 'maybe', /not one of auto, never/);
 
 const isName = (text: string, name: string) =>
 	test(`'${text}' names '${name}'`, () => assert.deepEqual(parseAddress(text), {kind: 'name', name}));
@@ -93,8 +93,8 @@ refusesName('//a', /two slashes/);
 refusesName('a\nb', /control character/);
 refusesName('a\0b', /control character/);
 refusesName('a\ufffdb', /UTF-8/);
-refusesName('x'.repeat(256), /256 bytes long, the most is 255/);
-refusesName(`a/${'x'.repeat(256)}`, /256 bytes long/);
+refusesName('x'.repeat(256), /256 bytes, the maximum is 255/);
+refusesName(`a/${'x'.repeat(256)}`, /it has 256 bytes/);
 refusesName('ab/'.repeat(1500), /ends with a slash/);
 refusesName(`${'ab/'.repeat(1500)}c`, /longer than 4095/);
 

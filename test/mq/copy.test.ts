@@ -22,7 +22,7 @@ test('copy moves what is there, priorities included', async (t) => {
 	assertDone(await world.mq('copy', a, b, '--json'), '{"moved":0}\n');
 });
 
-test('copy --count moves so many, and waits for them', async (t) => {
+test('copy --count moves N, and waits for them', async (t) => {
 	const world = new QueueWorld(t);
 	const [a, b] = [await filled(world), await world.queue()];
 	assertDone(await world.mq('copy', a, b, '--count', '2', '--json'), '{"moved":2}\n');
@@ -94,7 +94,7 @@ test('SIGTERM while the destination is full: the message in hand goes back', asy
 	assertDone(await world.mq('recv', a, '--all', '--json'), json(1));
 });
 
-test('a message that the destination does not take goes back, and what went through is said', async (t) => {
+test('a message that the destination does not take goes back, and what was sent is reported', async (t) => {
 	const world = new QueueWorld(t);
 	const [a, b] = [await world.queue(), await world.queue('--msgsize', '50')];
 	await world.mq('send', a, 'x', 'y', 'z'.repeat(51));

@@ -10,13 +10,13 @@ test('a dead-letter queue that can be none is refused before anything is taken',
 	const name = await world.queue();
 	await world.mq('send', name, 'one');
 	for (const [word, why] of [
-		['a/b', "a queue's name has no slash inside"],
-		['@x', "a queue's name has no @"],
+		['a/b', "'/' is not allowed"],
+		['@x', "'@' is not allowed"],
 	] as const)
 		assertFails(
 			await world.mq('recv', name, '--dead-letter', word, '--', 'false'),
 			2,
-			`ipc-mq: --dead-letter: '${word}' is no name for a queue: ${why}\nTry 'ipc-mq recv --help'.\n`,
+			`ipc-mq: --dead-letter: invalid queue name '${word}': ${why}\nTry 'ipc-mq recv --help'.\n`,
 		);
 	assert.equal(await world.level(name), 1);
 });
@@ -27,7 +27,10 @@ test('a command that cannot be started for want of descriptors: 125, and the mes
 	await world.mq('send', name, '1', '2', '3', '4');
 	const {status, stderr} = await world.shell(`ulimit -n 22; ipc-mq recv ${name} --all --jobs 3 -- cat`);
 	assert.equal(status, 125);
-	assert.match(stderr, /^ipc-mq: cannot run 'cat': too few descriptors or processes .* went back to '.*'\n$/);
+	assert.match(
+		stderr,
+		/^ipc-mq: cannot run 'cat': too few descriptors or processes .* returned the message to '.*'\n$/,
+	);
 	assert.equal(await world.level(name), 4);
 });
 
@@ -36,11 +39,11 @@ test('a command that is not found in a folder that has been removed: 127, and th
 	const name = await world.queue();
 	await world.mq('send', name, '1');
 	const ended = await world.shell(`mkdir d; cd d; rmdir ../d; ipc-mq recv ${name} -- ./x`, {cwd: world.scratch});
-	assertFails(ended, 127, `ipc-mq: cannot run './x': not found: the message went back to '${name}'\n`);
+	assertFails(ended, 127, `ipc-mq: cannot run './x': not found: returned the message to '${name}'\n`);
 	assert.equal(await world.level(name), 1);
 });
 
-test('a message cannot go back into a queue that has been removed, and that is said', async (t) => {
+test('a message cannot go back into a queue that has been removed, and that is reported', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, '1');
@@ -48,13 +51,13 @@ test('a message cannot go back into a queue that has been removed, and that is s
 	assertFails(
 		ended,
 		1,
-		"ipc-mq: 1 message not delivered could not be put back: the queue has been removed\nipc-mq: 'sh' ended with status 1\n",
+		"ipc-mq: lost 1 undelivered message: the queue has been removed\nipc-mq: 'sh' exited with status 1\n",
 	);
 });
 
 test('a name that can be none is refused before anything is done with the others', async (t) => {
 	const world = new QueueWorld(t);
 	const name = world.name();
-	assertFails(await world.mq('create', name, 'a/b'), 2, /'a\/b' is no name for a queue/);
+	assertFails(await world.mq('create', name, 'a/b'), 2, /invalid queue name 'a\/b'/);
 	assertFails(await world.mq('stat', name), 1, /no such queue/);
 });

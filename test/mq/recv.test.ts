@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
 import {QueueWorld} from '../support/queues.js';
+import {randomBytes} from '../support/random.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-test('recv takes one message, --count so many, --all what is there', async (t) => {
+test('recv takes one message, --count N, --all what is there', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'a', 'b', 'c', 'd', 'e');
@@ -16,7 +16,7 @@ test('recv takes one message, --count so many, --all what is there', async (t) =
 	assertDone(await world.mq('recv', name, '--all'), '');
 });
 
-test('recv waits for a message, and --follow for ever', async (t) => {
+test('recv waits for a message, and --follow without end', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	const one = await world.start('ipc-mq', ['recv', name, '--ready-fd', '3']).ready();
@@ -43,7 +43,7 @@ test('an empty queue: 3 with -n, 124 with -t, 0 with --all; and how many came', 
 	const {status, stdout, stderr} = await world.mq('recv', name, '--count', '3', '-t', '50ms');
 	assert.deepEqual(
 		[status, stdout.toString(), stderr],
-		[124, 'a\nb\n', `ipc-mq: gave up with '${name}' empty: 2 messages came\n`],
+		[124, 'a\nb\n', `ipc-mq: gave up: '${name}' is empty, 2 messages received\n`],
 	);
 });
 
@@ -64,7 +64,7 @@ test('--count, --all and --follow cannot all say when to end', async (t) => {
 	assertFails(
 		await world.mq('recv', 'x', '--all', '--follow'),
 		2,
-		"ipc-mq: --all and --follow cannot both say when to end\nTry 'ipc-mq recv --help'.\n",
+		"ipc-mq: --all and --follow cannot be combined\nTry 'ipc-mq recv --help'.\n",
 	);
 	assertFails(
 		await world.mq('recv', 'x', '--jobs', '2'),
@@ -224,13 +224,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 	});
 }
 
-test('SIGTERM in full flow: every message has been printed, is in the queue or is said to be lost, and none is there twice', async (t) => {
+test('SIGTERM in full flow: every message has been printed, is in the queue or in a file, and none is there twice', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	const input = Array.from({length: 200_000}, (_, i) => `${i}`);
 	const sender = world.start('ipc-mq', ['send', name], {input: `${input.join('\n')}\n`});
 	let parts: string[] = [];
-	let lost = 0;
 	for (const amount of [1, 10_000, 100_000]) {
 		const receiver = world.start('ipc-mq', ['recv', name, '--follow']);
 		await until('messages flow', () => receiver.received > amount);
@@ -238,27 +237,20 @@ test('SIGTERM in full flow: every message has been printed, is in the queue or i
 		const {signal, stdout, stderr} = await receiver.end();
 		assert.equal(signal, 'SIGTERM');
 		// The sender fills the room at once, so what was in hand may find none to go back to.
-		const said =
-			/^(?:ipc-mq: ([0-9]+) of [0-9]+ messages? not delivered could not be put back: the queue is full\n)?$/.exec(
-				stderr,
-			);
-		assert.ok(said, stderr);
-		lost += Number(said[1] ?? 0);
+		assert.match(
+			stderr,
+			new RegExp(
+				`^(ipc-mq: [0-9]+ of [0-9]+ messages? not delivered could not be put back: the queue is full; kept in (a file|files): the next recv of '${name}' takes (it|them) first\n)?$`,
+			),
+		);
 		parts = parts.concat(stdout.toString().split('\n').slice(0, -1));
 	}
-	const rest = await world.run('ipc-mq', [
-		'recv',
-		name,
-		'--count',
-		String(input.length - parts.length - lost),
-		'-t',
-		'5',
-	]);
+	const rest = await world.run('ipc-mq', ['recv', name, '--count', String(input.length - parts.length), '-t', '5']);
 	assertDone(rest);
 	assertDone(await sender.end(), '');
 	parts = parts.concat(rest.stdout.toString().split('\n').slice(0, -1));
 	assert.equal(new Set(parts).size, parts.length);
-	assert.equal(parts.length, input.length - lost);
+	assert.equal(parts.length, input.length);
 	assert.equal(await world.level(name), 0);
 });
 
@@ -286,7 +278,6 @@ test('a million lines through a queue of ten, in order, none missing', async (t)
 	const name = await world.queue();
 	const ended = await world.shell(
 		`seq 1000000 | ipc-mq send ${name} & ipc-mq recv ${name} --count 1000000 | cmp - <(seq 1000000) && wait && echo same`,
-		{deadlineMs: 90_000},
 	);
 	assertDone(ended, 'same\n');
 });

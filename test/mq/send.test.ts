@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {MessageQueue} from '../../src/objects/queue/message-queue.js';
+import {fc} from '../support/property.js';
 import {QueueWorld} from '../support/queues.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -27,7 +27,7 @@ arrives('each operand is a message', ['one', 'two words', '--', '-x'], 'not read
 ]);
 arrives('each line of stdin is a message', [], 'one\n\ntwo\n', ['0 3 one', '0 0 ', '0 3 two']);
 arrives('a last line without its newline is a message', [], 'one\ntwo', ['0 3 one', '0 3 two']);
-arrives('no input is no message', [], '', []);
+arrives('no input is not a message', [], '', []);
 arrives('-0 ends records with a NUL', ['-0'], 'a\nb\0\0c', ['0 3 a\nb', '0 0 ', '0 1 c']);
 arrives(
 	'--framing length',
@@ -68,7 +68,7 @@ test('a priority that is none is used wrongly', async (t) => {
 	assertFails(
 		await world.mq('send', name, 'x', '-p', '32768'),
 		2,
-		/'32768' is not a fitting number: the most is 32767\nTry 'ipc-mq send --help'\.\n$/,
+		/'32768' is not a valid number: the maximum is 32767\nTry 'ipc-mq send --help'\.\n$/,
 	);
 	assertFails(await world.mq('send', name, 'x', '-p', 'high'), 2, /'high' is not a number: only digits are expected\n/);
 	assert.equal(await world.level(name), 0);
@@ -98,13 +98,13 @@ for (const [title, words, input] of [
 	],
 	['JSON', ['--json'], ['a', 'b', 'x'.repeat(101), 'c'].map((data) => `${JSON.stringify({data})}\n`).join('')],
 ] as const) {
-	test(`101 bytes on a queue for 100 are an error with both numbers, after what went through: ${title}`, async (t) => {
+	test(`101 bytes on a queue for 100 are an error with both numbers, after what was sent: ${title}`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue('--msgsize', '100');
 		assertFails(
 			await world.run('ipc-mq', ['send', name, ...words], {input}),
 			1,
-			`ipc-mq: cannot send to '${name}': message 3 has 101 bytes and the queue takes 100 (use --split, or create it with a larger --msgsize); 2 messages went through\n`,
+			`ipc-mq: cannot send to '${name}': message 3 has 101 bytes and the queue takes 100 (use --split, or create it with a larger --msgsize); 2 messages sent\n`,
 		);
 		assertDone(await world.mq('recv', name, '--all'), 'a\nb\n');
 	});
@@ -118,44 +118,44 @@ test('a line that never ends is an error, not memory', async (t) => {
 		ended,
 		1,
 		new RegExp(
-			`^ipc-mq: cannot send to '${name}': message 2 has more than [0-9]+ bytes and the queue takes 256 .*; 1 message went through\n$`,
+			`^ipc-mq: cannot send to '${name}': message 2 has more than [0-9]+ bytes and the queue takes 256 .*; 1 message sent\n$`,
 		),
 	);
 });
 
 for (const [title, words, input, message] of [
-	['JSON that is none', ['--json'], '{"data":"a"}\n{oops\n', /: it is no JSON.* \(1 message went through\)\n$/],
+	['JSON that is none', ['--json'], '{"data":"a"}\n{oops\n', /: it is not JSON.* \(1 message sent\)\n$/],
 	[
 		'a priority that is none',
 		['--json'],
 		'{"data":"a"}\n{"data":"b","priority":32768}\n',
-		/: its "priority" is no number from 0 to 32767 \(1 message went through\)\n$/,
+		/: its "priority" is not a number from 0 to 32767 \(1 message sent\)\n$/,
 	],
 	[
 		'a priority that is text',
 		['--json'],
 		'{"data":"a"}\n{"data":"b","priority":"9"}\n',
-		/: its "priority" is no number from 0 to 32767 \(1 message went through\)\n$/,
+		/: its "priority" is not a number from 0 to 32767 \(1 message sent\)\n$/,
 	],
 	[
 		'JSON without data',
 		['--json'],
 		'{"data":"a"}\n{"priority":1}\n',
-		/: "data" or "base64" is missing, or is no text \(1 message went through\)\n$/,
+		/: "data" or "base64" is missing, or is not a string \(1 message sent\)\n$/,
 	],
 	[
 		'half a frame',
 		['--framing', 'length'],
 		Buffer.from([0, 0, 0, 1, 65, 0, 0, 0, 9, 1]),
-		/: it is cut off: .* \(1 message went through\)\n$/,
+		/: it is incomplete: .* \(1 message sent\)\n$/,
 	],
 ] as const) {
-	test(`send refuses ${title}, and says how many went through`, async (t) => {
+	test(`send refuses ${title}, and says how many were sent`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue();
 		const ended = await world.run('ipc-mq', ['send', name, ...words], {input});
 		assertFails(ended, 1, message);
-		assert.match(ended.stderr, /^ipc-mq: record 2 of stdin cannot be sent: /);
+		assert.match(ended.stderr, /^ipc-mq: cannot send record 2 of stdin: /);
 		assert.equal(await world.level(name), 1);
 	});
 }
@@ -165,10 +165,10 @@ for (const [title, words, input] of [
 	['lines', [], 'a\nb\nc\nd\ne\n'],
 	['JSON', ['--json'], '{"data":"a"}\n{"data":"b"}\n{"data":"c"}\n{"data":"d"}\n'],
 ] as const) {
-	test(`full: 3 with -n, 124 with -t, and how many went through: ${title}`, async (t) => {
+	test(`full: 3 with -n, 124 with -t, and how many were sent: ${title}`, async (t) => {
 		const world = new QueueWorld(t);
 		const name = await world.queue('--maxmsg', '3');
-		const message = `ipc-mq: gave up with '${name}' full: 3 messages went through\n`;
+		const message = `ipc-mq: gave up: '${name}' is full, 3 messages sent\n`;
 		assertFails(await world.run('ipc-mq', ['send', name, '-n', ...words], {input}), 3, message);
 		assertFails(await world.run('ipc-mq', ['send', name, '-n', ...words], {input}), 3, '');
 		assertFails(await world.run('ipc-mq', ['send', name, '-t', '50ms', ...words], {input}), 124, '');
@@ -186,7 +186,7 @@ test('full: it waits for room', async (t) => {
 	assertDone(await sender.end(), '');
 });
 
-test('SIGTERM while it waits for room ends it by that signal, and what went through is there', async (t) => {
+test('SIGTERM while it waits for room ends it by that signal, and what was sent is there', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue('--maxmsg', '2');
 	const sender = world.start('ipc-mq', ['send', name], {input: 'a\nb\nc\n'});

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import test from 'node:test';
-import fc from 'fast-check';
 import {MessageQueue} from '../../src/objects/queue/message-queue.js';
 import {headerBytes, Joiner, split} from '../../src/objects/queue/split.js';
+import {fc} from '../support/property.js';
 import {QueueWorld} from '../support/queues.js';
+import {randomBytes} from '../support/random.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const frame = (record: Uint8Array) => {
@@ -38,7 +38,7 @@ test('what is split joins again, however the parts of several records are mixed'
 	);
 });
 
-test('any message that is no part is refused, or waits for more: never a wrong record', () => {
+test('any message that is not a part is refused, or waits for more: never a wrong record', () => {
 	fc.assert(
 		fc.property(fc.array(record), (messages) => {
 			const joiner = new Joiner();
@@ -101,6 +101,73 @@ test('priorities and JSON go through --split and --join', async (t) => {
 	);
 });
 
+const partOf = (size: number) => [...split(Buffer.alloc(size, 'x'), 256)] as Buffer[];
+
+test('records whose rest never comes are given up when there are too many, the one first that waited longest', () => {
+	const joiner = new Joiner({records: 2, bytes: 1_000_000});
+	const [a, b, c] = [partOf(700), partOf(700), partOf(700)] as [Buffer[], Buffer[], Buffer[]];
+	const add = (data: Buffer | undefined) => joiner.add({data: data as Buffer, priority: 0});
+	for (const part of [a[0], b[0], a[1], c[0]]) assert.equal(add(part), undefined);
+	// b had got no part for longest.
+	assert.deepEqual(joiner.dropped, {records: 1, parts: 1, bytes: 256});
+	assert.equal(add(a[2])?.record.length, 700);
+	// What still comes of it cannot be put together, and counts as thrown away.
+	assert.equal(add(b[1]), undefined);
+	assert.deepEqual(joiner.dropped, {records: 1, parts: 2, bytes: 512});
+	assert.deepEqual(
+		joiner.pending.map(({data}) => data),
+		[c[0]],
+	);
+	assert.equal(
+		joiner.describeDropped(),
+		'threw away 2 parts (512) of 1 record whose rest did not come: at most 2 records and 977K are kept until they are whole',
+	);
+});
+
+test('parts that are not whole take a bounded number of bytes, however few each has', () => {
+	const joiner = new Joiner({records: 1000, bytes: 10_000});
+	for (let i = 0; i < 500; i++) joiner.add({data: partOf(241)[0] as Buffer, priority: 0});
+	assert.ok(joiner.pending.length * 512 <= 10_000);
+	assert.equal(joiner.dropped.parts + joiner.pending.length, 500);
+	// One alone as well.
+	const alone = new Joiner({records: 1000, bytes: 10_000});
+	for (const data of partOf(240 * 100)) assert.equal(alone.add({data, priority: 0}), undefined);
+	assert.deepEqual(alone.dropped, {records: 1, parts: 100, bytes: 25_600});
+	assert.deepEqual(alone.pending, []);
+});
+
+test('a part that comes twice is one part, and never takes the place of another', () => {
+	const joiner = new Joiner();
+	const [first, second, third] = partOf(700) as [Buffer, Buffer, Buffer];
+	for (const data of [first, first, second, second]) assert.equal(joiner.add({data, priority: 0}), undefined);
+	const forged = Buffer.from(second);
+	forged.write('forged', headerBytes);
+	assert.throws(() => joiner.add({data: forged, priority: 0}), /one place came twice/);
+	assert.equal(joiner.add({data: third, priority: 0})?.record.toString(), 'x'.repeat(700));
+});
+
+test('recv --join --follow keeps 1024 records that are not whole, and says what it throws away', async (t) => {
+	const world = new QueueWorld(t);
+	const name = world.name();
+	MessageQueue.create(name, {maxmsg: 10, msgsize: 256});
+	using queue = MessageQueue.open(name);
+	const receiver = world.start('ipc-mq', ['recv', name, '--join', '--count', '1']);
+	for (let i = 0; i < 1030; i++) queue.send(partOf(700)[0] as Buffer);
+	const whole = partOf(700);
+	for (const part of whole) queue.send(part);
+	const {status, stdout, stderr} = await receiver.end();
+	assert.deepEqual([status, stdout.toString()], [1, `${'x'.repeat(700)}\n`]);
+	const lines = stderr.split('\n');
+	assert.equal(
+		lines[0],
+		'ipc-mq: threw away 1 part (256) of 1 record whose rest did not come: at most 1024 records and 256M are kept until they are whole',
+	);
+	// All the others are in the queue, or in files where that has no room.
+	const [, given = '0'] = /threw away ([0-9]+) parts[^\n]*\nipc-mq: [0-9]+ of [0-9]+ messages/.exec(stderr) ?? [];
+	const inFiles = world.leftovers().filter((file) => file.startsWith('rescued-')).length;
+	assert.equal(Number(given) + inFiles + (await world.level(name)), 1030);
+});
+
 test('a missing part is an error, and what was taken goes back', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
@@ -109,7 +176,7 @@ test('a missing part is an error, and what was taken goes back', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--join', '--all'),
 		1,
-		'ipc-mq: cannot join: 3 of 4 parts of a record came, and the queue is empty (they went back)\n',
+		'ipc-mq: cannot join: 3 of 4 parts of a record arrived, and the queue is empty (returned the parts to the queue)\n',
 	);
 	assert.equal(await world.level(name), 3);
 });
@@ -146,14 +213,14 @@ test('a record whose last part does not come: 3 with -n, 124 with -t, and its pa
 	assertDone(await world.mq('recv', name, '--join'), `${'x'.repeat(700)}\n`);
 });
 
-test('a message that is no part is an error, and goes back', async (t) => {
+test('a message that is not a part is an error, and goes back', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'plain', '-p', '3');
 	assertFails(
 		await world.mq('recv', name, '--join'),
 		1,
-		'ipc-mq: a message of 5 bytes is no part of a record (send it with --split)\n',
+		'ipc-mq: a message of 5 bytes is not a part of a record (send it with --split)\n',
 	);
 	assert.equal(await world.stranger('recv', name), '3 5 plain\n');
 });

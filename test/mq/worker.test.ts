@@ -47,7 +47,7 @@ test('a command that a real-time signal ends has failed: Node takes it for one t
 	assertFails(
 		await world.mq('recv', name, '--', 'bash', '-c', 'kill -RTMAX $$'),
 		1,
-		`ipc-mq: 'bash' ended with status 192: the message went back to '${name}'\n`,
+		`ipc-mq: 'bash' exited with status 192: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 	const ends = '64 65 66 67 68 69 70 71'.split(' ');
@@ -68,7 +68,7 @@ test('a command that a real-time signal ends has failed: Node takes it for one t
 	assert.deepEqual(await world.sortedLines(failed), ends);
 });
 
-test('--all runs it for each message that is there, --count for so many', async (t) => {
+test('--all runs it for each message that is there, --count for N', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'a', 'b', 'c', 'd');
@@ -90,7 +90,7 @@ test('a failed message is tried again as often as --retry says, and then is back
 	assertFails(
 		await world.mq('recv', name, '--follow', '--retry', '2', '--', 'sh', '-c', `cat >>${world.file('tries')}; exit 5`),
 		1,
-		`ipc-mq: 'sh' ended with status 5: the message went back to '${name}'\n`,
+		`ipc-mq: 'sh' exited with status 5: returned the message to '${name}'\n`,
 	);
 	assert.equal(readFileSync(world.file('tries'), 'utf8'), 'precious'.repeat(3));
 	await isBack(world, name);
@@ -114,7 +114,7 @@ test('without --retry and --dead-letter a failure puts the message back and stop
 	assertFails(
 		await world.mq('recv', name, '--follow', '--', 'false'),
 		1,
-		`ipc-mq: 'false' ended with status 1: the message went back to '${name}'\n`,
+		`ipc-mq: 'false' exited with status 1: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 	assert.equal(await world.stranger('recv', name), '0 5 later\n');
@@ -129,7 +129,7 @@ test('--dead-letter gets what failed for good, with its priority, and the worker
 	);
 	assert.deepEqual(
 		[status, stdout.toString(), stderr],
-		[0, 'good\n', `ipc-mq: 'grep' ended with status 1: the message went to '${dead}'\n`],
+		[0, 'good\n', `ipc-mq: 'grep' exited with status 1: moved the message to '${dead}'\n`],
 	);
 	assert.equal(await world.stranger('attributes', dead), '10 256 1\n');
 	await isBack(world, dead);
@@ -144,11 +144,11 @@ test('a dead-letter queue that is full, or takes less: the message is back in it
 		await world.queue('--msgsize', '3'),
 	];
 	await world.mq('send', full, 'x');
-	const wentBack = `ipc-mq: 'false' ended with status 1: the message went back to '${name}'\n`;
+	const wentBack = `ipc-mq: 'false' exited with status 1: returned the message to '${name}'\n`;
 	assertFails(
 		await world.mq('recv', name, '--dead-letter', full, '--', 'false'),
 		1,
-		`ipc-mq: cannot send to '${full}': it is full\n${wentBack}`,
+		`ipc-mq: cannot send to '${full}': the queue is full\n${wentBack}`,
 	);
 	const ended = await world.mq('recv', name, '--dead-letter', narrow, '--', 'false');
 	assertFails(
@@ -200,7 +200,7 @@ test('--jobs 3: one fails, the others finish theirs, and only the failed message
 			command.replace('read line', 'read line || true'),
 		),
 		1,
-		`ipc-mq: 'bash' ended with status 1: the message went back to '${name}'\n`,
+		`ipc-mq: 'bash' exited with status 1: returned the message to '${name}'\n`,
 	);
 	assert.equal(await world.stranger('recv', name), '0 3 bad\n');
 	assert.equal(await world.level(name), 0);
@@ -255,12 +255,12 @@ test('a command that is not found, or cannot be run, costs no message', async (t
 	assertFails(
 		await world.mq('recv', name, '--', 'no-such-command'),
 		127,
-		`ipc-mq: cannot run 'no-such-command': not found: the message went back to '${name}'\n`,
+		`ipc-mq: cannot run 'no-such-command': not found: returned the message to '${name}'\n`,
 	);
 	assertFails(
 		await world.mq('recv', name, '--', '/etc/passwd'),
 		126,
-		`ipc-mq: cannot run '/etc/passwd': permission denied: the message went back to '${name}'\n`,
+		`ipc-mq: cannot run '/etc/passwd': permission denied: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 });
@@ -271,7 +271,7 @@ test('a command that a signal ends has failed', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--', 'sh', '-c', 'kill -9 $$'),
 		1,
-		`ipc-mq: 'sh' ended with status 137: the message went back to '${name}'\n`,
+		`ipc-mq: 'sh' exited with status 137: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 });

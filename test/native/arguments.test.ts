@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import {closeSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {isKernelError, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../../src/native/index.js';
+import {fc} from '../support/property.js';
 
 /** Those whose purpose is to end or to hold up the process, which this one is not to be. */
 const dangerous = new Set([

@@ -5,11 +5,13 @@
  *   send NAME PRIORITY TEXT          sends, without waiting
  *   recv NAME                        receives, without waiting; prints the priority, the length and the bytes
  *   attributes NAME                  prints maxmsg, msgsize and how many messages are in it
+ *   churn NAME TEXT                  says `runs`, sends and receives it again and again, until stdin ends
  *   hold NAME read|write|readwrite   opens it, says `open` and keeps it until stdin ends
  *   notify NAME                      registers with mq_notify(3), says `registered`, and `notified` once it was
  */
 #include <fcntl.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +50,20 @@ int main(int argc, char **argv)
 
 	if (strcmp(what, "send") == 0 && argc == 5)
 		return mq_send(queue, argv[4], strlen(argv[4]), (unsigned)atoi(argv[3])) < 0 ? fail("mq_send") : 0;
+	if (strcmp(what, "churn") == 0 && argc == 4) {
+		char bytes[65536];
+		struct pollfd input = {.fd = 0, .events = POLLIN};
+		puts("runs");
+		do {
+			for (int i = 0; i < 3000; i++) {
+				int refused = i % 3 == 2 ? 0 : mq_send(queue, argv[3], strlen(argv[3]), 0);
+				if (refused < 0 || (i % 3 == 2 && (mq_receive(queue, bytes, sizeof bytes, NULL) < 0 ||
+				                                   mq_receive(queue, bytes, sizeof bytes, NULL) < 0)))
+					return fail("churn");
+			}
+		} while (poll(&input, 1, 0) == 0);
+		return 0;
+	}
 	if (strcmp(what, "recv") == 0) {
 		unsigned priority;
 		char *bytes = malloc((size_t)attributes.mq_msgsize);

@@ -2,7 +2,7 @@
  * A stranger that joins in a ring of ipc-shm, written from what ipc-shm(1) says under RING LAYOUT.
  *
  *	ring-peer send NAME        each line of stdin is a record
- *	ring-peer recv NAME COUNT  so many records, as lines
+ *	ring-peer recv NAME COUNT  COUNT records, as lines
  *	ring-peer half NAME        takes the lock of senders, writes half a record, says so and stays until it is killed
  *	ring-peer claim NAME N     claims N records, says so and stays until it is killed
  *	ring-peer lock NAME AT N   locks N bytes from AT on, of any segment, says so and stays until it is killed

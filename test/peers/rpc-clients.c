@@ -1,5 +1,5 @@
 /*
- * rpc-clients PATH CLIENTS CALLS : so many connections at once, each with so many calls one after the other, none of them
+ * rpc-clients PATH CLIENTS CALLS : CLIENTS connections at once, each with CALLS calls one after the other, none of them
  * like another. Prints how many answers were right; says the first that was not.
  */
 #include <errno.h>

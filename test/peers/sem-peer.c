@@ -5,7 +5,7 @@
  *   value NAME               prints its value
  *   wait NAME                says `waits`, takes a unit, says `took`
  *   timedwait NAME MS        the same, for so long at most: else says `timeout`
- *   post NAME [COUNT]        gives back so many
+ *   post NAME [COUNT]        gives back COUNT units
  *   hold NAME                takes a unit, says `took`, and gives it back when stdin ends
  *   pairs NAME COUNT [LOG]   says `ready`, then takes and gives back a unit so often (0: until stdin ends); see below
  *   unlink NAME              removes it

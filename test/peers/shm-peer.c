@@ -4,7 +4,7 @@
  *	shm-peer map NAME             maps it, closes the descriptor, says so, and stays until stdin ends
  *	shm-peer lock NAME            flock(2) on it, says so, and stays until stdin ends
  *	shm-peer add NAME OFFSET N    adds one to the 64-bit word there, so often
- *	shm-peer store NAME OFFSET V  stores a 32-bit word, and wakes nobody
+ *	shm-peer store NAME OFFSET V  stores a 32-bit word, and wakes no process
  *	shm-peer load NAME OFFSET     prints the 64-bit word there
  *	shm-peer cut NAME SIZE        ftruncate(2)
  *	shm-peer thrash NAME SIZE N   cuts it to nothing and makes it that large again, so often

@@ -1,7 +1,7 @@
 /*
  * A stranger who sends and receives signals, by libc's own signal.h: `signal-peer WHAT …`, signals by number
  *
- *   receive SIGNAL COUNT         says `ready`, then takes so many with sigwaitinfo(2): signal, pid, uid, value, code
+ *   receive SIGNAL COUNT         says `ready`, then takes COUNT signals with sigwaitinfo(2): signal, pid, uid, value, code
  *   queue PID SIGNAL VALUE       sigqueue(3); prints `EAGAIN` when the queue is full
  *   burst PID SIGNAL COUNT       sigqueue(3) with 0, 1, 2 …, as fast as it can, waiting while the queue is full
  *   ignore SIGNAL                ignores it, says `ready` and waits until it is ended

@@ -6,6 +6,7 @@
  *   send-fd ADDR FILE         connects and passes on FILE, opened for reading
  *   recv-fd ADDR              listens, and prints what the descriptor it gets has to say
  *   packet ADDR TYPE TEXT…    connects and sends each text as a packet
+ *   pass-pipe ADDR TYPE       connects and passes on the writing end of a pipe, and says "closed" once nobody has it
  *   deaf ADDR                 connects, says "ready", never reads
  */
 #include <fcntl.h>
@@ -97,6 +98,17 @@ static void send_descriptor(int connection, int descriptor)
 	check(sendmsg(connection, &message, 0) == 1, "sendmsg");
 }
 
+static void pass_pipe(int connection)
+{
+	int ends[2];
+	char byte;
+	check(pipe(ends) == 0, "pipe");
+	send_descriptor(connection, ends[1]);
+	close(ends[1]);
+	check(read(ends[0], &byte, 1) == 0, "read");
+	puts("closed");
+}
+
 static void receive_descriptor(int connection)
 {
 	char byte, buffer[1000];
@@ -130,6 +142,8 @@ int main(int count, char **words)
 		int connection = connected(address, type_of(words[3]));
 		for (int i = 4; i < count; i++)
 			check(send(connection, words[i], strlen(words[i]), 0) >= 0, "send");
+	} else if (strcmp(verb, "pass-pipe") == 0 && count == 4) {
+		pass_pipe(connected(address, type_of(words[3])));
 	} else if (strcmp(verb, "deaf") == 0) {
 		connected(address, SOCK_STREAM);
 		puts("ready");

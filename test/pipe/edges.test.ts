@@ -31,7 +31,7 @@ test('recv -n leaves a sender that waits alone', async (t) => {
 	assertDone(await sender.end());
 });
 
-test('another receiver that does not let go is waited for no longer than -t and -n say', async (t) => {
+test('another receiver that does not release the lock is waited for no longer than -t and -n say', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const first = await world.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--ready-fd', '3']).ready();
@@ -82,7 +82,7 @@ test('bytes that are no UTF-8 are refused where they would be changed', async (t
 	assertFails(
 		await world.run('ipc-pipe', ['send', 'x', '--json'], {input: Buffer.from('{"data":"\xff"}\n', 'latin1')}),
 		1,
-		'ipc-pipe: record 1 of stdin cannot be sent: it is not valid UTF-8, as JSON has to be (0 records went through)\n',
+		'ipc-pipe: cannot send record 1 of stdin: it is not valid UTF-8, as JSON must be (0 records sent)\n',
 	);
 	assertDone(await receiver.end(), '');
 	assertFails(await world.shell("ipc-pipe run -- printf %s $'a\\xffb'"), 2, /the command line is not valid UTF-8/);
@@ -92,7 +92,7 @@ test('bytes that are no UTF-8 are refused where they would be changed', async (t
 test('create -x does not make a temporary FIFO permanent', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
-	assertFails(await world.pipe('create', '-x', 'x'), 1, "ipc-pipe: cannot create 'x': it exists already\n");
+	assertFails(await world.pipe('create', '-x', 'x'), 1, "ipc-pipe: cannot create 'x': it already exists\n");
 	assert.ok(statSync(world.path('x')).mode & 0o1000);
 	receiver.kill();
 	await receiver.end();
@@ -130,7 +130,7 @@ test('a folder that has been removed is as good as any', async (t) => {
 	assertDone(await world.shell('mkdir d; cd d; rmdir ../d; ipc-pipe run -- echo hi', {cwd: world.scratch}), 'hi\n');
 });
 
-test('an empty command is not found, and stdin that cannot be read is said', async (t) => {
+test('an empty command is not found, and stdin that cannot be read is reported', async (t) => {
 	const world = new World(t);
 	assertFails(await world.pipe('run', '--', ''), 127, "ipc-pipe: cannot run '': not found\n");
 	assertFails(

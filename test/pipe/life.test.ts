@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {chmodSync, chownSync, lstatSync, mkdirSync, statSync, symlinkSync} from 'node:fs';
+import {chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync} from 'node:fs';
 import test from 'node:test';
 import {peer} from '../support/run.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -13,8 +13,8 @@ test('create makes FIFOs that stay, says when one is there, and --exclusive make
 	assert.deepEqual(world.leftovers(), ['a', 'b']);
 	assert.ok(world.isFifo('a') && world.isFifo('b'));
 	const again = await world.pipe('create', 'a', 'c');
-	assert.deepEqual([again.status, again.stderr], [0, "ipc-pipe: 'a' exists already\n"]);
-	assertFails(await world.pipe('create', '-x', 'a', 'd'), 1, "ipc-pipe: cannot create 'a': it exists already\n");
+	assert.deepEqual([again.status, again.stderr], [0, "ipc-pipe: 'a' already exists\n"]);
+	assertFails(await world.pipe('create', '-x', 'a', 'd'), 1, "ipc-pipe: cannot create 'a': it already exists\n");
 	assert.deepEqual(world.leftovers(), ['a', 'b', 'c', 'd']);
 	const receiver = world.start('ipc-pipe', ['recv', 'a']);
 	assertDone(await world.run('ipc-pipe', ['send', 'a'], {input: 'x'}));
@@ -71,7 +71,7 @@ test('SIGKILL of either side leaves nothing that a next start trips over', async
 	}
 });
 
-test('the last of several users removes it, whoever made it', async (t) => {
+test('the last of several users removes it, whichever process made it', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
 	const other = await world.start('ipc-pipe', ['recv', 'x', '--ready-fd', '3']).ready();
@@ -93,7 +93,7 @@ test('a stranger who has it open keeps it', async (t) => {
 	await stranger.end();
 });
 
-test('many come and go at once: each pair gets its own, nobody hangs, nothing is left', async (t) => {
+test('many come and go at once: each pair gets its own, no process hangs, nothing is left', async (t) => {
 	const world = new World(t);
 	for (let round = 0; round < 8; round++) {
 		const pairs = ['a', 'b', 'c'].flatMap((name) => [
@@ -113,9 +113,9 @@ test('many come and go at once: each pair gets its own, nobody hangs, nothing is
 	}
 });
 
-test('removed while somebody waits: the waiting one is not disturbed, and the name is free', async (t) => {
+test('removed while a process waits: the waiting one is not disturbed, and the name is free', async (t) => {
 	const world = new World(t);
-	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '200ms', '--ready-fd', '3']).ready();
+	const receiver = await world.start('ipc-pipe', ['recv', 'x', '-t', '3s', '--ready-fd', '3']).ready();
 	assertDone(await world.pipe('remove', 'x'), '');
 	assertDone(await world.pipe('create', 'x'), '');
 	assertFails(await receiver.end(), 124, '');
@@ -158,7 +158,7 @@ hostile(
 		mkdirSync(world.file('elsewhere'), {mode: 0o700});
 		symlinkSync(world.file('elsewhere'), world.folder);
 	},
-	/^ipc-pipe: refusing the runtime folder '.*\/run': it is a symbolic link \(IPC_RUNTIME_DIR can name another folder\)\n$/,
+	/^ipc-pipe: refusing the runtime folder '.*\/run': it is a symbolic link \(set IPC_RUNTIME_DIR to use another folder\)\n$/,
 );
 hostile(
 	'writable by the group',
@@ -166,7 +166,7 @@ hostile(
 		mkdirSync(world.folder);
 		chmodSync(world.folder, 0o770);
 	},
-	/others may write in it \(chmod go-w would help\)/,
+	/other users can write to it \(run: chmod go-w\)/,
 );
 hostile(
 	'a foreign owner',
@@ -195,11 +195,33 @@ test('a relative runtime folder is refused', async (t) => {
 	);
 });
 
+for (const [what, part, shown, why] of [
+	['a newline', "$'new\\nline'", 'new\\\\nline', 'it holds a control character'],
+	['an escape', "$'\\e[2J'", '\\\\e\\[2J', 'it holds a control character'],
+	['bytes that are not UTF-8', "$'\\xff'", '\ufffd', 'it is not valid UTF-8'],
+] as const)
+	test(`a runtime folder whose path holds ${what} is refused by every command, and not made`, async (t) => {
+		const world = new World(t);
+		for (const [variable, below] of [
+			['IPC_RUNTIME_DIR', ''],
+			['XDG_RUNTIME_DIR', '/ipc'],
+		])
+			for (const line of ['ipc-pipe create x', 'ipc-pipe list', 'ipc-sock list', 'ipc-signal send HUP @x'])
+				assertFails(
+					await world.shell(`unset IPC_RUNTIME_DIR; export ${variable}=${world.scratch}/${part}; ${line}`),
+					1,
+					new RegExp(
+						`^ipc-[a-z]+: refusing the runtime folder '${world.scratch}/${shown}${below}': ${why} \\(IPC_RUNTIME_DIR can name another folder\\)\n$`,
+					),
+				);
+		assert.deepEqual(readdirSync(world.scratch), []);
+	});
+
 test('a runtime folder whose parent is missing is explained', async (t) => {
 	const world = new World(t);
 	assertFails(
 		await world.run('ipc-pipe', ['create', 'x'], {env: {IPC_RUNTIME_DIR: '/nowhere/at/all'}}),
 		1,
-		/cannot make the runtime folder '\/nowhere\/at\/all': the folder above it does not exist/,
+		/cannot create the runtime folder '\/nowhere\/at\/all': the folder above it does not exist/,
 	);
 });

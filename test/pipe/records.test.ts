@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -185,28 +185,28 @@ for (const [title, words, input, message] of [
 		'JSON that is none',
 		['--json'],
 		'{"data":"a"}\n{oops\n',
-		/^ipc-pipe: record 2 of stdin cannot be sent: it is no JSON \(1 record went through\)\n$/,
+		/^ipc-pipe: cannot send record 2 of stdin: it is not JSON \(1 record sent\)\n$/,
 	],
 	[
 		'a JSON record with a newline',
 		['--json'],
 		'{"data":"a\\nb"}\n',
-		/^ipc-pipe: record 1 of stdin cannot be sent: it holds a newline, and what JSON objects hold travels as lines/,
+		/^ipc-pipe: cannot send record 1 of stdin: it contains a newline, and the records of JSON objects are sent as lines/,
 	],
 	[
 		'half a frame',
 		['--framing', 'length'],
 		Buffer.from([0, 0, 0, 1, 65, 0, 0, 0, 9, 1]),
-		/^ipc-pipe: record 2 of stdin cannot be sent: it is cut off: 1 of 9 bytes came \(1 record went through\)\n$/,
+		/^ipc-pipe: cannot send record 2 of stdin: it is incomplete: 1 of 9 bytes arrived \(1 record sent\)\n$/,
 	],
 	[
 		'half a length',
 		['--framing', 'length'],
 		Buffer.from([0, 0]),
-		/^ipc-pipe: record 1 of stdin cannot be sent: it is cut off: 2 of the 4 bytes/,
+		/^ipc-pipe: cannot send record 1 of stdin: it is incomplete: 2 of the 4 bytes/,
 	],
 ] as const) {
-	test(`send refuses ${title}, and says how many went through`, async (t) => {
+	test(`send refuses ${title}, and says how many were sent`, async (t) => {
 		const world = new World(t);
 		const receiver = world.start('ipc-pipe', ['recv', 'x', '--framing', words[0] === '--json' ? 'lines' : 'length']);
 		assertFails(await world.run('ipc-pipe', ['send', 'x', ...words], {input}), 1, message);
@@ -225,11 +225,11 @@ test('a frame whose sender left in the middle is an error to the receiver, after
 	assert.deepEqual(stdout.subarray(0, 5), Buffer.from([0, 0, 0, 1, 65]));
 	assert.match(
 		stderr,
-		/^ipc-pipe: the last record is cut off: its sender left before 4 bytes had come \(1 record came whole\)\n$/,
+		/^ipc-pipe: the last record is incomplete: its sender left before sending 4 bytes \(1 whole record received\)\n$/,
 	);
 });
 
-test('--raw: all of stdin is one record that nobody gets into', async (t) => {
+test('--raw: all of stdin is one record that no other sender interrupts', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--raw', '--writers', '2', '--ready-fd', '3']).ready();

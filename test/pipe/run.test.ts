@@ -161,7 +161,7 @@ test('the commands inherit nothing but the standard streams', async (t) => {
 		.split('\n')
 		.map(Number)
 		.filter((number) => number > 2);
-	// ls has the folder itself open, and the test gives descriptor 3 to whoever it starts.
+	// ls has the folder itself open, and the test gives descriptor 3 to the process it starts.
 	assert.ok(descriptors.length <= 2, stdout.toString());
 	assert.ok(readFileSync('/proc/self/stat'));
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -111,15 +111,15 @@ test('recv -n takes what is there and does not wait for more', async (t) => {
 	assertFails(await world.pipe('recv', 'x', '-t', '20ms'), 124, '');
 });
 
-test('a full FIFO: -t says how much went through, 124', async (t) => {
+test('a full FIFO: -t says how much was sent, 124', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const reader = await world.startOther(peer('fifo-peer'), ['readwrite', world.path('x')]).printed('open');
 	writeFileSync(world.file('in'), Buffer.alloc(100_000));
 	const ended = await world.shell('ipc-pipe send x -t 50ms --size 4096 <in', {cwd: world.scratch});
-	assertFails(ended, 124, "ipc-pipe: gave up with no room in 'x': 4096 bytes went through\n");
+	assertFails(ended, 124, "ipc-pipe: gave up: 'x' is full, 4096 bytes sent\n");
 	const soon = await world.run('ipc-pipe', ['send', 'x', '-n', '--size', '4096'], {input: Buffer.alloc(100_000)});
-	assertFails(soon, 3, /^ipc-pipe: gave up with no room in 'x': 0 bytes went through\n$/);
+	assertFails(soon, 3, /^ipc-pipe: gave up: 'x' is full, 0 bytes sent\n$/);
 	await reader.end();
 });
 
@@ -136,7 +136,7 @@ test('recv --follow outlives writers, and notices when its own reader has gone',
 	world.assertNothingLeft();
 });
 
-test('recv --writers ends after so many have come and gone, two at once counted as two', async (t) => {
+test('recv --writers ends after N have come and gone, two at once counted as two', async (t) => {
 	const world = new World(t);
 	const receiver = await world.start('ipc-pipe', ['recv', 'x', '--writers', '3', '--ready-fd', '3']).ready();
 	const peers = ['a', 'b'].map((word) => ({
@@ -174,7 +174,7 @@ test('ipc-pipe recv | head -1 ends by SIGPIPE, without a word', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('the reader that leaves in the middle is said, with how much went through', async (t) => {
+test('the reader that leaves in the middle is reported, with how much was sent', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const ended = await world.shell('head -c 10 "$RUN/x" >/dev/null & head -c 100M /dev/zero | ipc-pipe send x');
@@ -232,7 +232,7 @@ test('what is written to a file after it was sent does not show in what was sent
 	await reader.end();
 });
 
-test('--size sets the capacity, and what is not allowed is said', async (t) => {
+test('--size sets the capacity, and what is not allowed is reported', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const reader = await world.start('ipc-pipe', ['recv', 'x', '--size', '128K', '--ready-fd', '3']).ready();
@@ -252,17 +252,17 @@ test('--progress shows amount, rate and time on stderr, and nothing on stdout', 
 });
 
 for (const [title, words, message] of [
-	['an abstract name', ['send', '@x'], "ipc-pipe: '@x' is no name for a FIFO: abstract names are for sockets\n"],
-	['a name that is a folder', ['recv', '..'], "ipc-pipe: '..' is not a name: '..' is a folder\n"],
+	['an abstract name', ['send', '@x'], "ipc-pipe: invalid FIFO name '@x': abstract names are for sockets\n"],
+	['a name that is a folder', ['recv', '..'], "ipc-pipe: invalid name '..': '..' is a folder\n"],
 	[
 		'--follow with --writers',
 		['recv', '-f', '--writers', '2'],
-		'ipc-pipe: --follow never ends, --writers says when: use one of them\n',
+		'ipc-pipe: --follow and --writers cannot be combined\n',
 	],
 	[
 		'counting one record',
 		['recv', '--raw', '-c', '2'],
-		'ipc-pipe: --raw makes all of it one record: there is nothing to count\n',
+		'ipc-pipe: --raw and --count cannot be combined: all data is one record\n',
 	],
 	['two framings', ['send', '-0', '--json'], 'ipc-pipe: records cannot be framed as null and json at once\n'],
 	['a mode that is none', ['send', '-m', 'u+w'], "ipc-pipe: --mode: 'u+w' is not a mode: octal digits are expected\n"],
@@ -275,7 +275,7 @@ for (const [title, words, message] of [
 	});
 }
 
-test('what is no FIFO is left alone', async (t) => {
+test('what is not a FIFO is left alone', async (t) => {
 	const world = new World(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	writeFileSync(world.path('file'), 'precious');
@@ -311,7 +311,7 @@ test('waiting for a reader costs no processor time: it sleeps in open(2)', async
 	world.assertNothingLeft();
 });
 
-test('a FIFO of somebody else, without the right: permission denied, and nothing else', {
+test('a FIFO of another user, without the right: permission denied, and nothing else', {
 	skip: process.getuid?.() !== 0 && 'needs root to become another user',
 }, async (t) => {
 	const world = new World(t);

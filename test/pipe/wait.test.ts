@@ -74,8 +74,8 @@ test('gives up: 124, or as -E says; -n never waits: 3', async (t) => {
 
 test('what to wait for has to be said, and only one thing', async (t) => {
 	const world = new World(t);
-	assertFails(await world.pipe('wait'), 2, /what to wait for is missing: --reader, --writer, --data or --empty/);
-	assertFails(await world.pipe('wait', '--data', '--empty'), 2, /--data and --empty cannot be waited for at once/);
+	assertFails(await world.pipe('wait'), 2, /no condition is given: --reader, --writer, --data or --empty/);
+	assertFails(await world.pipe('wait', '--data', '--empty'), 2, /--data and --empty cannot be combined/);
 });
 
 test('stat tells readers and writers, waiting ones too, capacity and bytes', async (t) => {
@@ -123,14 +123,14 @@ test('stat and list as a person reads them', async (t) => {
 	const stat = (await world.pipe('stat', 'log')).stdout.toString();
 	assert.match(
 		stat,
-		/^path: {5}\/.*\/run\/log\nmode: {5}0600\nowner: {4}\w+\nlife: {5}permanent\ncapacity: none while nobody has it open\nqueued: {3}0 bytes\nreaders: {2}none\nwriters: {2}none\n$/,
+		/^path: {5}\/.*\/run\/log\nmode: {5}0600\nowner: {4}\w+\nlife: {5}permanent\ncapacity: none: no process has the FIFO open\nqueued: {3}0 bytes\nreaders: {2}none\nwriters: {2}none\n$/,
 	);
 	const json = (await world.pipe('ls', '--json')).stdout.toString().trimEnd().split('\n');
 	assert.deepEqual(
 		json.map((line) => JSON.parse(line).name),
 		['jobs', 'log'],
 	);
-	assertFails(await world.pipe('list', '-o', 'name,size'), 2, /unknown column 'size' \(there are: name, mode/);
+	assertFails(await world.pipe('list', '-o', 'name,size'), 2, /unknown column 'size' \(columns: name, mode/);
 	assertFails(
 		await world.pipe('stat', 'nope'),
 		1,
@@ -175,7 +175,7 @@ test('watch prints a JSON line per change when nobody looks at a terminal', asyn
 	reader.kill();
 });
 
-test('watch --count ends after so many changes', async (t) => {
+test('watch --count ends after N changes', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const {status, stdout} = await world.pipe('watch', 'x', '--count', '1');

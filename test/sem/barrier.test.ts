@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {isAlive} from '../support/proc.js';
+import {random} from '../support/random.js';
 import type {Running} from '../support/run.js';
 import {fileOf, SemaphoreWorld, untilWaiting} from '../support/semaphores.js';
 import {until} from '../support/until.js';
@@ -69,7 +70,7 @@ test('another number of parties is refused, and changes nothing', async (t) => {
 	assertFails(
 		await world.sem('barrier', name, '-p', '3'),
 		1,
-		`ipc-sem: cannot wait at 'ipc-barrier.${name}': the others wait for 2 parties, not for 3\n`,
+		`ipc-sem: cannot wait at 'ipc-barrier.${name}': the other processes wait for 2 parties, not for 3\n`,
 	);
 	assert.ok(isWaiting(party));
 	assertDone(await world.sem('barrier', name, '-p', '2'), '');
@@ -81,9 +82,9 @@ test('used wrongly: no number of parties, or one that can be none', async (t) =>
 	const world = new BarrierWorld(t);
 	const name = world.name();
 	const hint = "Try 'ipc-sem barrier --help'.\n";
-	assertFails(await world.sem('barrier', name), 2, `ipc-sem: --parties is missing: how many have to come\n${hint}`);
-	assertFails(await world.sem('barrier', name, '-p', '0'), 2, /--parties: '0' is not a fitting number: the least is 1/);
-	assertFails(await world.sem('barrier', 'a/b', '-p', '2'), 2, /'a\/b' is no name for a semaphore/);
+	assertFails(await world.sem('barrier', name), 2, `ipc-sem: --parties is missing\n${hint}`);
+	assertFails(await world.sem('barrier', name, '-p', '0'), 2, /--parties: '0' is not a valid number: the minimum is 1/);
+	assertFails(await world.sem('barrier', 'a/b', '-p', '2'), 2, /invalid semaphore name 'a\/b'/);
 	world.assertNothingIsLeft(name);
 });
 
@@ -173,7 +174,7 @@ test('the last ones killed at any moment: those who wait leave together, or wait
 	for (let round = 0; round < 10; round++) {
 		const first = await world.comes(name, 2, '-t', '15');
 		const last = world.startSem('barrier', name, '-p', '2', '-t', '15');
-		const killer = setTimeout(() => last.kill('SIGKILL'), Math.random() * 160);
+		const killer = setTimeout(() => last.kill('SIGKILL'), random() * 160);
 		await last.end();
 		clearTimeout(killer);
 		await until('it is dead', () => !isAlive(last.pid));

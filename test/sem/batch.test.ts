@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
+import {fc} from '../support/property.js';
 import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -45,15 +45,15 @@ test('a mistake is an answer, the next line is another, and the status is 1', as
 	const {status, stdout, stderr} = await world.run('ipc-sem', ['batch'], {input: `${input.join('\n')}\n`});
 	assert.deepEqual([status, stderr], [1, '']);
 	assert.deepEqual(stdout.toString().split('\n'), [
-		"error unknown command 'frobnicate' (there are: wait, post, value)",
+		"error unknown command 'frobnicate' (commands: wait, post, value)",
 		'error NAME is missing: wait NAME',
 		"error 'x' is one word too many",
 		"error '1x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
 		"error '2' is one word too many",
-		"error '0' is not a fitting number: the least is 1",
-		"error 'a/b' is no name for a semaphore: a semaphore's name has no slash inside",
+		"error '0' is not a valid number: the minimum is 1",
+		"error invalid semaphore name 'a/b': '/' is not allowed",
 		`error cannot open '${nope}': no such semaphore (make it with: ipc-sem create ${nope})`,
-		`error cannot post 2 units to '${name}': it has 2147483646, and 2147483647 are the most there can be`,
+		`error cannot post 2 units to '${name}': it has 2147483646, and the maximum is 2147483647`,
 		'2147483646',
 		'',
 	]);
@@ -103,7 +103,7 @@ test('the reader of the answers goes while it waits: it ends by SIGPIPE, and tak
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
-	test(`${signal} while it waits ends it by that signal, and nobody stays counted`, async (t) => {
+	test(`${signal} while it waits ends it by that signal, and no process stays counted`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const batch = world.startSem('batch');
@@ -205,14 +205,14 @@ test('words are told apart by spaces and tabs alone, and what is answered holds 
 	});
 	assert.deepEqual(stdout.toString().split('\n'), [
 		'5',
-		"error '\\e[31mx' is not a name: it holds a control character",
-		"error 'a\\x00b' is not a name: it holds a control character",
-		"error unknown command 'frob\\x07nicate' (there are: wait, post, value)",
+		"error invalid name '\\e[31mx': it contains a control character",
+		"error invalid name 'a\\x00b': it contains a control character",
+		"error unknown command 'frob\\x07nicate' (commands: wait, post, value)",
 		'',
 	]);
 });
 
-test('whoever reads the answers leaves: it ends at once, and does not wait for the next line', async (t) => {
+test('the process that reads the answers leaves: it ends at once, and does not wait for the next line', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(3);
 	const {stdout, stderr} = await world.shell(

@@ -10,7 +10,7 @@ test('who looks while others take and give sees a list that is whole, or none', 
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const loop = `for i in {1..20}; do ipc-sem run ${name} -- true || exit; done`;
-	const busy = [1, 2].map(() => world.shell(loop, {deadlineMs: 120_000}));
+	const busy = [1, 2].map(() => world.shell(loop));
 	let isOver = false;
 	const over = Promise.all(busy).finally(() => {
 		isOver = true;
@@ -30,7 +30,7 @@ test('who looks while others take and give sees a list that is whole, or none', 
 	await world.assertAtRest(name, 1);
 });
 
-test('a file whose list comes and goes is never taken for one that is no semaphore', async (t) => {
+test('a file whose list comes and goes is never taken for one that is not a semaphore', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const looks = Array.from({length: 15}, () => world.sem('list', '--json'));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {lstatSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
+import {randomBelow, randomBytes} from '../support/random.js';
 import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
 import {until} from '../support/until.js';
 import {assertFails} from '../support/world.js';
 
-// What lies where semaphores live and is none: libc would end us with SIGBUS, wait for ever or change somebody's data.
+// What lies where semaphores live and is none: libc would end us with SIGBUS, wait without end or change another program's data.
 
 interface Foreign {
 	title: string;
@@ -20,14 +20,14 @@ interface Foreign {
 const wrongSize =
 	(size: number) =>
 	(path: string): string =>
-		`it is no semaphore: ${path} has ${size} bytes, a semaphore has 32`;
+		`it is not a semaphore: ${path} has ${size} bytes, a semaphore has 32`;
 const otherLibc = (path: string) =>
-	`it is no semaphore of this C library: ${path} holds something else, or was made by a program with another one`;
+	`it is not a semaphore of this C library: ${path} has other contents, or a program with another C library created it`;
 
 /** 32 bytes of which the third word is not what libc writes there. */
 function randomWords(): Buffer {
 	const bytes = randomBytes(32);
-	bytes[9] = 1 + Math.floor(Math.random() * 255);
+	bytes[9] = 1 + randomBelow(255);
 	return bytes;
 }
 
@@ -67,28 +67,41 @@ const foreign: Foreign[] = [
 		isFile: true,
 	},
 	{title: '32 letters', make: (path) => writeFileSync(path, 'y'.repeat(32)), why: otherLibc, isFile: true},
-	{title: 'a folder', make: (path) => mkdirSync(path), why: (path) => `it is no semaphore: ${path} is a folder`},
+	{title: 'a folder', make: (path) => mkdirSync(path), why: (path) => `it is not a semaphore: ${path} is a folder`},
 	{
 		title: 'a symbolic link',
 		make: (path, world) => {
 			writeFileSync(world.file('target'), 'z'.repeat(32));
 			symlinkSync(world.file('target'), path);
 		},
-		why: (path) => `it is no semaphore: ${path} is a symbolic link`,
+		why: (path) => `it is not a semaphore: ${path} is a symbolic link`,
 	},
 	{
 		title: 'a FIFO',
 		make: (path, world) => world.shell(`mkfifo ${path}`),
-		why: (path) => `it is no semaphore: ${path} is no regular file`,
+		why: (path) => `it is not a semaphore: ${path} is not a regular file`,
 	},
 	{
 		title: 'a socket',
 		make: (path, world) => world.shell(`python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("${path}")'`),
-		why: (path) => `it is no semaphore: ${path} is a socket or a device`,
+		why: (path) => `it is not a semaphore: ${path} is a socket or a device`,
 	},
 ];
 
-for (const {title, make, why, isFile} of foreign)
+const lines = [
+	['wait', 1],
+	['wait --create', 1],
+	['wait -n', 1],
+	['post', 1],
+	['value', 1],
+	['stat', 1],
+	['stat --json', 1],
+	['reap', 1],
+	['run', 125],
+	['run --create', 125],
+] as const;
+
+for (const [number, {title, make, why, isFile}] of foreign.entries())
 	test(`${title} is refused by every verb, and stays as it is`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = world.name();
@@ -97,23 +110,14 @@ for (const {title, make, why, isFile} of foreign)
 		assert.ok(lstatSync(path));
 		const before = isFile ? readFileSync(path) : undefined;
 		const message = `cannot open '${name}': ${why(path)}`;
-		for (const [line, status] of [
-			['wait', 1],
-			['wait --create', 1],
-			['wait -n', 1],
-			['post', 1],
-			['value', 1],
-			['stat', 1],
-			['stat --json', 1],
-			['reap', 1],
-			['run', 125],
-			['run --create', 125],
-		] as const) {
+		for (const [at, [line, status]] of lines.entries()) {
 			const [verb = '', ...words] = line.split(' ');
-			const ended = await world.sem(verb, name, ...words, ...(verb === 'run' ? ['--', 'true'] : []));
+			const all = [verb, name, ...words, ...(verb === 'run' ? ['--', 'true'] : [])];
+			// The real command takes turns: of the lines above each kind of file meets two.
+			const ended = at % 5 === number % 5 ? await world.sem(...all) : await world.perform('ipc-sem', ...all);
 			assertFails(ended, status, `ipc-sem: ${message}\n`);
 		}
-		assertFails(await world.sem('create', name, '-x'), 1, `ipc-sem: cannot create '${name}': it exists already\n`);
+		assertFails(await world.sem('create', name, '-x'), 1, `ipc-sem: cannot create '${name}': it already exists\n`);
 		assertFails(await world.sem('create', name), 1, `ipc-sem: ${message}\n`);
 		const batch = await world.run('ipc-sem', ['batch'], {input: `post ${name}\nvalue ${name}\n`});
 		assert.deepEqual([batch.status, batch.stdout.toString(), batch.stderr], [1, `error ${message}\n`.repeat(2), '']);
@@ -130,10 +134,14 @@ test('a folder cannot be removed, and the message says what it is', async (t) =>
 	const world = new SemaphoreWorld(t);
 	const name = world.name();
 	mkdirSync(fileOf(name));
-	assertFails(await world.sem('rm', name), 1, `ipc-sem: cannot remove '${name}': it is no semaphore: it is a folder\n`);
+	assertFails(
+		await world.sem('rm', name),
+		1,
+		`ipc-sem: cannot remove '${name}': it is not a semaphore: it is a folder\n`,
+	);
 });
 
-test('a damaged list of holders is said, nothing is given back by it, and the value can still be seen', async (t) => {
+test('a damaged list of holders is reported, nothing is given back by it, and the value can still be seen', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(2);
 	const list = Buffer.alloc(64 + 128, 0xff);
@@ -150,7 +158,7 @@ test('a damaged list of holders is said, nothing is given back by it, and the va
 	assert.equal(await world.value(name), 1);
 });
 
-test('a list that somebody throws away while one holds: no crash, and the status of the command is passed on', async (t) => {
+test('a list that a process throws away while one holds: no crash, and the status of the command is passed on', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const holder = await world.holding(name);
@@ -160,10 +168,10 @@ test('a list that somebody throws away while one holds: no crash, and the status
 	assert.equal((await world.sem('value', name)).status, 0);
 });
 
-test('a file that somebody cuts off while it is used: an error, not SIGBUS', async (t) => {
+test('a file that a process cuts off while it is used: an error, not SIGBUS', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
-	const cut = 'it is no semaphore any more: somebody has cut its file off';
+	const cut = 'it is no longer a semaphore: another process truncated its file';
 	const wait = await world.startSem('wait', name, '--ready-fd', '3').ready();
 	await until('it sleeps', () => sleepsIn(wait.pid, /futex/));
 	truncateSync(fileOf(name), 0);

@@ -2,28 +2,25 @@ import assert from 'node:assert/strict';
 import {appendFileSync, closeSync, readFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {fileURLToPath} from 'node:url';
 import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
+import {randomBelow} from '../support/random.js';
 import {type Ended, peer} from '../support/run.js';
 import {fileOf, mostInside, SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone} from '../support/world.js';
-import {playVictim} from './kill-victim.js';
 
 /** How often the random ones kill. A long run: IPC_TEST_KILLS=5000 */
 const kills = Number(process.env.IPC_TEST_KILLS ?? 120);
-const deadlineMs = 20_000 + kills * 100;
-
-const random = (below: number): number => Math.floor(Math.random() * below);
+const deadlineMs = 120_000 + kills * 100;
 
 /** Free units, read from the file: neither our code nor libc's. */
 const valueIn = (name: string): number => readFileSync(fileOf(name)).readUInt32LE(0);
 
 class KillWorld extends SemaphoreWorld {
 	victim(...words: string[]) {
-		return this.startOther(process.execPath, [fileURLToPath(import.meta.url), ...words], {deadlineMs});
+		return this.startOther(process.execPath, [peer('sem-victim.mjs'), ...words], {deadlineMs});
 	}
 
-	/** Three units, one held by somebody living, one by somebody dead. */
+	/** Three units, one held by a living process, one by a dead one. */
 	async threeUnits(t: TestContext): Promise<{name: string; semaphore: Semaphore}> {
 		const name = await this.semaphore(3);
 		const semaphore = Semaphore.open(name);
@@ -45,121 +42,116 @@ function assertKilled({signal, stderr}: Ended): void {
 	assert.deepEqual({signal, stderr}, {signal: 'SIGKILL', stderr: ''});
 }
 
-function defineTests(): void {
-	test('killed before each single call to the kernel: the units come out even, and the living one keeps its own', async (t) => {
-		const world = new KillWorld(t);
-		/** Every second call, with a semaphore of its own. */
-		const walk = async (first: number): Promise<number> => {
-			const {name, semaphore} = await world.threeUnits(t);
-			for (let last = first; ; last += 2) {
-				const ended = await world.victim('steps', name, String(last)).end();
-				if (ended.signal === null) {
-					assert.deepEqual([ended.status, ended.stderr], [0, '']);
-					assert.equal(valueIn(name), 2);
-					return last;
-				}
-				assertKilled(ended);
-				const found = `after a kill before call ${last}`;
-				assert.ok(valueIn(name) + 1 <= 3, `${valueIn(name)} are free ${found}`);
-				semaphore.reap();
-				assert.equal(valueIn(name), 2, found);
-				assert.deepEqual(
-					semaphore.listHolders().map(({command, state}) => [command, state]),
-					[['living', 'held']],
-					found,
-				);
-				world.leaveDead(semaphore);
-			}
-		};
-		const ends = await Promise.all([walk(1), walk(2)]);
-		t.diagnostic(`${Math.min(...ends) - 1} calls`);
-		assert.ok(Math.min(...ends) > 100, 'it has not been through all of it');
-	});
-
-	test('killed while it finishes what one who was killed had begun, again and again', async (t) => {
-		const world = new KillWorld(t);
+test('killed before each single call to the kernel: the units come out even, and the living one keeps its own', async (t) => {
+	const world = new KillWorld(t);
+	/** Every second call, with a semaphore of its own. */
+	const walk = async (first: number): Promise<number> => {
 		const {name, semaphore} = await world.threeUnits(t);
-		for (let round = 0; round < kills / 4; round++) {
-			const ended = await world.victim('steps', name, String(1 + random(90))).end();
+		for (let last = first; ; last += 2) {
+			const ended = await world.victim('steps', name, String(last)).end();
+			if (ended.signal === null) {
+				assert.deepEqual([ended.status, ended.stderr], [0, '']);
+				assert.equal(valueIn(name), 2);
+				return last;
+			}
 			assertKilled(ended);
-			assert.ok(valueIn(name) + 1 <= 3, `${valueIn(name)} are free in round ${round}`);
-			if (round % 4 < 3) continue;
+			const found = `after a kill before call ${last}`;
+			assert.ok(valueIn(name) + 1 <= 3, `${valueIn(name)} are free ${found}`);
 			semaphore.reap();
-			assert.equal(valueIn(name), 2, `in round ${round}`);
+			assert.equal(valueIn(name), 2, found);
+			assert.deepEqual(
+				semaphore.listHolders().map(({command, state}) => [command, state]),
+				[['living', 'held']],
+				found,
+			);
 			world.leaveDead(semaphore);
 		}
+	};
+	const ends = await Promise.all([walk(1), walk(2)]);
+	t.diagnostic(`${Math.min(...ends) - 1} calls`);
+	assert.ok(Math.min(...ends) > 100, 'it has not been through all of it');
+});
+
+test('killed while it finishes what one who was killed had begun, again and again', async (t) => {
+	const world = new KillWorld(t);
+	const {name, semaphore} = await world.threeUnits(t);
+	for (let round = 0; round < kills / 4; round++) {
+		const ended = await world.victim('steps', name, String(1 + randomBelow(90))).end();
+		assertKilled(ended);
+		assert.ok(valueIn(name) + 1 <= 3, `${valueIn(name)} are free in round ${round}`);
+		if (round % 4 < 3) continue;
 		semaphore.reap();
-		assert.equal(await world.value(name), 2);
-	});
+		assert.equal(valueIn(name), 2, `in round ${round}`);
+		world.leaveDead(semaphore);
+	}
+	semaphore.reap();
+	assert.equal(await world.value(name), 2);
+});
 
-	test('many at once, killed at any moment, beside a C program: never more inside than units, and none lost', async (t) => {
-		const world = new KillWorld(t);
-		const name = await world.semaphore(2);
-		const log = world.file('log');
-		const stranger = await world.startStranger(['pairs', name, '0', log], {deadlineMs}).printed('ready');
-		let left = kills;
-		const slot = async (): Promise<void> => {
-			while (left-- > 0) {
-				// Half of them at a random moment, half before a random call.
-				const byItself = random(2) === 0 ? [String(1 + random(400))] : [];
-				const victim = await world.victim('loop', name, log, ...byItself).printed('ready');
-				if (byItself.length === 0) {
-					await sleep(random(20));
-					appendFileSync(log, `killed ${victim.pid}\n`);
-					victim.kill('SIGKILL');
-				}
-				assertKilled(await victim.end());
+test('many at once, killed at any moment, beside a C program: never more inside than units, and none lost', async (t) => {
+	const world = new KillWorld(t);
+	const name = await world.semaphore(2);
+	const log = world.file('log');
+	const stranger = await world.startStranger(['pairs', name, '0', log], {deadlineMs}).printed('ready');
+	let left = kills;
+	const slot = async (): Promise<void> => {
+		while (left-- > 0) {
+			// Half of them at a random moment, half before a random call.
+			const byItself = randomBelow(2) === 0 ? [String(1 + randomBelow(400))] : [];
+			const victim = await world.victim('loop', name, log, String(randomBelow(2 ** 31)), ...byItself).printed('ready');
+			if (byItself.length === 0) {
+				await sleep(randomBelow(20));
+				appendFileSync(log, `killed ${victim.pid}\n`);
+				victim.kill('SIGKILL');
 			}
-		};
-		await Promise.all([slot(), slot(), slot(), slot()]);
-		// The last of them may have died with all units, and the stranger waits for one.
-		assert.equal((await world.sem('reap', name)).status, 0);
-		stranger.stdin.end();
-		const {status, stderr} = await stranger.end();
-		assert.deepEqual([status, stderr], [0, '']);
-		const text = readFileSync(log, 'utf8');
-		const entries = (of: (pid: string) => boolean) =>
-			text.split('\n').filter((line) => line.startsWith('in ') && of(line.slice(3))).length;
-		const [ours, theirs] = [entries((pid) => pid !== `${stranger.pid}`), entries((pid) => pid === `${stranger.pid}`)];
-		t.diagnostic(`${kills} killed, ${ours} units held by ours, ${theirs} by the C program`);
-		assert.ok(ours > kills && theirs > 0);
-		assert.ok(mostInside(text) <= 2, `${mostInside(text)} were inside`);
-		assert.equal((await world.sem('reap', name)).status, 0);
-		assert.equal(await world.value(name), 2);
-		assert.equal(readFileSync(fileOf(name)).length, 32);
-	});
+			assertKilled(await victim.end());
+		}
+	};
+	await Promise.all([slot(), slot(), slot(), slot()]);
+	// The last of them may have died with all units, and the stranger waits for one.
+	assert.equal((await world.sem('reap', name)).status, 0);
+	stranger.stdin.end();
+	const {status, stderr} = await stranger.end();
+	assert.deepEqual([status, stderr], [0, '']);
+	const text = readFileSync(log, 'utf8');
+	const entries = (of: (pid: string) => boolean) =>
+		text.split('\n').filter((line) => line.startsWith('in ') && of(line.slice(3))).length;
+	const [ours, theirs] = [entries((pid) => pid !== `${stranger.pid}`), entries((pid) => pid === `${stranger.pid}`)];
+	t.diagnostic(`${kills} killed, ${ours} units held by ours, ${theirs} by the C program`);
+	assert.ok(ours > kills && theirs > 0);
+	assert.ok(mostInside(text) <= 2, `${mostInside(text)} were inside`);
+	assert.equal((await world.sem('reap', name)).status, 0);
+	assert.equal(await world.value(name), 2);
+	assert.equal(readFileSync(fileOf(name)).length, 32);
+});
 
-	test('`run` killed at any moment while its command lives on: never more than two, and none lost', async (t) => {
-		const world = new KillWorld(t);
-		const name = await world.semaphore(2);
-		const log = world.file('log');
-		appendFileSync(log, '');
-		const start = performance.now();
-		assertDone(await world.sem('run', name, '--', 'true'), '');
-		const wholeMs = performance.now() - start;
-		let left = Math.ceil(kills / 2);
-		let killed = 0;
-		const slot = async (): Promise<void> => {
-			while (left-- > 0) {
-				const run = world.startSem('run', name, '--', peer('sem-peer'), 'work', log, String(20 + random(40)));
-				await sleep(random(wholeMs * 2));
-				run.kill('SIGKILL');
-				// The command has its output open too: this is when both have ended.
-				const {status, signal, stderr} = await run.end();
-				if (signal === 'SIGKILL') killed++;
-				else assert.deepEqual([status, stderr], [0, '']);
-			}
-		};
-		await Promise.all(Array.from({length: 6}, slot));
-		const text = readFileSync(log, 'utf8');
-		t.diagnostic(`${killed} killed, ${text.match(/^in /gm)?.length} commands ran`);
-		assert.ok(killed > 0);
-		assert.ok(mostInside(text) <= 2, `${mostInside(text)} were inside`);
-		assert.equal((await world.sem('reap', name)).status, 0);
-		assert.equal(await world.value(name), 2);
-		assert.equal(readFileSync(fileOf(name)).length, 32);
-	});
-}
-
-if (process.argv.length > 2) playVictim(process.argv.slice(2));
-else defineTests();
+test('`run` killed at any moment while its command lives on: never more than two, and none lost', async (t) => {
+	const world = new KillWorld(t);
+	const name = await world.semaphore(2);
+	const log = world.file('log');
+	appendFileSync(log, '');
+	const start = performance.now();
+	assertDone(await world.sem('run', name, '--', 'true'), '');
+	const wholeMs = performance.now() - start;
+	let left = Math.ceil(kills / 2);
+	let killed = 0;
+	const slot = async (): Promise<void> => {
+		while (left-- > 0) {
+			const run = world.startSem('run', name, '--', peer('sem-peer'), 'work', log, String(20 + randomBelow(40)));
+			await sleep(randomBelow(wholeMs * 2));
+			run.kill('SIGKILL');
+			// The command has its output open too: this is when both have ended.
+			const {status, signal, stderr} = await run.end();
+			if (signal === 'SIGKILL') killed++;
+			else assert.deepEqual([status, stderr], [0, '']);
+		}
+	};
+	await Promise.all(Array.from({length: 6}, slot));
+	const text = readFileSync(log, 'utf8');
+	t.diagnostic(`${killed} killed, ${text.match(/^in /gm)?.length} commands ran`);
+	assert.ok(killed > 0);
+	assert.ok(mostInside(text) <= 2, `${mostInside(text)} were inside`);
+	assert.equal((await world.sem('reap', name)).status, 0);
+	assert.equal(await world.value(name), 2);
+	assert.equal(readFileSync(fileOf(name)).length, 32);
+});

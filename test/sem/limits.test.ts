@@ -84,7 +84,7 @@ test('a limit of descriptors below the one a command gets is named, and the unit
 	assertFails(
 		await world.shell(`ulimit -n 64; ipc-sem run ${name} -- true`),
 		125,
-		`ipc-sem: cannot record who holds '${name}': a command gets descriptor 100, which the limit forbids (RLIMIT_NOFILE; see: ulimit -n)\n`,
+		`ipc-sem: cannot record who holds '${name}': the command needs descriptor 100, which is over the limit (RLIMIT_NOFILE; see: ulimit -n)\n`,
 	);
 	await world.assertAtRest(name, 1);
 });

@@ -26,7 +26,7 @@ test('create takes every value there can be, and no other', async (t) => {
 	assertFails(
 		await world.sem('create', name, '--value', '2147483648'),
 		2,
-		"ipc-sem: --value: '2147483648' is not a fitting number: the most is 2147483647\nTry 'ipc-sem create --help'.\n",
+		"ipc-sem: --value: '2147483648' is not a valid number: the maximum is 2147483647\nTry 'ipc-sem create --help'.\n",
 	);
 	assert.ok(!world.exists(name));
 });
@@ -44,12 +44,12 @@ test('create says when one is there, with its units, and --exclusive makes that 
 	const again = await world.sem('create', a, b, '--value', '2');
 	assert.deepEqual(
 		[again.status, again.stdout.toString(), again.stderr],
-		[0, '', `ipc-sem: '${a}' exists already with 5 free units\n`],
+		[0, '', `ipc-sem: '${a}' already exists with 5 free units\n`],
 	);
 	assertFails(
 		await world.sem('create', '-x', a, c, '--value', '2'),
 		1,
-		`ipc-sem: cannot create '${a}': it exists already\n`,
+		`ipc-sem: cannot create '${a}': it already exists\n`,
 	);
 	assert.deepEqual([await world.value(a), await world.value(b), await world.value(c)], [5, 2, 2]);
 });
@@ -100,7 +100,7 @@ test('stat tells all there is, and takes nothing', async (t) => {
 	const owner = (await world.shell('id -un')).stdout.toString().trim();
 	assertDone(
 		await world.sem('stat', name),
-		`name:    ${name}\nvalue:   2 free\nwaiters: 0\nmode:    0600\nowner:   ${owner}\nholders: no run (what other programs have taken cannot be known)\n`,
+		`name:    ${name}\nvalue:   2 free\nwaiters: 0\nmode:    0600\nowner:   ${owner}\nholders: none known (units taken by other programs do not show)\n`,
 	);
 	const ended = await world.sem('stat', `/${name}`, '--json');
 	assertDone(ended);
@@ -189,11 +189,7 @@ test('list shows each semaphore once, as a table and as JSON', async (t) => {
 			[b, 0, [holder.pid]],
 		],
 	);
-	assertFails(
-		await world.sem('list', '-o', 'colour'),
-		2,
-		/^ipc-sem: unknown column 'colour' \(there are: name, value, /,
-	);
+	assertFails(await world.sem('list', '-o', 'colour'), 2, /^ipc-sem: unknown column 'colour' \(columns: name, value, /);
 	await holder.end();
 });
 
@@ -235,30 +231,30 @@ test('post to a semaphore that has the most units there can be says so, and post
 	assertFails(
 		await world.sem('post', name, '--count', '5'),
 		1,
-		`ipc-sem: cannot post 5 units to '${name}': it has 2147483645, and 2147483647 are the most there can be\n`,
+		`ipc-sem: cannot post 5 units to '${name}': it has 2147483645, and the maximum is 2147483647\n`,
 	);
 	assertDone(await world.sem('post', name, '--count', '2'), '');
 	assertFails(
 		await world.sem('post', name),
 		1,
-		`ipc-sem: cannot post 1 unit to '${name}': it has 2147483647, and 2147483647 are the most there can be\n`,
+		`ipc-sem: cannot post 1 unit to '${name}': it has 2147483647, and the maximum is 2147483647\n`,
 	);
 	assert.equal(await world.value(name), mostUnits);
 });
 
-test('what is no name for a semaphore is used wrongly, and nothing is done with the others', async (t) => {
+test('what is not a name for a semaphore is used wrongly, and nothing is done with the others', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = world.name();
 	const hint = "Try 'ipc-sem create --help'.\n";
 	for (const [text, why] of [
-		['a/b', "'a/b' is no name for a semaphore: a semaphore's name has no slash inside"],
-		['@a', "'@a' is no name for a semaphore: a semaphore's name has no @"],
-		['', "'' is not a name: it is empty"],
-		['/', "'/' is not a name: nothing follows the slash"],
-		['..', "'..' is not a name: '..' is a folder"],
+		['a/b', "invalid semaphore name 'a/b': '/' is not allowed"],
+		['@a', "invalid semaphore name '@a': '@' is not allowed"],
+		['', "invalid name '': it is empty"],
+		['/', "invalid name '/': nothing follows the slash"],
+		['..', "invalid name '..': '..' is a folder"],
 		['nats://host/a', "'nats://host/a' is an address on a cluster, which this version does not reach"],
-		['x'.repeat(252), `'${'x'.repeat(252)}' is not a name: it is 252 bytes long, the most for a semaphore is 251`],
-		['a\nb', "'a\\nb' is not a name: it holds a control character"],
+		['x'.repeat(252), `invalid semaphore name '${'x'.repeat(252)}': it has 252 bytes, the maximum is 251`],
+		['a\nb', "invalid name 'a\\nb': it contains a control character"],
 	] as const)
 		assertFails(await world.sem('create', name, text), 2, `ipc-sem: ${why}\n${hint}`);
 	assert.ok(!world.exists(name));

@@ -106,11 +106,11 @@ test('--verbose says when it cannot know whom it waits for', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const next = await world.sem('run', name, '-v', '-t', '50ms', '--', 'true');
-	assertFails(next, 124, `ipc-sem: waiting for '${name}': no run holds a unit of it\n`);
+	assertFails(next, 124, `ipc-sem: waiting for '${name}': no ipc-sem run holds a unit\n`);
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-	test(`${signal} while it waits ends it by that signal: nothing was taken, nobody stays counted`, async (t) => {
+	test(`${signal} while it waits ends it by that signal: nothing was taken, no process stays counted`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const waiter = world.startSem('run', name, '--', 'echo', 'run');
@@ -147,7 +147,7 @@ test('SIGTERM that the command does not listen to: the unit stays taken until it
 	await world.assertAtRest(name, 1);
 });
 
-test('killed with its command: the next gets the unit, though nobody gave it back', async (t) => {
+test('killed with its command: the next gets the unit, though no process released it', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const holder = await world.holding(name);
@@ -208,10 +208,13 @@ test('only `run` is killed: the unit stays taken until the command ends, and is 
 	assertDone(await world.sem('reap', name), '');
 	const next = world.startSem('run', name, '-v', '-t', '20s', '--', peer('sem-peer'), 'work', log, '0');
 	await untilWaiting(name);
-	assert.match((await world.sem('stat', name)).stdout.toString(), /; [0-9]+ has ended, what it started holds on\n/);
+	assert.match(
+		(await world.sem('stat', name)).stdout.toString(),
+		/; [0-9]+ has ended, a process that it started holds the unit\n/,
+	);
 	await world.shell(`echo >${fifo}`);
 	assert.equal((await next.end()).status, 0);
-	assert.match(next.errors, /has ended, what it started holds on\nipc-sem: took a unit/);
+	assert.match(next.errors, /has ended, a process that it started holds the unit\nipc-sem: took a unit/);
 	await world.assertAtRest(name, 1);
 });
 
@@ -222,7 +225,7 @@ test('what the command leaves running keeps the unit until it ends; `run` itself
 	const script = `mkfifo ${fifo}; sh -c 'exec >/dev/null 2>&1; read line <${fifo}' & exit 6`;
 	const {status, stderr} = await world.sem('run', name, '-v', '--', 'bash', '-c', script);
 	assert.equal(status, 6);
-	assert.match(stderr, /\nipc-sem: what 'bash' has left running keeps the unit\n$/);
+	assert.match(stderr, /\nipc-sem: a process that 'bash' left running keeps the unit\n$/);
 	assert.equal(await world.value(name), 0);
 	assert.equal((await world.holders(name))[0]?.state, 'left');
 	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, '');

@@ -19,7 +19,7 @@ test('post adds units; release and notify are the same', async (t) => {
 	assertDone(await world.sem('release', name, '-c', '2'), '');
 	assertDone(await world.sem('notify', name), '');
 	await world.assertAtRest(name, 4);
-	assertFails(await world.sem('post', name, '--count', '0'), 2, /the least is 1/);
+	assertFails(await world.sem('post', name, '--count', '0'), 2, /the minimum is 1/);
 });
 
 test('a C program waits, we post: it has the unit', async (t) => {
@@ -72,7 +72,7 @@ test('a wait of more than one look takes the unit that comes after that', async 
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-	test(`${signal} ends a wait by that signal, and nobody stays counted as waiting`, async (t) => {
+	test(`${signal} ends a wait by that signal, and no process stays counted as waiting`, async (t) => {
 		const world = new SemaphoreWorld(t);
 		const name = await world.semaphore(0);
 		const waiter = world.startSem('wait', name);
@@ -150,7 +150,7 @@ for (const words of [
 			assertFails(
 				await world.sem(verb, name, ...words, ...(verb === 'run' ? ['--', 'true'] : [])),
 				2,
-				`ipc-sem: --value and --mode are for a semaphore that is made: --create is missing\nTry 'ipc-sem ${verb} --help'.\n`,
+				`ipc-sem: --value and --mode need --create\nTry 'ipc-sem ${verb} --help'.\n`,
 			);
 			await world.assertAtRest(name, 1);
 		});
@@ -163,7 +163,7 @@ test('many who make it at once all use the same one', async (t) => {
 	assert.equal(await world.value(name), 8);
 });
 
-test('a semaphore that is removed and made again while one waits: that one has the old, which nobody else reaches', async (t) => {
+test('a semaphore that is removed and made again while one waits: that one has the old, which no other process reaches', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const waiter = world.startSem('wait', name, '-t', '1.5s');

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
 import {rmSync, statSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
+import {randomBytes} from '../support/random.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -30,9 +30,13 @@ test('parts: an offset, a length, bounds', async (t) => {
 	assertFails(
 		await world.shm('read', name, '--offset', '8', '--length', '3'),
 		1,
-		`ipc-shm: cannot read '${name}': 3 bytes at offset 8 need 11 and it has 10 (see: ipc-shm resize)\n`,
+		`ipc-shm: cannot read '${name}': 3 bytes at offset 8 need 11 and the segment has 10 (see: ipc-shm resize)\n`,
 	);
-	assertFails(await world.shm('read', name, '--offset', '11'), 1, /0 bytes at offset 11 need 11 and it has 10/);
+	assertFails(
+		await world.shm('read', name, '--offset', '11'),
+		1,
+		/0 bytes at offset 11 need 11 and the segment has 10/,
+	);
 });
 
 test('more data than room: refused, and nothing beyond the end is touched', async (t) => {
@@ -41,7 +45,7 @@ test('more data than room: refused, and nothing beyond the end is touched', asyn
 	assertFails(
 		await world.feed('abcd', 'write', name, '--offset', '8'),
 		1,
-		`ipc-shm: cannot write to '${name}': there is room for 2 bytes from offset 8 on, and more came; the first of it were written (see: --grow, ipc-shm resize)\n`,
+		`ipc-shm: cannot write to '${name}': there is room for 2 bytes from offset 8 on, and stdin has more; the first bytes were written (see: --grow, ipc-shm resize)\n`,
 	);
 	assert.equal(world.contents(name).toString(), '01234567ab');
 	// Where the amount is known beforehand, nothing at all is touched.
@@ -62,7 +66,7 @@ test('more data than room: refused, and nothing beyond the end is touched', asyn
 	assertFails(
 		await world.feed('z', 'write', name, '--offset', '16'),
 		1,
-		/offset 16 is beyond its end, it has 15 bytes/,
+		/offset 16 is beyond the end of the segment, which has 15 bytes/,
 	);
 });
 
@@ -83,7 +87,7 @@ test('what is made by write is seen when it is whole, and not at all when it fai
 	await victim.end();
 	assert.equal(world.exists(killed), false);
 	assertFails(await world.feed('', 'write', killed), 1, /no such segment/);
-	assertFails(await world.feed('', 'write', killed, '-m', '0644'), 2, /--create is missing/);
+	assertFails(await world.feed('', 'write', killed, '-m', '0644'), 2, /needs? --create/);
 });
 
 test('a full /dev/shm: said with both numbers, and the former size is back', {skip: needsRoot}, async (t) => {
@@ -96,7 +100,7 @@ test('a full /dev/shm: said with both numbers, and the former size is back', {sk
 	assert.match(grown.stdout.toString(), /^1\n5\n$/);
 	assert.match(
 		grown.stderr,
-		/cannot write to 'x': it would need .* and \/dev\/shm has .*free.*; it has its former size again\n$/,
+		/cannot write to 'x': it would need .* and \/dev\/shm has .*free.*; its size is restored\n$/,
 	);
 	const made = await inside('head -c 4M /dev/zero | ipc-shm write y --create; echo $?; ls /dev/shm');
 	assert.equal(made.stdout.toString(), '1\nx\n');
@@ -110,7 +114,7 @@ test('a full /dev/shm: said with both numbers, and the former size is back', {sk
 	assert.match(sparse.stdout.toString(), /1\n$/);
 	assert.match(
 		sparse.stderr,
-		/^ipc-shm: cannot change 'z': the memory at offset 6291456 is not there: another process made it smaller, or \/dev\/shm is full\n$/,
+		/^ipc-shm: cannot change 'z': the memory at offset 6291456 is missing: another process shrank the segment, or \/dev\/shm is full\n$/,
 	);
 	const filtered = await inside('ipc-shm update x -- head -c 4M /dev/zero; echo $?; cat /dev/shm/x');
 	assert.equal(filtered.stdout.toString(), '125\nhello');
@@ -141,7 +145,7 @@ test('one that is cut while it is read: an error with the numbers', async (t) =>
 	assert.equal(status, 1);
 	assert.match(
 		stderr,
-		new RegExp(`^ipc-shm: cannot read '${name}': another process made it smaller after [0-9]+ of 8388608 bytes\n$`),
+		new RegExp(`^ipc-shm: cannot read '${name}': another process shrank the segment after [0-9]+ of 8388608 bytes\n$`),
 	);
 });
 
@@ -176,7 +180,7 @@ test('one that is cut while it is written to stays as small as it is then', asyn
 	assertFails(
 		await writer.end(),
 		1,
-		`ipc-shm: cannot write to '${name}': another process made it smaller after 8192 bytes: it has 4096 now (see: --grow)\n`,
+		`ipc-shm: cannot write to '${name}': another process shrank the segment after 8192 bytes to 4096 (see: --grow)\n`,
 	);
 	assert.equal(world.size(name), 4096);
 	// At any moment.
@@ -221,12 +225,12 @@ test('a gap before the data has its memory too, or is refused with the numbers',
 	assertFails(
 		await world.feed('', 'write', name, '--offset', '9007199254740991'),
 		1,
-		/is beyond its end, it has 3 bytes/,
+		/is beyond the end of the segment, which has 3 bytes/,
 	);
 	assertFails(
 		await world.feed('x', 'write', name, '--offset', '3'),
 		1,
-		/there is room for 0 bytes from offset 3 on, and more came \(see/,
+		/there is room for 0 bytes from offset 3 on, and stdin has more \(see/,
 	);
 	assert.equal(world.size(name), 3);
 	assertDone(await world.feed('x', 'write', name, '--grow', '--offset', '1M'), '');

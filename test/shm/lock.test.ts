@@ -76,5 +76,5 @@ test('a bare --lock takes no word that follows', async (t) => {
 	assertDone(await world.shm('add', '--lock', name, '-5'), '0 -5\n');
 	assertDone(await world.shm('add', name, '-15', '-q', '--lock'), '-5 -20\n');
 	assertFails(await world.shm('add', name, '1', '--lock='), 2, /--lock= needs a value: SEM/);
-	assertFails(await world.shm('add', name, '1', '--lock=a/b'), 2, /--lock: 'a\/b' is no name for a semaphore/);
+	assertFails(await world.shm('add', name, '1', '--lock=a/b'), 2, /--lock: invalid semaphore name 'a\/b'/);
 });

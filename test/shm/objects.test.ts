@@ -18,11 +18,11 @@ test('create reserves the memory, zeroed, with the mode that was asked for; twic
 	assert.deepEqual([size, blocks * 512 >= size, mode & 0o777], [1024 ** 2, true, 0o640]);
 	assert.ok(world.contents(name).every((byte) => byte === 0));
 	const again = await world.shm('create', name, '--size', '4K');
-	assert.deepEqual([again.status, again.stderr], [0, `ipc-shm: '${name}' exists already with 1.0M (1048576 bytes)\n`]);
+	assert.deepEqual([again.status, again.stderr], [0, `ipc-shm: '${name}' already exists with 1.0M (1048576 bytes)\n`]);
 	assertFails(
 		await world.shm('create', name, '--size', '4K', '-x'),
 		1,
-		`ipc-shm: cannot create '${name}': it exists already\n`,
+		`ipc-shm: cannot create '${name}': it already exists\n`,
 	);
 	assert.equal(world.size(name), 1024 ** 2);
 	assertFails(await world.shm('create', name), 2, /^ipc-shm: --size is missing\n/);
@@ -62,7 +62,7 @@ test('a limit on the size of files is named', async (t) => {
 	const {status, stderr} = await world.shell(`ulimit -f 64; ipc-shm create ${name} --size 1M`);
 	assert.deepEqual(
 		[status, stderr],
-		[1, `ipc-shm: cannot create '${name}': 1.0M are more than a file may have here (RLIMIT_FSIZE; see: ulimit -f)\n`],
+		[1, `ipc-shm: cannot create '${name}': 1.0M are more than a file may have (RLIMIT_FSIZE; see: ulimit -f)\n`],
 	);
 	assert.equal(world.exists(name), false);
 });
@@ -71,17 +71,17 @@ test('what can be no name of a segment is refused before anything is done', asyn
 	const world = new SegmentWorld(t);
 	for (const [name, why] of [
 		['', /it is empty/],
-		['a/b', /'a\/b' is no name for a segment: a segment's name has no slash inside/],
+		['a/b', /invalid segment name 'a\/b': '\/' is not allowed/],
 		['..', /'\.\.' is a folder/],
-		['@x', /a segment's name has no @/],
+		['@x', /'@' is not allowed/],
 		['nats://host/x', /an address on a cluster/],
 		['sem.jobs', /names with 'sem\.' are semaphores \(see: ipc-sem stat jobs\)/],
-		['x'.repeat(256), /it is 256 bytes long, the most is 255/],
+		['x'.repeat(256), /it has 256 bytes, the maximum is 255/],
 	] as const)
 		assertFails(await world.shm('create', name, '--size', '4K'), 2, why);
 });
 
-test('what is no regular file is refused: a link, a folder, a FIFO that nobody writes to', async (t) => {
+test('what is not a regular file is refused: a link, a folder, a FIFO that no process writes to', async (t) => {
 	const world = new SegmentWorld(t);
 	const [link, folder, fifo, missing] = [world.name(), world.name(), world.name(), world.name()];
 	writeFileSync(world.file('target'), 'target');
@@ -91,9 +91,9 @@ test('what is no regular file is refused: a link, a folder, a FIFO that nobody w
 	for (const words of [['get'], ['read'], ['set', '1']]) {
 		const [verb, ...more] = words as [string, ...string[]];
 		const start = `ipc-shm: cannot open '`;
-		assertFails(await world.shm(verb, link, ...more), 1, `${start}${link}': it is a symbolic link, no segment\n`);
-		assertFails(await world.shm(verb, folder, ...more), 1, /is no segment|it is a folder/);
-		assertFails(await world.shm(verb, fifo, ...more), 1, `${start}${fifo}': it is no segment: no regular file\n`);
+		assertFails(await world.shm(verb, link, ...more), 1, `${start}${link}': it is a symbolic link, not a segment\n`);
+		assertFails(await world.shm(verb, folder, ...more), 1, /is not a segment|it is a folder/);
+		assertFails(await world.shm(verb, fifo, ...more), 1, `${start}${fifo}': it is not a segment: not a regular file\n`);
 		assertFails(
 			await world.shm(verb, missing, ...more),
 			1,
@@ -103,9 +103,9 @@ test('what is no regular file is refused: a link, a folder, a FIFO that nobody w
 	for (const [name, what] of [
 		[link, 'a symbolic link'],
 		[folder, 'a folder'],
-		[fifo, 'no regular file'],
+		[fifo, 'not a regular file'],
 	] as const) {
-		const why = `what has this name is no segment: ${world.at(name)} is ${what}\n`;
+		const why = `it is not a segment: ${world.at(name)} is ${what}\n`;
 		assertFails(await world.shm('create', name, '--size', '4K'), 1, `ipc-shm: cannot create '${name}': ${why}`);
 		assertFails(await world.shm('remove', name), 1, `ipc-shm: cannot remove '${name}': ${why}`);
 	}
@@ -152,7 +152,7 @@ test('stat and list name who maps a segment, with a descriptor or without', asyn
 	assert.match(stdout.toString(), new RegExp(`^${name} +8.0K +${mapper.pid} shm-peer$`, 'm'));
 });
 
-test('gc --dry-run names exactly those nobody maps or has open, and touches none', async (t) => {
+test('gc --dry-run names exactly those no process maps or has open, and touches none', async (t) => {
 	const world = new SegmentWorld(t);
 	const [unused, mapped, open, young] = [world.segment(64), world.segment(64), world.segment(64), world.segment(64)];
 	await world.startStranger('shm-peer', 'map', mapped);
@@ -181,7 +181,7 @@ test('gc leaves alone what processes may use that cannot be looked into, and say
 	const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line}'`);
 	assert.deepEqual([status, stdout.toString()], [0, '/dev/shm/a\n']);
 	const [, count] =
-		/^ipc-shm: 'a' is left alone: its mode lets others use it, and ([0-9]+) processes? cannot be looked into \(root can see more\)\n$/.exec(
+		/^ipc-shm: kept 'a': its mode lets other users use it, and ([0-9]+) processes? cannot be inspected \(root can see more\)\n$/.exec(
 			stderr,
 		) ?? [];
 	// Threads of the kernel have no memory of their own.
@@ -219,7 +219,7 @@ test('resize grows with zeros, shrinks, and refuses what would kill others', asy
 	assertFails(
 		await world.shm('resize', name, '4'),
 		1,
-		`ipc-shm: cannot make '${name}' smaller: process (${mapper.pid} shm-peer) would be ended by SIGBUS when touching the rest (--force does it all the same)\n`,
+		`ipc-shm: cannot shrink '${name}': process (${mapper.pid} shm-peer) would get SIGBUS when touching the removed part (--force shrinks it anyway)\n`,
 	);
 	assertDone(await world.shm('resize', name, '16K'), '');
 	assertDone(await world.shm('resize', name, '4', '--force'), '');
@@ -236,7 +236,7 @@ test('another user gets nothing, and is told so', {skip: needsRoot}, async (t) =
 	const removed = await world.shell(`${asAnother} ipc-shm remove ${name}`);
 	assert.deepEqual(
 		[removed.status, removed.stderr],
-		[1, `ipc-shm: cannot remove '${name}': it belongs to another user, or is no segment\n`],
+		[1, `ipc-shm: cannot remove '${name}': it belongs to another user, or is not a segment\n`],
 	);
 	const collected = await world.shell(`${asAnother} ipc-shm gc --dry-run`);
 	assert.ok(!collected.stdout.includes(name));

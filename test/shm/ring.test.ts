@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import {createHash, randomBytes} from 'node:crypto';
+import {createHash} from 'node:crypto';
 import {readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {Ring} from '../../src/objects/ring/ring.js';
 import {SharedMemory} from '../../src/objects/segment/shared-memory.js';
 import {sleepsIn} from '../support/proc.js';
+import {fc} from '../support/property.js';
+import {randomBytes} from '../support/random.js';
 import {peer} from '../support/run.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
@@ -31,8 +32,8 @@ test('records in, records out, oldest first; --create makes the ring', async (t)
 	assertDone(await world.shm('recv', name, '--all'), '');
 	assertFails(await world.shm('recv', name, '-n'), 3, '');
 	assertFails(await world.shm('recv', name, '-t', '50ms'), 124, '');
-	assertFails(await world.shm('recv', name, '--size', '1M'), 2, /--create is missing/);
-	assertFails(await world.shm('recv', name, '--all', '--count', '3'), 2, /cannot both say when to end/);
+	assertFails(await world.shm('recv', name, '--size', '1M'), 2, /needs? --create/);
+	assertFails(await world.shm('recv', name, '--all', '--count', '3'), 2, /cannot be combined/);
 });
 
 test('a segment in which nothing was stored becomes a ring; any other is refused', async (t) => {
@@ -40,10 +41,10 @@ test('a segment in which nothing was stored becomes a ring; any other is refused
 	const fresh = await world.ring('16K');
 	assertDone(await world.shm('send', fresh, 'x'), '');
 	const used = world.segment(Buffer.concat([Buffer.alloc(20_000), Buffer.from('x')]));
-	assertFails(await world.shm('send', used, 'x'), 1, /cannot use .* as a ring: it holds something else/);
+	assertFails(await world.shm('send', used, 'x'), 1, /cannot use .* as a ring: it has other contents/);
 	assert.equal(world.contents(used).lastIndexOf('x'), 20_000);
 	const tiny = world.segment(8192);
-	assertFails(await world.shm('recv', tiny, '-n'), 1, /it has 8192 bytes, a ring needs 12288 at least/);
+	assertFails(await world.shm('recv', tiny, '-n'), 1, /it has 8192 bytes, a ring needs at least 12288/);
 	const later = world.segment(20_000);
 	writeFileSync(world.at(later), Buffer.concat([Buffer.from('ipc-ring\x02\0\0\0', 'latin1'), Buffer.alloc(20_000)]));
 	assertFails(await world.shm('recv', later, '-n'), 1, /its layout is version 2, this is version 1/);
@@ -64,10 +65,10 @@ test('every framing, both ways', async (t) => {
 	assertFails(
 		await world.feed(Buffer.from('\0\0\0\x05ab', 'latin1'), 'send', name, '--framing', 'length'),
 		1,
-		/record 1 of stdin cannot be sent: it is cut off/,
+		/cannot send record 1 of stdin: it is incomplete/,
 	);
-	assertFails(await world.feed('{"data":1}\n', 'send', name, '--json'), 1, /record 1 of stdin cannot be sent/);
-	assertFails(await world.shm('send', name, 'x', '--raw'), 2, /each operand is a record as it is/);
+	assertFails(await world.feed('{"data":1}\n', 'send', name, '--json'), 1, /cannot send record 1 of stdin/);
+	assertFails(await world.shm('send', name, 'x', '--raw'), 2, /framing cannot be combined with operands/);
 });
 
 test('larger than the ring: refused with both numbers; as large as it: goes through, also around the end', async (t) => {
@@ -76,7 +77,7 @@ test('larger than the ring: refused with both numbers; as large as it: goes thro
 	assertFails(
 		await world.feed(`first\n${'x'.repeat(5000)}\nnever\n`, 'send', name),
 		1,
-		`ipc-shm: cannot send to '${name}': record 2 has 5000 bytes and the ring takes 4092 (make it with a larger --size); 1 record went through\n`,
+		`ipc-shm: cannot send to '${name}': record 2 has 5000 bytes and the ring takes 4092 (make it with a larger --size); 1 record sent\n`,
 	);
 	assertDone(await world.shm('recv', name, '--all'), 'first\n');
 	for (let i = 0; i < 5; i++) {
@@ -88,16 +89,12 @@ test('larger than the ring: refused with both numbers; as large as it: goes thro
 	}
 });
 
-test('full: status 3 or 124 and how many went through; room wakes the sender', async (t) => {
+test('full: status 3 or 124 and how many were sent; room wakes the sender', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring('12K');
 	const line = 'x'.repeat(96);
 	const many = `${line}\n`.repeat(100);
-	assertFails(
-		await world.feed(many, 'send', name, '-n'),
-		3,
-		`ipc-shm: gave up with '${name}' full: 40 records went through\n`,
-	);
+	assertFails(await world.feed(many, 'send', name, '-n'), 3, `ipc-shm: gave up: '${name}' is full, 40 records sent\n`);
 	assertFails(await world.shm('send', name, line, '-t', '30ms'), 124, '');
 	const sender = world.startShm(['send', name, line]);
 	await until('it waits for room', () => sleepsIn(sender.pid, /futex/));
@@ -145,7 +142,7 @@ test('a program that knows only the manual page sends and receives', async (t) =
 	assertDone(await here.end(), lines);
 });
 
-test('a sender that is killed in the middle of a record harms nobody', async (t) => {
+test('a sender that is killed in the middle of a record harms no process', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring();
 	assertDone(await world.shm('send', name, 'before'), '');
@@ -268,11 +265,11 @@ test('a lock that its holder does not give back: deadlines and signals end the w
 	const left = world.startShm(['send', name, 'x']);
 	await until('it waits for the lock', () => sleepsIn(left.pid, /lock|setlk/));
 	rmSync(world.at(name));
-	assertFails(await left.end(), 1, /cannot send to .*: it has been removed; 0 records went through\n$/);
+	assertFails(await left.end(), 1, /cannot send to .*: it has been removed; 0 records sent\n$/);
 	sender.kill('SIGKILL');
 });
 
-test('who finds somebody making a ring of a segment does not wait for longer than allowed', async (t) => {
+test('who finds a process making a ring of a segment does not wait for longer than allowed', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = await world.ring();
 	await world.startStranger('ring-peer', 'lock', name, '0', '1');
@@ -304,7 +301,7 @@ test('without a free slot a receiver waits for one; who is idle needs none', asy
 	await until('the third has come', () => waiting.output.toString() === 'one\ntwo\nthree\n');
 });
 
-test('a huge segment that has no memory becomes no ring, which is said at once; one with holes is looked at quickly', async (t) => {
+test('a huge segment that has no memory becomes no ring, which is reported at once; one with holes is looked at quickly', async (t) => {
 	const world = new SegmentWorld(t);
 	const [huge, holes] = [world.segment(0), world.segment(0)];
 	truncateSync(world.at(huge), 120 * 1024 ** 4);
@@ -320,7 +317,7 @@ test('a huge segment that has no memory becomes no ring, which is said at once; 
 	truncateSync(world.at(holes), 64 * 1024 ** 2);
 	using segment = SharedMemory.open(holes);
 	segment.writeBytes(50 * 1024 ** 2, Buffer.from('x'));
-	assertFails(await world.shm('send', holes, 'x'), 1, /it holds something else/);
+	assertFails(await world.shm('send', holes, 'x'), 1, /it has other contents/);
 	segment.writeBytes(50 * 1024 ** 2, Buffer.from('\0'));
 	assertDone(await world.shm('send', holes, 'x'), '');
 	assertDone(await world.shm('recv', holes), 'x\n');
@@ -334,7 +331,7 @@ test('a ring that is removed: who sends is told, unless all has been taken', asy
 	assertDone(await world.shm('recv', name), 'one\n');
 	rmSync(world.at(name));
 	sender.stdin.write('two\n');
-	assertFails(await sender.end(), 1, `ipc-shm: cannot send to '${name}': it has been removed; 1 record went through\n`);
+	assertFails(await sender.end(), 1, `ipc-shm: cannot send to '${name}': it has been removed; 1 record sent\n`);
 	const other = await world.ring();
 	const happy = world.startShm(['send', other]);
 	happy.stdin.write('one\n');
@@ -348,13 +345,13 @@ test('a ring that is made smaller under those who wait: its own error', async (t
 	const [empty, full] = [await world.ring('64K'), await world.ring('64K')];
 	const receiver = await world.startShm(['recv', empty, '--timeout', '15', '--ready-fd', '3']).ready();
 	await world.stranger('cut', empty, '8192');
-	assertFails(await receiver.end(), 1, /cannot receive from .*: another process made it smaller/);
+	assertFails(await receiver.end(), 1, /cannot receive from .*: another process shrank it/);
 	const record = 'x'.repeat(50_000);
 	assertDone(await world.feed(record, 'send', full, '--raw'), '');
 	const sender = world.startShm(['send', full, record, '--timeout', '15']);
 	await until('it waits for room', () => sleepsIn(sender.pid, /futex/));
 	await world.stranger('cut', full, '4096');
-	assertFails(await sender.end(), 1, /cannot send to .*: another process made it smaller/);
+	assertFails(await sender.end(), 1, /cannot send to .*: another process shrank it/);
 });
 
 test('a ring that is cut or damaged is an error, not a crash', async (t) => {
@@ -363,8 +360,8 @@ test('a ring that is cut or damaged is an error, not a crash', async (t) => {
 	assertDone(await world.feed(sequence(1000), 'send', name), '');
 	using ring = Ring.open(name);
 	await world.stranger('cut', name, '4096');
-	assert.throws(() => ring.send('x'), /another process made it smaller/);
-	assert.throws(() => ring.receive(0), /another process made it smaller/);
+	assert.throws(() => ring.send('x'), /another process shrank it/);
+	assert.throws(() => ring.receive(0), /another process shrank it/);
 	assertFails(await world.shm('recv', name, '-n'), 1, /its contents are damaged/);
 });
 

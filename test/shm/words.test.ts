@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {rmSync, truncateSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {SharedMemory} from '../../src/objects/segment/shared-memory.js';
 import {
 	condition,
@@ -15,6 +14,7 @@ import {
 	wordOf,
 	wordTypes,
 } from '../../src/objects/segment/word.js';
+import {fc} from '../support/property.js';
 import {SegmentWorld} from '../support/segments.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -71,7 +71,7 @@ test('f64, str and hex', async (t) => {
 	assertFails(
 		await world.shm('set', name, 'too long', '--type', 'str', '--offset', '30'),
 		1,
-		`ipc-shm: cannot write '${name}': 8 bytes at offset 30 need 38 and it has 32 (see: ipc-shm resize)\n`,
+		`ipc-shm: cannot write '${name}': 8 bytes at offset 30 need 38 and the segment has 32 (see: ipc-shm resize)\n`,
 	);
 	assert.equal(world.size(name), 32);
 });
@@ -86,21 +86,25 @@ const refuses = (words: string[], status: number, why: RegExp) =>
 	});
 refuses(['get', '--offset', '4'], 2, /offset 4 is not aligned: i64 needs a multiple of 8/);
 refuses(['get', '--offset', '4', '--type', 'f64'], 2, /offset 4 is not aligned: f64 needs a multiple of 8/);
-refuses(['get', '--type', 'hex', '--offset', '12', '--length', '1'], 1, /1 byte at offset 12 needs 13 and it has 12/);
+refuses(
+	['get', '--type', 'hex', '--offset', '12', '--length', '1'],
+	1,
+	/1 byte at offset 12 needs 13 and the segment has 12/,
+);
 refuses(['set', '1', '--offset', '6', '--type', 'u32'], 2, /offset 6 is not aligned: u32 needs a multiple of 4/);
-refuses(['get', '--offset', '8'], 1, /8 bytes at offset 8 need 16 and it has 12/);
+refuses(['get', '--offset', '8'], 1, /8 bytes at offset 8 need 16 and the segment has 12/);
 refuses(['add', '1', '--offset', '8'], 1, /cannot change .*: 8 bytes at offset 8 need 16/);
 refuses(
 	['set', '2147483648', '--type', 'i32'],
 	2,
-	/'2147483648' is not a fitting i32: it goes from -2147483648 to 2147483647/,
+	/'2147483648' is not a valid i32: the range is -2147483648 to 2147483647/,
 );
-refuses(['add', '-1', '--type', 'u64'], 2, /'-1' is not a fitting u64/);
+refuses(['add', '-1', '--type', 'u64'], 2, /'-1' is not a valid u64/);
 refuses(['set', '1.5'], 2, /digits, or 0x and hexadecimal digits, are expected/);
 refuses(['cas', '1', ''], 2, /it is empty/);
-refuses(['add', '1', '--type', 'f64'], 2, /--type: 'f64' is none of i32, u32, i64, u64/);
+refuses(['add', '1', '--type', 'f64'], 2, /--type: 'f64' is not one of i32, u32, i64, u64/);
 refuses(['get', '--length', '4'], 2, /--length is for str and hex/);
-refuses(['get', '-t', '1'], 2, /--lock is missing/);
+refuses(['get', '-t', '1'], 2, /need --lock/);
 refuses(['wait'], 2, /--until is missing/);
 refuses(['wait', '--until', '~3'], 2, /is not a condition/);
 refuses(['wait', '--until', '>'], 2, /the number is missing/);
@@ -183,7 +187,7 @@ test('a segment that others cut and grow all the time ends nobody by SIGBUS', as
 				segment.add('i64', 61_440, 1n);
 				touched++;
 			} catch (error) {
-				assert.match(String(error), /need 61448 and it has 0|the memory at offset 61440 is not there/);
+				assert.match(String(error), /need 61448 and the segment has 0|the memory at offset 61440 is missing/);
 				refused++;
 			}
 		}
@@ -201,7 +205,7 @@ test('words, doubles and conditions are read as they are written', () => {
 			assert.equal(parseWord(kind, String(value)), value);
 			const hexadecimal = value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 			assert.equal(parseWord(kind, hexadecimal), value);
-			if (value !== number) assert.throws(() => parseWord(kind, String(number)), /is not a fitting/);
+			if (value !== number) assert.throws(() => parseWord(kind, String(number)), /is not a valid/);
 			for (const [operator, holds] of [
 				['=', 0],
 				['>=', 0],

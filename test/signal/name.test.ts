@@ -13,11 +13,11 @@ test('@NAME: sent to by name, gone with its receiver', async (t) => {
 	assertFails(
 		await world.signal('send', 'RTMIN', '@events'),
 		1,
-		"ipc-signal: cannot send RTMIN to @events: nobody is registered as '@events'\n",
+		"ipc-signal: cannot send RTMIN to @events: no process is registered as '@events'\n",
 	);
 });
 
-test('a second living receiver of a name is refused; a dead one leaves it free, and nobody is sent to meanwhile', async (t) => {
+test('a second living receiver of a name is refused; a dead one leaves it free, and no process is sent to meanwhile', async (t) => {
 	const world = new SignalWorld(t);
 	const first = await world.receiver('wait', 'USR1', '--name', 'log');
 	for (const verb of [
@@ -34,7 +34,7 @@ test('a second living receiver of a name is refused; a dead one leaves it free, 
 	assertFails(
 		await world.signal('send', 'USR1', '@log'),
 		1,
-		"ipc-signal: cannot send USR1 to @log: nobody is registered as '@log'\n",
+		"ipc-signal: cannot send USR1 to @log: no process is registered as '@log'\n",
 	);
 	const second = await world.receiver('wait', 'USR1', '--name', 'log');
 	assertDone(await world.signal('send', 'USR1', '@log'), '');
@@ -60,12 +60,12 @@ test('of many that want one name at once exactly one gets it', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('a file that nobody holds, with whatever in it, is nobody', async (t) => {
+test('a file that no process holds, with whatever in it, is nobody', async (t) => {
 	const world = new SignalWorld(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	for (const text of ['', 'rubbish', `${process.pid} 1\n`, `${process.pid}\n`]) {
 		writeFileSync(world.path('x.receiver'), text);
-		assertFails(await world.signal('send', '0', '@x'), 1, /nobody is registered as '@x'/);
+		assertFails(await world.signal('send', '0', '@x'), 1, /no process is registered as '@x'/);
 	}
 });
 
@@ -88,7 +88,7 @@ test("a file that is gone at the end, or another receiver's by then, is left alo
 	assertDone(await fourth.kill('SIGUSR1').end());
 });
 
-test('what is no file of a receiver is refused, and left as it is', async (t) => {
+test('what is not a file of a receiver is refused, and left as it is', async (t) => {
 	const world = new SignalWorld(t);
 	mkdirSync(world.folder, {mode: 0o700});
 	const refused = async (why: string) => {
@@ -101,7 +101,7 @@ test('what is no file of a receiver is refused, and left as it is', async (t) =>
 		assert.equal(status, 1);
 		assert.match(
 			stderr,
-			/^ipc-signal: cannot find @x: ('x.receiver' in the runtime folder is|nobody is registered as)/,
+			/^ipc-signal: cannot find @x: ('x.receiver' in the runtime folder is|no process is registered as)/,
 		);
 	};
 	const shown = "'x.receiver' in the runtime folder";
@@ -111,7 +111,7 @@ test('what is no file of a receiver is refused, and left as it is', async (t) =>
 	assert.equal(readFileSync(path, 'utf8'), 'precious\n');
 	writeFileSync(path, '1 2\n');
 	linkSync(path, world.path('other'));
-	await refused(`${shown} has another name too, a hard link`);
+	await refused(`${shown} has a second hard link`);
 	assert.equal(readFileSync(path, 'utf8'), '1 2\n');
 	rmSync(path);
 	symlinkSync('other', path);

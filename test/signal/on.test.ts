@@ -63,7 +63,7 @@ test('signals that come while a command runs are kept; --jobs runs several at a 
 	assertDone(await one.end(), 'runs\na\nruns\nb\n');
 });
 
-test('a command that fails is said, the next ones run, and the status tells', async (t) => {
+test('a command that fails is reported, the next ones run, and the status tells', async (t) => {
 	const world = new SignalWorld(t);
 	const handler = await world.receiver(
 		'on',
@@ -77,10 +77,10 @@ test('a command that fails is said, the next ones run, and the status tells', as
 	);
 	await world.did('burst', handler.pid, rtmin, 3);
 	const {status, stdout, stderr} = await handler.end();
-	assert.deepEqual([status, stdout.toString(), stderr], [1, '0\n2\n', "ipc-signal: 'sh' ended with status 1\n"]);
+	assert.deepEqual([status, stdout.toString(), stderr], [1, '0\n2\n', "ipc-signal: 'sh' exited with status 1\n"]);
 });
 
-test('a command that cannot be run ends it; what came is said', async (t) => {
+test('a command that cannot be run ends it; what came is reported', async (t) => {
 	const world = new SignalWorld(t);
 	for (const [program, status, why] of [
 		['no-such-command', 127, 'not found'],
@@ -91,14 +91,14 @@ test('a command that cannot be run ends it; what came is said', async (t) => {
 		assertFails(
 			await handler.end(),
 			status,
-			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: 1 signal had come and nothing was run for it\n`,
+			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: received 1 signal without running the command\n`,
 		);
 	}
 	assertFails(await world.signal('on', 'USR1'), 2, /the command to run is missing/);
 	assertFails(await world.signal('on', '--', 'true'), 2, /SIGNAL is missing/);
 });
 
-test('TERM reaches the command that runs; then it ends us, and what was not run is said', async (t) => {
+test('TERM reaches the command that runs; then it ends us, and what was not run is reported', async (t) => {
 	const world = new SignalWorld(t);
 	const handler = await world.receiver(
 		'on',
@@ -108,7 +108,8 @@ test('TERM reaches the command that runs; then it ends us, and what was not run 
 		'--',
 		'bash',
 		'-c',
-		'trap "echo told; exit 0" TERM; echo runs; sleep 60 & wait',
+		// What it leaves behind would keep our end of its stdout open.
+		'trap "kill \\$!; echo told; exit 0" TERM; sleep 60 & echo runs; wait',
 	);
 	await world.did('burst', handler.pid, rtmin, 3);
 	await handler.printed('runs\n');
@@ -116,7 +117,7 @@ test('TERM reaches the command that runs; then it ends us, and what was not run 
 	const {signal, stdout, stderr} = await handler.end();
 	assert.deepEqual(
 		[signal, stdout.toString(), stderr],
-		['SIGTERM', 'runs\ntold\n', 'ipc-signal: 2 signals had come and nothing was run for them\n'],
+		['SIGTERM', 'runs\ntold\n', 'ipc-signal: received 2 signals without running the command\n'],
 	);
 	world.assertNothingLeft();
 });

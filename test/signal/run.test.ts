@@ -98,14 +98,14 @@ test('--map translates, none drops', async (t) => {
 	runner.kill('SIGHUP').kill('SIGTERM');
 	const {status, stderr} = await runner.end();
 	assert.equal(status, 7);
-	assert.match(stderr, /ipc-signal: dropped HUP from [0-9]+\nipc-signal: passed TERM from [0-9]+ on as USR2\n/);
+	assert.match(stderr, /ipc-signal: dropped HUP from [0-9]+\nipc-signal: forwarded TERM from [0-9]+ as USR2\n/);
 	for (const [word, why] of [
-		['TERM', /'TERM' does not translate a signal: write FROM=TO, such as TERM=INT/],
-		['KILL=TERM', /the kernel lets no process catch KILL/],
+		['TERM', /'TERM' is not a signal mapping: write FROM=TO, such as TERM=INT/],
+		['KILL=TERM', /no process can catch KILL/],
 		['TERM=INTT', /'INTT' is not a signal; did you mean 'INT'\?/],
-		['0=INT', /0 is none/],
+		['0=INT', /0 is not a signal/],
 		['TERM=0', /'TERM=0' sends nothing: to drop TERM write TERM=none/],
-		['TERM=32', /the C library keeps 32 for itself/],
+		['TERM=32', /the C library reserves 32/],
 	] as const)
 		assertFails(await world.signal('run', '--map', word, '--', 'true'), 2, why);
 });
@@ -269,7 +269,7 @@ test('at a terminal: suspend of an interactive shell, and fg', {
 	assert.deepEqual([status, stderr], [0, '']);
 });
 
-test('a child that somebody stops on purpose does not stop us', async (t) => {
+test('a child that a process stops on purpose does not stop us', async (t) => {
 	const world = new SignalWorld(t);
 	const runner = await world.start('ipc-signal', ['run', '--', 'sh', '-c', 'echo $$; read -r line']).printed('\n');
 	const child = Number(runner.output.toString());

@@ -58,7 +58,7 @@ test('send -RTMIN+3 and -RTMAX-1', async (t) => {
 	}
 });
 
-test('targets from stdin; what fails is said, the rest is done', async (t) => {
+test('targets from stdin; what fails is reported, the rest is done', async (t) => {
 	const world = new SignalWorld(t);
 	const all = [world.sleeper(), world.sleeper(), world.sleeper()];
 	const [a, b, c] = all.map(({pid}) => pid);
@@ -99,11 +99,11 @@ test('no target at all', async (t) => {
 	assertFails(
 		await world.signal('send', 'TERM'),
 		1,
-		'ipc-signal: nothing was sent: no target is named, and stdin lists none\n',
+		'ipc-signal: nothing was sent: no TARGET is given, and stdin is empty\n',
 	);
 });
 
-test('signal 0 looks and touches nobody', async (t) => {
+test('signal 0 only checks its target', async (t) => {
 	const world = new SignalWorld(t);
 	const sleeper = world.sleeper();
 	assertDone(await world.signal('send', '0', String(sleeper.pid)), '');
@@ -156,11 +156,11 @@ refuses(['TERM', '--', '-5'], "'-5' is not a process: for the process group of 5
 refuses(['TERM', '99999999'], "'99999999' is not a process: the highest PID is 4194304");
 refuses(
 	['TERM', '1', '--value', '2147483648'],
-	"--value: '2147483648' is not a fitting value: it is an integer of 32 bits, -2147483648 to 2147483647",
+	"--value: '2147483648' is not a valid value: it is an integer of 32 bits, -2147483648 to 2147483647",
 );
 refuses(['TERM', '1', '--value', '1.5'], "--value: '1.5' is not a value: a whole number is expected");
-refuses(['TERM', '1', '--group', '--tree'], '--group and --tree cannot both say who is meant');
-refuses(['--escalate', 'TERM,KILL', '1'], "--escalate: 'TERM,KILL' does not say how long TERM may take: write TERM:5s");
+refuses(['TERM', '1', '--group', '--tree'], '--group and --tree cannot be combined');
+refuses(['--escalate', 'TERM,KILL', '1'], "--escalate: 'TERM,KILL' has no waiting time for TERM: write TERM:5s");
 refuses(
 	['--escalate', 'TERM:5x,KILL', '1'],
 	"--escalate: '5x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
@@ -193,7 +193,7 @@ test('--wait for several: how many are still there', async (t) => {
 		'1',
 		'--json',
 	);
-	assert.deepEqual([status, stderr], [124, 'ipc-signal: 1 of 2 processes still there\n']);
+	assert.deepEqual([status, stderr], [124, 'ipc-signal: 1 of 2 processes still running\n']);
 	assert.deepEqual(
 		stdout
 			.toString()
@@ -215,7 +215,10 @@ test('TERM ignored: --escalate goes on to KILL, and says what it took', async (t
 		'--json',
 	);
 	assert.equal(status, 0);
-	assert.match(stderr, new RegExp(`^ipc-signal: ${deaf.pid} ended on INT after [0-9.]+m?s \\(TERM in vain\\)\n$`));
+	assert.match(
+		stderr,
+		new RegExp(`^ipc-signal: ${deaf.pid} ended on INT after [0-9.]+m?s \\(TERM had no effect\\)\n$`),
+	);
 	const {result, signal, elapsedMs} = JSON.parse(stdout.toString());
 	assert.deepEqual([result, signal], ['ended', 'INT']);
 	assert.ok(elapsedMs >= 100);
@@ -228,7 +231,7 @@ test('--escalate with its first signal named as well, and one that is not enough
 	assertFails(
 		await world.signal('send', 'TERM', `${deaf.pid}`, '--escalate', 'TERM:20ms,WINCH:20ms'),
 		124,
-		`ipc-signal: ${deaf.pid} (signal-peer) is still there after TERM, WINCH\n`,
+		`ipc-signal: ${deaf.pid} (signal-peer) is still running after TERM, WINCH\n`,
 	);
 	assertFails(await world.signal('send', `-TERM`, `${gone}`, '--escalate', 'TERM:1s,KILL'), 1, /no such process/);
 	const quick = await world.signal('send', '--escalate', 'TERM:20ms,KILL', '-q', `${deaf.pid}`);
@@ -389,6 +392,35 @@ test('a target given twice is waited for, and told about, once; a group gets its
 	assert.equal((await receiver.end()).stdout.toString().split('\n').length, 3);
 });
 
+for (const scope of [[], ['--tree'], ['--group']])
+	test(`a target given twice${scope.map((word) => ` with ${word}`)}: that it has ended and is gone before its second mention is no failure`, async (t) => {
+		const world = new SignalWorld(t);
+		const sleeper = world.sleeper();
+		const sender = world.start('ipc-signal', ['send', '--escalate', 'TERM:5s,KILL', ...scope]);
+		sender.stdin.write(`${sleeper.pid}\n`);
+		// Gone, not only ended: we have asked for its status.
+		await sleeper.closed;
+		sender.stdin.end(`${sleeper.pid}\n`);
+		const {status, stdout, stderr} = await sender.end();
+		assert.deepEqual([status, stdout.toString()], [0, '']);
+		const who = scope[0] === '--group' ? 'the process group ' : '';
+		assert.match(stderr, new RegExp(`^ipc-signal: ${who}${sleeper.pid} ended on TERM after [^\n]*\n$`));
+	});
+
+test('a name given twice: that its receiver has ended before its second mention is no failure; one never met is', async (t) => {
+	const world = new SignalWorld(t);
+	const receiver = await world.receiver('wait', 'USR1', '--name', 'worker');
+	const sender = world.start('ipc-signal', ['send', '--wait', 'USR1']);
+	sender.stdin.write('@worker\n');
+	await receiver.closed;
+	sender.stdin.end('@worker @nobody\n');
+	const {status, stderr} = await sender.end();
+	assert.deepEqual(
+		[status, stderr],
+		[1, "ipc-signal: cannot send USR1 to @nobody: nobody is registered as '@nobody'\n"],
+	);
+});
+
 test('--escalate: what had ended before is not said to have ended on a signal', async (t) => {
 	const world = new SignalWorld(t);
 	// Its parent does not ask for its status.
@@ -396,7 +428,7 @@ test('--escalate: what had ended before is not said to have ended on a signal', 
 	const zombie = parent.output.toString().trim();
 	await until('it has ended', () => /^State:\tZ/m.test(readFileSync(`/proc/${zombie}/status`, 'utf8')));
 	const {status, stdout, stderr} = await world.signal('send', '--escalate', 'TERM:1s,KILL', '--json', zombie);
-	assert.deepEqual([status, stderr], [0, `ipc-signal: ${zombie} had ended already\n`]);
+	assert.deepEqual([status, stderr], [0, `ipc-signal: ${zombie} had already ended\n`]);
 	assert.deepEqual(JSON.parse(stdout.toString()), {
 		target: zombie,
 		pid: Number(zombie),

@@ -22,7 +22,7 @@ test('show: pending, blocked, ignored, caught by name, and what TERM would do', 
 	const {stdout} = await world.signal('show', String(holder.pid));
 	assert.match(
 		stdout.toString(),
-		/^process: [0-9]+ signal-peer\npending: RTMIN\+4\nblocked: RTMIN\+4\nignored: none\ncaught: +none\nqueued: +[0-9]+ of [0-9]+, .*\nTERM: +would end it\n$/,
+		/^process: [0-9]+ signal-peer\npending: RTMIN\+4\nblocked: RTMIN\+4\nignored: none\ncaught: +none\nqueued: +[0-9]+ of [0-9]+, .*\nTERM: +would end the process\n$/,
 	);
 });
 
@@ -105,6 +105,6 @@ test('list as a table and as JSON', async (t) => {
 		.slice(0, -1)
 		.map((line) => JSON.parse(line));
 	assert.deepEqual(Object.keys(rows[0]), ['number', 'name', 'action', 'description']);
-	assertFails(await world.signal('list', '--json', '-o', 'name'), 2, /--json and --output cannot both/);
+	assertFails(await world.signal('list', '--json', '-o', 'name'), 2, /--json and --output cannot be combined/);
 	assertFails(await world.signal('list', '-o', 'nam'), 2, /unknown column 'nam'/);
 });

@@ -62,7 +62,7 @@ test('10,000 queued in a burst: all of them, in order, each with its value', asy
 	);
 });
 
-test('equal ordinary signals merge while nobody takes them; real-time signals do not', async (t) => {
+test('equal ordinary signals merge while no process takes them; real-time signals do not', async (t) => {
 	const world = new SignalWorld(t);
 	const receiver = await world.receiver('wait', 'USR1', 'RTMAX', '--count', '4');
 	receiver.kill('SIGSTOP');
@@ -113,7 +113,7 @@ test('URG that is waited for is not taken for what ends our own waits', async (t
 	world.assertNothingLeft();
 });
 
-test('--from: only what this process sent; what others sent is said at the end', async (t) => {
+test('--from: only what this process sent; what others sent is reported at the end', async (t) => {
 	const world = new SignalWorld(t);
 	const friend = world.startOther('bash', ['-c', 'while read -r line; do eval "$line"; done']);
 	const receiver = await world.receiver('wait', 'USR1', 'USR2', '--from', String(friend.pid));
@@ -122,7 +122,7 @@ test('--from: only what this process sent; what others sent is said at the end',
 	friend.stdin.write(`kill -USR1 ${receiver.pid}\n`);
 	const {status, stdout, stderr} = await receiver.end();
 	assert.deepEqual([status, stdout.toString()], [0, `USR1 ${friend.pid} ${uid} -\n`]);
-	assert.equal(stderr, 'ipc-signal: 1 signal of other senders came and was passed over\n');
+	assert.equal(stderr, 'ipc-signal: ignored 1 signal of other senders\n');
 });
 
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -134,7 +134,7 @@ test('nothing came: 3 with --nonblock, 124 after the time, another number if ask
 	assertFails(await world.signal('wait', 'USR1', '-t', '20ms', '-E', '9'), 9, '');
 	const receiver = await world.receiver('wait', 'USR1', '--count', '2', '-t', '1');
 	const {status, stderr} = await receiver.kill('SIGUSR1').end();
-	assert.deepEqual([status, stderr], [124, 'ipc-signal: gave up: 1 signal came\n']);
+	assert.deepEqual([status, stderr], [124, 'ipc-signal: gave up: 1 signal received\n']);
 });
 
 test('INT and TERM end the wait for others, and are taken where they are waited for', async (t) => {
@@ -158,15 +158,15 @@ const refuses = (words: string[], why: string) =>
 			`ipc-signal: ${why}\nTry 'ipc-signal wait --help'.\n`,
 		));
 refuses([], 'SIGNAL is missing');
-refuses(['KILL'], 'KILL cannot be received: the kernel lets no process catch it');
-refuses(['USR1', '19'], 'STOP cannot be received: the kernel lets no process catch it');
-refuses(['33'], 'signal 33 cannot be received: the C library keeps it for itself');
+refuses(['KILL'], 'KILL cannot be received: no process can catch it');
+refuses(['USR1', '19'], 'STOP cannot be received: no process can catch it');
+refuses(['33'], 'signal 33 cannot be received: the C library reserves it');
 refuses(['USRI'], "'USRI' is not a signal; did you mean 'USR1'?");
 refuses(['TREM'], "'TREM' is not a signal; did you mean 'TERM'?");
 refuses(['65'], "'65' is not a signal: the highest is 64");
 refuses(['0'], "'0' is not a signal: the lowest is 1");
-refuses(['USR1', '-f', '-c', '2'], '--count and --follow cannot both say when to end');
-refuses(['USR1', '--name', 'a/b'], "--name: 'a/b' is no name for a receiver: it has a slash inside");
+refuses(['USR1', '-f', '-c', '2'], '--count and --follow cannot be combined');
+refuses(['USR1', '--name', 'a/b'], "--name: invalid receiver name 'a/b': '/' is not allowed");
 
 test('a reader that leaves ends the wait at once, as any filter', async (t) => {
 	const world = new SignalWorld(t);
@@ -174,7 +174,7 @@ test('a reader that leaves ends the wait at once, as any filter', async (t) => {
 	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
 });
 
-test('what was taken and could not be printed is said', async (t) => {
+test('what was taken and could not be printed is reported', async (t) => {
 	const world = new SignalWorld(t);
 	const receiver = await world
 		.startOther('bash', ['-c', 'exec ipc-signal wait RTMIN --count 3 --ready-fd 3 >/dev/full'])
@@ -186,7 +186,7 @@ test('what was taken and could not be printed is said', async (t) => {
 	assertFails(
 		await receiver.end(),
 		1,
-		'ipc-signal: 3 signals had been taken and could not be printed\nipc-signal: cannot write to stdout: no space left on the device\n',
+		'ipc-signal: lost 3 signals: received, but stdout cannot be written\nipc-signal: cannot write to stdout: no space left on the device\n',
 	);
 });
 
@@ -247,7 +247,7 @@ test('one that TERM ends does not wait long for a reader, and says what was not 
 		.end();
 	assert.deepEqual(
 		[stdout.toString(), stderr],
-		['-15\n', 'ipc-signal: 3 signals had been taken and could not be printed\n'],
+		['-15\n', 'ipc-signal: lost 3 signals: received, but stdout cannot be written\n'],
 	);
 });
 

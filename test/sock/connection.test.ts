@@ -3,7 +3,7 @@ import {existsSync, readFileSync} from 'node:fs';
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
-import {SocketWorld} from '../support/sockets.js';
+import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -55,12 +55,13 @@ exchange('ipc-sock and ipc-sock, pipes', async (world) =>
 		`${background('cat one | ipc-sock listen t | cat > two.got', 'run/t')}; cat two | ipc-sock connect t | cat > one.got`,
 	),
 );
-exchange('ipc-sock and ipc-sock, TCP', async (world) =>
-	shell(
+exchange('ipc-sock and ipc-sock, TCP', async (world) => {
+	const address = `tcp:127.0.0.1:${await freePort()}`;
+	await shell(
 		world,
-		`port=$((20000 + $$ % 20000)); (ipc-sock listen tcp:127.0.0.1:$port < one > two.got) & ipc-sock wait tcp:127.0.0.1:$port -t 0.5 || true; ipc-sock connect tcp:127.0.0.1:$port < two > one.got`,
-	),
-);
+		`ipc-sock listen ${address} < one > two.got & ipc-sock wait ${address} -t 60; ipc-sock connect ${address} < two > one.got`,
+	);
+});
 exchange(
 	'socat listens',
 	async (world) =>
@@ -121,7 +122,7 @@ test('the end of our input reaches the other side, and its answer reaches us', a
 	assertDone(await world.run('ipc-sock', ['connect', 'sum'], {input: 'twelve bytes'}), '12\n');
 });
 
-test('--count ends after so many records, of lines and of NUL, and prints no more', async (t) => {
+test('--count ends after N records, of lines and of NUL, and prints no more', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'a', '--', 'printf', 'one\ntwo\nthree\n']);
 	assertDone(await world.sock('connect', 'a', '-c', '2'), 'one\ntwo\n');
@@ -129,7 +130,7 @@ test('--count ends after so many records, of lines and of NUL, and prints no mor
 	assertDone(await world.sock('connect', 'b', '-c', '2', '-0'), 'one\0two\0');
 });
 
-test('nobody there, nobody any more, not a socket, not allowed: the reason is said', async (t) => {
+test('no process there, no process any more, not a socket, not allowed: the reason is reported', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(await world.sock('connect', 'gone'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");
 	const holder = await world.stranger('hold', world.file('dead'), 'stream');
@@ -137,7 +138,7 @@ test('nobody there, nobody any more, not a socket, not allowed: the reason is sa
 	assertFails(
 		await world.sock('connect', world.file('dead')),
 		1,
-		`ipc-sock: cannot connect to '${world.file('dead')}': nobody listens there any more: the file was left behind by a process that has ended\n`,
+		`ipc-sock: cannot connect to '${world.file('dead')}': no process listens there: a process that has ended left the file behind\n`,
 	);
 	world.random('file', 1);
 	assertFails(
@@ -148,13 +149,13 @@ test('nobody there, nobody any more, not a socket, not allowed: the reason is sa
 	assertFails(
 		await world.sock('connect', `@ipc-test-none-${process.pid}`),
 		1,
-		`ipc-sock: cannot connect to '@ipc-test-none-${process.pid}': nobody listens there\n`,
+		`ipc-sock: cannot connect to '@ipc-test-none-${process.pid}': no process listens there\n`,
 	);
 	await world.stranger('hold', world.file('dgram'), 'dgram');
 	assertFails(
 		await world.sock('connect', world.file('dgram')),
 		1,
-		`ipc-sock: cannot connect to '${world.file('dgram')}': it is no stream socket (see: ipc-sock stat, and --type)\n`,
+		`ipc-sock: cannot connect to '${world.file('dgram')}': it is not a stream socket (see: ipc-sock stat, and --type)\n`,
 	);
 });
 
@@ -184,21 +185,21 @@ test('the reader of our stdout leaves: we end by SIGPIPE', async (t) => {
 	assert.deepEqual([stdout.toString(), stderr], ['y\n141\n', '']);
 });
 
-test('stdout is full: the reason is said', async (t) => {
+test('stdout is full: the reason is reported', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'full', '--', 'echo', 'text']);
 	const {status, stderr} = await world.shell('ipc-sock connect full < /dev/null > /dev/full');
 	assert.deepEqual([status, stderr], [1, 'ipc-sock: cannot write to stdout: no space left on the device\n']);
 });
 
-test('the other side leaves before it has read all: that is said, and what it had to say is printed', async (t) => {
+test('the other side leaves before it has read all: that is reported, and what it had to say is printed', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'short', '--', 'sh', '-c', 'head -c 3; exec 1>&-']);
 	const {status, stdout, stderr} = await world.run('ipc-sock', ['connect', 'short'], {
 		input: Buffer.alloc(9_000_000, 'x'),
 	});
 	assert.deepEqual([status, stdout.toString()], [1, 'xxx']);
-	assert.match(stderr, /^ipc-sock: 'short' ended the connection before it had read all that was sent/);
+	assert.match(stderr, /^ipc-sock: 'short' closed the connection before reading all data/);
 });
 
 test('the other side leaves while we are silent: we end, although our input goes on', async (t) => {
@@ -259,7 +260,7 @@ test('packets: the other side leaves while we are silent, or before it has read 
 	assertFails(
 		await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket'], {input: Buffer.alloc(1_000_000, 'x\n')}),
 		1,
-		"ipc-sock: 'p' ended the connection before it had read all that was sent\n",
+		"ipc-sock: 'p' closed the connection before reading all data\n",
 	);
 });
 
@@ -276,7 +277,7 @@ for (const type of ['seqpacket', 'dgram'])
 		assertDone(await listener.end(), two);
 	});
 
-test('packets nobody takes: --timeout gives up, and says how many went through', async (t) => {
+test('packets nobody takes: --timeout gives up, and says how many were sent', async (t) => {
 	const world = new SocketWorld(t);
 	await world.stranger('hold', world.file('full'), 'dgram', 'bound');
 	const {status, stderr} = await world.run(
@@ -285,20 +286,26 @@ test('packets nobody takes: --timeout gives up, and says how many went through',
 		{input: 'x\n'.repeat(5000)},
 	);
 	assert.equal(status, 124);
-	assert.match(stderr, /^ipc-sock: gave up on '.*': [0-9]+ records went through\n$/);
+	assert.match(stderr, /^ipc-sock: gave up on '.*': [0-9]+ records sent\n$/);
 });
 
 test('framing in a stream that counts nothing is refused, and what cannot be combined', async (t) => {
 	const world = new SocketWorld(t);
 	const refuses = async (message: RegExp, ...words: string[]) => assertFails(await world.sock(...words), 2, message);
-	await refuses(/a stream passes as it is/, 'connect', 'x', '-0');
+	await refuses(/a stream is passed on unchanged/, 'connect', 'x', '-0');
 	await refuses(/framed as length cannot be counted/, 'connect', 'x', '-c', '1', '--framing', 'length');
-	await refuses(/CMD has the connection itself/, 'listen', 'x', '--idle', '1', '--', 'cat');
-	await refuses(/datagrams make no connection/, 'listen', 'x', '--type', 'dgram', '--', 'cat');
+	await refuses(/CMD reads the connection itself/, 'listen', 'x', '--idle', '1', '--', 'cat');
+	await refuses(/datagrams have no connection/, 'listen', 'x', '--type', 'dgram', '--', 'cat');
 	await refuses(/--max needs a command/, 'listen', 'x', '--max', '3');
-	await refuses(/plain TCP can be read/, 'listen', 'tcp:0.0.0.0:7999');
-	await refuses(/needs TLS, which relay does/, 'connect', 'tls:localhost:7999');
-	await refuses(/over a network the kernel cannot tell/, 'listen', 'tcp:127.0.0.1:7999', '--allow', 'uid:0');
+	await refuses(/plain TCP is not encrypted/, 'listen', 'tcp:0.0.0.0:7999');
+	await refuses(/needs TLS: use a relay/, 'connect', 'tls:localhost:7999');
+	await refuses(
+		/the kernel does not identify clients of a network/,
+		'listen',
+		'tcp:127.0.0.1:7999',
+		'--allow',
+		'uid:0',
+	);
 	world.assertNothingLeft();
 });
 
@@ -313,7 +320,7 @@ test('a long path, and one that is too long', async (t) => {
 	assertFails(
 		await world.sock('listen', `${folder}/${'n'.repeat(100)}`),
 		1,
-		/its name has 100 bytes, and where the path has more than 107/,
+		/its name has 100 bytes, and in a path of more than 107 bytes/,
 	);
 });
 
@@ -335,7 +342,7 @@ test('datagrams both ways: the listener answers whom it has heard', async (t) =>
 	world.assertNothingLeft();
 });
 
-test('an empty packet is no end', async (t) => {
+test('an empty packet is not an end', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'p', '--type', 'seqpacket'], {input: 'a\n\nb\n'});
 	assertDone(await world.run('ipc-sock', ['connect', 'p', '--type', 'seqpacket']), 'a\n\nb\n');
@@ -357,7 +364,7 @@ test('packets as JSON, with who sent them', async (t) => {
 	assertDone(await listener.end());
 });
 
-test('--keep-open: one client that leaves without reading is said, and the next is served', async (t) => {
+test('--keep-open: one client that leaves without reading is reported, and the next is served', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'log', '--keep-open'], {input: Buffer.alloc(9_000_000, 'x')});
 	const rude = await world.stranger('deaf', world.path('log'));
@@ -365,7 +372,7 @@ test('--keep-open: one client that leaves without reading is said, and the next 
 		/waiting|connections: 1/.test((await world.sock('stat', 'log')).stdout.toString()),
 	);
 	await rude.kill('SIGKILL').end();
-	await until('it is said', () => listener.errors.includes("'log' ended the connection before it had read all"));
+	await until('it is said', () => listener.errors.includes("'log' closed the connection before reading all"));
 	assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: 'fine\n'}));
 	await listener.printed('fine\n');
 });

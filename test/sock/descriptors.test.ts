@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
@@ -46,7 +47,7 @@ test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) 
 	const receiver = await world.ready(['recv-fd', 'desk', '--type', 'dgram', '--', 'sh', '-c', 'cat <&3']);
 	assertDone(await world.sock('send-fd', 'desk', '--type', 'dgram', world.file('text')), '');
 	assertDone(await receiver.end(), 'text');
-	// A server that hands a descriptor to whoever connects.
+	// A server that hands a descriptor to the process that connects.
 	const server = world.startOther(
 		'python3',
 		[
@@ -59,6 +60,47 @@ test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) 
 	);
 	await server.printed('ready');
 	assertDone(await world.sock('recv-fd', world.file('server'), '--connect', '--', 'sh', '-c', 'cat <&3'), 'text');
+});
+
+const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
+
+for (const type of ['stream', 'dgram', 'seqpacket'])
+	test(
+		`--allow: the descriptors of another user are closed, those of an allowed one are taken (${type})`,
+		needsRoot,
+		async (t) => {
+			const world = new SocketWorld(t);
+			await world.shell(`chmod 755 '${world.scratch}'`);
+			writeFileSync(world.file('text'), 'of a friend');
+			const path = world.file('s');
+			const receiver = await world.ready([
+				'recv-fd',
+				path,
+				'--type',
+				type,
+				'--allow',
+				'uid:root',
+				'--',
+				'cat',
+				'/dev/fd/3',
+			]);
+			const intruder = world.shell(`exec ${asAnother} ${peer('sock-peer')} pass-pipe ${path} ${type}`);
+			await until('it was turned away', () => receiver.errors !== '');
+			assert.equal((await intruder).stdout.toString(), 'closed\n');
+			assertDone(await world.sock('send-fd', path, '--type', type, world.file('text')), '');
+			const {status, stdout, stderr} = await receiver.end();
+			assert.deepEqual([status, stdout.toString()], [0, 'of a friend']);
+			assert.match(stderr, /^ipc-sock: refused .*65533.*\n$/);
+		},
+	);
+
+test('--allow with --connect: there is nobody to check', async (t) => {
+	const world = new SocketWorld(t);
+	assertFails(
+		await world.sock('recv-fd', 'x', '--connect', '--allow', 'uid:0', '--', 'true'),
+		2,
+		/^ipc-sock: --allow and --connect cannot be combined\n/,
+	);
 });
 
 test('nobody takes them, none comes, none is open', async (t) => {
@@ -79,7 +121,7 @@ test('nobody takes them, none comes, none is open', async (t) => {
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
-	await until('it is said', () => /process \d+ .* left without passing a descriptor on\n$/.test(receiver.errors));
+	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor\n$/.test(receiver.errors));
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {formatRequest, readRequests, readResponses} from '../../src/sock/rpc/json-rpc.js';
+import {fc} from '../support/property.js';
 
 const ok = (id: string | undefined, method: string, params?: string) => ({id, method, params});
 const refused = (id: string, code: number, message: string) => ({id, error: {code, message}});
@@ -23,10 +23,10 @@ asks(
 );
 asks('a notification', '{"jsonrpc": "2.0", "method": "update", "params": [1]}', ok(undefined, 'update', '[1]'));
 asks('no JSON', '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', parse);
-asks('a method that is no string', '{"jsonrpc": "2.0", "method": 1, "params": "bar"}', invalid);
-asks('a batch that is no JSON', '[{"jsonrpc": "2.0", "method": "sum", "id": "1"},{"jsonrpc": "2.0", "method"]', parse);
+asks('a method that is not a string', '{"jsonrpc": "2.0", "method": 1, "params": "bar"}', invalid);
+asks('a batch that is not JSON', '[{"jsonrpc": "2.0", "method": "sum", "id": "1"},{"jsonrpc": "2.0", "method"]', parse);
 asks('an empty batch', '[]', invalid);
-asks('a batch of what is no call', '[1]', invalid);
+asks('a batch of what is not a call', '[1]', invalid);
 asks('a batch of three of these', '[1,2,3]', invalid, invalid, invalid);
 asks(
 	'a batch of all kinds',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import fc from 'fast-check';
 import {Broken, JsonScan} from '../../src/sock/rpc/json-scan.js';
 import {JsonSplitter, type MessageFraming, usualLimits} from '../../src/sock/rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from '../../src/sock/rpc/json-text.js';
+import {fc} from '../support/property.js';
 
 /** All that comes out of a stream, in these pieces: messages as text, what is broken in brackets. */
 function split(pieces: readonly Uint8Array[], limits = usualLimits): {seen: string[]; framing: MessageFraming} {
@@ -69,7 +69,7 @@ test('any bytes at all, and any mistake in a message: the pieces do not matter, 
 	);
 });
 
-test('a structure comes out if JSON.parse takes it, and else is said to be none', () => {
+test('a structure comes out if JSON.parse takes it, and else is reported as none', () => {
 	const written = fc
 		.tuple(structure, fc.constantFrom(undefined, 1))
 		.map(([value, indent]) => JSON.stringify(value, undefined, indent));
@@ -108,7 +108,7 @@ test('a structure comes out if JSON.parse takes it, and else is said to be none'
 			const seen = bytes.toString('utf8', 0, scan.at);
 			if (found === 'complete') assert.ok(isJson(seen), raw);
 			else assert.ok(!isJson(bytes.toString()), raw);
-			// It is no JSON, whatever else comes.
+			// It is not JSON, whatever else comes.
 			if (found instanceof Broken) assert.ok(bytes.length > scan.at && !isJson(bytes.toString()), raw);
 			if (isJson(bytes.toString())) assert.equal(seen, bytes.toString().trimEnd());
 		}),
@@ -119,17 +119,17 @@ test('a structure comes out if JSON.parse takes it, and else is said to be none'
 const reads = (title: string, stream: string, expected: string[], framing: MessageFraming = 'lines') =>
 	test(`${title}: ${JSON.stringify(stream)}`, () =>
 		assert.deepEqual(split([Buffer.from(stream)]), {seen: expected, framing}));
-const broken = '<it is no JSON>';
+const broken = '<it is not JSON>';
 reads('lines', '{"a":1}\n[2]\r\n', ['{"a":1}', '[2]']);
 reads('NUL', '{}\0{}\0', ['{}', '{}'], 'null');
-reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<over: the message is cut off>']);
+reads('nothing in between', '{"a":"}{"}{}[[]]{', ['{"a":"}{"}', '{}', '[[]]', '<over: the message is incomplete>']);
 reads('over several lines, then two newlines', '{\n  "a": [\n  1 ]\n}\n\n', ['{\n  "a": [\n  1 ]\n}']);
 reads('a header', 'Content-Length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('a newline behind the body says nothing', 'Content-Length: 2\r\n\r\n{}\n', ['{}'], 'headers');
-reads('a body that is no JSON has an end all the same', 'Content-Length: 3\n\n}}}{}\n', ['}}}', '{}']);
+reads('a body that is not JSON has an end all the same', 'Content-Length: 3\n\n}}}{}\n', ['}}}', '{}']);
 reads('a body of no length', 'Content-Length: 0\n\n', [''], 'headers');
 reads('the framing may change', '{}\0{}\n', ['{}', '{}']);
-reads('what is no structure is a line', 'true\n12 "a"\nhello\n{}', ['true', '12 "a"', 'hello', '{}']);
+reads('what is not a structure is a line', 'true\n12 "a"\nhello\n{}', ['true', '12 "a"', 'hello', '{}']);
 reads('the last line needs no end', 'null', ['null']);
 reads('empty lines are nothing', '\n\n \r\n\0\n', []);
 reads('brackets that do not fit', '{"a":1]\n{"b":2}\n', [broken, '{"b":2}']);
@@ -138,7 +138,7 @@ reads('a line that was cut off', '{"jsonrpc":"2.0","method"\n{"a":1} x\n[1]\n', 
 reads('a NUL inside', '[1,\0[2]\0', [broken, '[2]'], 'null');
 reads('a word that is none', '[1, x]{}\n{}\n', [broken, '{}']);
 reads('a header without a length', 'Content-Type: x\r\n\r\n{}', ['<over: headers without Content-Length>'], 'lines');
-reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is no number>']);
+reads('a length that is none', 'Content-Length: -1\r\n\r\n', ['<over: a Content-Length that is not a number>']);
 reads('two lengths', 'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}\n', ['<over: two different Content-Lengths>']);
 reads('a length said twice', 'Content-Length: 2\r\ncontent-length: 2\r\n\r\n{}', ['{}'], 'headers');
 reads('2 GB announced', 'Content-Length: 2147483648\r\n', [

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import {existsSync} from 'node:fs';
 import test from 'node:test';
-import fc from 'fast-check';
 import {UsageError} from '../../src/common/errors.js';
 import {sockaddrInet} from '../../src/objects/socket/inet.js';
 import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/objects/socket/socket-address.js';
+import {fc} from '../support/property.js';
 import {SocketWorld} from '../support/sockets.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-test('wait: until somebody accepts, and until nobody does', async (t) => {
+test('wait: until a process accepts, and until none does', async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.path('s');
 	assertFails(await world.sock('wait', 's', '-n'), 3, '');
@@ -70,8 +70,8 @@ test('list and stat: type, state, who listens, who is connected; what is stale i
 	assert.equal(stat.peers[0].uid, process.getuid?.());
 	const text = (await world.sock('stat', 'd')).stdout.toString();
 	assert.match(text, /^path: +\/.*\/d\ntype: +stream\nstate: +listening\nmode: +0600\n/);
-	assert.match((await world.sock('stat', 'c')).stdout.toString(), /stale: its file is there, and nobody has it/);
-	assertFails(await world.sock('stat', 'e'), 1, "ipc-sock: cannot look at 'e': no such socket (see: ipc-sock list)\n");
+	assert.match((await world.sock('stat', 'c')).stdout.toString(), /stale: the file exists, but no process uses it/);
+	assertFails(await world.sock('stat', 'e'), 1, "ipc-sock: cannot show 'e': no such socket (see: ipc-sock list)\n");
 	const name = `@ipc-test-list-${process.pid}`;
 	await world.stranger('hold', name, 'stream');
 	assert.ok(
@@ -89,12 +89,12 @@ test('remove: the dead; the living only by force; goes on past a failure', async
 	assertFails(
 		await world.sock('remove', 'one', 'none', 'alive', 'two'),
 		1,
-		`ipc-sock: cannot remove 'none': no such socket\nipc-sock: cannot remove 'alive': process ${alive.pid} (sock-peer) has it (--force removes it all the same)\n`,
+		`ipc-sock: cannot remove 'none': no such socket\nipc-sock: cannot remove 'alive': process ${alive.pid} (sock-peer) uses it (--force removes it anyway)\n`,
 	);
 	assert.deepEqual(world.leftovers(), ['alive']);
 	assertDone(await world.sock('remove', '--force', 'alive'), '');
 	assert.ok(!existsSync(world.path('alive')));
-	assertFails(await world.sock('remove', '@x'), 1, /is there as long as a process has it/);
+	assertFails(await world.sock('remove', '@x'), 1, /disappears with the process that uses it/);
 });
 
 test('an address is what it is written as', () => {
@@ -113,17 +113,17 @@ test('an address is what it is written as', () => {
 });
 
 const refuses = (text: string, why: RegExp) =>
-	test(`'${text}' is no address: ${why.source}`, () => assert.throws(() => parseSocketAddress(text), why));
+	test(`'${text}' is not an address: ${why.source}`, () => assert.throws(() => parseSocketAddress(text), why));
 refuses('', /empty/);
 refuses('@', /nothing follows the @/);
-refuses(`@${'x'.repeat(108)}`, /108 bytes long, the most for an abstract one is 107/);
+refuses(`@${'x'.repeat(108)}`, /108 bytes, the maximum for an abstract name is 107/);
 refuses('tcp:localhost', /tcp:HOST:PORT is expected/);
 refuses('tcp:::1:80', /IPv6 address in brackets/);
-refuses('tcp:[x]:80', /'x' is no IPv6 address/);
+refuses('tcp:[x]:80', /'x' is not an IPv6 address/);
 refuses('tcp::80', /the host is missing/);
 refuses('tcp:host:0', /from 1 to 65535/);
 refuses('tcp:host:65536', /from 1 to 65535/);
-refuses('tls:ho st:1', /no host name/);
+refuses('tls:ho st:1', /not a host name/);
 refuses('nats://host/x', /cluster/);
 refuses('a/', /ends with a slash/);
 
@@ -151,7 +151,7 @@ test('whatever is parsed is refused, or formats to what parses to the same', () 
 	);
 });
 
-test('plain TCP is for this machine, unless somebody insists', () => {
+test('plain TCP is for this machine, unless --insecure is given', () => {
 	for (const text of ['tcp:localhost:1', 'tcp:127.9.9.9:1', 'tcp:[::1]:1', 'tls:example.org:1', 'name'])
 		checkSecurity(parseSocketAddress(text), false);
 	for (const text of ['tcp:example.org:1', 'tcp:0.0.0.0:1', 'tcp:[::]:1', 'tcp:127.0.0.1.example.org:1']) {

@@ -11,14 +11,16 @@ import {
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs';
+import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
-import fc from 'fast-check';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
-import {CallWorld, request} from '../support/calls.js';
+import {CallWorld, Client, request} from '../support/calls.js';
 import {isAlive} from '../support/proc.js';
+import {fc} from '../support/property.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
+import {freePort} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -160,11 +162,11 @@ test('a web page cannot call: what speaks HTTP is turned away before its body is
 	];
 	for (const head of [post, post.slice(1), ['OPTIONS /a%20b HTTP/1.0'], ['GET /? HTTP/1.1']]) {
 		const heard = await (await world.client('calc')).say(`${head.join('\r\n')}\r\n\r\n${call}`).rest();
-		assert.deepEqual(errorOf(heard), {code: -32002, message: 'This is no HTTP server'});
+		assert.deepEqual(errorOf(heard), {code: -32002, message: 'This is not an HTTP server'});
 	}
 	server.kill();
 	const {stderr} = await server.end();
-	assert.equal(stderr.match(/turned a client away: it speaks HTTP/g)?.length, 4);
+	assert.equal(stderr.match(/refused a client: it speaks HTTP/g)?.length, 4);
 	assert.ok(!existsSync(world.file('touched')));
 });
 
@@ -238,7 +240,7 @@ test('bytes that are no text come out as they went in', async (t) => {
 	assertDone(await world.call('calc', 'other', '--raw'), '{"base64":"a*b"}\n');
 });
 
-test('of several folders the first that has the method counts, and what is no method is none', async (t) => {
+test('of several folders the first that has the method counts, and what is not a method is none', async (t) => {
 	const world = new CallWorld(t);
 	world.script('a/both', '#!/bin/sh', 'echo a');
 	world.script('b/both', '#!/bin/sh', 'echo b');
@@ -289,7 +291,7 @@ test('of several folders the first that has the method counts, and what is no me
 	assertDone(await world.call('calc', 'both'), '"b"\n');
 });
 
-test('a folder that goes away, or is no folder any more, has no methods', async (t) => {
+test('a folder that goes away, or is not a folder any more, has no methods', async (t) => {
 	const world = new CallWorld(t);
 	world.script('a/one', '#!/bin/sh', 'echo 1');
 	world.script('b/two', '#!/bin/sh', 'echo 2');
@@ -338,17 +340,17 @@ const fails = (what: string, lines: string[], error: object) =>
 	});
 fails('fails: its status and what it said', ['echo said >&2', 'exit 3'], {
 	code: -32000,
-	message: "'bad' ended with status 3",
+	message: "'bad' exited with status 3",
 	data: {status: 3, stderr: 'said\n'},
 });
 fails('is killed', ['kill -9 $$'], {
 	code: -32000,
-	message: "'bad' was ended by SIGKILL",
+	message: "'bad' was killed by SIGKILL",
 	data: {status: 137, stderr: ''},
 });
 fails('says too much: the end of it counts', ['seq 10000 >&2', 'exit 1'], {
 	code: -32000,
-	message: "'bad' ended with status 1",
+	message: "'bad' exited with status 1",
 	data: {
 		status: 1,
 		stderr: Array.from({length: 10_000}, (_, i) => `${i + 1}\n`)
@@ -501,7 +503,7 @@ test('who sends a byte now and then is cut off, who waits between two calls is n
 	assert.deepEqual(errorOf(await dripping.line()), {
 		code: -32700,
 		message: 'Parse error',
-		data: 'no complete message came within 0.6 s',
+		data: 'no complete message arrived within 0.6 s',
 	});
 	clearInterval(drip);
 	await dripping.ended;
@@ -530,7 +532,7 @@ test('who does not read its answers is cut off', async (t) => {
 	assertDone(await world.call('calc', '--list'), 'much\n');
 });
 
-test('any bytes, from many at once, harm nobody', async (t) => {
+test('any bytes, from many at once, harm no client', async (t) => {
 	const world = new CallWorld(t);
 	world.method('one', 'echo 1');
 	const server = await world.serveMethods();
@@ -580,7 +582,27 @@ test('more clients than --max: the one too many is told so', async (t) => {
 	await until('there is room again', async () => (await world.call('calc', 'one')).status === 0);
 	server.kill();
 	const {stderr} = await server.end();
-	assert.match(stderr, /^ipc-sock: turned a client away: there are 1 connection already \(--max\)\n/);
+	assert.match(stderr, /^ipc-sock: refused a client: there are already 1 connection \(--max\)\n/);
+});
+
+test('a flood of clients over --max: a few lines say so, and there is room again as soon as one leaves', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const server = await world.serveMethods('--max', '1');
+	const first = await world.client('calc');
+	assert.equal(await first.say(request('one', [], 1)).line(), `${result(1, '1')}\n`);
+	// They stay as long as they are allowed to.
+	const others = Array.from({length: 300}, () => new Client(connect({path: world.path('calc'), allowHalfOpen: true})));
+	for (const other of others) assert.match(await other.line(), /"Too many connections"/);
+	assert.ok(socketsOf(server.pid) < 150, `${socketsOf(server.pid)} sockets are open`);
+	await first.rest();
+	await until('there is room again', async () => (await world.call('calc', 'one')).status === 0);
+	assert.ok(socketsOf(server.pid) > 60, 'those that were turned away are there still');
+	for (const other of others) other.leave();
+	server.kill();
+	const lines = (await server.end()).stderr.trimEnd().split('\n');
+	assert.ok(lines.length <= 13, lines.join('\n'));
+	assert.match(lines.at(-1) ?? '', /^ipc-sock: \d+ more messages like this were left out$/);
 });
 
 test('one client with many calls does not keep the others from their turn', async (t) => {
@@ -590,7 +612,7 @@ test('one client with many calls does not keep the others from their turn', asyn
 	const greedy = await world.client('calc');
 	greedy.say(Array.from({length: 300}, (_, i) => request('wait', [], i)).join(''));
 	await greedy.line();
-	assertDone(await world.call('calc', 'wait', '-t', '5'), '1\n');
+	assertDone(await world.call('calc', 'wait', '-t', '60'), '1\n');
 	greedy.leave();
 });
 
@@ -628,7 +650,7 @@ test('a command as all methods: which one is in its environment, status 127 is n
 	assertFails(
 		await world.call('calc', '--list'),
 		1,
-		"ipc-sock: 'calc' does not tell its methods (it has no 'rpc.discover')\n",
+		"ipc-sock: cannot list the methods of 'calc': it has no 'rpc.discover'\n",
 	);
 });
 
@@ -646,7 +668,7 @@ test('workers stay, and answer as they like', async (t) => {
 	assertFails(
 		await world.call('calc', 'die'),
 		1,
-		/^ipc-sock: die: 'python3' ended with status 7 before it answered \(-32000\)\n/,
+		/^ipc-sock: die: 'python3' exited with status 7 before it answered \(-32000\)\n/,
 	);
 	const second = (await world.call('calc', 'pid')).stdout.toString();
 	assert.notEqual(second, pid);
@@ -696,7 +718,7 @@ for (const kind of ['folder', 'command', 'worker'] as const)
 		await world.serve('calc', words);
 		const {code, message, data} = errorOf(await (await world.client('calc')).say(request('bad', [], 1)).rest());
 		assert.equal(code, -32000);
-		assert.match(message, /was ended by SIGRTMIN\+6( before it answered)?$/);
+		assert.match(message, /was killed by SIGRTMIN\+6( before it answered)?$/);
 		assert.deepEqual(data, {status: 168, stderr: ''});
 	});
 
@@ -725,9 +747,7 @@ test('a thousand clients at once, each with many calls: every answer is the righ
 	const world = new CallWorld(t);
 	await world.serve('calc', ['--worker', ...worker]);
 	const calls = 20;
-	const {status, stdout, stderr} = await run(peer('rpc-clients'), [world.path('calc'), '1000', String(calls)], {
-		deadlineMs: 60_000,
-	});
+	const {status, stdout, stderr} = await run(peer('rpc-clients'), [world.path('calc'), '1000', String(calls)]);
 	assert.deepEqual([status, stdout.toString(), stderr], [0, `${1000 * calls}\n`, '']);
 });
 
@@ -758,13 +778,13 @@ test('only who may come is served', {skip: isRoot ? false : 'needs root'}, async
 	assertDone(await asAnother('65533'), '1\n');
 	assertFails(await asAnother('65532'), 1, 'ipc-sock: one: You are not allowed to call here (-32002)\n');
 	server.kill();
-	assert.match((await server.end()).stderr, /^ipc-sock: turned away .*65532/);
+	assert.match((await server.end()).stderr, /^ipc-sock: refused .*65532/);
 });
 
 test('over TCP, where nobody tells who calls', async (t) => {
 	const world = new CallWorld(t);
 	world.method('who', 'test "$IPC_PEER_UID" && echo somebody || echo nobody');
-	const port = 20_000 + (process.pid % 20_000);
+	const port = await freePort();
 	await world.serve(`tcp:127.0.0.1:${port}`, ['--methods', 'methods'], {env: {IPC_PEER_UID: '7'}});
 	assertDone(await world.call(`tcp:127.0.0.1:${port}`, 'who'), '"nobody"\n');
 	assertFails(await world.call('tcp:192.0.2.1:7', 'who'), 2, /--insecure/);
@@ -775,15 +795,15 @@ const misused = (words: string[], why: RegExp) =>
 		assertFails(await new CallWorld(t).run('ipc-sock', ['serve', ...words]), 2, why);
 	});
 misused(['x'], /^ipc-sock: the methods are missing: --methods DIR, or -- CMD\n/);
-misused(['x', '--methods', '.', '--', 'true'], /--methods and CMD exclude each other/);
+misused(['x', '--methods', '.', '--', 'true'], /--methods and CMD cannot be combined/);
 misused(['x', '--methods', '.', '--worker'], /--worker needs a command/);
-misused(['x', '--worker', '--stdin', '--', 'true'], /--stdin makes no sense with --worker/);
+misused(['x', '--worker', '--stdin', '--', 'true'], /--stdin and --worker cannot be combined/);
 
 test('a folder that is none', async (t) => {
 	const world = new CallWorld(t);
 	const why = "ipc-sock: cannot serve the methods in 'nowhere': no such folder\n";
 	assertFails(await world.run('ipc-sock', ['serve', 'calc', '--methods', 'nowhere']), 1, why);
 	const file = world.script('file', '');
-	assertFails(await world.run('ipc-sock', ['serve', 'calc', '--methods', file]), 1, /it is no folder\n$/);
+	assertFails(await world.run('ipc-sock', ['serve', 'calc', '--methods', file]), 1, /it is not a folder\n$/);
 	world.assertNothingLeft();
 });

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {readdirSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, readdirSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {connect, type Socket} from 'node:net';
+import {join} from 'node:path';
 import test from 'node:test';
-import {SocketWorld} from '../support/sockets.js';
+import {asAnother, isRoot} from '../support/queues.js';
+import {peer, root} from '../support/run.js';
+import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
+
+const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
 
 /** A client that is half open: it goes on hearing after it has said all. */
 async function client(path: string): Promise<{socket: Socket; heard: () => string}> {
@@ -49,7 +54,7 @@ test('one connection: the status is that of the command', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('--max: so many at a time, the others wait', async (t) => {
+test('--max: N at a time, the others wait', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'x', '-k', '--max', '2', '--', 'sh', '-c', 'echo in; read line; echo out']);
 	const clients = [await client(world.path('x')), await client(world.path('x')), await client(world.path('x'))];
@@ -84,8 +89,8 @@ test('SIGTERM: the commands are told, the socket goes', async (t) => {
 
 test('a thousand clients at once, each with its own answer: relay in front of a command', async (t) => {
 	const world = new SocketWorld(t);
-	await world.ready(['listen', 'back', '-k', '--max', '20', '--', 'cat'], {deadlineMs: 90_000});
-	await world.ready(['relay', 'front', 'back'], {deadlineMs: 90_000});
+	await world.ready(['listen', 'back', '-k', '--max', '20', '--', 'cat']);
+	await world.ready(['relay', 'front', 'back']);
 	const clients = await Promise.all(Array.from({length: 1000}, () => client(world.path('front'))));
 	for (const [i, {socket}] of clients.entries()) socket.end(`client ${i}\n`);
 	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
@@ -102,7 +107,7 @@ test('relay: half-closing, an unreachable target, and bytes both ways', async (t
 	assertFails(
 		await world.run('ipc-sock', ['connect', 'front'], {input: 'lost'}),
 		1,
-		/ended the connection before it had read all/,
+		/closed the connection before reading all/,
 	);
 	assert.match(relay.errors, /^ipc-sock: cannot connect to 'back': no such socket\n$/);
 	await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'sha256sum; head -c 5000000 /dev/zero']);
@@ -139,7 +144,7 @@ test('relay over TLS: both sides are verified', async (t) => {
 	assert.equal(made.status, 0, made.stderr);
 	const file = (name: string) => world.file(name);
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
-	const port = 20_000 + (process.pid % 20_000);
+	const port = await freePort();
 	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', ...server]);
 	const target = `tls:localhost:${port}`;
@@ -190,7 +195,7 @@ test('relay over TLS: both sides are verified', async (t) => {
 	}
 	await until(
 		'both were turned away',
-		() => (entrance.errors.slice(said).match(/a client was turned away/g) ?? []).length >= 2,
+		() => (entrance.errors.slice(said).match(/refused a client/g) ?? []).length >= 2,
 	);
 	const other = await world.ready([
 		'relay',
@@ -209,16 +214,20 @@ test('relay: what may not be', async (t) => {
 	const world = new SocketWorld(t);
 	const refuses = async (message: RegExp, ...words: string[]) =>
 		assertFails(await world.sock('relay', ...words), 2, message);
-	await refuses(/'tcp:example.org:80' is not this machine, and plain TCP can be read/, 'x', 'tcp:example.org:80');
-	await refuses(/'tcp:0.0.0.0:7999' is not this machine/, 'tcp:0.0.0.0:7999', 'x');
-	await refuses(/to serve TLS --cert and --key are needed/, 'tls:127.0.0.1:7999', 'x');
-	await refuses(/--cert and --key belong together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
-	await refuses(/to itself would go round for ever/, '@x', '@x');
-	await refuses(/--mode is for local sockets/, 'tcp:127.0.0.1:7999', 'x', '-m', '600');
+	await refuses(
+		/'tcp:example.org:80' is not on this machine, and plain TCP is not encrypted/,
+		'x',
+		'tcp:example.org:80',
+	);
+	await refuses(/'tcp:0.0.0.0:7999' is not on this machine/, 'tcp:0.0.0.0:7999', 'x');
+	await refuses(/listening on a tls: address needs --cert and --key/, 'tls:127.0.0.1:7999', 'x');
+	await refuses(/--cert and --key must be given together/, 'x', 'tls:127.0.0.1:7999', '--cert', 'c');
+	await refuses(/cannot relay .* to itself/, '@x', '@x');
+	await refuses(/--mode needs a local socket/, 'tcp:127.0.0.1:7999', 'x', '-m', '600');
 	for (const who of ['uid:4294967295', 'gid:99999999999', 'uid:-1'])
 		await refuses(/the number of a (user|group) is from 0 to 4294967294/, 'x', 'y', '--allow', who);
 	assertFails(await world.sock('wait', 'tls:localhost:7999'), 2, /ipc-sock wait tcp:localhost:7999/);
-	await refuses(/are for tls: addresses/, 'x', 'y', '--ca', 'c');
+	await refuses(/need a tls: address/, 'x', 'y', '--ca', 'c');
 	assertFails(
 		await world.sock('relay', 'x', 'tls:localhost:7999', '--ca', world.file('none')),
 		1,
@@ -247,21 +256,19 @@ test('hub: what one says all others hear, whole lines only', async (t) => {
 
 test('hub: one that does not read is put out, and said; the others hear everything, and memory stays', async (t) => {
 	const world = new SocketWorld(t);
-	const hub = await world.ready(['hub', 'room', '--buffer', '64K'], {deadlineMs: 60_000});
+	const hub = await world.ready(['hub', 'room', '--buffer', '64K']);
 	const deaf = await world.stranger('deaf', world.path('room'));
-	const listener = world.start('ipc-sock', ['connect', 'room', '-c', '200000'], {deadlineMs: 60_000});
+	const listener = world.start('ipc-sock', ['connect', 'room', '-c', '200000']);
 	await until(
 		'both are there',
 		async () => JSON.parse((await world.sock('stat', 'room', '--json')).stdout.toString()).connections === 2,
 	);
 	const line = `${'x'.repeat(99)}\n`;
-	const speaker = world.shell(`yes ${'x'.repeat(99)} | head -200000 | (cat; sleep 0.1) | ipc-sock send room`, {
-		deadlineMs: 60_000,
-	});
-	await listener.closed;
+	const speaker = world.shell(`yes ${'x'.repeat(99)} | head -200000 | ipc-sock send room`);
+	await until('all of it has come', () => listener.received >= 200_000 * line.length);
 	assert.equal(listener.output.length, 200_000 * line.length);
-	await speaker;
-	assert.match(hub.errors, new RegExp(`process ${deaf.pid} .* was put out: it did not read`));
+	assertDone(await speaker, '');
+	assert.match(hub.errors, new RegExp(`process ${deaf.pid} .* disconnected: it was not reading`));
 });
 
 test('tap: shows both ways, and puts everything back', async (t) => {
@@ -284,7 +291,7 @@ test('tap: shows both ways, and puts everything back', async (t) => {
 	);
 	assert.equal(events[0].pid, asked.pid);
 	for (const {time} of events) assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-	assertFails(await world.sock('tap', 'api'), 1, /'api' is tapped already: process \d+ .* stands in front of it/);
+	assertFails(await world.sock('tap', 'api'), 1, /'api' is already tapped by process \d+ /);
 	tap.kill('SIGINT');
 	await tap.closed;
 	assert.equal(tap.child.signalCode, 'SIGINT');
@@ -325,7 +332,7 @@ test('tap: killed without warning, the next one, and remove, put it right', asyn
 			const {status, stderr} = await world.sock('remove', 'api');
 			assert.deepEqual(
 				[status, stderr],
-				[0, "ipc-sock: 'api' was left by a tap that was killed: the live socket is back\n"],
+				[0, "ipc-sock: restored the live socket 'api': a tap that was killed had replaced it\n"],
 			);
 		} else {
 			const next = await world.ready(['tap', 'api']);
@@ -347,12 +354,59 @@ test('tap: the listener ends meanwhile, nothing stays; what cannot be tapped', a
 	await tap.closed;
 	assert.deepEqual([world.leftovers(), tap.errors], [[], '']);
 	assertFails(await world.sock('tap', 'none'), 1, "ipc-sock: cannot tap 'none': no such socket\n");
-	assertFails(await world.sock('tap', '@x'), 2, /an abstract name cannot be moved aside/);
+	assertFails(await world.sock('tap', '@x'), 2, /an abstract name cannot be renamed/);
 	await world.stranger('hold', world.file('d'), 'dgram');
-	assertFails(await world.sock('tap', world.file('d')), 1, /is no stream socket that listens/);
+	assertFails(await world.sock('tap', world.file('d')), 1, /is not a listening stream socket/);
 	const dead = await world.stranger('hold', world.file('s'), 'stream');
 	await dead.kill('SIGKILL').end();
-	assertFails(await world.sock('tap', world.file('s')), 1, /nobody listens there/);
+	assertFails(await world.sock('tap', world.file('s')), 1, /no process listens there/);
+});
+
+test(
+	'tap: the owner of the folder puts a link in place of the new socket: no other file changes',
+	needsRoot,
+	async (t) => {
+		const world = new SocketWorld(t);
+		const compiled = await world.shell(
+			`cc -shared -fPIC -D_GNU_SOURCE -o '${world.file('replace.so')}' '${join(root, 'test', 'peers', 'preload', 'replace-bound.c')}' -ldl`,
+		);
+		assert.equal(compiled.status, 0, compiled.stderr);
+		const folder = world.file('foreign');
+		const path = join(folder, 'api');
+		const victim = world.file('victim');
+		writeFileSync(victim, 'of root', {mode: 0o600});
+		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown 65533 '${folder}'`);
+		const server = world.startOther('setpriv', [
+			...asAnother.split(' ').slice(1),
+			...[peer('sock-peer'), 'hold', path, 'stream'],
+		]);
+		await server.printed('ready\n');
+		chmodSync(path, 0o666);
+		const env = {LD_PRELOAD: world.file('replace.so'), IPC_TEST_VICTIM: victim};
+		const {stdout, stderr} = await world.start('ipc-sock', ['tap', path, '-c', '1'], {env}).end();
+		const {uid, mode} = statSync(victim);
+		assert.deepEqual([uid, mode & 0o777], [0, 0o600]);
+		assert.equal(stdout.toString(), '');
+		assert.equal(stderr, `ipc-sock: cannot tap '${path}': another process has replaced 'api.tapped'\n`);
+		// It was replaced, and not merely not found.
+		assert.equal(readlinkSync(`${path}.tapped`), victim);
+		assert.ok(world.isSocket(`${path}.tapped.away`));
+	},
+);
+
+test('tap: the new socket has the mode and the owner of the other, whatever the umask', needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'cat']);
+	chmodSync(world.path('api'), 0o662);
+	chownSync(world.path('api'), 65_533, 65_532);
+	const tap = world.startOther('sh', ['-c', 'umask 077; exec ipc-sock tap api --json --ready-fd 3'], {});
+	await tap.ready();
+	const {uid, gid, mode} = statSync(world.path('api'));
+	assert.deepEqual([uid, gid, mode & 0o777], [65_533, 65_532, 0o662]);
+	assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'through'}), 'through');
+	// Its own probe is no connection.
+	await tap.printed('close');
+	for (const line of tap.output.toString().trim().split('\n')) assert.equal(JSON.parse(line).connection, 1);
 });
 
 test('tap: the reader of its output leaves: everything is put back', async (t) => {

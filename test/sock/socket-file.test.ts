@@ -4,6 +4,7 @@ import test from 'node:test';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
+import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const inode = (path: string) => statSync(path).ino;
@@ -21,7 +22,7 @@ for (const type of ['stream', 'dgram', 'seqpacket']) {
 		assert.ok(!existsSync(path));
 	});
 
-	test(`one that somebody has is refused, and its owner named (${type})`, async (t) => {
+	test(`one that a process uses is refused, and its owner named (${type})`, async (t) => {
 		const world = new SocketWorld(t);
 		const path = world.file('s');
 		const alive = await world.stranger('hold', path, type);
@@ -30,7 +31,7 @@ for (const type of ['stream', 'dgram', 'seqpacket']) {
 			assertFails(
 				await world.sock('recv', path, '--type', ours),
 				1,
-				`ipc-sock: cannot listen on '${path}': process ${alive.pid} (sock-peer) has it already\n`,
+				`ipc-sock: cannot listen on '${path}': process ${alive.pid} (sock-peer) already uses it\n`,
 			);
 		assert.equal(inode(path), before);
 	});
@@ -40,29 +41,29 @@ test('one that is bound and does not listen yet is alive as well', async (t) => 
 	const world = new SocketWorld(t);
 	const path = world.file('s');
 	await world.stranger('hold', path, 'stream', 'bound');
-	assertFails(await world.sock('listen', path), 1, /has it already/);
+	assertFails(await world.sock('listen', path), 1, /already uses it/);
 });
 
 test('a living listener does not notice that it was asked', async (t) => {
 	const world = new SocketWorld(t);
 	const listener = await world.ready(['listen', 'one'], {input: 'for the first'});
-	assertFails(await world.sock('listen', 'one'), 1, new RegExp(`process ${listener.pid} \\(.*\\) has it already`));
+	assertFails(await world.sock('listen', 'one'), 1, new RegExp(`process ${listener.pid} \\(.*\\) already uses it`));
 	assertDone(await world.sock('wait', 'one'), '');
 	assertDone(await world.sock('connect', 'one'), 'for the first');
 });
 
-test('an abstract name that somebody has', async (t) => {
+test('an abstract name that a process uses', async (t) => {
 	const world = new SocketWorld(t);
 	const name = `@ipc-test-taken-${process.pid}`;
 	const alive = await world.stranger('hold', name, 'stream');
 	assertFails(
 		await world.sock('listen', name),
 		1,
-		`ipc-sock: cannot listen on '${name}': process ${alive.pid} (sock-peer) has it already\n`,
+		`ipc-sock: cannot listen on '${name}': process ${alive.pid} (sock-peer) already uses it\n`,
 	);
 });
 
-test('what is no socket is never touched', async (t) => {
+test('what is not a socket is never touched', async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.file('data');
 	writeFileSync(path, 'precious');
@@ -91,7 +92,7 @@ for (const stale of [false, true])
 			if (status !== 0)
 				assert.match(
 					stderr,
-					/^ipc-sock: cannot listen on '.*': (process \d+ \(.*\)|another process) has it already\n$/,
+					/^ipc-sock: cannot listen on '.*': (process \d+ \(.*\)|another process) already uses it\n$/,
 				);
 		assert.ok(!existsSync(path));
 	});
@@ -141,7 +142,7 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	assertDone(await world.sock('connect', path), 'hello\n');
 	listed.kill();
 	await listed.closed;
-	assert.match(listed.errors, /^ipc-sock: turned away .*65533.*process \d+ \(socat\)\n$/);
+	assert.match(listed.errors, /^ipc-sock: refused .*65533.*process \d+ \(socat\): --allow does not list it\n$/);
 
 	const allowed = await world.ready(['listen', path, '-k', '--allow', 'gid:1234,uid:65533', '--', 'echo', 'come in']);
 	assert.equal((await nobody(`socat -u UNIX-CONNECT:${path} STDOUT`)).stdout.toString(), 'come in\n');
@@ -159,10 +160,58 @@ test('another user is turned away by the mode, and by --allow', needsRoot, async
 	assertDone(await world.sock('send', path, '--type', 'dgram', 'friend'), '');
 	const {stdout: received, stderr} = await records.end();
 	assert.equal(received.toString(), 'friend\n');
-	assert.match(stderr, /turned away/);
+	assert.match(stderr, /refused .*--allow does not list it/);
 });
 
-test('--allow: unknown names, and what is no rule', async (t) => {
+for (const type of ['dgram', 'seqpacket'])
+	test(
+		`listen --type ${type} --allow: what another user sends is not printed, and gets no answer`,
+		needsRoot,
+		async (t) => {
+			const world = new SocketWorld(t);
+			await world.shell(`chmod 755 '${world.scratch}'`);
+			const path = world.file('s');
+			const listener = await world.ready(['listen', path, '--type', type, '--idle', '500ms', '--allow', 'uid:root'], {
+				input: 'for a friend\n',
+			});
+			const intruder = world.shell(`exec ${asAnother} ${peer('sock-peer')} packet ${path} ${type} intruder`);
+			await until('it was turned away', () => listener.errors !== '');
+			await intruder;
+			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '500ms'], {
+				input: 'friend\n',
+			});
+			assertDone(friend, 'for a friend\n');
+			const {stdout, stderr} = await listener.end();
+			assert.equal(stdout.toString(), 'friend\n');
+			assert.match(stderr, /^ipc-sock: refused .*65533.*\n$/);
+		},
+	);
+
+test('clients that are turned away do not put a timeout off, nor fill the log', needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell(`chmod 755 '${world.scratch}'`);
+	for (const words of [
+		['recv', '--type', 'dgram'],
+		['recv', '--type', 'stream'],
+		['listen', '--type', 'dgram'],
+		['listen', '--type', 'stream'],
+		['recv-fd', '--type', 'dgram', '--', 'true'],
+	]) {
+		const path = world.file(words.join(''));
+		const [verb = '', ...rest] = words;
+		const server = await world.ready([verb, path, '-t', '1', '--allow', 'uid:root', ...rest]);
+		const packet = `${peer('sock-peer')} packet ${path} ${words[2]} x 2> /dev/null`;
+		const flood = world.shell(`exec ${asAnother} sh -c 'while [ -e ${path} ]; do ${packet}; done'`);
+		await server.closed;
+		await flood;
+		assert.equal(server.child.exitCode, 124, words.join(' '));
+		const lines = server.errors.trimEnd().split('\n');
+		assert.ok(lines.length <= 12, server.errors);
+		for (const line of lines) assert.match(line, /^ipc-sock: (refused |\d+ more messages? like this )/);
+	}
+});
+
+test('--allow: unknown names, and what is not a rule', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(
 		await world.sock('listen', 'x', '--allow', 'uid:no-such-user-here'),

@@ -22,7 +22,6 @@ export class CallWorld extends World {
 	/** `ipc-sock serve`, once it can be called. */
 	async serve(address: string, words: readonly string[], settings: RunSettings = {}): Promise<Running> {
 		const server = this.start('ipc-sock', ['serve', address, '--ready-fd', '3', ...words], {
-			deadlineMs: 60_000,
 			cwd: this.scratch,
 			...settings,
 		});

@@ -10,7 +10,7 @@ export const small = ['--maxmsg', '10', '--msgsize', '256'] as const;
 
 export const isRoot = process.getuid?.() === 0;
 
-/** A word before a command: somebody who is neither us nor privileged. */
+/** A word before a command: a user that is neither ours nor privileged. */
 export const asAnother = 'setpriv --reuid 65533 --clear-groups';
 
 /**
@@ -38,7 +38,7 @@ export class QueueWorld extends World {
 	/** A new queue: small, or as the words say. */
 	async queue(...words: string[]): Promise<string> {
 		const name = this.name();
-		assertDone(await this.mq('create', name, ...small, ...words), '');
+		assertDone(await this.perform('ipc-mq', 'create', name, ...small, ...words), '');
 		return name;
 	}
 

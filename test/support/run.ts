@@ -21,11 +21,12 @@ export interface RunSettings {
 	input?: string | Buffer;
 	env?: Record<string, string>;
 	cwd?: string;
-	/** After so long it is killed, and its end says so: status null, signal SIGKILL. */
+	/** A program that still runs then hangs: it is killed, and whatever is awaited of it fails. */
 	deadlineMs?: number;
 }
 
-const deadlineMs = 20_000;
+/** Long, since the machine may be busy with something else: only a program that hangs gets there. */
+const deadlineMs = 120_000;
 
 /** The environment a command sees: nothing of ours that could change what it does. */
 export function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
@@ -43,9 +44,9 @@ export class Running {
 	received = 0;
 	private readonly out: Buffer[] = [];
 	private readonly err: Buffer[] = [];
-	/** Once it has ended and all its output is here. */
-	readonly closed: Promise<unknown>;
-	private readonly timer: NodeJS.Timeout;
+	/** Once it has ended and all its output is here. Fails when its deadline has passed. */
+	readonly closed: Promise<void>;
+	private readonly line: string;
 
 	constructor(program: string, words: readonly string[], settings: RunSettings = {}) {
 		this.child = spawn(program, words, {
@@ -62,9 +63,26 @@ export class Running {
 		this.child.stderr?.on('data', (piece: Buffer) => this.err.push(piece));
 		// A program that ends before it has read all of its input is its own business.
 		this.child.stdin?.on('error', () => {});
-		this.closed = once(this.child, 'close').catch(() => {});
-		this.timer = setTimeout(() => this.killGroup(), settings.deadlineMs ?? deadlineMs).unref();
+		this.line = [program, ...words].join(' ');
+		this.closed = this.untilClosed(settings.deadlineMs ?? deadlineMs);
+		// Not every test waits for the end of what it has started.
+		this.closed.catch(() => {});
 		if (settings.input !== undefined) this.stdin.end(settings.input);
+	}
+
+	private async untilClosed(milliseconds: number): Promise<void> {
+		let isLate = false;
+		const timer = setTimeout(() => {
+			isLate = true;
+			this.killGroup();
+		}, milliseconds).unref();
+		// One that could not be started has no other end.
+		await once(this.child, 'close').catch(() => {});
+		clearTimeout(timer);
+		if (isLate)
+			throw new Error(
+				`${this.line}: still ran after ${milliseconds / 1000} s; stdout: ${excerpt(this.output)}, stderr: ${excerpt(this.errors)}`,
+			);
 	}
 
 	get stdin(): Writable {
@@ -96,7 +114,7 @@ export class Running {
 		while (!this.output.includes(text))
 			await Promise.race([
 				once(this.stdout, 'data'),
-				this.closed.then(() => Promise.reject(new Error(`ended without '${text}': ${this.errors}`))),
+				this.closed.then(() => Promise.reject(new Error(`${this.line}: ended without '${text}': ${this.errors}`))),
 			]);
 		return this;
 	}
@@ -114,15 +132,19 @@ export class Running {
 		}
 	}
 
-	/** Never throws because it failed. */
+	/** Never throws because the program failed, only when its deadline has passed. */
 	async end(): Promise<Ended> {
-		// Whoever did not say anything more by then will not.
+		// A test that waits for the end writes nothing more.
 		if (!this.stdin.writableEnded && this.child.stdin?.writable && this.child.exitCode === null) this.stdin.end();
 		await this.closed;
-		clearTimeout(this.timer);
 		return {status: this.child.exitCode, signal: this.child.signalCode, stdout: this.output, stderr: this.errors};
 	}
 }
+
+const excerpt = (text: string | Buffer): string => {
+	const whole = typeof text === 'string' ? text : text.toString('latin1');
+	return JSON.stringify(whole.length > 2000 ? `${whole.slice(0, 1000)} … ${whole.slice(-1000)}` : whole);
+};
 
 /** Runs a program to its end. */
 export const run = (program: string, words: readonly string[], settings: RunSettings = {}): Promise<Ended> =>

@@ -28,12 +28,12 @@ export class SegmentWorld extends World {
 		return name;
 	}
 
-	/** Where it lies for everybody else. */
+	/** Where it lies for other programs. */
 	at(name: string): string {
 		return join('/dev/shm', name);
 	}
 
-	/** A segment with these bytes, or so many zeros, that no command of ours has made. */
+	/** A segment with these bytes, or N zeros, that no command of ours has made. */
 	segment(contents: string | Buffer | number): string {
 		const name = this.name();
 		writeFileSync(this.at(name), typeof contents === 'number' ? Buffer.alloc(contents) : contents, {mode: 0o600});
@@ -43,7 +43,7 @@ export class SegmentWorld extends World {
 	/** A new ring. */
 	async ring(size = '64K'): Promise<string> {
 		const name = this.name();
-		assertDone(await this.shm('create', name, '--size', size), '');
+		assertDone(await this.perform('ipc-shm', 'create', name, '--size', size), '');
 		return name;
 	}
 

@@ -10,7 +10,7 @@ let counter = 0;
 export const isRoot = process.getuid?.() === 0;
 export const needsRoot = {skip: !isRoot && 'needs root to become another user, or to mount'};
 
-/** A word before a command: somebody who is neither us nor privileged. */
+/** A word before a command: a user that is neither ours nor privileged. */
 export const asAnother = 'setpriv --reuid 65533 --clear-groups';
 
 /** Where libc keeps them: sem_overview(7). */
@@ -48,10 +48,10 @@ export class SemaphoreWorld extends World {
 		return name;
 	}
 
-	/** A new semaphore with so many units. */
+	/** A new semaphore with N units. */
 	async semaphore(units = 1, ...words: string[]): Promise<string> {
 		const name = this.name();
-		assertDone(await this.sem('create', name, '--value', String(units), ...words), '');
+		assertDone(await this.perform('ipc-sem', 'create', name, '--value', String(units), ...words), '');
 		return name;
 	}
 

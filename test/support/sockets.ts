@@ -1,5 +1,7 @@
-import {randomBytes} from 'node:crypto';
+import {once} from 'node:events';
 import {existsSync, statSync, writeFileSync} from 'node:fs';
+import {type AddressInfo, createServer} from 'node:net';
+import {randomBytes} from './random.js';
 import {type Ended, peer, type Running, type RunSettings} from './run.js';
 import {World} from './world.js';
 
@@ -35,3 +37,13 @@ export class SocketWorld extends World {
 /** Who listens where, as another tool sees it. */
 export const hasProgram = (world: World, name: string): Promise<boolean> =>
 	world.shell(`command -v ${name}`).then(({status}) => status === 0);
+
+/** A TCP port of 127.0.0.1 that the kernel has just handed out, and that nobody has any more. */
+export async function freePort(): Promise<number> {
+	const server = createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const {port} = server.address() as AddressInfo;
+	server.close();
+	await once(server, 'close');
+	return port;
+}

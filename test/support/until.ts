@@ -1,10 +1,10 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 
-/** Looks until something holds, where nothing tells of it. Fails after ten seconds. */
+/** Looks until something holds, where nothing tells of it. Fails after a time that only a test that hangs needs. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-	const deadline = performance.now() + 10_000;
+	const deadline = performance.now() + 120_000;
 	while (!(await holds())) {
-		if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+		if (performance.now() > deadline) throw new Error(`still not so after two minutes: ${what}`);
 		await sleep(5);
 	}
 }

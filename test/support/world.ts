@@ -3,7 +3,17 @@ import {mkdtempSync, readdirSync, rmSync, statSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {TestContext} from 'node:test';
+import {performHere, readHere} from './reading.js';
 import {type Ended, launcher, Running, type RunSettings, run} from './run.js';
+
+/** Runs a command of ours to its end; what its command line alone decides is read in this process: see {@link readHere}. */
+export async function runCommand(
+	command: string,
+	words: readonly string[],
+	settings: RunSettings = {},
+): Promise<Ended> {
+	return (await readHere(command, words)) ?? run(launcher(command), words, settings);
+}
 
 /** A runtime folder for one test, with the commands that use it. All is gone afterwards, also when the test failed. */
 export class World {
@@ -51,9 +61,17 @@ export class World {
 		}).end();
 	}
 
-	/** Runs a command of ours to its end. */
+	/** Runs a command of ours to its end: see {@link runCommand}. */
 	run(command: string, words: readonly string[], settings: RunSettings = {}): Promise<Ended> {
-		return run(launcher(command), words, {...settings, env: {...this.env, ...settings.env}});
+		const all = {...settings, env: {...this.env, ...settings.env}};
+		// Completion looks for objects where the environment says that they are.
+		const isRead = settings.env === undefined && words[0] !== '--get-yargs-completions';
+		return isRead ? runCommand(command, words, all) : run(launcher(command), words, all);
+	}
+
+	/** Runs a verb that returns at once and does not look at the environment: see {@link performHere}. */
+	async perform(command: string, ...words: string[]): Promise<Ended> {
+		return (await performHere(command, words)) ?? this.run(command, words);
 	}
 
 	pipe(...words: string[]): Promise<Ended> {

@@ -3,6 +3,7 @@ import {everywhere} from '../options.js';
 import {
 	type Command,
 	expandShorthand,
+	type FoundVerb,
 	findVerb,
 	type Option,
 	operandCount,
@@ -12,91 +13,211 @@ import {
 } from '../verb.js';
 
 /** A command line taken apart, the values still text. */
-export interface Reading {
-	readonly name: string;
-	readonly verb: Verb;
+export interface Reading extends FoundVerb {
 	readonly operands: readonly string[];
-	/** By key; `true` for a flag. */
+	/** By key; `true` for a flag, and for an option whose value was left out. */
 	readonly options: ReadonlyMap<string, string | true | readonly string[]>;
 	/** The command to run. */
 	readonly command: readonly string[];
 }
 
-/** A number below zero, where no option is a digit, or `-inf`, where none is an `i`. */
-export const isNegativeNumber = (verb: Verb, word: string): boolean => {
-	const letters = /^-(?:[0-9]|\.[0-9])/.test(word) ? /[0-9]/ : /^-inf(?:inity)?$/i.test(word) ? /i/ : undefined;
-	return (
-		letters !== undefined &&
-		!Object.values(optionsOf(verb)).some(({short}) => short !== undefined && letters.test(short))
-	);
-};
+/** What a command line asks for. */
+export type Line =
+	| {readonly kind: 'verb'; readonly reading: Reading}
+	| {readonly kind: 'help'; readonly topic: FoundVerb | undefined}
+	| {readonly kind: 'version'};
 
 export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...verb.options, ...everywhere});
 
 /**
- * Reads a plain command line straight from the verbs' data: a known verb, whole option names or single letters, a
- * value behind its option. Anything else (help, a mistake, letters run together) answers undefined and is left to
- * yargs (yargs-reading.ts), which costs a start several times as much. A test holds the two together.
+ * Reads a command line with the data of the verbs.
+ *
+ * @throws UsageError, and nothing else.
  */
-export function readPlainLine(command: Command, given: readonly string[]): Reading | undefined {
+export function readLine(command: Command, given: readonly string[]): Line {
 	const words = expandShorthand(command, given);
 	const found = words[0] === undefined ? undefined : findVerb(command, words[0]);
-	if (!found) return undefined;
-	const {name, verb} = found;
-	const declared = optionsOf(verb);
-	const bySwitch = new Map<string, string>();
-	for (const key of Object.keys(declared)) {
-		bySwitch.set(`--${optionName(key)}`, key);
-		const short = declared[key]?.short;
-		if (short) bySwitch.set(`-${short}`, key);
-	}
-	const {least, most} = operandCount(verb);
-	const operands: string[] = [];
-	const options = new Map<string, string | true | string[]>();
-	let commandWords: readonly string[] = [];
+	return found ? new Lexer(found, words).read() : readWithoutVerb(command, words);
+}
 
-	for (let i = 1; i < words.length; i++) {
-		const word = words[i] as string;
-		if (word === '--') {
-			const rest = words.slice(i + 1);
-			if (verb.takesCommand) commandWords = rest;
-			else operands.push(...rest);
-			break;
-		}
-		if (word === '-' || !word.startsWith('-') || isNegativeNumber(verb, word)) {
-			if (verb.takesCommand === true && operands.length === most) {
-				commandWords = words.slice(i);
-				break;
-			}
-			operands.push(word);
-			continue;
-		}
-		const equals = word.startsWith('--') ? word.indexOf('=') : -1;
-		const key = bySwitch.get(equals < 0 ? word : word.slice(0, equals));
-		const option = key === undefined ? undefined : declared[key];
-		if (key === undefined || !option) return undefined;
-		if (!option.value) {
-			if (equals >= 0) return undefined;
-			options.set(key, true);
-			continue;
-		}
-		if (option.optionalValue && equals < 0) {
-			options.set(key, true);
-			continue;
-		}
-		let value: string | undefined = word.slice(equals + 1);
-		if (equals < 0) {
-			value = words[++i];
-			// A negative number is a value; a letter that happens to be a digit is left to yargs.
-			const isWord = value !== undefined && (!/^-./.test(value) || (/^-[0-9]/.test(value) && !bySwitch.has(value)));
-			if (value === undefined || !isWord) return undefined;
-		}
-		if (value === '') return undefined;
-		if (option.many) options.set(key, [...((options.get(key) as string[] | undefined) ?? []), value]);
-		else options.set(key, value);
+/** `help VERB`, `--help`, `--version`, or a mistake. */
+function readWithoutVerb(command: Command, words: readonly string[]): Line {
+	const dashes = words.indexOf('--');
+	const ownWords = dashes < 0 ? words : words.slice(0, dashes);
+	const bareWords = ownWords.filter((word) => !word.startsWith('-'));
+	if (bareWords[0] === 'help') {
+		const topic = bareWords[1];
+		return {kind: 'help', topic: topic === undefined ? undefined : needVerb(command, topic)};
 	}
-	if (operands.length < least || operands.length > most) return undefined;
-	return {name, verb, operands, options, command: commandWords};
+	if (ownWords.some(isHelp))
+		return {kind: 'help', topic: bareWords[0] === undefined ? undefined : findVerb(command, bareWords[0])};
+	if (ownWords.some(isVersion)) return {kind: 'version'};
+	const [first] = words;
+	if (first === undefined) throw new UsageError(`a verb is missing: ${Object.keys(command.verbs).join(', ')}`);
+	if (first.startsWith('-')) throw new UsageError(`a verb is expected before '${first}'`);
+	throw unknownVerb(command, first);
+}
+
+const isHelp = (word: string): boolean => word === '--help' || word === '-h';
+const isVersion = (word: string): boolean => word === '--version' || word === '-V';
+
+function needVerb(command: Command, word: string): FoundVerb {
+	const found = findVerb(command, word);
+	if (!found) throw unknownVerb(command, word);
+	return found;
+}
+
+/** With the nearest verb, or with all of them. */
+function unknownVerb(command: Command, word: string): UsageError {
+	const error = new UsageError(`unknown verb '${word}'`);
+	error.meant = {
+		word,
+		candidates: Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]),
+		otherwise: ` (verbs: ${Object.keys(command.verbs).join(', ')})`,
+	};
+	return error;
+}
+
+const looksLikeNegativeNumber = (word: string): boolean => /^-(?:[0-9]|\.[0-9]|inf(?:inity)?$)/i.test(word);
+
+/** Goes once over the words behind a verb. A mistake counts only where nobody asks for help or the version. */
+class Lexer {
+	private readonly declared: Readonly<Record<string, Option>>;
+	private readonly keys = new Map<string, string>();
+	private readonly mostOperands: number;
+	private readonly operands: string[] = [];
+	private readonly options = new Map<string, string | true | string[]>();
+	private command: readonly string[] = [];
+	private at = 1;
+	private asksForHelp = false;
+	private asksForVersion = false;
+	private mistake: UsageError | undefined;
+	/** Told only without another mistake: an option that is not known is why the word behind is no value. */
+	private missingValue: UsageError | undefined;
+
+	constructor(
+		private readonly found: FoundVerb,
+		private readonly words: readonly string[],
+	) {
+		this.declared = optionsOf(found.verb);
+		this.mostOperands = operandCount(found.verb).most;
+		for (const [key, {short}] of Object.entries(this.declared)) {
+			this.keys.set(`--${optionName(key)}`, key);
+			if (short) this.keys.set(`-${short}`, key);
+		}
+	}
+
+	read(): Line {
+		const {found, operands, options} = this;
+		while (this.at < this.words.length) this.readWord(this.words[this.at++] as string);
+		if (this.asksForHelp) return {kind: 'help', topic: found};
+		if (this.asksForVersion) return {kind: 'version'};
+		const mistake = this.mistake ?? this.missingValue;
+		if (mistake) throw mistake;
+		return {kind: 'verb', reading: {...found, operands, options, command: this.command}};
+	}
+
+	private readWord(word: string): void {
+		if (word === '--') {
+			const rest = this.takeRest();
+			if (this.found.verb.takesCommand) this.command = rest;
+			else this.operands.push(...rest);
+		} else if (this.isOperand(word)) {
+			if (this.found.verb.takesCommand === true && this.operands.length === this.mostOperands)
+				this.command = [word, ...this.takeRest()];
+			else this.operands.push(word);
+		} else if (isHelp(word)) this.asksForHelp = true;
+		else if (isVersion(word)) this.asksForVersion = true;
+		else if (word.startsWith('--')) this.readLongOption(word);
+		else this.readLetters(word);
+	}
+
+	private takeRest(): readonly string[] {
+		const rest = this.words.slice(this.at);
+		this.at = this.words.length;
+		return rest;
+	}
+
+	/** A dash and a digit is a number below zero where no option is a digit, and `-inf` where none is an `i`. */
+	private isOperand(word: string): boolean {
+		if (word === '-' || !word.startsWith('-')) return true;
+		if (/^-[0-9.]$/.test(word)) return !this.keys.has(word);
+		if (!looksLikeNegativeNumber(word)) return false;
+		const letters = /^-i/i.test(word) ? /^-i$/i : /^-[0-9]$/;
+		for (const name of this.keys.keys()) if (letters.test(name)) return false;
+		return true;
+	}
+
+	/** `--name`, `--name value`, `--name=value` */
+	private readLongOption(word: string): void {
+		const equals = word.indexOf('=');
+		const name = equals < 0 ? word : word.slice(0, equals);
+		const key = this.keys.get(name);
+		const option = key === undefined ? undefined : this.declared[key];
+		if (key === undefined || !option) {
+			this.refuseOption(name);
+		} else if (!option.value) {
+			if (equals < 0) this.options.set(key, true);
+			else this.refuse(`${name} takes no value`);
+		} else if (option.optionalValue) {
+			if (equals === word.length - 1) this.refuse(`${word} needs a value: ${option.value.placeholder}`);
+			else this.set(key, equals < 0 ? true : word.slice(equals + 1));
+		} else this.set(key, equals < 0 ? this.takeValue(key) : word.slice(equals + 1));
+	}
+
+	/** `-q`, `-t 5s`, `-t5s`, `-t=5s`, `-qt5s`: as getopt(3) has it. */
+	private readLetters(word: string): void {
+		for (let i = 1; i < word.length; i++) {
+			const name = `-${word[i]}`;
+			const key = this.keys.get(name);
+			const option = key === undefined ? undefined : this.declared[key];
+			if (key === undefined || !option) {
+				if (word.length === 2) this.refuseOption(name);
+				else this.refuse(`unknown option '${name}' in '${word}'`);
+				return;
+			}
+			if (option.value) {
+				const isGlued = i + 1 < word.length;
+				const glued = word.slice(word[i + 1] === '=' ? i + 2 : i + 1);
+				this.set(key, isGlued ? glued : option.optionalValue ? true : this.takeValue(key));
+				return;
+			}
+			this.options.set(key, true);
+		}
+	}
+
+	/** The next word, unless it is an option: a value that looks like one is written `--name=-value`. */
+	private takeValue(key: string): string | undefined {
+		const next = this.words[this.at];
+		const isValue = next !== undefined && (!/^-./s.test(next) || next === '--' || looksLikeNegativeNumber(next));
+		if (isValue) this.at++;
+		else
+			this.missingValue ??= this.error(`--${optionName(key)} needs a value: ${this.declared[key]?.value?.placeholder}`);
+		return isValue ? next : undefined;
+	}
+
+	private set(key: string, value: string | true | undefined): void {
+		if (value === undefined) return;
+		if (!this.declared[key]?.many || value === true) this.options.set(key, value);
+		else this.options.set(key, [...((this.options.get(key) as string[] | undefined) ?? []), value]);
+	}
+
+	private refuseOption(name: string): void {
+		const candidates = Object.keys(this.declared).map((key) => `--${optionName(key)}`);
+		this.refuse(`unknown option '${name}'`, {word: name, candidates: [...candidates, '--help', '--version']});
+	}
+
+	/** The first mistake is the one that is told. */
+	private refuse(message: string, meant?: UsageError['meant']): void {
+		this.mistake ??= this.error(message, meant);
+	}
+
+	private error(message: string, meant?: UsageError['meant']): UsageError {
+		const error = new UsageError(message);
+		error.verb = this.found.name;
+		error.meant = meant;
+		return error;
+	}
 }
 
 export interface Values {

@@ -3,32 +3,38 @@ import {choice} from '../formats/text-format.js';
 import {print} from '../output.js';
 import {one, type Verb, verb} from '../verb.js';
 
-/** Scripts that ask the command itself what could come next, so that they know the objects that exist now. */
+/**
+ * Scripts that ask the command itself for candidates, so that they know the objects that exist now. zsh and fish quote what
+ * they insert. bash does not, and it cuts words at `@`, `:` and `=`, so it gets quoted candidates.
+ */
 const scripts: Record<'bash' | 'zsh' | 'fish', (command: string) => string> = {
 	bash: (command) => `_${command.replace('-', '_')}() {
-	local IFS=$'\\n'
-	COMPREPLY=($(${command} --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null))
+	mapfile -t COMPREPLY < <(${command} --complete-line "\${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _${command.replace('-', '_')} ${command}
 `,
 	zsh: (command) => `#compdef ${command}
 _${command.replace('-', '_')}() {
 	local -a candidates
-	candidates=("\${(@f)$(${command} --get-yargs-completions "\${(@)words[1,CURRENT]}" 2>/dev/null)}")
+	candidates=("\${(@f)$(${command} --complete "\${(@Q)words[1,CURRENT-1]}" "\${(M)PREFIX#-}" 2>/dev/null)}")
 	[[ -n "$candidates" ]] && compadd -- "\${candidates[@]}" || _files
 }
 compdef _${command.replace('-', '_')} ${command}
 `,
-	fish: (command) =>
-		`complete -c ${command} -a '(${command} --get-yargs-completions (commandline -cop) (commandline -ct) 2>/dev/null)'\n`,
+	fish: (command) => `function __${command.replace('-', '_')}_complete
+	set -l start (commandline -ct | string match -r '^-'; or echo)
+	${command} --complete (commandline -cop) $start 2>/dev/null
+end
+complete -c ${command} -a '(__${command.replace('-', '_')}_complete)'
+`,
 };
 
 /** The same verb in all six. */
 export const completion = (command: string): Verb =>
 	verb({
-		summary: 'print a completion script for a shell',
+		summary: 'Print a completion script for a shell',
 		operands: {shell: one(choice('SHELL', 'bash', 'zsh', 'fish'))},
-		examples: [{purpose: 'complete in this bash from now on', line: `source <(${command} completion bash)`}],
+		examples: [{purpose: 'turn on completion in the current bash', line: `source <(${command} completion bash)`}],
 		run({shell}) {
 			print(scripts[shell](command));
 			return done;

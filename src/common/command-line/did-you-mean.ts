@@ -1,7 +1,16 @@
 import {distance} from 'fastest-levenshtein';
+import type {UsageError} from '../errors.js';
+
+/** Completes the message of an error by what may have been meant. */
+export function addHint(error: UsageError): void {
+	if (!error.meant) return;
+	const {word, candidates, otherwise = ''} = error.meant;
+	error.message += didYouMean(word, candidates) || otherwise;
+	error.meant = undefined;
+}
 
 /** `; did you mean 'recv'?`, or nothing where no candidate is near. */
-export function didYouMean(word: string, candidates: readonly string[]): string {
+function didYouMean(word: string, candidates: readonly string[]): string {
 	const [nearest] = candidates
 		.map((candidate) => ({candidate, steps: stepsBetween(word.toLowerCase(), candidate.toLowerCase())}))
 		.filter(

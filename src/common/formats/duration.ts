@@ -15,7 +15,7 @@ export const duration: TextFormat<number> = {
 		if (factor === undefined || !Object.hasOwn({...milliseconds, '': 0}, unit))
 			refuse(text, 'a duration', `unknown unit '${unit}' (use ms, s, m, h or d)`);
 		const value = Math.ceil(Number((Number(number) * factor).toFixed(6)));
-		if (value > mostMs) refuse(text, 'a fitting duration', 'the most is 3650d');
+		if (value > mostMs) refuse(text, 'a valid duration', 'the maximum is 3650d');
 		return value;
 	},
 };

@@ -6,7 +6,7 @@ export const mode: TextFormat<number> = {
 	parse(text) {
 		if (!/^[0-7]+$/.test(text)) refuse(text, 'a mode', text === '' ? 'it is empty' : 'octal digits are expected');
 		const value = Number.parseInt(text, 8);
-		if (value > 0o777) refuse(text, 'a mode', 'the most is 777');
+		if (value > 0o777) refuse(text, 'a mode', 'the maximum is 777');
 		return value;
 	},
 };

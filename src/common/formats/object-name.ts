@@ -15,21 +15,28 @@ const longestName = 255;
 const longestPath = 4095;
 
 function refuse(text: string, why: string): never {
-	throw new UsageError(`'${text}' is not a name: ${why}`);
+	throw new UsageError(`invalid name '${text}': ${why}`);
+}
+
+/** Why no object can be found by this text, a name or a path; undefined where one can. */
+export function textProblem(text: string): string | undefined {
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+	if (/[\u0000-\u001f\u007f]/.test(text)) return 'it holds a control character';
+	// Node has put this in place of bytes that are not UTF-8: another object than the one that was meant.
+	if (text.includes('\ufffd')) return 'it is not valid UTF-8';
+	return undefined;
 }
 
 function checkText(text: string): void {
 	if (text === '') refuse(text, 'it is empty');
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-	if (/[\u0000-\u001f\u007f]/.test(text)) refuse(text, 'it holds a control character');
-	// Node has put this in place of bytes that are not UTF-8: another object than the one that was meant.
-	if (text.includes('\ufffd')) refuse(text, 'it is not valid UTF-8');
+	const problem = textProblem(text);
+	if (problem) refuse(text, problem);
 }
 
 function checkPart(text: string, part: string): void {
 	if (part === '.' || part === '..') refuse(text, `'${part}' is a folder`);
 	const length = Buffer.byteLength(part);
-	if (length > longestName) refuse(text, `it is ${length} bytes long, the most is ${longestName}`);
+	if (length > longestName) refuse(text, `it has ${length} bytes, the maximum is ${longestName}`);
 }
 
 /** Reads a name as all six commands do: see ipc-tools(7), NAMES. */

@@ -14,24 +14,24 @@ export interface SignalRow {
 
 /** The numbers are those of x64, arm64 and most others; alpha, mips and sparc differ, and Node does not run there. */
 const standard: readonly (readonly [number, string, DefaultAction, string])[] = [
-	[1, 'HUP', 'terminate', 'the terminal is gone; to daemons: read your configuration again'],
+	[1, 'HUP', 'terminate', 'terminal closed; daemons reload their configuration'],
 	[2, 'INT', 'terminate', 'interrupt from the keyboard (Ctrl-C)'],
 	[3, 'QUIT', 'core', 'quit from the keyboard (Ctrl-\\)'],
 	[4, 'ILL', 'core', 'illegal instruction'],
 	[5, 'TRAP', 'core', 'trace or breakpoint'],
 	[6, 'ABRT', 'core', 'abort(3)'],
-	[7, 'BUS', 'core', 'memory that cannot be there: bus error'],
+	[7, 'BUS', 'core', 'bus error: memory that does not exist'],
 	[8, 'FPE', 'core', 'arithmetic error, such as division by zero'],
-	[9, 'KILL', 'terminate', 'end at once; cannot be caught, blocked or ignored'],
-	[10, 'USR1', 'terminate', 'whatever the program says'],
-	[11, 'SEGV', 'core', 'memory that is not its own: segmentation fault'],
-	[12, 'USR2', 'terminate', 'whatever the program says'],
-	[13, 'PIPE', 'terminate', 'wrote to a pipe or socket that nobody reads'],
-	[14, 'ALRM', 'terminate', 'the time of alarm(2) is up'],
-	[15, 'TERM', 'terminate', 'please end'],
+	[9, 'KILL', 'terminate', 'kill at once; cannot be caught, blocked or ignored'],
+	[10, 'USR1', 'terminate', 'user-defined'],
+	[11, 'SEGV', 'core', 'segmentation fault: memory that must not be used'],
+	[12, 'USR2', 'terminate', 'user-defined'],
+	[13, 'PIPE', 'terminate', 'wrote to a pipe or socket without a reader'],
+	[14, 'ALRM', 'terminate', 'timer of alarm(2) expired'],
+	[15, 'TERM', 'terminate', 'terminate'],
 	[16, 'STKFLT', 'terminate', 'stack fault on a coprocessor; unused'],
-	[17, 'CHLD', 'ignore', 'a child has ended, stopped or gone on'],
-	[18, 'CONT', 'continue', 'go on, if stopped'],
+	[17, 'CHLD', 'ignore', 'a child ended, stopped or continued'],
+	[18, 'CONT', 'continue', 'continue, if stopped'],
 	[19, 'STOP', 'stop', 'stop; cannot be caught, blocked or ignored'],
 	[20, 'TSTP', 'stop', 'stop from the keyboard (Ctrl-Z)'],
 	[21, 'TTIN', 'stop', 'read from the terminal in the background'],
@@ -39,12 +39,12 @@ const standard: readonly (readonly [number, string, DefaultAction, string])[] = 
 	[23, 'URG', 'ignore', 'urgent data on a socket'],
 	[24, 'XCPU', 'core', 'used more processor time than RLIMIT_CPU'],
 	[25, 'XFSZ', 'core', 'made a file larger than RLIMIT_FSIZE'],
-	[26, 'VTALRM', 'terminate', 'a timer of processor time is up'],
-	[27, 'PROF', 'terminate', 'a timer of a profiler is up'],
-	[28, 'WINCH', 'ignore', 'the terminal has another size'],
+	[26, 'VTALRM', 'terminate', 'timer of processor time expired'],
+	[27, 'PROF', 'terminate', 'profiling timer expired'],
+	[28, 'WINCH', 'ignore', 'terminal size changed'],
 	[29, 'IO', 'terminate', 'a descriptor is ready'],
-	[30, 'PWR', 'terminate', 'power fails'],
-	[31, 'SYS', 'core', 'a system call that is not there or not allowed'],
+	[30, 'PWR', 'terminate', 'power failure'],
+	[31, 'SYS', 'core', 'unknown or forbidden system call'],
 ];
 
 const otherNames: Record<string, number> = {IOT: 6, POLL: 29, CLD: 17};
@@ -126,8 +126,7 @@ export const signalFormat = (settings: {zero?: boolean; receivable?: boolean} = 
 /** @throws UsageError for those that no program gets to see. */
 export function checkReceivable(number: number): void {
 	const name = signalName(number);
-	if (name === 'KILL' || name === 'STOP')
-		throw new UsageError(`${name} cannot be received: the kernel lets no process catch it`);
+	if (name === 'KILL' || name === 'STOP') throw new UsageError(`${name} cannot be received: no process can catch it`);
 	if (number > 31 && number < rtmin)
-		throw new UsageError(`signal ${number} cannot be received: the C library keeps it for itself`);
+		throw new UsageError(`signal ${number} cannot be received: the C library reserves it`);
 }

@@ -30,8 +30,8 @@ export const size: TextFormat<number> = {
 		if (factor === undefined)
 			refuse(text, 'a size', `unknown unit '${unit}' (use K, M, G, KiB, MiB, GiB, KB, MB or GB)`);
 		const value = Number(number) * factor;
-		if (!Number.isInteger(value)) refuse(text, 'a size', 'that is no whole number of bytes');
-		if (value > Number.MAX_SAFE_INTEGER) refuse(text, 'a fitting size', 'it is too large');
+		if (!Number.isInteger(value)) refuse(text, 'a size', 'it is not a whole number of bytes');
+		if (value > Number.MAX_SAFE_INTEGER) refuse(text, 'a valid size', 'it is too large');
 		return value;
 	},
 };

@@ -21,7 +21,7 @@ export const choice = <Word extends string>(placeholder: string, ...words: Word[
 	words,
 	parse(text) {
 		const word = words.find((candidate) => candidate === text);
-		if (word === undefined) throw new UsageError(`'${text}' is none of ${words.join(', ')}`);
+		if (word === undefined) throw new UsageError(`'${text}' is not one of ${words.join(', ')}`);
 		return word;
 	},
 });
@@ -33,8 +33,8 @@ export const wholeNumber = (least = 0, most = Number.MAX_SAFE_INTEGER): TextForm
 		if (text === '') refuse(text, 'a number', 'it is empty');
 		if (!/^[0-9]+$/.test(text)) refuse(text, 'a number', 'only digits are expected');
 		const value = Number(text);
-		if (value < least) refuse(text, 'a fitting number', `the least is ${least}`);
-		if (value > most) refuse(text, 'a fitting number', `the most is ${most}`);
+		if (value < least) refuse(text, 'a valid number', `the minimum is ${least}`);
+		if (value > most) refuse(text, 'a valid number', `the maximum is ${most}`);
 		return value;
 	},
 });

@@ -15,10 +15,10 @@ const mostLength = 0xffff_ffff;
 export const framingOptions = {
 	framing: {
 		value: choice('FRAMING', 'lines', 'null', 'length', 'raw', 'json'),
-		help: 'how records are told apart: lines, null, length, raw or json',
+		help: 'record framing: lines, null, length, raw or json',
 	},
-	null: {short: '0', help: 'records end with a NUL (--framing null)'},
-	raw: {help: 'everything is one record (--framing raw)'},
+	null: {short: '0', help: 'each record ends with a NUL (--framing null)'},
+	raw: {help: 'no separators: all data is one record (--framing raw)'},
 } as const;
 
 /** What the framing options, taken together, ask for; undefined when none was given. */
@@ -43,10 +43,10 @@ export function separatorOf(framing: Framing): number | undefined {
 	return framing === 'null' ? 0 : undefined;
 }
 
-/** A record that its framing cannot carry, or a stream that breaks it; the message says which one and why. */
+/** A record that its framing cannot carry, or a stream that breaks it; the message names the framing and the reason. */
 export class FramingError extends SystemError {}
 
-/** One record as it goes into a stream. */
+/** One record in the form in which it is sent on a stream. */
 export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 	const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
 	if (framing === 'raw') return bytes;
@@ -61,7 +61,7 @@ export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 	const separator = separatorOf(framing) as number;
 	if (bytes.includes(separator))
 		throw new FramingError(
-			`a record holds a ${framing === 'lines' ? 'newline' : 'NUL'}, which would end it (use --framing length)`,
+			`a record contains a ${framing === 'lines' ? 'newline' : 'NUL'}, which would end it (use --framing length)`,
 		);
 	const framed = Buffer.allocUnsafe(bytes.length + 1);
 	bytes.copy(framed);
@@ -71,13 +71,13 @@ export function encodeRecord(framing: Framing, record: Uint8Array): Buffer {
 
 let strictText: InstanceType<typeof TextDecoder> | undefined;
 
-/** @throws TypeError for what is not UTF-8 */
+/** @throws TypeError for bytes that are not UTF-8 */
 function decodeText(bytes: Uint8Array): string {
 	strictText ??= new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
 	return strictText.decode(bytes);
 }
 
-/** `{"data": text}`, or `{"base64": …}` for what is not UTF-8; loses nothing either way. */
+/** `{"data": text}`, or `{"base64": …}` for bytes that are not UTF-8; loses nothing either way. */
 export function jsonRecord(record: Uint8Array): {data: string} | {base64: string} {
 	try {
 		return {data: decodeText(record)};
@@ -98,20 +98,20 @@ export function parseJsonRecord(line: Uint8Array): JsonRecord {
 	try {
 		text = decodeText(line);
 	} catch {
-		throw new FramingError('it is not valid UTF-8, as JSON has to be');
+		throw new FramingError('it is not valid UTF-8, as JSON must be');
 	}
 	let value: unknown;
 	try {
 		value = JSON.parse(text);
 	} catch {
-		throw new FramingError('it is no JSON');
+		throw new FramingError('it is not JSON');
 	}
 	if (typeof value !== 'object' || value === null || Array.isArray(value))
-		throw new FramingError('it is no JSON object with "data" or "base64"');
+		throw new FramingError('it is not a JSON object with "data" or "base64"');
 	const {data, base64, ...fields} = value as Record<string, unknown>;
 	if (data !== undefined && base64 !== undefined) throw new FramingError('it has both "data" and "base64"');
 	if (typeof data === 'string') {
-		if (/\p{Surrogate}/u.test(data)) throw new FramingError('"data" holds half of a surrogate pair');
+		if (/\p{Surrogate}/u.test(data)) throw new FramingError('"data" contains half of a surrogate pair');
 		return {data: Buffer.from(data), fields};
 	}
 	if (typeof base64 === 'string') {
@@ -120,7 +120,7 @@ export function parseJsonRecord(line: Uint8Array): JsonRecord {
 			throw new FramingError('"base64" is not valid');
 		return {data: bytes, fields};
 	}
-	throw new FramingError('"data" or "base64" is missing, or is no text');
+	throw new FramingError('"data" or "base64" is missing, or is not a string');
 }
 
 /**
@@ -153,7 +153,7 @@ export class RecordDecoder {
 		}
 	}
 
-	/** The last record: what came after the last separator, or all there was in `raw`. */
+	/** The last record: the bytes after the last separator, or all bytes in `raw`. */
 	*end(): Generator<Buffer> {
 		if (this.framing === 'raw') {
 			yield this.take();
@@ -205,14 +205,14 @@ export class RecordDecoder {
 	}
 
 	private checkLength(length: number): number {
-		if (length > this.most) throw new FramingError(`a record claims ${length} bytes, more than ${this.most}`);
+		if (length > this.most) throw new FramingError(`a record announces ${length} bytes, more than ${this.most}`);
 		return length;
 	}
 
 	private cutOff(): string {
 		return this.held < headerBytes
-			? `the last record is cut off: ${this.held} of the ${headerBytes} bytes of its length came`
-			: `the last record is cut off: ${this.held - headerBytes} of ${this.wanted() - headerBytes} bytes came`;
+			? `the last record is incomplete: ${this.held} of the ${headerBytes} bytes of its length arrived`
+			: `the last record is incomplete: ${this.held - headerBytes} of ${this.wanted() - headerBytes} bytes arrived`;
 	}
 
 	private hold(piece: Buffer): void {

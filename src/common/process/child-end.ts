@@ -13,7 +13,7 @@ export interface ChildEnd {
 
 /** How a child ended, in words that follow its name. */
 export const describeEnd = ({status, signal = null}: {status: number; signal?: string | null}): string =>
-	signal === null ? `ended with status ${status}` : `was ended by ${signal}`;
+	signal === null ? `exited with status ${status}` : `was killed by ${signal}`;
 
 /** To be called with every child that Node has started, before anything is awaited. */
 export function watchEnd(pid: number | undefined): void {

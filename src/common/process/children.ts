@@ -38,7 +38,10 @@ export function startChild(
 	}
 }
 
-/** All children that have ended or been stopped since the last time, those included that nobody of us started. wait(2) */
+/**
+ * All children that have ended or been stopped since the last call, including those that another module started.
+ * wait(2)
+ */
 export function* takeChanges(): Generator<Change> {
 	for (;;) {
 		const [pid, code] = native.waitpid(-1, WNOHANG | WUNTRACED) ?? [];

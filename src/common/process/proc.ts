@@ -1,8 +1,66 @@
-import {closeSync, openSync, readdirSync, readFileSync, readSync, statSync} from 'node:fs';
+import {closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync} from 'node:fs';
 import {native, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY} from '../../native/index.js';
+import {hasCode} from '../errors.js';
 import {hasEnded, processStat} from './process-status.js';
 
-/** Who uses what, from /proc: proc(5). What we may not see is left out; as root everything shows. */
+/**
+ * Who uses what, from /proc: proc(5). Descriptors of other users' processes are left out where we may not see them; as
+ * root everything shows. Where /proc shows no processes at all nothing is known, which is not the same as nobody:
+ * the answer is {@link CannotSee} then, and callers have to say so and to leave alone what they would destroy.
+ */
+
+/** /proc does not show the processes that there are. */
+export class CannotSee {
+	constructor(
+		/** In words: `/proc is not mounted`. */
+		readonly why: string,
+	) {}
+
+	/** For lines about an object. */
+	get sentence(): string {
+		return `cannot see which processes use it: ${this.why}`;
+	}
+}
+
+/** Why /proc shows no processes, or others than those that our numbers mean; undefined where it shows them. */
+export function findBlindness(): CannotSee | undefined {
+	let own: string;
+	try {
+		own = readlinkSync('/proc/self');
+	} catch {
+		return new CannotSee('/proc is not mounted');
+	}
+	if (own !== String(process.pid)) return new CannotSee('/proc belongs to another PID namespace');
+	return undefined;
+}
+
+/** What stands in place of a list of users where that is not known. */
+export const describeBlindness = (): string =>
+	(findBlindness() ?? new CannotSee('/proc showed no processes a moment ago')).sentence;
+
+/** What was found, where that is known. */
+export const seen = <Found>(found: Found | CannotSee): Found | undefined =>
+	found instanceof CannotSee ? undefined : found;
+
+/**
+ * Whether /proc is mounted so that processes of other users cannot be looked at (`closed`), or do not even show
+ * (`hidden`): hidepid in proc(5). Who may trace everybody, or is in the group of gid=, sees them all the same.
+ */
+export function findHiding(): 'closed' | 'hidden' | undefined {
+	const mount = read('/proc/self/mountinfo')
+		?.split('\n')
+		.findLast((line) => line.split(' ')[4] === '/proc');
+	const mode = /[ ,]hidepid=(\w+)/.exec(mount ?? '')?.[1] ?? 'off';
+	if (mode === 'off' || mode === '0') return undefined;
+	try {
+		// The first process is always there. Where it is ours that it shows means nothing, unless we are root.
+		const uid = process.geteuid?.();
+		if (read('/proc/1/stat') !== undefined && (statSync('/proc/1').uid !== uid || uid === 0)) return undefined;
+	} catch {
+		// It does not show.
+	}
+	return mode === '1' || mode === 'noaccess' ? 'closed' : 'hidden';
+}
 
 export interface Opener {
 	pid: number;
@@ -31,18 +89,38 @@ const read = (path: string): string | undefined => {
 
 export const commandOf = (pid: number): string => read(`/proc/${pid}/comm`)?.trimEnd() ?? '?';
 
+/** Whether there is a process of that number, also where /proc does not show it. kill(2) */
+export function mayExist(pid: number): boolean {
+	try {
+		native.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return !hasCode(error, 'ESRCH');
+	}
+}
+
+/** Why a process that is there does not show in /proc. */
+export const whyUnseen = (): string => findBlindness()?.why ?? '/proc hides it (hidepid)';
+
 /** All there are now. */
-export function* processes(): Iterable<number> {
-	for (const name of readdirSync('/proc')) if (/^[0-9]+$/.test(name)) yield Number(name);
+export function processes(): number[] | CannotSee {
+	return (
+		findBlindness() ??
+		readdirSync('/proc')
+			.filter((name) => /^[0-9]+$/.test(name))
+			.map(Number)
+	);
 }
 
 /**
  * Everyone who has one of these files open, and everyone who waits in open(2) for the other side of a FIFO among
  * them, by {@link identityKey}. Our own descriptors are left out.
  */
-export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[]> {
+export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[]> | CannotSee {
 	const found = new Map<string, Opener[]>(files.map((file) => [identityKey(file), []]));
 	if (files.length === 0) return found;
+	const blindness = findBlindness();
+	if (blindness) return blindness;
 	const numbers = native.findOpenFiles(Float64Array.from(files.flatMap(({dev, ino}) => [dev, ino])));
 	for (let i = 0; i < numbers.length; i += 4) {
 		const [pid, descriptor, flags, index] = numbers.slice(i, i + 4) as [number, number, number, number];
@@ -65,11 +143,13 @@ export function findOpeners(files: readonly FileIdentity[]): Map<string, Opener[
 export interface Mappers {
 	/** Process ids, by {@link identityKey}; our own is left out. */
 	pids: Map<string, number[]>;
-	/** How many processes there are whose memory we may not see. */
-	unseen: number;
+	/** How many processes there are whose memory we may not see; null where some do not even show. */
+	unseen: number | null;
 }
 
-export function findMappers(files: readonly FileIdentity[]): Mappers {
+export function findMappers(files: readonly FileIdentity[]): Mappers | CannotSee {
+	const blindness = files.length > 0 ? findBlindness() : undefined;
+	if (blindness) return blindness;
 	const pids = new Map<string, number[]>(files.map((file) => [identityKey(file), []]));
 	let unseen = 0;
 	const numbers = native.findMappings(Float64Array.from(files.flatMap(({dev, ino}) => [dev, ino])));
@@ -78,7 +158,7 @@ export function findMappers(files: readonly FileIdentity[]): Mappers {
 		if (index < 0) unseen++;
 		else if (pid !== process.pid) pids.get(identityKey(files[index] as FileIdentity))?.push(pid);
 	}
-	return {pids, unseen};
+	return {pids, unseen: findHiding() === 'hidden' ? null : unseen};
 }
 
 function accessOfFlags(flags: number): Opener['access'] {
@@ -139,9 +219,11 @@ function textAt(pid: number, address: string): string | undefined {
 }
 
 /** Everything alive that descends from one of these processes now, parents before children. */
-export function descendantsOf(...ancestors: number[]): number[] {
+export function descendantsOf(...ancestors: number[]): number[] | CannotSee {
 	const children = new Map<number, number[]>();
-	for (const pid of processes()) {
+	const all = processes();
+	if (all instanceof CannotSee) return all;
+	for (const pid of all) {
 		const stat = processStat(pid);
 		if (!stat || hasEnded(stat)) continue;
 		children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);

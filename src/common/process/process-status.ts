@@ -1,6 +1,6 @@
 import {readFileSync} from 'node:fs';
 
-/** What /proc says about one process; undefined when there is none of that number. proc(5) */
+/** The status of one process from /proc; undefined when there is no process with that PID. proc(5) */
 export interface ProcessStat {
 	name: string;
 	/** R, S, D, T, t, Z, X, I. */
@@ -33,7 +33,7 @@ export function processStat(pid: number): ProcessStat | undefined {
 	};
 }
 
-/** Whether it has ended, also when nobody has asked for its status yet. */
+/** Whether it has ended, also when its parent has not collected its status yet. */
 export const hasEnded = (stat: ProcessStat | undefined): boolean =>
 	stat === undefined || stat.state === 'Z' || stat.state === 'X';
 

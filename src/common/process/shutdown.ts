@@ -15,6 +15,8 @@ export class Shutdown implements Disposable {
 	/** Resolves once we are to stop, whether by a signal or by `end`. */
 	readonly stopped: Promise<void>;
 	isStopped = false;
+	/** How many signals have told us to stop. */
+	signals = 0;
 	private resolve: () => void = () => {};
 	private readonly running = new Set<number>();
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
@@ -26,7 +28,7 @@ export class Shutdown implements Disposable {
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 			const number = constants.signals[name];
 			const handler = () => {
-				const isFirst = this.signal === undefined;
+				const isFirst = this.signals++ === 0;
 				this.signal ??= number;
 				if (!isFirst || !cameToAllFromTerminal(number)) for (const pid of this.running) kill(pid, number);
 				this.end();

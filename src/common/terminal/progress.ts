@@ -7,7 +7,7 @@ const redrawMs = 250;
 const lineMs = 1000;
 
 /**
- * How far a transfer has come, on stderr: redrawn in place on a terminal, a line a second elsewhere.
+ * The progress of a transfer, on stderr: redrawn in place on a terminal, a line a second elsewhere.
  */
 export class Progress {
 	private readonly startMs = performance.now();

@@ -14,8 +14,7 @@ export function chooseColumns<Row>(columns: readonly Column<Row>[], wish: string
 	if (wish === undefined) return columns;
 	return wish.split(',').map((word) => {
 		const found = columns.find(({name}) => name === word.trim().toLowerCase());
-		if (!found)
-			throw new UsageError(`unknown column '${word}' (there are: ${columns.map(({name}) => name).join(', ')})`);
+		if (!found) throw new UsageError(`unknown column '${word}' (columns: ${columns.map(({name}) => name).join(', ')})`);
 		return found;
 	});
 }

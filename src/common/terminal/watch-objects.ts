@@ -8,15 +8,15 @@ const defaultIntervalMs = 250;
 
 /** The options of every `watch`. */
 export const watchOptions = {
-	interval: {short: 'i', value: duration, help: 'time between two looks (default 250ms)'},
-	count: {...count, help: 'end after so many looks that showed a change'},
-	json: {...json, help: 'JSON lines on a terminal too'},
+	interval: {short: 'i', value: duration, help: 'time between two checks (default 250ms)'},
+	count: {...count, help: 'stop after N changes'},
+	json: {...json, help: 'print JSON lines on a terminal too'},
 } as const;
 
 export interface Watching<Status> {
 	/** What there is now. */
 	look(): Status[];
-	/** What tells one object from another. */
+	/** Identifies an object among the others. */
 	key(status: Status): string;
 	/** What is printed for one that is there no more. */
 	gone(key: string): object;

@@ -48,7 +48,7 @@ static void on_child(int number, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-/* watchChild(pid): to be called before Node's loop goes on. Of more than 2048 at a time the others are left to Node. waitid(2) */
+/* watchChild(pid): call it before Node's loop continues. At most 2048 at a time; others are left to Node. waitid(2) */
 static napi_value js_watch_child(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -64,7 +64,7 @@ static napi_value js_watch_child(napi_env env, napi_callback_info info)
 			continue;
 		child->end = 0;
 		__atomic_store_n(&child->pid, pid, __ATOMIC_RELEASE);
-		/* libuv takes its handler away with its last child, and comes back with the next. */
+		/* libuv removes its handler with its last child, and installs it again with the next. */
 		if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_child) {
 			before = now;
 			now.sa_flags = (now.sa_flags | SA_SIGINFO | SA_RESTART) & ~SA_RESETHAND;
@@ -78,7 +78,7 @@ static napi_value js_watch_child(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-/* childEnd(pid) -> what waitpid(2) would say of a watched child that has ended; undefined where that is not known. */
+/* childEnd(pid) -> the status that waitpid(2) would return for a watched child that has ended; undefined if it is unknown. */
 static napi_value js_child_end(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

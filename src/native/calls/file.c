@@ -1,6 +1,7 @@
 /* Descriptors of any kind: opening, reading, writing, polling, locking, watching. */
 #include "native.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -65,7 +66,47 @@ static napi_value js_unlinkat(napi_env env, napi_callback_info info)
 	return result < 0 ? throw_errno(env, errno, "unlinkat") : js_undefined(env);
 }
 
-/* linkDescriptor(descriptor, path): a file that was opened without a name (O_TMPFILE) gets one. linkat(2) */
+/*
+ * readdir(folder) -> [name, type, name, type …], without . and ..; the types are those of <dirent.h>. Through /proc it
+ * could be had by path, but /proc may be missing. readdir(3)
+ */
+static napi_value js_readdir(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int folder;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &folder))
+		return NULL;
+	/* One of our own: the folder's keeps its place. */
+	int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = own < 0 ? NULL : fdopendir(own);
+	if (!entries) {
+		int number = errno;
+		if (own >= 0)
+			close(own);
+		return throw_errno(env, number, "readdir");
+	}
+	napi_value found, name;
+	uint32_t length = 0;
+	napi_create_array(env, &found);
+	for (struct dirent *entry; (entry = readdir(entries));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		struct stat status;
+		int type = entry->d_type;
+		if (type == DT_UNKNOWN && fstatat(own, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+			type = IFTODT(status.st_mode);
+		napi_create_string_utf8(env, entry->d_name, NAPI_AUTO_LENGTH, &name);
+		napi_set_element(env, found, length++, name);
+		napi_set_element(env, found, length++, js_number(env, type));
+	}
+	closedir(entries);
+	return found;
+}
+
+/*
+ * linkDescriptor(descriptor, path): a file that was opened without a name (O_TMPFILE) gets one. Without /proc only a
+ * process with CAP_DAC_READ_SEARCH can do that. linkat(2)
+ */
 static napi_value js_link_descriptor(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -76,6 +117,8 @@ static napi_value js_link_descriptor(napi_env env, napi_callback_info info)
 		return NULL;
 	snprintf(own, sizeof own, "/proc/self/fd/%d", descriptor);
 	int result = linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	if (result < 0 && errno == ENOENT)
+		result = linkat(descriptor, "", AT_FDCWD, path, AT_EMPTY_PATH);
 	free(path);
 	return result < 0 ? throw_errno(env, errno, "linkat") : js_undefined(env);
 }
@@ -376,6 +419,7 @@ static const struct export table[] = {
 	{"openat", js_openat},
 	{"mkfifoat", js_mkfifoat},
 	{"unlinkat", js_unlinkat},
+	{"readdir", js_readdir},
 	{"linkDescriptor", js_link_descriptor},
 	{"renameat2", js_renameat2},
 	{"read", js_read},

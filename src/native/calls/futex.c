@@ -1,4 +1,4 @@
-/* Sleeping on a word of shared memory, and waking who does. futex(2) */
+/* Sleeping on a word of shared memory, and waking the sleepers. futex(2) */
 #include "native.h"
 
 #include <errno.h>

@@ -71,7 +71,7 @@ static napi_value js_mq_getattr(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* Waits until the queue is ready, or until nobody reads `watched` any more (EPIPE); -1 with ETIMEDOUT or EINTR. */
+/* Waits until the queue is ready, or until `watched` has no reader any more (EPIPE); -1 with ETIMEDOUT or EINTR. */
 static int wait_for_queue(int descriptor, short events, int watched, int64_t timeout_ms)
 {
 	struct pollfd descriptors[2] = {{.fd = descriptor, .events = events}, {.fd = watched, .events = 0}};
@@ -177,7 +177,7 @@ static napi_value js_mq_send(napi_env env, napi_callback_info info)
 /*
  * mqReceiveRecords(descriptor, bytes, msgsize, separator, most, watched, timeoutMs, index) -> how many messages
  *
- * Waits for the first message (EPIPE when nobody reads `watched` any more, ETIMEDOUT, EINTR), then takes what is there, at most `most`, as long as the buffer has
+ * Waits for the first message (EPIPE when `watched` has no reader any more, ETIMEDOUT, EINTR), then receives up to `most` messages, as long as the buffer has
  * room for one more. Each is framed by the separator, or by its length before it (-1), or not at all (-2). `index`
  * gets three numbers a message: where its content starts in the buffer, its length, its priority. mq_receive(3)
  */
@@ -202,7 +202,7 @@ static napi_value js_mq_receive_records(napi_env env, napi_callback_info info)
 	       used + before + (size_t)msgsize + behind <= bytes.length) {
 		unsigned priority;
 		uint8_t *start = bytes.data + used + before;
-		/* Only the first is waited for: what has been taken should not be kept waiting. */
+		/* Wait only for the first: messages already received must not be delayed. */
 		ssize_t count = receive_one(descriptor, start, (size_t)msgsize, &priority, watched,
 					    messages == 0 ? timeout_ms : 0);
 		if (count < 0 && messages == 0 && errno != EAGAIN)
@@ -223,7 +223,7 @@ static napi_value js_mq_receive_records(napi_env env, napi_callback_info info)
 	return js_number(env, (double)messages);
 }
 
-/* rlimitMsgqueue() -> soft limit in bytes; Infinity where there is none. getrlimit(2) */
+/* rlimitMsgqueue() -> soft limit in bytes; Infinity if there is none. getrlimit(2) */
 static napi_value js_rlimit_msgqueue(napi_env env, napi_callback_info info)
 {
 	(void)info;
@@ -240,7 +240,7 @@ static napi_value js_rlimit_msgqueue(napi_env env, napi_callback_info info)
 #endif
 #define FSCONFIG_CREATE 6
 
-/* mountMqueue() -> a folder descriptor of the mqueue file system that is mounted nowhere. fsopen(2), fsmount(2) */
+/* mountMqueue() -> a folder descriptor of the mqueue file system that is not mounted anywhere. fsopen(2), fsmount(2) */
 static napi_value js_mount_mqueue(napi_env env, napi_callback_info info)
 {
 	(void)info;

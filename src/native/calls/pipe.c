@@ -1,4 +1,4 @@
-/* What only pipes and FIFOs have. pipe(7), fifo(7) */
+/* Calls for pipes and FIFOs only. pipe(7), fifo(7) */
 #include "native.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Who has a file open, from /proc: thousands of look-ups for one answer, so they are made here. proc(5) */
+/* Which processes have a file open, from /proc: thousands of look-ups for one answer, so they are made here. proc(5) */
 #include "native.h"
 
 #include <ctype.h>
@@ -168,14 +168,18 @@ static void search_maps(struct search *search, FILE *maps, int pid, bool *has)
 
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD in <linux/sched.h> */
 
-/* A thread of the kernel has no memory of its own, and what has ended has none any more: field 3 and 9 of the line. */
+/*
+ * A thread of the kernel has no memory of its own, and what has ended has none any more: field 3 and 9 of the line. With
+ * hidepid=1 not even that line may be read: then it has to be taken for one that has.
+ */
 static bool has_memory(int processes, const char *name)
 {
 	char path[64], text[512], state;
 	unsigned flags;
 	snprintf(path, sizeof path, "%.20s/stat", name);
+	errno = 0;
 	if (!read_small(processes, path, text, sizeof text))
-		return false;
+		return errno == EACCES || errno == EPERM;
 	const char *rest = strrchr(text, ')');
 	if (!rest || sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
 		return true;

@@ -80,7 +80,7 @@ static napi_value js_user_name(napi_env env, napi_callback_info info)
 
 extern char **environ;
 
-/* In the child: everything as a program expects to find it, then the program. Only returns where that failed. */
+/* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
 static int become(char **words, char **environment, int own_group, int terminal)
 {
 	uint64_t none = 0;
@@ -108,7 +108,7 @@ static int become(char **words, char **environment, int own_group, int terminal)
  *
  * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none ignored or caught.
  * `ownGroup` 1: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
- * foreground. Our child alone: nobody but waitpid takes its end. fork(2), execvp(3)
+ * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
  */
 static napi_value js_spawn(napi_env env, napi_callback_info info)
 {
@@ -183,7 +183,7 @@ static napi_value js_waitpid(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* userId(name) -> number; undefined where nobody has that name. getpwnam_r(3) */
+/* userId(name) -> number; undefined if no user has that name. getpwnam_r(3) */
 static napi_value js_user_id(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -196,7 +196,7 @@ static napi_value js_user_id(napi_env env, napi_callback_info info)
 	return error != 0 || !found ? js_undefined(env) : js_number(env, entry.pw_uid);
 }
 
-/* groupId(name) -> number; undefined where no group has that name. getgrnam_r(3) */
+/* groupId(name) -> number; undefined if no group has that name. getgrnam_r(3) */
 static napi_value js_group_id(napi_env env, napi_callback_info info)
 {
 	enum { SIZE = 1 << 20 }; /* a group lists its members */

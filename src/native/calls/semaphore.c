@@ -5,12 +5,12 @@
  * (sem_open(3) checks nothing: a file that is too short would end us with SIGBUS), and what is mapped is used by libc's
  * own functions, so that all programs agree about it.
  *
- * Two operations libc does not have, since one who counts holders needs them to survive a kill at any moment:
- * takeTagged and giveTagged change the value and a tag beside it in one instruction. Whoever comes later sees by the
- * tag whether the change of one who died has happened. Both libcs leave the word of the tag alone:
+ * Two operations that libc does not have, since counting holders needs them to survive a kill at any moment:
+ * takeTagged and giveTagged change the value and a tag beside it in one instruction. A later process sees by the
+ * tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
  *
  *	bytes   glibc (new_sem)          musl (__val)
- *	0..3    value                    value; the highest bit: somebody waits
+ *	0..3    value                    value; the highest bit: a process waits
  *	4..7    how many wait            how many wait
  *	8..11   128: shared              0: shared
  *	12..15  padding: our tag         unused: our tag
@@ -187,7 +187,7 @@ static napi_value js_sem_map(napi_env env, napi_callback_info info)
 	return make_handle(env, semaphore, &type_tag, free_semaphore);
 }
 
-/* semUnmap(handle): whoever uses it afterwards gets EBADF. munmap(2) */
+/* semUnmap(handle): later use gets EBADF. munmap(2) */
 static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
 {
 	struct semaphore *semaphore = only_argument(env, info, false);
@@ -199,7 +199,7 @@ static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
 }
 
 /*
- * What touches the words does it under a guard (guard.c): somebody may cut the file off at any time. Then it is EFAULT.
+ * What touches the words does it under a guard (guard.c): a process may truncate the file at any time. Then it is EFAULT.
  */
 struct touch {
 	struct words *words;
@@ -345,7 +345,7 @@ static void await_unit(void *context)
 /*
  * semAwait(handle, timeoutMs): until its value is not zero, and takes nothing; ETIMEDOUT, EINTR. futex(2)
  *
- * It counts itself among those who wait, as libc does: sem_post(3) wakes nobody otherwise. A wake that came for one
+ * It counts itself as waiting, as libc does: sem_post(3) wakes no process otherwise. A wake that came for a process
  * who then takes nothing has to be passed on: see semWake.
  */
 static napi_value js_sem_await(napi_env env, napi_callback_info info)
@@ -361,7 +361,7 @@ static void wake(void *context)
 		futex_wake(&touch->words->value, (int)touch->argument);
 }
 
-/* semWake(handle, count): wakes so many of those who wait, to look whether there is a unit. Harmless. futex(2) */
+/* semWake(handle, count): wakes this many waiting processes, so that they look for a unit. Harmless. futex(2) */
 static napi_value js_sem_wake(napi_env env, napi_callback_info info)
 {
 	struct touch context = {0};
@@ -446,7 +446,7 @@ static void give_tagged(void *context)
 	touch->result = change_tagged(touch->words, 1, (uint32_t)touch->argument);
 }
 
-/* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, in one step. Wakes nobody. */
+/* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, atomically. Wakes no process. */
 static napi_value js_sem_give_tagged(napi_env env, napi_callback_info info)
 {
 	struct touch context = {0};

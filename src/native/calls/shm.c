@@ -225,7 +225,7 @@ static napi_value js_futex_wait(napi_env env, napi_callback_info info)
 	return woken;
 }
 
-/* futexWake(handle, offset): all who wait for a change of the 32 bits there. futex(2) */
+/* futexWake(handle, offset): wakes all processes that wait for a change of the 32 bits there. futex(2) */
 static napi_value js_futex_wake(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -241,7 +241,7 @@ static napi_value js_futex_wake(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-/* fallocate(descriptor, length): the memory of the first so many bytes, now; the file grows to them. fallocate(2) */
+/* fallocate(descriptor, length): reserves the memory of the first `length` bytes; the file grows to them. fallocate(2) */
 static napi_value js_fallocate(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -273,7 +273,7 @@ static void store_bytes(void *context)
 }
 
 /*
- * Through a mapping and not by pwrite(2), which would make a file larger again that somebody else has made smaller just
+ * Through a mapping and not by pwrite(2), which would make a file larger again that another process has made smaller just
  * now: what lies beyond the end of a mapping is lost at worst, and that shows afterwards.
  */
 bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t length)
@@ -305,7 +305,7 @@ bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t le
 	return is_stored;
 }
 
-/* storeWithin(descriptor, offset, bytes): ENXIO where they reach beyond the end, ENOSPC where there is no memory. mmap(2) */
+/* storeWithin(descriptor, offset, bytes): ENXIO if they reach beyond the end, ENOSPC if there is no memory. mmap(2) */
 static napi_value js_store_within(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

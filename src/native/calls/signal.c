@@ -113,7 +113,7 @@ static napi_value js_block_signals(napi_env env, napi_callback_info info)
 	uint64_t set;
 	if (!read_arguments(env, info, 1, &arguments) || !set_argument(&arguments, 0, &set))
 		return NULL;
-	/* libc's own, and those that nobody can block. */
+	/* libc's own signals, and those that no process can block. */
 	set &= ~(BIT(32) | BIT(33) | BIT(SIGKILL) | BIT(SIGSTOP));
 	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, SET_BYTES) < 0)
 		return throw_errno(env, errno, "rt_sigprocmask");
@@ -153,7 +153,7 @@ static napi_value js_signalfd(napi_env env, napi_callback_info info)
 	return descriptor < 0 ? throw_errno(env, errno, "signalfd") : js_number(env, descriptor);
 }
 
-/* Waits for the first signal, or until nobody reads `watched` any more (EPIPE); -1 with ETIMEDOUT or EINTR. */
+/* Waits for the first signal, or until `watched` has no reader any more (EPIPE); -1 with ETIMEDOUT or EINTR. */
 static int wait_for_signal(int descriptor, int watched, int64_t timeout_ms)
 {
 	struct pollfd descriptors[2] = {{.fd = descriptor, .events = POLLIN}, {.fd = watched, .events = 0}};
@@ -200,7 +200,7 @@ static ssize_t take_signals(int descriptor, int32_t *fields, size_t room)
 /*
  * readSignals(descriptor, fields, most, watched, timeoutMs) -> how many
  *
- * Waits for the first signal (EPIPE when nobody reads `watched` any more, EINTR when a caught signal came), then takes
+ * Waits for the first signal (EPIPE when `watched` has no reader any more, EINTR when a caught signal came), then takes
  * what is there, at most `most` and as many as `fields` has room for, six numbers each: signal, code, pid, uid, value,
  * status (of a child: SIGCHLD). 0 when none came in time. signalfd(2)
  */
@@ -217,7 +217,7 @@ static napi_value js_read_signals(napi_env env, napi_callback_info info)
 		return NULL;
 	if ((uint64_t)most > room / FIELDS)
 		most = most < 0 ? 0 : (int64_t)(room / FIELDS);
-	/* Asked first, since many that come fast are there already. */
+	/* Read before waiting, since signals that arrive fast are there already. */
 	for (;;) {
 		ssize_t count = take_signals(descriptor, fields + FIELDS * taken, (size_t)most - taken);
 		if (count < 0 && errno != EAGAIN)
@@ -280,7 +280,7 @@ static napi_value js_pidfd_send_signal(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-/* rtSigqueueinfo(pid, signal, code, senderPid, senderUid, value): where there is no pidfd. rt_sigqueueinfo(2) */
+/* rtSigqueueinfo(pid, signal, code, senderPid, senderUid, value): if there is no pidfd. rt_sigqueueinfo(2) */
 static napi_value js_rt_sigqueueinfo(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -345,7 +345,7 @@ static char read_thread(int thread, unsigned long *blocked)
 static napi_value js_may_have_debugger(napi_env env, napi_callback_info info)
 {
 	enum { MOST = 256 };
-	/* But for KILL and STOP, which nobody can block. */
+	/* Except KILL and STOP, which no process can block. */
 	const unsigned long all = 0x7fffffff & ~(BIT(SIGKILL) | BIT(SIGSTOP));
 	int threads[MOST], count = 0, behind = 0;
 	unsigned long blocked;

@@ -98,7 +98,7 @@ static void add_unix_socket(struct unix_list *list, const struct entry *socket, 
 	napi_set_element(env, list->rows, list->count++, row);
 }
 
-/* Answers 1 when the list goes on, 0 at its end, -1 with errno. */
+/* Returns 1 when the list continues, 0 at its end, -1 with errno. */
 static int read_unix_sockets(struct unix_list *list, int netlink, uint8_t *buffer, size_t size)
 {
 	ssize_t length;

@@ -111,7 +111,7 @@ static napi_value js_listen(napi_env env, napi_callback_info info)
 	return listen(descriptor, backlog) < 0 ? throw_errno(env, errno, "listen") : js_undefined(env);
 }
 
-/* accept4(descriptor, flags) -> descriptor; -1 when nobody waits to be accepted. accept4(2) */
+/* accept4(descriptor, flags) -> descriptor; -1 when no connection is pending. accept4(2) */
 static napi_value js_accept4(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -125,7 +125,7 @@ static napi_value js_accept4(napi_env env, napi_callback_info info)
 	return accepted < 0 && errno != EAGAIN ? throw_errno(env, errno, "accept4") : js_number(env, accepted);
 }
 
-/* A connection that the kernel goes on making by itself: until it is made, or refused. connect(2), EINPROGRESS */
+/* A connection that the kernel continues to make: waits until it is made, or refused. connect(2), EINPROGRESS */
 static int finish_connect(int descriptor, int64_t timeout_ms)
 {
 	struct pollfd pollfd = {.fd = descriptor, .events = POLLOUT};
@@ -175,7 +175,7 @@ static napi_value js_shutdown(napi_env env, napi_callback_info info)
 	return shutdown(descriptor, how) < 0 ? throw_errno(env, errno, "shutdown") : js_undefined(env);
 }
 
-/* ioctlSiocoutq(descriptor) -> bytes sent that the other side has not read. unix(7), SIOCOUTQ */
+/* ioctlSiocoutq(descriptor) -> bytes sent that the peer has not read. unix(7), SIOCOUTQ */
 static napi_value js_ioctl_siocoutq(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

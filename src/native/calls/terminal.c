@@ -17,7 +17,7 @@ static napi_value js_isatty(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* The terminal's size; false where a TypeError has been thrown. All zero where there is no window. */
+/* The terminal's size; false if a TypeError has been thrown. All zero if there is no window. */
 static bool read_window(napi_env env, napi_callback_info info, struct winsize *size)
 {
 	struct arguments arguments;
@@ -29,14 +29,14 @@ static bool read_window(napi_env env, napi_callback_info info, struct winsize *s
 	return true;
 }
 
-/* windowColumns(descriptor) -> columns; 0 where there is no such thing. ioctl_tty(2) */
+/* windowColumns(descriptor) -> columns; 0 if there are none. ioctl_tty(2) */
 static napi_value js_window_columns(napi_env env, napi_callback_info info)
 {
 	struct winsize size;
 	return read_window(env, info, &size) ? js_number(env, size.ws_col) : NULL;
 }
 
-/* windowRows(descriptor) -> rows; 0 where there is no such thing. ioctl_tty(2) */
+/* windowRows(descriptor) -> rows; 0 if there are none. ioctl_tty(2) */
 static napi_value js_window_rows(napi_env env, napi_callback_info info)
 {
 	struct winsize size;

@@ -112,7 +112,7 @@ static bool step_by_splice(struct side *side)
 	return give_up(flow, errno, errno == EIO || errno == EISDIR || ((flow->way & IN_IS_SOCKET) && errno != EPIPE));
 }
 
-/* After so many records the rest is nobody's business. */
+/* After the wanted number of records the rest is not needed. */
 static size_t within_limit(struct flow *flow, const uint8_t *data, size_t length)
 {
 	for (size_t at = 0; flow->separator >= 0 && at < length;) {
@@ -188,7 +188,7 @@ static bool step(struct side *side)
 	return flow->offset < flow->filled ? drain(side) : fill(side);
 }
 
-/* Nobody takes what would come: no reason to wait for it. */
+/* No process reads the output: no reason to wait for input. */
 static void look_at_output(struct side *side, short events)
 {
 	if (side->flow->phase != DONE && !side->wants_room && (events & (POLLERR | POLLHUP | POLLNVAL)))

@@ -43,7 +43,7 @@ static enum outcome failed(struct transfer *transfer, const char *call, const ch
 	return FAILED;
 }
 
-/* Milliseconds until the slice is over, rounded up, but not more than the timeout; negative: for ever. */
+/* Milliseconds until the slice is over, rounded up, but not more than the timeout; negative: no limit. */
 static int64_t slice_timeout_ms(const struct transfer *transfer, int64_t timeout_ms)
 {
 	if (transfer->slice_end_ns < 0)
@@ -60,7 +60,7 @@ static bool slice_is_over(const struct transfer *transfer)
 }
 
 /*
- * Until `in` has something (or its end). An output that nobody reads any more ends the wait as well: without that a
+ * Until `in` has something (or its end). An output that has lost its reader ends the wait as well: without that a
  * filter whose reader has left would sit there until the next byte comes.
  */
 static enum outcome wait_for_input(struct transfer *transfer)

@@ -1,21 +1,21 @@
-import {closeSync, readdirSync, readlinkSync} from 'node:fs';
+import {closeSync} from 'node:fs';
 import {hasCode} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import type {Address} from '../../common/formats/object-name.js';
-import {findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
-import {openRuntimeFolder} from '../../common/runtime-folder.js';
-import {AT_FDCWD, native, O_NONBLOCK, O_RDONLY} from '../../native/index.js';
+import {CannotSee, findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
+import {namesInRuntimeFolder} from '../../common/runtime-folder.js';
+import {AT_FDCWD, DT_FIFO, native, O_NONBLOCK, O_RDONLY} from '../../native/index.js';
 import {Fifo} from './fifo.js';
 
-/** One who reads or writes. */
+/** A process that reads or writes a FIFO. */
 export interface FifoUser {
 	pid: number;
 	command: string;
-	/** It still waits in open(2) for the other side. */
+	/** The process still waits in open(2) for the other side. */
 	waiting: boolean;
 }
 
-/** What can be said about a FIFO; the keys are those of --json. */
+/** The status of a FIFO; the keys are those of --json. */
 export interface FifoStatus {
 	name: string;
 	path: string;
@@ -24,23 +24,24 @@ export interface FifoStatus {
 	owner: string;
 	/** Removed by its last user. */
 	temporary: boolean;
-	/** Bytes it can hold; null while nobody has it open, or where we may not look. */
+	/** Capacity in bytes; null while no process has the FIFO open, or when we have no permission to look. */
 	capacity: number | null;
-	/** Unread bytes; null where we may not look. */
+	/** Unread bytes; null when we have no permission to look. */
 	queued: number | null;
-	readers: FifoUser[];
-	writers: FifoUser[];
+	/** Those that we may see; null where /proc shows no processes. */
+	readers: FifoUser[] | null;
+	writers: FifoUser[] | null;
 }
 
-/** Looks at FIFOs without anybody noticing. Processes of other users show to root only. */
+/** Looks at FIFOs without waking any process. Only root sees the processes of other users. */
 export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] {
 	const openers = findOpeners(fifos.map(({identity}) => identity));
 	return fifos.map((fifo) => {
-		const users = openers.get(identityKey(fifo.identity)) ?? [];
+		const users = openers instanceof CannotSee ? undefined : (openers.get(identityKey(fifo.identity)) ?? []);
 		const {mode, uid, temporary} = fifo.stat();
 		const usersWith = (letter: 'r' | 'w') =>
 			users
-				.filter(({access}) => access.includes(letter))
+				?.filter(({access}) => access.includes(letter))
 				.map(({pid, command, descriptor}) => ({pid, command, waiting: descriptor === undefined}));
 		return {
 			name: fifo.shownName,
@@ -48,7 +49,7 @@ export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] 
 			mode: octalMode(mode),
 			owner: native.userName(uid) ?? String(uid),
 			temporary,
-			...(contents ? lookInside(fifo, users) : {capacity: null, queued: null}),
+			...(contents && users ? lookInside(fifo, users) : {capacity: null, queued: null}),
 			readers: onePerProcess(usersWith('r')),
 			writers: onePerProcess(usersWith('w')),
 		};
@@ -56,14 +57,16 @@ export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] 
 }
 
 /** A shell and the programs it started may hold the same FIFO more than once. */
-function onePerProcess(users: FifoUser[]): FifoUser[] {
+function onePerProcess(users: FifoUser[] | undefined): FifoUser[] | null {
+	if (users === undefined) return null;
 	return [...new Map(users.map((user) => [user.pid, user])).values()].sort((a, b) => a.pid - b.pid);
 }
 
 /**
- * How full it is. To ask, one needs a descriptor, and opening a FIFO is no mere look: it wakes whoever waits for the
- * other side, and closing it again is the end of the stream to them. With a reader there, one more for a moment is
- * nothing to anybody; without, we borrow a writer's own descriptor; and where nobody has it open there is no pipe.
+ * Capacity and fill level. To ask, we need a descriptor, and opening a FIFO has side effects: it wakes the process that
+ * waits for the other side, and closing the FIFO again ends the stream for that process. If there is a reader, one more
+ * reader for a moment changes nothing. Without a reader, we borrow a descriptor of a writer. If no process has the FIFO
+ * open, there is no pipe.
  */
 function lookInside(fifo: Fifo, users: readonly Opener[]): {capacity: number | null; queued: number | null} {
 	const open = users.filter(({descriptor}) => descriptor !== undefined);
@@ -77,7 +80,7 @@ function lookInside(fifo: Fifo, users: readonly Opener[]): {capacity: number | n
 	}
 }
 
-/** Root sees all processes; others see their own, and whoever else may open the FIFO stays hidden. */
+/** Root sees all processes. Other users see their own processes only, so other users of the FIFO stay hidden. */
 function seesEveryUser(fifo: Fifo): boolean {
 	const {uid, mode} = fifo.stat();
 	return process.geteuid?.() === 0 || (uid === process.geteuid?.() && (mode & 0o077) === 0);
@@ -99,7 +102,7 @@ function borrow(openers: readonly Opener[]): number | undefined {
 			process = native.pidfdOpen(pid);
 			return native.pidfdGetfd(process, descriptor as number);
 		} catch (error) {
-			// Gone meanwhile, not ours to look at, or a kernel that cannot.
+			// The process has ended, we have no permission to look, or the kernel does not support it.
 			if (!hasCode(error, 'ESRCH', 'EPERM', 'EBADF', 'ENOSYS', 'EINVAL', 'EACCES')) throw error;
 		} finally {
 			if (process !== undefined) closeSync(process);
@@ -109,20 +112,9 @@ function borrow(openers: readonly Opener[]): number | undefined {
 }
 
 /** The names of the FIFOs in the runtime folder, sorted. */
-export function fifoNames(): string[] {
-	const folder = openRuntimeFolder(false);
-	if (folder === undefined) return [];
-	try {
-		return readdirSync(readlinkSync(`/proc/self/fd/${folder}`), {withFileTypes: true})
-			.filter((entry) => entry.isFIFO())
-			.map(({name}) => name)
-			.sort();
-	} finally {
-		closeSync(folder);
-	}
-}
+export const fifoNames = (): string[] => namesInRuntimeFolder(DT_FIFO);
 
-/** Looks at the FIFOs of these addresses, and passes over what is missing; their contents need not be looked at. */
+/** Looks at the FIFOs of these addresses and skips missing ones; we need no permission to read their contents. */
 export function lookAtAddresses(addresses: readonly Address[], {contents = true} = {}): FifoStatus[] {
 	const fifos = addresses.map((address) => Fifo.tryLook(address)).filter((fifo) => fifo !== undefined);
 	try {

@@ -14,26 +14,29 @@ import {
 } from '../../native/index.js';
 import {Fifo} from './fifo.js';
 
-/** A process that waits in open(2) causes no event, and neither does a FIFO that is not there yet. */
+/** A process that waits in open(2) causes no event, and neither does a FIFO that does not exist yet. */
 const firstLookMs = 25;
 const slowestLookMs = 250;
-/** A busy FIFO has a million events a second: one look serves for all of such a time. */
+/** A busy FIFO causes a million events a second: during this time one look serves for all of them. */
 const restMs = 10;
 /** struct inotify_event without its name. */
 const headerBytes = 16;
 
-/** Tells when it is worth looking at a FIFO again: inotify(7) where that helps, a slow clock where it does not. */
+/** Tells when to look at a FIFO again: by inotify(7) if that helps, otherwise by a slow clock. */
 export class FifoWatch implements Disposable {
 	private readonly descriptor = FifoWatch.tryInotify();
 	private readonly buffer = Buffer.allocUnsafe(65_536);
 	private isWatching = false;
-	/** All that has happened since the watch began, as inotify's bits: who comes and goes between two looks shows here. */
+	/**
+	 * All events since the watch began, as inotify's bits: processes that open and close the FIFO between two looks show
+	 * here.
+	 */
 	happened = 0;
 
 	private lookAgainMs = firstLookMs;
 	private readonly events: number;
 
-	/** A look at the contents opens the FIFO for a moment, so those who look there must not be woken by openings. */
+	/** A look at the contents opens the FIFO for a moment, so a watcher of the contents must not be woken by openings. */
 	constructor(
 		private readonly name: Address,
 		subject: 'users' | 'contents',
@@ -46,13 +49,13 @@ export class FifoWatch implements Disposable {
 		try {
 			return native.inotifyInit();
 		} catch (error) {
-			// The user's instances are used up: then the clock has to do.
+			// The inotify instances of the user are used up: use the clock instead.
 			if (hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM')) return -1;
 			throw error;
 		}
 	}
 
-	/** Takes in what has happened so far: call it before a look, so that nothing is missed after. */
+	/** Reads the events so far. Call this before a look, so that no event after the look is missed. */
 	begin(): void {
 		if (this.descriptor < 0) return;
 		this.takeIn();
@@ -78,7 +81,7 @@ export class FifoWatch implements Disposable {
 		}
 	}
 
-	/** Returns when something has happened, or after a moment, or after `mostMs`. */
+	/** Returns when an event has happened, or after a moment, or after `mostMs`. */
 	waitForChange(mostMs: number): void {
 		pause(Math.ceil(Math.min(mostMs, restMs)));
 		const left = mostMs - restMs;

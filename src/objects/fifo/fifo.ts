@@ -4,24 +4,26 @@ import {attempt, explain, hasCode, quoted, SystemError, shellWord, UsageError} f
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
-import {type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
+import {CannotSee, type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
 
 /**
  * The life of a FIFO.
  *
- * One that somebody created stays until it is removed. One that `send` or `recv` had to make is temporary, and the
- * last of its users removes it. Three things make that safe when users come and go at the same moment, or are killed:
+ * A FIFO made with `create` stays until it is removed. A FIFO that `send` or `recv` had to make is temporary, and the
+ * last of its users removes it. Three things make that safe when users start and stop at the same moment, or are
+ * killed:
  *
- * - The mark is the sticky bit, which means nothing else on a FIFO: it lives as long as the FIFO and says the same to
- *   everyone, whoever made it.
- * - A user is registered by a shared lock on one byte of the folder, the one at the FIFO's inode number. The kernel
- *   drops it when the user dies, and it is there before the user waits in open(2), where it has no descriptor yet.
- * - Coming (look, make, register) and going (deregister, look for others, unlink) happen under flock(2) on the folder,
- *   so nobody can come between the look and the unlink.
+ * - The mark is the sticky bit, which means nothing else on a FIFO: it lives as long as the FIFO, and every process
+ *   sees the same mark.
+ * - A user is registered by a shared lock on one byte of the folder, the byte at the FIFO's inode number. The kernel
+ *   drops the lock when the user dies. The user takes the lock before it waits in open(2), where it has no descriptor
+ *   yet.
+ * - Starting (look, make, register) and stopping (deregister, look for other users, unlink) happen under flock(2) on
+ *   the folder, so no other user can start between the look and the unlink.
  *
- * Programs that are not ours take no part in this. They are looked for in /proc before the unlink, and a reader that
- * has removed its FIFO goes on for a writer that slipped in before: no new one can come after.
+ * Other programs take no part in this. We look for them in /proc before the unlink, and a reader that has removed its
+ * FIFO keeps running for a writer that opened the FIFO before: no new writer can open it after the removal.
  */
 
 const temporaryMark = 0o1000;
@@ -36,26 +38,25 @@ export interface CreateSettings {
 }
 
 export class Fifo implements Disposable {
-	/** Where it lies in the file system. */
+	/** Its path in the file system. */
 	readonly path: string;
 	private registered = false;
 
 	private constructor(
 		private readonly place: DirectoryEntry,
-		/** Names the inode without opening it (O_PATH): what was checked is what is opened. */
+		/** Refers to the inode without opening the FIFO (O_PATH): the inode that was checked is the one that is opened. */
 		private readonly handle: number,
-		/** The name as its user wrote it. */
+		/** The name as the user wrote it. */
 		readonly shownName: string,
 	) {
 		this.path = place.path;
 	}
 
 	/**
-	 * Makes a FIFO; answers false when it exists already. One that was temporary is so no longer, unless `exclusive` asks
-	 * for a new one only. Never blocks.
-	 * mkfifo(3)
+	 * Makes a FIFO; returns false if it already exists. An existing temporary FIFO becomes permanent, unless `exclusive`
+	 * asks for a new FIFO only. Never blocks. mkfifo(3)
 	 *
-	 * @throws SystemError when it cannot be made, or when something else has that name.
+	 * @throws SystemError when the FIFO cannot be made, or when the name belongs to something else.
 	 */
 	static create(
 		name: string | Address,
@@ -67,7 +68,7 @@ export class Fifo implements Disposable {
 			return place.withLock(() => {
 				if (makeIn(place, mode)) return true;
 				const handle = place.openHandle('FIFO');
-				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it vanished meanwhile`);
+				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it was removed meanwhile`);
 				const {mode: bits} = fstatSync(handle);
 				if (bits & temporaryMark && !exclusive) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
 				closeSync(handle);
@@ -79,16 +80,16 @@ export class Fifo implements Disposable {
 	}
 
 	/**
-	 * Finds a FIFO, and makes it when it is missing and `create` is given. Does not open it for reading or writing,
-	 * so nobody notices. Never blocks.
+	 * Finds a FIFO, and makes it if it is missing and `create` is given. Does not open the FIFO for reading or writing,
+	 * so no other process is woken. Never blocks.
 	 *
-	 * @throws SystemError when there is none, or when what has that name is no FIFO.
+	 * @throws SystemError when the FIFO does not exist, or when the name belongs to something that is not a FIFO.
 	 */
 	static open(name: string | Address, create?: CreateSettings): Fifo {
 		return Fifo.tryOpen(name, create) ?? noSuchFifo(toAddress(name));
 	}
 
-	/** The same, but undefined when there is none. */
+	/** The same, but undefined when the FIFO does not exist. */
 	static tryOpen(name: string | Address, create?: CreateSettings): Fifo | undefined {
 		const address = toAddress(name);
 		const place = DirectoryEntry.open(address, create !== undefined);
@@ -109,7 +110,10 @@ export class Fifo implements Disposable {
 		}
 	}
 
-	/** Finds a FIFO only to look at it: no user of it, however temporary it is. Undefined when there is none. */
+	/**
+	 * Finds a FIFO only to look at it: does not become a user of it, even if the FIFO is temporary. Undefined when it
+	 * does not exist.
+	 */
 	static tryLook(name: string | Address): Fifo | undefined {
 		const address = toAddress(name);
 		const place = DirectoryEntry.open(address, false);
@@ -124,7 +128,7 @@ export class Fifo implements Disposable {
 		}
 	}
 
-	/** Under the folder's lock: nobody can remove what is found or made here before we are registered. */
+	/** Under the folder's lock: no process can remove the FIFO that is found or made here before we are registered. */
 	private static register(place: DirectoryEntry, shown: string, create: CreateSettings | undefined): Fifo | undefined {
 		let handle = place.openHandle('FIFO');
 		if (handle === undefined && create) {
@@ -138,14 +142,14 @@ export class Fifo implements Disposable {
 				native.ofdSetlk(place.folder, F_RDLCK, fifo.identity.ino, 1);
 				fifo.registered = true;
 			} catch (error) {
-				// A file system without locks: then nobody can know who is last, and the FIFO stays.
+				// A file system without locks: then no process can know if it is the last one, and the FIFO stays.
 				if (!hasCode(error, 'EINVAL', 'EOPNOTSUPP', 'ENOLCK', 'EBADF')) throw error;
 			}
 		}
 		return fifo;
 	}
 
-	/** Unlinks a FIFO, whoever uses it: they go on with what they have open. unlink(2) */
+	/** Unlinks a FIFO, also one in use: its users keep what they have open. unlink(2) */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		const shown = quoted(formatAddress(address));
@@ -174,24 +178,24 @@ export class Fifo implements Disposable {
 		return {mode: mode & 0o777, uid, gid, temporary: isTemporary(this.handle), birthtimeMs};
 	}
 
-	/** Whether its user has to tidy up behind it, and so should not be ended by a signal without warning. */
+	/** Whether its user has to clean up after it, and so should not be ended by a signal without warning. */
 	get isTemporary(): boolean {
 		return this.registered;
 	}
 
-	/** A path to this very inode, whatever happens to its name meanwhile. */
+	/** A path to this very inode, even if its name is removed or given to another file. */
 	get handlePath(): string {
 		return `/proc/self/fd/${this.handle}`;
 	}
 
-	/** A descriptor to read from, at once, whether or not there is a writer. It does not block. open(2), fifo(7) */
+	/** A descriptor for reading, at once, with or without a writer. It does not block. open(2), fifo(7) */
 	openReader(): number {
 		return this.openEnd(O_RDONLY | O_NONBLOCK, -1, 'reading');
 	}
 
 	/**
-	 * A descriptor to write to, non-blocking itself. Waits for a reader, `timeoutMs` at most (negative: for ever);
-	 * undefined when none came. open(2), fifo(7)
+	 * A non-blocking descriptor for writing. Waits for a reader, `timeoutMs` at most (negative: without limit); undefined
+	 * when there was none in time. open(2), fifo(7)
 	 */
 	openWriter(timeoutMs = -1): number | undefined {
 		try {
@@ -221,8 +225,8 @@ export class Fifo implements Disposable {
 	}
 
 	/**
-	 * Ends this use. Removes the FIFO when it is temporary and nobody else uses it; answers whether it did.
-	 * A descriptor that is still open for reading then has its last writers: see `openReader`.
+	 * Ends this use. Removes the FIFO if it is temporary and no other process uses it; returns whether it was removed. A
+	 * descriptor that is still open for reading then has its last writers: see `openReader`.
 	 */
 	leave(): boolean {
 		if (!this.registered) return false;
@@ -233,21 +237,21 @@ export class Fifo implements Disposable {
 				const file = this.identity;
 				native.ofdSetlk(folder, F_UNLCK, file.ino, 1);
 				if (native.ofdGetlk(folder, F_WRLCK, file.ino, 1)) return false;
-				// Nothing is opened for this: it has to work when the descriptors are used up.
+				// Opens no descriptor: this has to work when the descriptors are used up.
 				const {dev, ino} = lstatSync(`/proc/self/fd/${folder}/${name}`);
 				if (dev !== file.dev || ino !== file.ino || !isTemporary(this.handle) || hasStrangers(file)) return false;
 				native.unlinkat(folder, name);
 				return true;
 			});
 		} catch (error) {
-			// Gone already, or not ours to remove: there is nothing left to tidy.
+			// The FIFO has been removed already, or we have no permission: there is nothing left to clean up.
 			if (hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ETIMEDOUT') || error instanceof SystemError)
 				return false;
 			throw error;
 		}
 	}
 
-	/** Leaves, and lets go of everything. */
+	/** Ends this use and closes all descriptors. */
 	[Symbol.dispose](): void {
 		try {
 			this.leave();
@@ -262,12 +266,13 @@ export class Fifo implements Disposable {
 	}
 }
 
-/** Somebody who takes part in no registration has it open, as far as we may see. */
+/** Another program, which does not register, has the FIFO open, as far as we have permission to see, or may have it open. */
 function hasStrangers(file: FileIdentity): boolean {
 	try {
-		return (findOpeners([file]).get(identityKey(file)) ?? []).length > 0;
+		const openers = findOpeners([file]);
+		return openers instanceof CannotSee || (openers.get(identityKey(file)) ?? []).length > 0;
 	} catch (error) {
-		// With the descriptors used up nobody can look; who has it open keeps it open.
+		// With the descriptors used up nothing can be seen; a process that has the FIFO open keeps it open.
 		if (hasCode(error, 'EMFILE', 'ENFILE')) return false;
 		throw error;
 	}
@@ -281,19 +286,19 @@ export function noSuchFifo(address: Address): never {
 	);
 }
 
-/** A FIFO's name on the command line: what can be none is refused before anything is done. */
+/** A FIFO's name on the command line: an invalid name is refused before anything is done. */
 export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): FifoAddress {
 	const address = typeof name === 'string' ? parseAddress(name) : name;
 	if (address.kind === 'abstract')
-		throw new UsageError(`'@${address.name}' is no name for a FIFO: abstract names are for sockets`);
+		throw new UsageError(`invalid FIFO name '@${address.name}': abstract names are for sockets`);
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${address.url}' is an address on a cluster, which this version does not reach`);
 	return address;
 }
 
-/** Answers false when something has that name already. */
+/** Returns false when the name exists already. */
 function makeIn({folder, name, shown}: DirectoryEntry, mode: number): boolean {
 	try {
 		native.mkfifoat(folder, name, mode);
@@ -304,7 +309,7 @@ function makeIn({folder, name, shown}: DirectoryEntry, mode: number): boolean {
 	}
 }
 
-/** Temporary, and made by us: somebody else's sticky bit is no concern of ours. */
+/** Temporary, and made by us: the sticky bit of another user's FIFO does not concern us. */
 function isTemporary(handle: number): boolean {
 	const {mode, uid} = fstatSync(handle);
 	return (mode & temporaryMark) !== 0 && uid === process.geteuid?.();
@@ -314,6 +319,6 @@ function closeQuietly(descriptor: number): void {
 	try {
 		closeSync(descriptor);
 	} catch {
-		// Closed before.
+		// It was closed before.
 	}
 }

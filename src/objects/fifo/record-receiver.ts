@@ -7,12 +7,13 @@ import {growPipe} from '../../common/transfer.js';
 import {AT_FDCWD, LOCK_EX, LOCK_NB, LOCK_UN, native, O_WRONLY} from '../../native/index.js';
 
 /**
- * Records out of a FIFO, none of them lost.
+ * Receives records from a FIFO without losing any.
  *
- * Bytes that were read from a pipe cannot be put back. So they are looked at first, by tee(2) into a pipe of our own,
- * written to stdout, and only what was written is then taken from the FIFO. A receiver whose output fails, or who has
- * as many records as it wanted, leaves the rest to the next. Receivers of records hold a lock meanwhile (flock(2) on
- * the FIFO, which does not get in the way of the senders'), so that each record goes to one of them.
+ * Bytes that were read from a pipe cannot be put back. So they are first copied by tee(2) into a pipe of our own and
+ * written to stdout, and only the bytes that were written are then read from the FIFO. A receiver whose output fails,
+ * or that has received the number of records it wanted, leaves the rest to the next receiver. Receivers of records hold
+ * a lock meanwhile (flock(2) on the FIFO, which does not conflict with the senders' lock), so that each record goes to
+ * one of them.
  */
 
 const bufferBytes = 1024 ** 2;
@@ -21,9 +22,9 @@ const headerBytes = 4;
 export interface Receipt {
 	/** Bytes taken from the FIFO. */
 	taken: number;
-	/** Nothing is there now. */
+	/** There is no data now. */
 	isEmpty: boolean;
-	/** As many records as were wanted. */
+	/** The wanted number of records is complete. */
 	isComplete: boolean;
 }
 
@@ -46,14 +47,14 @@ export class RecordReceiver implements Disposable {
 		this.output = framing === 'json' ? new JsonWriter() : new StreamWriter(framing);
 	}
 
-	/** Whether a record has begun whose end has not come yet. */
+	/** Whether a record has begun whose end has not arrived yet. */
 	get isInsideRecord(): boolean {
 		return this.output.isInsideRecord;
 	}
 
 	/**
-	 * Takes what is there now, and writes it to stdout. Waits for stdout, and `timeoutMs` at most for other receivers
-	 * (negative: for ever): undefined when they kept the lock.
+	 * Takes the data that is there now and writes it to stdout. Waits for stdout, and `timeoutMs` at most for other
+	 * receivers (negative: without limit): undefined when another receiver kept the lock.
 	 */
 	receive(reader: number, timeoutMs: number): Receipt | undefined {
 		if (!this.isLocked && !lockReceivers(reader, timeoutMs)) return undefined;
@@ -88,17 +89,17 @@ export class RecordReceiver implements Disposable {
 		return {taken: this.output.used, isEmpty: false, isComplete: this.records >= this.most};
 	}
 
-	/** Throws away, from the FIFO, what has been delivered. */
+	/** Reads and discards, from the FIFO, the bytes that have been delivered. */
 	private take(reader: number, bytes: number): void {
 		for (let left = bytes; left > 0; ) {
 			const moved = native.splice(reader, this.nowhere, left);
-			// Somebody who takes part in no lock has taken it.
+			// A program that does not use the lock has read the bytes.
 			if (moved <= 0) return;
 			left -= moved;
 		}
 	}
 
-	/** The last writer has gone: whatever began is over. */
+	/** The last writer has closed the FIFO: a record that has begun is over. */
 	finish(): void {
 		const before = this.output.records;
 		this.output.finish();
@@ -106,7 +107,7 @@ export class RecordReceiver implements Disposable {
 		this.isLocked = false;
 	}
 
-	/** What stopping now would lose: bytes that were taken and could not be delivered yet. */
+	/** The bytes that stopping now would lose: read from the FIFO and not yet delivered. */
 	get undelivered(): number {
 		return this.output.undelivered;
 	}
@@ -116,7 +117,7 @@ export class RecordReceiver implements Disposable {
 	}
 }
 
-/** The lock that all receivers of records share; false when another kept it too long. flock(2) */
+/** The lock that all receivers of records share; false when another receiver kept it too long. flock(2) */
 function lockReceivers(reader: number, timeoutMs: number): boolean {
 	try {
 		native.flock(reader, timeoutMs === 0 ? LOCK_EX | LOCK_NB : LOCK_EX, timeoutMs === 0 ? -1 : timeoutMs);
@@ -129,16 +130,18 @@ function lockReceivers(reader: number, timeoutMs: number): boolean {
 
 interface RecordWriter {
 	records: number;
-	/** How many bytes of the last piece are done with. */
+	/** How many bytes of the last piece are delivered. */
 	used: number;
 	undelivered: number;
 	isInsideRecord: boolean;
-	/** Writes at most so many records of this piece. */
+	/** Writes at most this many records of this piece. */
 	write(bytes: Buffer, most: number): void;
 	finish(): void;
 }
 
-/** The framing of stdout is that of the FIFO: bytes pass as they are, and only the ends of records are looked for. */
+/**
+ * The framing of stdout is that of the FIFO: bytes are passed on unchanged, and only the ends of records are searched.
+ */
 class StreamWriter implements RecordWriter {
 	records = 0;
 	used = 0;
@@ -212,7 +215,7 @@ class StreamWriter implements RecordWriter {
 			const missing = this.headerFilled < headerBytes ? 'its length' : `${this.bodyLeft} bytes`;
 			this.headerFilled = 0;
 			throw new SystemError(
-				`the last record is cut off: its sender left before ${missing} had come (${countOf(this.records, 'record')} came whole)`,
+				`the last record is incomplete: its sender left before sending ${missing} (${countOf(this.records, 'whole record')} received)`,
 			);
 		}
 		print(Uint8Array.of(this.separator));
@@ -220,7 +223,7 @@ class StreamWriter implements RecordWriter {
 	}
 }
 
-/** Lines in, one JSON object a line out. */
+/** Reads lines and prints one JSON object per line. */
 class JsonWriter implements RecordWriter {
 	records = 0;
 	used = 0;

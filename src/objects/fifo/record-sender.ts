@@ -8,21 +8,21 @@ import {isReady} from '../../common/waiting.js';
 import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLOUT} from '../../native/index.js';
 
 /**
- * Records into a FIFO that others send to as well, each of them whole.
+ * Sends records to a FIFO with several senders, each record whole.
  *
- * A write of up to PIPE_BUF bytes is whole by the kernel's promise, a larger one is not (pipe(7)). So all senders of
- * records take the same lock, on the FIFO itself, for each batch of records: no larger record can be interleaved with
- * any other. The lock dies with its holder. And so that a sender killed at any moment leaves no half record behind,
+ * The kernel guarantees that a write of up to PIPE_BUF bytes is whole; a larger write is not (pipe(7)). So all senders
+ * of records take the same lock, on the FIFO itself, for each batch of records: a larger record cannot be interleaved
+ * with another. The lock dies with its holder. And so that a sender killed at any moment leaves no half record behind,
  * no write may be interrupted half way: it has up to PIPE_BUF bytes of whole records, or it goes into an empty pipe
- * that has room for all of it, where write(2) does not sleep. Only a record larger than the pipe cannot be had whole
- * that way; it is streamed under the lock.
+ * that has room for all of it, where write(2) does not sleep. Only a record larger than the pipe cannot be written
+ * whole that way; it is streamed under the lock.
  */
 
 const bufferBytes = 1024 ** 2;
-/** Where the senders' lock lies: one byte that nobody reads. */
+/** Where the senders' lock lies: one byte that no process reads. */
 const lockStart = 0;
 
-/** Takes the lock that all senders of records share; false when others kept it too long. fcntl(2) */
+/** Takes the lock that all senders of records share; false when other senders kept it too long. fcntl(2) */
 export function lockSenders(writer: number, timeoutMs: number): boolean {
 	try {
 		if (timeoutMs === 0) native.ofdSetlk(writer, F_WRLCK, lockStart, 1);
@@ -41,14 +41,17 @@ export interface RecordSending {
 	writer: number;
 	shown: string;
 	framing: Framing;
-	/** How long to wait for the lock or for room, each time; negative: for ever. */
+	/** How long to wait for the lock or for room, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Gets a copy, -1 for none. */
+	/** The descriptor that gets a copy, -1 for none. */
 	copyTo: number;
 	progress: Progress | undefined;
 }
 
-/** Sends the records of stdin. Blocks. `missing` tells what the wait that timed out was for, if it did; what went through is whole. */
+/**
+ * Sends the records of stdin. Blocks. `missing` tells what the wait that timed out was for, if one did; the records
+ * that were sent are whole.
+ */
 export function sendRecords(sending: RecordSending): {records: number; missing: 'lock' | 'room' | undefined} {
 	const sender = new RecordSender(sending);
 	try {
@@ -63,19 +66,20 @@ export function sendRecords(sending: RecordSending): {records: number; missing: 
 			);
 		if (error instanceof FramingError)
 			throw new SystemError(
-				`record ${sender.records + 1} of stdin cannot be sent: ${error.message} (${countOf(sender.records, 'record')} went through)`,
+				`cannot send record ${sender.records + 1} of stdin: ${error.message} (${countOf(sender.records, 'record')} sent)`,
 			);
 		throw error;
 	}
 }
 
-/** What a JSON object held, as it travels. */
+/** The contents of a JSON object, as they are sent. */
 function asLine(data: Buffer): Buffer {
-	if (data.includes(10)) throw new FramingError('it holds a newline, and what JSON objects hold travels as lines');
+	if (data.includes(10))
+		throw new FramingError('it contains a newline, and the records of JSON objects are sent as lines');
 	return Buffer.concat([data, Buffer.of(10)]);
 }
 
-/** Why sending ended early: others kept the lock, or the reader did not read. */
+/** Why sending ended early: other senders kept the lock, or the reader did not read. */
 class WaitTimedOut extends Error {
 	constructor(readonly missing: 'lock' | 'room') {
 		super(missing);
@@ -92,7 +96,7 @@ class RecordSender {
 		this.boundaries = boundariesOf(sending.framing);
 	}
 
-	/** The framing of stdin is that of the FIFO: records pass as they are, a buffer at a time. */
+	/** The framing of stdin is that of the FIFO: records are passed on unchanged, one buffer at a time. */
 	sendStream(): void {
 		const buffer = Buffer.allocUnsafe(bufferBytes);
 		let filled = 0;
@@ -110,12 +114,12 @@ class RecordSender {
 		if (filled > 0) this.sendLast(buffer.subarray(0, filled));
 	}
 
-	/** Each line of stdin is a JSON object; what it holds travels as a line. */
+	/** Each line of stdin is a JSON object; its contents are sent as a line. */
 	sendJson(): void {
 		const decoder = new RecordDecoder('json');
 		const buffer = Buffer.allocUnsafe(bufferBytes);
 		const send = (lines: Iterable<Buffer>) => {
-			// A bad record must not take the good ones before it along.
+			// An invalid record must not prevent the valid records before it from being sent.
 			const good: Buffer[] = [];
 			let failure: unknown;
 			try {
@@ -132,14 +136,14 @@ class RecordSender {
 		send(decoder.end());
 	}
 
-	/** What stdin ended with: a last line without its newline is still a record, half a frame is none. */
+	/** The end of stdin: a last line without its newline is still a record, half a frame is not. */
 	private sendLast(rest: Buffer): void {
 		if (this.separator === undefined) {
 			const wanted = this.boundaries.firstEnd(rest, 0, rest.length);
 			throw new FramingError(
 				wanted < 0
-					? `it is cut off: ${rest.length} of the ${headerBytes} bytes of its length came`
-					: `it is cut off: ${rest.length - headerBytes} of ${wanted - headerBytes} bytes came`,
+					? `it is incomplete: ${rest.length} of the ${headerBytes} bytes of its length arrived`
+					: `it is incomplete: ${rest.length - headerBytes} of ${wanted - headerBytes} bytes arrived`,
 			);
 		}
 		const record = Buffer.concat([rest, Buffer.of(this.separator)]);
@@ -165,7 +169,7 @@ class RecordSender {
 		}
 	}
 
-	/** As many records as can be written without the writing ever being interrupted. */
+	/** As many records as can be written without an interruption of the write. */
 	private sendSome(bytes: Buffer, start: number, end: number): number {
 		const {writer} = this.sending;
 		let next = start;
@@ -181,8 +185,8 @@ class RecordSender {
 	}
 
 	/**
-	 * A record that does not fit the buffer: the lock is held until its end has come from stdin. Answers up to where the
-	 * buffer is used up.
+	 * A record that does not fit the buffer: the lock is held until its end has been read from stdin. Returns the offset
+	 * up to which the buffer is used.
 	 */
 	private streamLongRecord(buffer: Buffer, filled: number): number {
 		const {writer, timeoutMs} = this.sending;
@@ -195,7 +199,7 @@ class RecordSender {
 			for (;;) {
 				const count = this.readInput(buffer, 0);
 				if (count === 0) {
-					if (this.separator === undefined) throw new FramingError(`it is cut off: ${rest} bytes are missing`);
+					if (this.separator === undefined) throw new FramingError(`it is incomplete: ${rest} bytes are missing`);
 					const last = Buffer.of(this.separator);
 					this.write(last, 0, 1);
 					this.wentThrough(last, 0, 1, 1);
@@ -208,7 +212,7 @@ class RecordSender {
 				this.wentThrough(buffer, 0, end, isOver ? 1 : 0);
 				rest -= end;
 				if (!isOver) continue;
-				// What follows belongs to the next records: let the caller find it where it left off.
+				// The next bytes belong to the next records: the caller continues there.
 				buffer.copyWithin(filled - (count - end), end, count);
 				return filled - (count - end);
 			}
@@ -235,7 +239,7 @@ class RecordSender {
 		if (!isReady(this.sending.writer, POLLOUT, this.sending.timeoutMs)) throw new WaitTimedOut('room');
 	}
 
-	/** Nothing wakes a writer when a pipe runs empty: look again and again, ever less often. */
+	/** No event wakes a writer when a pipe becomes empty: look again, at growing intervals. */
 	private waitUntilEmpty(): void {
 		const {writer, timeoutMs} = this.sending;
 		let before = -1;

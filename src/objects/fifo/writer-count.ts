@@ -6,11 +6,11 @@ import {IN_CLOSE_WRITE, IN_OPEN, native} from '../../native/index.js';
 const headerBytes = 16;
 
 /**
- * Counts the writers of a FIFO that have come and gone, by inotify(7).
+ * Counts the writers of a FIFO that have opened and closed it, by inotify(7).
  *
- * The kernel folds two events into one when they are alike and nothing stands between them in the queue: two writers
- * leaving at once would count as one. So the folder is watched too: each event on the FIFO comes with one of its own
- * there, and no two alike are neighbours.
+ * The kernel merges two equal events that follow each other in the queue: two writers that close the FIFO at once would
+ * count as one. So the folder is watched too: each event on the FIFO is accompanied by one on the folder, and no two
+ * equal events are neighbours.
  */
 export class WriterCount implements Disposable {
 	gone = 0;
@@ -31,7 +31,7 @@ export class WriterCount implements Disposable {
 		}
 	}
 
-	/** Takes in what has happened. */
+	/** Reads the events so far. */
 	update(): void {
 		for (let count = this.read(); count > 0; count = this.read()) {
 			for (let at = 0; at < count; at += headerBytes + this.buffer.readUInt32LE(at + 12)) {

@@ -1,30 +1,36 @@
 import {readFileSync} from 'node:fs';
+import {attempt} from '../../common/errors.js';
 import {formatSize} from '../../common/formats/size.js';
 import {native} from '../../native/index.js';
 
-/** What the kernel adds to each message a queue can hold: its header and its place in the tree of priorities. mq_overview(7) */
+/**
+ * What the kernel adds to each message a queue can hold: its header and its place in the tree of priorities.
+ * mq_overview(7)
+ */
 const overheadPerMessage = 96;
-/** What even a privileged user cannot pass. mq_overview(7) */
+/** The limits that even a privileged user cannot exceed. mq_overview(7) */
 export const hardMostMessages = 65_536;
 export const hardMostBytes = 16_777_216;
 
 /** The limits of POSIX message queues; the keys are those of --json. */
 export interface QueueLimits {
-	/** Most messages a queue may hold, without privilege: fs.mqueue.msg_max. */
+	/** Maximum number of messages in a queue, without privilege: fs.mqueue.msg_max. */
 	msgMax: number;
-	/** Most bytes a message may have, without privilege: fs.mqueue.msgsize_max. */
+	/** Maximum number of bytes in a message, without privilege: fs.mqueue.msgsize_max. */
 	msgsizeMax: number;
-	/** Most queues in the system, without privilege: fs.mqueue.queues_max. */
+	/** Maximum number of queues in the system, without privilege: fs.mqueue.queues_max. */
 	queuesMax: number;
-	/** The attributes of a queue that was made without any. */
+	/** The default attributes of a queue. */
 	msgDefault: number;
 	msgsizeDefault: number;
-	/** Bytes that all queues of this user may take: RLIMIT_MSGQUEUE; null where there is no limit. */
+	/** Maximum bytes of all queues of this user: RLIMIT_MSGQUEUE; null when there is no limit. */
 	rlimitMsgqueue: number | null;
 }
 
-const knob = (name: string): number => Number(readFileSync(`/proc/sys/fs/mqueue/${name}`, 'utf8'));
+const knob = (name: string): number =>
+	attempt(`cannot read the limit fs.mqueue.${name}`, () => Number(readFileSync(`/proc/sys/fs/mqueue/${name}`, 'utf8')));
 
+/** @throws SystemError where /proc does not show them. */
 export function readLimits(): QueueLimits {
 	const rlimit = native.rlimitMsgqueue();
 	return {
@@ -37,12 +43,18 @@ export function readLimits(): QueueLimits {
 	};
 }
 
-/** What a queue of these attributes counts against RLIMIT_MSGQUEUE, in bytes, however many messages it holds. */
+/** The bytes that a queue with these attributes counts against RLIMIT_MSGQUEUE, however many messages it holds. */
 export const queueBytes = (maxmsg: number, msgsize: number): number => maxmsg * (msgsize + overheadPerMessage);
 
-/** Why a queue of these attributes cannot be made, in terms of the true limit, its value and the knob; by error code. */
-export function explainAttributes(maxmsg: number, msgsize: number): Record<string, string> {
-	const {msgMax, msgsizeMax, queuesMax, rlimitMsgqueue} = readLimits();
+/**
+ * Why a queue with these attributes cannot be made: the limit, its value and the setting that changes it; by error
+ * code.
+ */
+export function explainAttributes(
+	maxmsg: number,
+	msgsize: number,
+	{msgMax, msgsizeMax, queuesMax, rlimitMsgqueue}: QueueLimits,
+): Record<string, string> {
 	const problems: string[] = [];
 	if (maxmsg > msgMax)
 		problems.push(

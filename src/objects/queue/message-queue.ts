@@ -1,14 +1,24 @@
-import {closeSync, fstatSync} from 'node:fs';
+import {closeSync, fstatSync, readSync} from 'node:fs';
 import {explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
 import {isReady} from '../../common/waiting.js';
-import {isKernelError, native, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, POLLIN} from '../../native/index.js';
-import {explainAttributes, readLimits} from './limits.js';
+import {
+	isKernelError,
+	native,
+	O_CREAT,
+	O_EXCL,
+	O_RDONLY,
+	O_RDWR,
+	O_WRONLY,
+	POLLIN,
+	POLLOUT,
+} from '../../native/index.js';
+import {explainAttributes, type QueueLimits, readLimits} from './limits.js';
 
-/** One message as it was received. */
+/** One received message. */
 export interface Message {
 	data: Buffer;
 	/** 0 to 32767; the highest is received first. */
@@ -17,7 +27,7 @@ export interface Message {
 
 export const highestPriority = 32_767;
 
-/** How many messages of which size a queue holds; what is left out is the system's default. */
+/** How many messages of which size a queue holds; the system's default replaces what is left out. */
 export interface QueueAttributes {
 	maxmsg?: number | undefined;
 	msgsize?: number | undefined;
@@ -29,36 +39,43 @@ export type QueueAccess = 'send' | 'receive' | 'both';
 
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
 
-/** No record is framed: what was received lies in the buffer as it is. */
+/**
+ * How often a queue is looked at until so many looks in a row are equal. With a sender and a receiver at full speed
+ * every eighth look was wrong in the same way, so that three in a row were not rare.
+ */
+const mostLooks = 200;
+const enoughEqualLooks = 10;
+
+/** Messages are not framed: each lies in the buffer unchanged. */
 const unframed = -2;
 
 /**
- * A POSIX message queue: the same object as any C, Python or Rust program's of that name. mq_overview(7)
+ * A POSIX message queue: the same object that any C, Python or Rust program opens by that name. mq_overview(7)
  *
- * `try…` answers at once; the others may wait, in the kernel, and hold up the event loop meanwhile. To receive
- * without holding it up, iterate: `for await (const {data, priority} of queue)`.
+ * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile. To receive
+ * without blocking the event loop, iterate: `for await (const {data, priority} of queue)`.
  */
 export class MessageQueue implements Disposable {
-	/** Messages it can hold. */
+	/** Capacity in messages. */
 	readonly maxmsg: number;
-	/** Bytes a message can have. */
+	/** Maximum bytes of a message. */
 	readonly msgsize: number;
 	private buffer: Buffer | undefined;
 	private readonly index = new Int32Array(3);
 
 	private constructor(
-		/** The name as its user wrote it. */
+		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** The queue's descriptor: non-blocking; poll(2) takes it. */
+		/** The queue's descriptor: non-blocking; poll(2) accepts it. */
 		readonly descriptor: number,
 	) {
 		({maxmsg: this.maxmsg, msgsize: this.msgsize} = native.mqGetattr(descriptor));
 	}
 
 	/**
-	 * Makes a queue; answers false when one of that name exists already, which stays as it is. mq_open(3)
+	 * Makes a queue; returns false when the name exists already, and leaves that queue unchanged. mq_open(3)
 	 *
-	 * @throws SystemError that names the limit in the way, its value and the knob.
+	 * @throws SystemError that names the limit that was reached, its value and the setting that changes it.
 	 */
 	static create(name: string | Address, attributes: QueueAttributes = {}): boolean {
 		const queue = MessageQueue.make(toAddress(name), attributes, 'both');
@@ -66,10 +83,10 @@ export class MessageQueue implements Disposable {
 		return queue !== undefined;
 	}
 
-	/** Opens a queue; with `create` makes it first when it is missing. mq_open(3) */
+	/** Opens a queue; with `create` makes it first if it is missing. mq_open(3) */
 	static open(name: string | Address, access: QueueAccess = 'both', create?: QueueAttributes): MessageQueue {
 		const address = toAddress(name);
-		// Made and removed by others meanwhile: a few rounds settle that.
+		// Another process may make and remove the queue meanwhile: a few rounds settle that.
 		for (let round = 0; round < 100; round++) {
 			const found = MessageQueue.tryOpen(address, access);
 			if (found) return found;
@@ -83,7 +100,7 @@ export class MessageQueue implements Disposable {
 		);
 	}
 
-	/** Opens a queue, or answers undefined when there is none. mq_open(3) */
+	/** Opens a queue, or returns undefined when it does not exist. mq_open(3) */
 	static tryOpen(name: string | Address, access: QueueAccess = 'both'): MessageQueue | undefined {
 		const address = toAddress(name);
 		const shown = formatAddress(address);
@@ -97,20 +114,30 @@ export class MessageQueue implements Disposable {
 
 	private static make(address: QueueName, attributes: QueueAttributes, access: QueueAccess): MessageQueue | undefined {
 		const shown = formatAddress(address);
-		const {msgDefault, msgsizeDefault} = readLimits();
-		const {maxmsg = msgDefault, msgsize = msgsizeDefault, mode = defaultMode} = attributes;
+		const limits = tryReadLimits();
+		const {maxmsg = limits?.msgDefault, msgsize = limits?.msgsizeDefault, mode = defaultMode} = attributes;
+		// The kernel has defaults for both or for neither.
+		if ((maxmsg === undefined) !== (msgsize === undefined))
+			throw new SystemError(
+				`cannot create ${quoted(shown)}: the default ${maxmsg === undefined ? 'number of messages' : 'size of a message'} cannot be read (there is no /proc/sys/fs/mqueue)`,
+			);
 		try {
 			return new MessageQueue(
 				shown,
-				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg, msgsize),
+				native.mqOpen(address.name, flagsOf[access] | O_CREAT | O_EXCL, mode, maxmsg ?? 0, msgsize ?? 0),
 			);
 		} catch (error) {
 			if (hasCode(error, 'EEXIST')) return undefined;
-			throw explain(`cannot create ${quoted(shown)}`, error, explainAttributes(maxmsg, msgsize));
+			const remedies =
+				limits && maxmsg !== undefined && msgsize !== undefined ? explainAttributes(maxmsg, msgsize, limits) : {};
+			throw explain(`cannot create ${quoted(shown)}`, error, remedies);
 		}
 	}
 
-	/** Unlinks a queue: who has it open goes on, and its messages are gone with the last of them. mq_unlink(3) */
+	/**
+	 * Unlinks a queue: processes that have it open keep using it, and the messages are lost when the last one closes it.
+	 * mq_unlink(3)
+	 */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		try {
@@ -120,18 +147,18 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** Messages in it now. mq_getattr(3) */
+	/** Number of messages in it now. mq_getattr(3) */
 	get messages(): number {
 		return native.mqGetattr(this.descriptor).curmsgs;
 	}
 
-	/** What identifies it among all open files, whatever its name. */
+	/** Identifies the queue among all open files, whatever its name. */
 	get identity(): FileIdentity {
 		const {dev, ino} = fstatSync(this.descriptor);
 		return {dev, ino};
 	}
 
-	/** Whether its name has been unlinked: what is sent now is gone with the last who has it open. fstat(2) */
+	/** Whether its name has been unlinked: messages sent now are lost when the last process closes the queue. fstat(2) */
 	get isRemoved(): boolean {
 		return fstatSync(this.descriptor).nlink === 0;
 	}
@@ -142,14 +169,36 @@ export class MessageQueue implements Disposable {
 		return {mode: mode & 0o777, uid, gid};
 	}
 
-	/** Bytes of payload in it, and the process that is registered for notification, 0 for none. mq_notify(3) */
-	inside(): {bytes: number; notifyPid: number} {
-		const text = Buffer.alloc(256);
+	/**
+	 * Messages in it, bytes of payload in them, and the process that is registered for notification, 0 for none.
+	 *
+	 * The kernel tells the messages by one call and the rest by another, and others send and receive in between: it is
+	 * asked until several answers in a row are equal. Where the queue does not rest that long, the last answer counts
+	 * that can be true; `bytes` is null where there was none. mq_getattr(3), mq_notify(3)
+	 */
+	inside(): {messages: number; bytes: number | null; notifyPid: number} {
+		let last = this.look();
+		let possible: typeof last | undefined;
+		for (let looks = 1, equal = 1; looks < mostLooks; looks++) {
+			const now = this.look();
+			equal = now.messages === last.messages && now.bytes === last.bytes ? equal + 1 : 1;
+			if (now.bytes <= now.messages * this.msgsize) {
+				if (equal === enoughEqualLooks) return now;
+				// Messages without any bytes are rare: rather a look between their coming and our asking.
+				if (now.bytes > 0 || now.messages === 0) possible = now;
+			}
+			last = now;
+		}
+		return possible ?? {...last, bytes: null};
+	}
+
+	private look(): {messages: number; bytes: number; notifyPid: number} {
+		const {messages} = this;
+		const bytes = Buffer.alloc(256);
 		// Read through the descriptor a queue tells about itself, as its file in /dev/mqueue would.
-		const length = native.read(this.descriptor, text, 0, text.length);
-		const field = (name: string) =>
-			Number(new RegExp(`${name}:([0-9]+)`).exec(text.toString('latin1', 0, length))?.[1] ?? 0);
-		return {bytes: field('QSIZE'), notifyPid: field('NOTIFY_PID')};
+		const text = bytes.toString('latin1', 0, readSync(this.descriptor, bytes, 0, bytes.length, 0));
+		const field = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+		return {messages, bytes: field(/QSIZE:([0-9]+)/), notifyPid: field(/NOTIFY_PID:([0-9]+)/)};
 	}
 
 	/** Sends without waiting: false when the queue is full. mq_send(3) */
@@ -158,7 +207,7 @@ export class MessageQueue implements Disposable {
 	}
 
 	/**
-	 * Sends, waiting for room, `timeoutMs` at most (negative: for ever): false when there was none. mq_send(3)
+	 * Sends, waiting for room, `timeoutMs` at most (negative: without limit): false when there was none. mq_send(3)
 	 *
 	 * @throws SystemError when the message is longer than the queue takes.
 	 */
@@ -172,7 +221,7 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** What a refused message means, in numbers. */
+	/** Why a message was refused, in numbers. */
 	explainSend(error: unknown, length: number): unknown {
 		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
 			EMSGSIZE: `the message has ${length} bytes and the queue takes ${this.msgsize} (create it with a larger --msgsize)`,
@@ -187,8 +236,9 @@ export class MessageQueue implements Disposable {
 	}
 
 	/**
-	 * The oldest message of the highest priority, waiting `timeoutMs` for one at most (negative: for ever); undefined
-	 * when none came. `watched` is a descriptor whose reader's leaving ends the wait with EPIPE. mq_receive(3)
+	 * The oldest message of the highest priority, waiting `timeoutMs` for one at most (negative: without limit);
+	 * undefined when there was none. `watched` is a descriptor: when its reader leaves, the wait ends with EPIPE.
+	 * mq_receive(3)
 	 */
 	receive({timeoutMs = -1, watched = -1} = {}): Message | undefined {
 		this.buffer ??= Buffer.allocUnsafe(this.msgsize + 8);
@@ -198,7 +248,7 @@ export class MessageQueue implements Disposable {
 		return {data: Buffer.from(this.buffer.subarray(start, start + length)), priority};
 	}
 
-	/** As many messages as are there, framed into a buffer in one go: see `mqReceiveRecords` in native/index.ts. */
+	/** As many messages as there are, framed into a buffer in one call: see `mqReceiveRecords` in native/index.ts. */
 	receiveMany(
 		buffer: Buffer,
 		separator: number,
@@ -216,17 +266,22 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
-	/** Waits for a message without taking it: false when none came in time. poll(2) */
+	/** Waits for a message without receiving it: false when there was none in time. poll(2) */
 	wait(timeoutMs = -1): boolean {
 		return isReady(this.descriptor, POLLIN, timeoutMs);
 	}
 
-	/** Waits for a message in libuv's pool, a moment at most: whether there may be one. poll(2) */
+	/** Waits for room in libuv's pool, a moment at most. poll(2) */
+	waitForRoomInBackground(mostMs: number): Promise<boolean> {
+		return native.pollInBackground(this.descriptor, POLLOUT, mostMs);
+	}
+
+	/** Waits for a message in libuv's thread pool, a moment at most; returns whether there may be one. poll(2) */
 	waitInBackground(mostMs: number): Promise<boolean> {
 		return native.pollInBackground(this.descriptor, POLLIN, mostMs);
 	}
 
-	/** Messages as they come, for ever, without holding up the event loop. */
+	/** Messages as they arrive, without end and without blocking the event loop. */
 	async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
 		for (;;) {
 			const message = this.tryReceive();
@@ -244,12 +299,22 @@ export class MessageQueue implements Disposable {
 	}
 }
 
-/** A wait in libuv's pool has to end now and then: the process cannot leave while it lasts. */
+/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
 const backgroundMs = 100;
+
+/** Undefined where /proc does not show them: they are needed for defaults and for advice. */
+function tryReadLimits(): QueueLimits | undefined {
+	try {
+		return readLimits();
+	} catch (error) {
+		if (error instanceof SystemError) return undefined;
+		throw error;
+	}
+}
 
 type QueueName = Address & {kind: 'name'};
 
-/** A queue's name on the command line: what can be none is refused before anything is done. */
+/** A queue's name on the command line: an invalid name is refused before anything is done. */
 export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): QueueName {
@@ -258,7 +323,5 @@ function toAddress(name: string | Address): QueueName {
 	const shown = formatAddress(address);
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
-	throw new UsageError(
-		`'${shown}' is no name for a queue: a queue's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-	);
+	throw new UsageError(`invalid queue name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 }

@@ -1,44 +1,53 @@
 import {hasCode, SystemError} from '../../common/errors.js';
 import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
-import {stdout} from '../../common/output.js';
+import {stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import type {Message, MessageQueue} from './message-queue.js';
+import {putBack} from './put-back.js';
+import {RescuedMessages} from './rescued-messages.js';
 import {Joiner} from './split.js';
-import {type Batch, putBack, StdoutDelivery} from './stdout-delivery.js';
+import {type Batch, StdoutDelivery} from './stdout-delivery.js';
 
 const batchBytes = 65_536;
-/** Messages of which many fit a batch: 1024 at most are taken at once. */
+/** At most this many messages are received at once, if many fit a batch. */
 const indexLength = 3 * 1024;
 
 export interface Receiving {
 	framing: Framing;
-	/** After so many records it is complete. */
+	/** Complete after this many records. */
 	most: number;
-	/** How long to wait for a message, each time; negative: for ever. */
+	/** How long to wait for a message, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Parts are put together. */
+	/** Parts are joined. */
 	joins: boolean;
-	/** All there is now is wanted: a part that is not there is missing for good. */
+	/** All messages that are queued now are wanted: a part that is not there is missing for good. */
 	waitsForNothing: boolean;
 	progress: Progress | undefined;
 }
 
-/** Where batches lie until they have been read. */
+/** The memory of batches until they have been read. */
 interface Arena {
 	buffer: Buffer;
 	index: Int32Array;
 	usedBytes: number;
 	usedIndex: number;
-	/** Those that may still be needed. */
+	/** The batches that may still be needed. */
 	batches: number;
 }
 
-/** Messages from a queue to stdout. What has been taken and could not be delivered goes back. */
+/**
+ * Moves messages from a queue to stdout. Messages that were received and could not be delivered are returned to the
+ * queue.
+ */
 export class MessageReceiver {
-	/** Records that went to stdout. */
+	/** Records written to stdout. */
 	received = 0;
+	/** Records that were given up: their rest did not come. */
+	dropped = 0;
 	private readonly delivery: StdoutDelivery;
-	/** Memory whose batches have all been read, to be used again: the garbage collector would let it pile up. */
+	/**
+	 * Memory whose batches have all been read, for reuse: otherwise it would pile up until the garbage collector runs.
+	 */
 	private readonly spare: Arena[] = [];
 	private arena: Arena | undefined;
 
@@ -49,18 +58,33 @@ export class MessageReceiver {
 		this.delivery = new StdoutDelivery(queue);
 	}
 
-	/** Until there are as many as wanted (true), or none came in time (false). */
+	/** Until the wanted number has been received (true), or there was none in time (false). */
 	run(): boolean {
 		const {framing, joins} = this.receiving;
 		try {
-			return joins || framing === 'json' ? this.receiveSingly() : this.receiveBatches();
+			return joins || framing === 'json' ? this.receiveSingly() : this.receiveRescued() || this.receiveBatches();
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.delivery.readerLeft();
 			throw error;
 		}
 	}
 
-	/** Framed in C, as many as are there and may go out. */
+	/** Receives what an earlier receiver could not return to the queue; returns whether that is all that is wanted. */
+	private receiveRescued(): boolean {
+		using rescued = new RescuedMessages(this.queue.shownName);
+		const {framing, most, progress} = this.receiving;
+		while (this.received < most) {
+			this.delivery.allowance();
+			const message = rescued.take();
+			if (!message) return false;
+			this.delivery.deliver(asBatch(framing, message.data, message.priority, [message]), 1);
+			this.received++;
+			progress?.add(1);
+		}
+		return true;
+	}
+
+	/** Framed in C, as many as there are and may be written. */
 	private receiveBatches(): boolean {
 		const {framing, most, timeoutMs, progress} = this.receiving;
 		const separator = separatorOf(framing) ?? (framing === 'length' ? -1 : -2);
@@ -85,7 +109,7 @@ export class MessageReceiver {
 		return true;
 	}
 
-	/** Memory with room for a message at least. Many small batches share it. */
+	/** Memory with room for at least one message. Many small batches share it. */
 	private arenaFor(msgsize: number): Arena {
 		const current = this.arena;
 		if (current && current.buffer.length - current.usedBytes >= msgsize + 8 && current.usedIndex < indexLength)
@@ -113,22 +137,30 @@ export class MessageReceiver {
 		this.spare.push(arena);
 	}
 
-	/** One message after another: as JSON, or put together from parts. */
+	/** One message after another: as JSON, or joined from parts. */
 	private receiveSingly(): boolean {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
+		const losses = new LossReport(joiner);
+		using rescued = new RescuedMessages(this.queue.shownName);
+		let isRescued = true;
 		try {
 			while (this.received < most) {
 				this.delivery.allowance();
-				const message = this.queue.receive({timeoutMs, watched: stdout});
+				let message: Message | undefined = isRescued ? rescued.take() : undefined;
+				isRescued = message !== undefined;
+				message ??= this.queue.receive({timeoutMs, watched: stdout});
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
-						throw new SystemError(`cannot join: ${joiner.describeMissing()}, and the queue is empty (they went back)`);
+						throw new SystemError(
+							`cannot join: ${joiner.describeMissing()}, and the queue is empty (returned the parts to the queue)`,
+						);
 					return false;
 				}
 				const record = joins
 					? join(joiner, message, this.queue)
 					: {record: message.data, priority: message.priority, parts: [message]};
+				losses.tellNow();
 				if (!record) continue;
 				this.delivery.deliver(asBatch(framing, record.record, record.priority, record.parts), 1);
 				this.received++;
@@ -136,8 +168,30 @@ export class MessageReceiver {
 			}
 			return true;
 		} finally {
+			losses.tellRest();
+			this.dropped = joiner.dropped.records;
 			putBack(this.queue, joiner.pending);
 		}
+	}
+}
+
+/** Says what a joiner gives up: at once, but ever less often, since somebody may send nothing but first parts. */
+class LossReport {
+	private told = 0;
+	private next = 1;
+
+	constructor(private readonly joiner: Joiner) {}
+
+	tellNow(): void {
+		if (this.joiner.dropped.records < this.next) return;
+		this.next = 2 * this.joiner.dropped.records;
+		this.tellRest();
+	}
+
+	tellRest(): void {
+		const {parts} = this.joiner.dropped;
+		if (parts > this.told) tellError(this.joiner.describeDropped());
+		this.told = parts;
 	}
 }
 

@@ -19,16 +19,16 @@ const readBytes = 1024 ** 2;
 
 export interface Sending {
 	priority: number | undefined;
-	/** How long to wait for room, each time; negative: for ever. */
+	/** How long to wait for room, each time; negative: without limit. */
 	timeoutMs: number;
-	/** Records go in parts where they are too long. */
+	/** Records that are too long are sent in parts. */
 	splits: boolean;
 	progress: Progress | undefined;
 }
 
-/** Messages into a queue, from words or from stdin. Every method answers whether all went through in time. */
+/** Sends messages to a queue, from words or from stdin. Every method returns whether all were sent in time. */
 export class MessageSender {
-	/** Records that went through. */
+	/** Records sent. */
 	sent = 0;
 
 	constructor(
@@ -46,7 +46,7 @@ export class MessageSender {
 		return this.sendBuffers(framing);
 	}
 
-	/** Records are cut and sent in C, a buffer at a time. */
+	/** Records are cut and sent in C, one buffer at a time. */
 	private sendBuffers(framing: Framing): boolean {
 		const {priority = 0, timeoutMs, progress} = this.sending;
 		const separator = separatorOf(framing) ?? -1;
@@ -74,11 +74,11 @@ export class MessageSender {
 			if (filled === buffer.length) this.tooLong(`more than ${filled}`);
 		}
 		if (filled === 0) return true;
-		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${filled} bytes of it came`));
+		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${filled} bytes arrived`));
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
-	/** Any framing, a record at a time. */
+	/** Any framing, one record at a time. */
 	private sendDecoded(framing: Framing): boolean {
 		const decoder = new RecordDecoder(framing, mostRecordBytes);
 		const buffer = Buffer.allocUnsafe(readBytes);
@@ -99,7 +99,7 @@ export class MessageSender {
 		const {data, fields} = parseJsonRecord(record);
 		const {priority = 0} = fields;
 		if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > highestPriority)
-			throw new FramingError(`its "priority" is no number from 0 to ${highestPriority}`);
+			throw new FramingError(`its "priority" is not a number from 0 to ${highestPriority}`);
 		return this.sendRecord(data, priority);
 	}
 
@@ -110,8 +110,7 @@ export class MessageSender {
 		for (const part of parts) {
 			if (part.length > this.queue.msgsize) this.tooLong(String(part.length));
 			if (!this.queue.send(part, {priority, timeoutMs})) {
-				if (partsSent > 0)
-					tell(`${countOf(partsSent, 'part')} of record ${this.sent + 1} went through, the rest did not`);
+				if (partsSent > 0) tell(`sent only ${countOf(partsSent, 'part')} of record ${this.sent + 1}`);
 				return false;
 			}
 			partsSent++;
@@ -121,7 +120,7 @@ export class MessageSender {
 		return true;
 	}
 
-	/** The C layer tells only that a record was refused: it is sent again by itself, for the reason. */
+	/** The C layer reports only that a record was refused: it is sent again alone, to learn the reason. */
 	private sayWhy(rest: Buffer, separator: number): never {
 		const end = separator < 0 ? 4 + rest.readUInt32BE() : rest.indexOf(separator);
 		const record = rest.subarray(separator < 0 ? 4 : 0, end);
@@ -133,13 +132,13 @@ export class MessageSender {
 	private tooLong(length: string): never {
 		const {shownName, msgsize} = this.queue;
 		throw new SystemError(
-			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} went through`,
+			`cannot send to '${shownName}': message ${this.sent + 1} has ${length} bytes and the queue takes ${msgsize} (use --split, or create it with a larger --msgsize); ${countOf(this.sent, 'message')} sent`,
 		);
 	}
 
 	private broken(error: FramingError): SystemError {
 		return new SystemError(
-			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'message')} went through)`,
+			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'message')} sent)`,
 		);
 	}
 }

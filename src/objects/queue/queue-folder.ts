@@ -1,4 +1,4 @@
-import {closeSync, readdirSync, statfsSync} from 'node:fs';
+import {closeSync, statfsSync} from 'node:fs';
 import {explain, hasCode} from '../../common/errors.js';
 import {AT_FDCWD, native, O_DIRECTORY, O_RDONLY} from '../../native/index.js';
 
@@ -6,15 +6,18 @@ const mqueueMagic = 0x19800202;
 const usualMount = '/dev/mqueue';
 
 /**
- * The names of all queues, sorted. Only the mqueue file system knows them: the mount where there is one, else one of
- * our own that is mounted nowhere and gone with us. mq_overview(7), fsmount(2)
+ * The names of all queues, sorted. Only the mqueue file system knows them. We use its mount if there is one, else one
+ * of our own that is not mounted anywhere and ends with this process. mq_overview(7), fsmount(2)
  *
- * @throws SystemError with the command that mounts it, where we may not.
+ * @throws SystemError with the command that mounts it, when we have no permission.
  */
 export function queueNames(): string[] {
 	const folder = openFolder();
 	try {
-		return readdirSync(`/proc/self/fd/${folder}`).sort();
+		return native
+			.readdir(folder)
+			.filter((entry): entry is string => typeof entry === 'string')
+			.sort();
 	} finally {
 		closeSync(folder);
 	}
@@ -25,7 +28,7 @@ function openFolder(): number {
 	try {
 		return native.mountMqueue();
 	} catch (error) {
-		const remedy = `the mqueue file system is mounted nowhere (mount it, as root: mkdir -p ${usualMount} && mount -t mqueue none ${usualMount})`;
+		const remedy = `the mqueue file system is not mounted (mount it, as root: mkdir -p ${usualMount} && mount -t mqueue none ${usualMount})`;
 		throw explain('cannot list the queues', error, {
 			EPERM: remedy,
 			ENOSYS: remedy,

@@ -1,10 +1,11 @@
 import {SystemError} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import type {Address} from '../../common/formats/object-name.js';
-import {findOpeners, identityKey} from '../../common/process/proc.js';
+import {CannotSee, findOpeners, identityKey} from '../../common/process/proc.js';
 import {native} from '../../native/index.js';
 import {MessageQueue} from './message-queue.js';
 import {queueNames} from './queue-folder.js';
+import {RescuedMessages} from './rescued-messages.js';
 
 /** A process that has a queue open. */
 export interface QueueUser {
@@ -14,45 +15,51 @@ export interface QueueUser {
 	access: string;
 }
 
-/** What can be said about a queue; the keys are those of --json. */
+/** The status of a queue; the keys are those of --json. */
 export interface QueueStatus {
 	name: string;
 	messages: number;
 	maxmsg: number;
 	msgsize: number;
-	/** Bytes of payload in it. */
-	bytes: number;
+	/** Bytes of payload in it; null while it changes faster than it can be looked at. */
+	bytes: number | null;
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** Who has it open; processes of other users show to root only. */
-	users: QueueUser[];
+	/** Processes that have the queue open; only root sees processes of other users. Null where /proc shows no processes. */
+	users: QueueUser[] | null;
 	/** The process registered for notification, or null. */
 	notifyPid: number | null;
+	/** Messages of this user that found no room to go back; null where the runtime folder cannot be looked at. */
+	rescued: number | null;
 }
 
-/** Looks at queues and takes nothing; passes over those that are missing or may not be opened. */
+/** Looks at queues and receives nothing; skips queues that are missing or cannot be opened. */
 export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 	const queues = addresses.map(openToLook).filter((queue) => queue !== undefined);
 	try {
 		const openers = findOpeners(queues.map(({identity}) => identity));
 		return queues.map((queue) => {
 			const {mode, uid} = queue.stat();
-			const {bytes, notifyPid} = queue.inside();
+			const {messages, bytes, notifyPid} = queue.inside();
 			return {
 				name: queue.shownName,
-				messages: queue.messages,
+				messages,
 				maxmsg: queue.maxmsg,
 				msgsize: queue.msgsize,
 				bytes,
 				mode: octalMode(mode),
 				owner: native.userName(uid) ?? String(uid),
-				users: (openers.get(identityKey(queue.identity)) ?? []).map(({pid, command, access}) => ({
-					pid,
-					command,
-					access,
-				})),
+				users:
+					openers instanceof CannotSee
+						? null
+						: (openers.get(identityKey(queue.identity)) ?? []).map(({pid, command, access}) => ({
+								pid,
+								command,
+								access,
+							})),
 				notifyPid: notifyPid || null,
+				rescued: countRescued(queue.shownName),
 			};
 		});
 	} finally {
@@ -60,11 +67,16 @@ export function lookAtQueues(addresses: readonly Address[]): QueueStatus[] {
 	}
 }
 
+function countRescued(name: string): number | null {
+	using rescued = new RescuedMessages(name);
+	return rescued.count();
+}
+
 function openToLook(address: Address): MessageQueue | undefined {
 	try {
 		return MessageQueue.tryOpen(address, 'receive');
 	} catch (error) {
-		// Somebody else's: the others are still worth showing.
+		// This queue belongs to another user: still show the others.
 		if (error instanceof SystemError) return undefined;
 		throw error;
 	}

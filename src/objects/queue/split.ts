@@ -1,15 +1,16 @@
 import {randomBytes} from 'node:crypto';
 import {countOf, SystemError} from '../../common/errors.js';
+import {formatSize} from '../../common/formats/size.js';
 import type {Message} from './message-queue.js';
 
 /**
- * Records longer than a message. Each part begins with 16 bytes: a number drawn at random for the record (8), the part's
- * place (4) and how many parts there are (4), both big-endian. The parts of one record have one priority, so the
- * queue keeps their order, and those of other senders may come between.
+ * Records longer than a message. Each part begins with 16 bytes: a random number for the record (8), the part's place
+ * (4) and the number of parts (4), both big-endian. The parts of one record have one priority, so the queue keeps their
+ * order; parts of other senders may lie between them.
  */
 export const headerBytes = 16;
 
-/** The messages that a record is sent as; every record has at least one. */
+/** The messages in which a record is sent; every record has at least one. */
 export function* split(record: Buffer, msgsize: number): Generator<Buffer> {
 	const room = msgsize - headerBytes;
 	if (room < 1)
@@ -26,30 +27,61 @@ export function* split(record: Buffer, msgsize: number): Generator<Buffer> {
 	}
 }
 
-/** A record that is whole again, and the messages it came in. */
+/** A record that is whole again, and the messages in which it arrived. */
 export interface Joined {
 	record: Buffer;
 	priority: number;
 	parts: Message[];
 }
 
-/** Puts the parts together that `split` made. */
-export class Joiner {
-	private readonly open = new Map<string, Map<number, Message>>();
+/** What a Joiner keeps of records that are not whole; beyond that it gives up the one that has got no part for longest. */
+export interface JoinLimits {
+	records: number;
+	/** Of their parts, headers and what it takes to keep them included. */
+	bytes: number;
+}
 
-	/** What is missing of the records that are not whole, in words. */
+export const joinLimits: JoinLimits = {records: 1024, bytes: 256 * 1024 ** 2};
+/** What a part takes beside its bytes: many may have next to none. */
+const bytesPerPart = 256;
+
+interface OpenRecord {
+	parts: Map<number, Message>;
+	bytes: number;
+}
+
+/** Joins the parts that `split` made. */
+export class Joiner {
+	/** Those that are not whole, the one first that has got no part for longest. */
+	private readonly open = new Map<string, OpenRecord>();
+	private bytes = 0;
+	/** Records that were given up, the oldest first: what still comes of them is of no use. */
+	private readonly abandoned = new Set<string>();
+	/** Of all records that were given up. */
+	readonly dropped = {records: 0, parts: 0, bytes: 0};
+
+	constructor(private readonly limits: JoinLimits = joinLimits) {}
+
+	/** Which parts of incomplete records are missing, in words. */
 	describeMissing(): string {
 		return [...this.open.values()]
-			.map((parts) => {
+			.map(({parts}) => {
 				const count = [...parts.values()][0]?.data.readUInt32BE(12) ?? 0;
-				return `${parts.size} of ${countOf(count, 'part')} of a record came`;
+				return `${parts.size} of ${countOf(count, 'part')} of a record arrived`;
 			})
 			.join(', ');
 	}
 
-	/** The messages of records that are not whole yet. */
+	/** What was given up so far, in words. */
+	describeDropped(): string {
+		const {records, parts, bytes} = this.dropped;
+		const {records: most, bytes: mostBytes} = this.limits;
+		return `threw away ${countOf(parts, 'part')} (${formatSize(bytes)}) of ${countOf(records, 'record')} whose rest did not come: at most ${most} records and ${formatSize(mostBytes)} are kept until they are whole`;
+	}
+
+	/** The messages of incomplete records. */
 	get pending(): Message[] {
-		return [...this.open.values()].flatMap((parts) =>
+		return [...this.open.values()].flatMap(({parts}) =>
 			[...parts.entries()].sort(([a], [b]) => a - b).map(([, part]) => part),
 		);
 	}
@@ -58,22 +90,64 @@ export class Joiner {
 	add(part: Message): Joined | undefined {
 		const {data, priority} = part;
 		if (data.length < headerBytes)
-			throw new SystemError(`a message of ${data.length} bytes is no part of a record (send it with --split)`);
+			throw new SystemError(`a message of ${data.length} bytes is not a part of a record (send it with --split)`);
 		const key = data.toString('hex', 0, 8);
 		const [place, count] = [data.readUInt32BE(8), data.readUInt32BE(12)];
-		if (count === 0 || place >= count) throw new SystemError('a message is no part of a record (send it with --split)');
+		if (count === 0 || place >= count)
+			throw new SystemError('a message is not a part of a record (send it with --split)');
+		if (this.abandoned.has(key)) {
+			this.countDropped(1, data.length);
+			return undefined;
+		}
 		// In any order: what had to be put back lies behind what came later.
-		const parts = this.open.get(key) ?? new Map<number, Message>();
-		this.open.set(key, parts.set(place, part));
-		if (parts.size < count) return undefined;
-		const inOrder = Array.from({length: count}, (_, i) => parts.get(i));
+		const record = this.open.get(key) ?? {parts: new Map<number, Message>(), bytes: 0};
+		const twin = record.parts.get(place);
+		// One that a killed receiver has put back may have come before.
+		if (twin?.data.equals(data)) return undefined;
+		if (twin) throw new SystemError('the parts of a record do not fit together: one place came twice');
+		record.parts.set(place, part);
+		record.bytes += data.length + bytesPerPart;
+		this.bytes += data.length + bytesPerPart;
+		// The youngest goes behind the others.
+		this.open.delete(key);
+		this.open.set(key, record);
+		if (record.parts.size < count) {
+			this.keepLimits();
+			return undefined;
+		}
+		const inOrder = Array.from({length: count}, (_, i) => record.parts.get(i));
 		// Parts that claim different counts belong to nothing that could ever be whole.
 		if (!inOrder.every((one) => one !== undefined)) throw new SystemError(`the parts of a record do not fit together`);
-		this.open.delete(key);
+		this.close(key, record);
 		return {
 			record: Buffer.concat(inOrder.map(({data: bytes}) => bytes.subarray(headerBytes))),
 			priority,
 			parts: inOrder,
 		};
+	}
+
+	private keepLimits(): void {
+		for (const [key, record] of this.open) {
+			if (this.open.size <= this.limits.records && this.bytes <= this.limits.bytes) return;
+			this.close(key, record);
+			this.abandoned.add(key);
+			this.dropped.records++;
+			const {parts} = record;
+			this.countDropped(parts.size, record.bytes - parts.size * bytesPerPart);
+			for (const oldest of this.abandoned) {
+				if (this.abandoned.size <= this.limits.records) break;
+				this.abandoned.delete(oldest);
+			}
+		}
+	}
+
+	private close(key: string, {bytes}: OpenRecord): void {
+		this.open.delete(key);
+		this.bytes -= bytes;
+	}
+
+	private countDropped(parts: number, bytes: number): void {
+		this.dropped.parts += parts;
+		this.dropped.bytes += bytes;
 	}
 }

@@ -4,8 +4,8 @@ import {F_UNLCK, F_WRLCK, native} from '../../native/index.js';
 import type {SharedMemory} from '../segment/shared-memory.js';
 
 /*
- * How a ring lies in its segment: written down for others in ipc-shm(1), RING LAYOUT, and used in native/ring.c. All
- * numbers in the machine's own order; both kinds of machine that we run on are little-endian.
+ * How a ring lies in its segment: documented for other programs in ipc-shm(1), RING LAYOUT, and used in native/ring.c.
+ * All numbers have the byte order of the machine; both kinds of machine that we support are little-endian.
  */
 const magic = Buffer.from('ipc-ring', 'latin1');
 const layoutVersion = 1;
@@ -25,32 +25,32 @@ const lockOfSenders = 0;
 const lockOfSlot = 64;
 const leastBytes = headerBytes + 4096;
 
-/** Where nobody says how large. */
+/** The default size. */
 export const defaultRingBytes = 1024 ** 2;
 
-/** What can be said about a ring; the keys are those of --json. */
+/** The status of a ring; the keys are those of --json. */
 export interface RingStatus {
-	/** Bytes for records, each with four more. */
+	/** Bytes for records; each record takes four more. */
 	capacity: number;
 	/** Bytes that are not free. */
 	used: number;
-	/** Records that nobody has taken; null where there are too many to count. */
+	/** Records that no receiver has taken; null when there are too many to count. */
 	records: number | null;
 	/** Receivers that are at work now. */
 	receivers: number;
 }
 
-/** Records are counted up to so many bytes of them. */
+/** Records are counted up to this many bytes. */
 const mostCounted = 64 * 1024 ** 2;
 
-/** Who must not wait waits so long for those who make a ring of it at this moment. */
+/** A caller that must not wait still waits this long for a process that is making the ring at this moment. */
 const momentMs = 50;
 
 /**
- * Makes a ring of a segment in which nothing has been stored yet; one that is a ring already stays as it is. False when
- * somebody else was at it for longer than `timeoutMs` (negative: none is too long).
+ * Makes a ring of a segment that is still empty; an existing ring stays unchanged. False when another process was at it
+ * for longer than `timeoutMs` (negative: without limit).
  *
- * @throws SystemError when it holds something else, or is too small.
+ * @throws SystemError when the segment has other contents, or is too small.
  */
 export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 	const {descriptor, shownName} = segment;
@@ -62,9 +62,9 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 	}
 	const {size} = segment;
 	if (size < leastBytes)
-		throw new SystemError(`${tried}: it has ${countOf(size, 'byte')}, a ring needs ${leastBytes} at least`);
+		throw new SystemError(`${tried}: it has ${countOf(size, 'byte')}, a ring needs at least ${leastBytes}`);
 	segment.checkRoom(size, tried);
-	// The first store into it has to be ours: senders and receivers come at the same time.
+	// The first store must be ours: senders and receivers start at the same time.
 	try {
 		native.ofdSetlkw(descriptor, F_WRLCK, lockOfSenders, 1, timeoutMs === 0 ? momentMs : timeoutMs);
 	} catch (error) {
@@ -78,7 +78,7 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 		}
 		if (!native.hasOnlyZeros(descriptor))
 			throw new SystemError(
-				`${tried}: it holds something else (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
+				`${tried}: it has other contents (make one with: ipc-shm send NAME --create, or ipc-shm create NAME --size ${formatSize(defaultRingBytes)})`,
 			);
 		segment.reserve(size, tried);
 		const header = Buffer.alloc(headerBytes);
@@ -87,7 +87,7 @@ export function prepareRing(segment: SharedMemory, timeoutMs = -1): boolean {
 		header.writeBigUInt64LE(BigInt(Math.floor((size - headerBytes) / 8) * 8), capacityAt);
 		header.writeBigUInt64LE(BigInt(headerBytes), dataAt);
 		segment.writeBytes(0, header);
-		// What makes it a ring comes last.
+		// The store that makes it a ring comes last.
 		segment.writeBytes(0, magic);
 		return true;
 	} finally {
@@ -101,7 +101,7 @@ function checkVersion(segment: SharedMemory, tried: string): void {
 		throw new SystemError(`${tried}: its layout is version ${found}, this is version ${layoutVersion}`);
 }
 
-/** Looks at a ring and disturbs nobody; null for a segment that is none. */
+/** Looks at a ring without disturbing its users; null for a segment that is not a ring. */
 export function readRingStatus(segment: SharedMemory): RingStatus | null {
 	const header = segment.readBytes(0, headerBytes);
 	if (header.length < headerBytes || !header.subarray(0, magic.length).equals(magic)) return null;
@@ -119,16 +119,17 @@ export function readRingStatus(segment: SharedMemory): RingStatus | null {
 	for (let slot = 0; slot < slots; slot++)
 		if (native.ofdGetlk(segment.descriptor, F_WRLCK, lockOfSlot + slot, 1)) receivers++;
 	const used = Math.max(0, tail - head);
-	return {capacity, used, records: countRecords(segment, {capacity, data, claim, tail}), receivers};
+	return {capacity, used, records: countRecords(segment, {capacity, data, claim, tail, used}), receivers};
 }
 
-/** The records may be taken and written over meanwhile: then what is found makes no sense, and is not said. */
+/** The records may be taken and overwritten meanwhile: then the result makes no sense and is not reported. */
 function countRecords(
 	segment: SharedMemory,
-	{capacity, data, claim, tail}: {capacity: number; data: number; claim: number; tail: number},
+	{capacity, data, claim, tail, used}: {capacity: number; data: number; claim: number; tail: number; used: number},
 ): number | null {
 	const length = tail - claim;
-	if (capacity === 0 || length < 0 || length > Math.min(capacity, mostCounted)) return null;
+	// More than is used: receivers have gone on between one word and the next.
+	if (capacity === 0 || length < 0 || length > Math.min(capacity, used, mostCounted)) return null;
 	const start = claim % capacity;
 	const first = segment.readBytes(data + start, Math.min(length, capacity - start));
 	const bytes = first.length < length ? Buffer.concat([first, segment.readBytes(data, length - first.length)]) : first;

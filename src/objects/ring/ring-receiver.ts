@@ -8,24 +8,27 @@ import type {Progress} from '../../common/terminal/progress.js';
 import {native} from '../../native/index.js';
 import {type Ring, whole} from './ring.js';
 
-/** So many records go out one at a time, each waited for, before the reader of an open end is trusted. */
+/**
+ * This many records are written one at a time, waiting for the reader after each, before we trust a reader without a
+ * fixed number of records.
+ */
 const cautiousRecords = 16;
 
 export interface Receiving {
 	framing: Framing;
-	/** After so many records it is complete. */
+	/** Complete after this many records. */
 	most: number;
-	/** How long to wait for a record, each time; negative: for ever. */
+	/** How long to wait for a record, each time; negative: without limit. */
 	timeoutMs: number;
 	progress: Progress | undefined;
 }
 
 /**
- * Records from a ring to stdout. A record stays in the ring until it is delivered: written, and read from the pipe where stdout
- * is one. What is not, whatever ends us, is the next receiver's.
+ * Moves records from a ring to stdout. A record stays in the ring until it is delivered: written, and, if stdout is a
+ * pipe, read. A record that is not delivered, whatever ends us, is left to the next receiver.
  */
 export class RingReceiver {
-	/** Records that went to stdout. */
+	/** Records written to stdout. */
 	received = 0;
 	private readonly reader = new PipeReader(stdout);
 	private readonly separator: number;
@@ -38,7 +41,7 @@ export class RingReceiver {
 		this.separator = separatorOf(framing) ?? (framing === 'length' ? -1 : whole);
 	}
 
-	/** Until there are as many as wanted (true), or none came in time (false). */
+	/** Until the wanted number has been received (true), or there was none in time (false). */
 	run(): boolean {
 		const {framing, most} = this.receiving;
 		const deliver = framing === 'json' ? new JsonDelivery(this.ring, this.reader) : undefined;
@@ -51,7 +54,7 @@ export class RingReceiver {
 			return true;
 		} catch (error) {
 			const isGone = hasCode(error, 'EPIPE') || (error instanceof EndBySignal && error.signal === SIGPIPE);
-			// With the reader alive, what lies in the pipe will be read.
+			// While the reader lives, the bytes in the pipe will be read.
 			deliver?.settle(isGone);
 			this.ring.release(isGone ? stdout : -1, this.separator);
 			throw isGone ? new EndBySignal(SIGPIPE) : error;
@@ -80,8 +83,8 @@ export class RingReceiver {
 	}
 
 	/**
-	 * How many records may go out now. A reader such as `head` takes as much as it gets and may have had enough: where nobody
-	 * has said how many are wanted, it has to prove first that it goes on reading.
+	 * How many records may be written now. A reader such as `head` reads as much as it can get and may then exit: if no
+	 * number of records is given, the reader has to prove first that it keeps reading.
 	 */
 	private allowance(): number {
 		const {most} = this.receiving;
@@ -93,10 +96,10 @@ export class RingReceiver {
 	}
 }
 
-/** One record after another as JSON; they are done once they have been read. */
+/** One record after another as JSON; a record is done once it has been read. */
 class JsonDelivery {
 	private written = 0;
-	/** Where the output of each record ends that is not known to be read. */
+	/** The end of the output of each record that is not known to be read. */
 	private readonly ends: number[] = [];
 
 	constructor(
@@ -104,7 +107,7 @@ class JsonDelivery {
 		private readonly reader: PipeReader,
 	) {}
 
-	/** All that have been claimed: how many. */
+	/** Number of records claimed. */
 	next(): number {
 		let count = 0;
 		for (let record = this.ring.next(); record; record = this.ring.next()) {
@@ -118,7 +121,7 @@ class JsonDelivery {
 		return count;
 	}
 
-	/** What was written is done; or only what was read, where it may be that nobody reads the rest. */
+	/** Records that were written are done; or only records that were read, if the reader may never read the rest. */
 	settle(onlyWhatWasRead: boolean): void {
 		const seen = this.written - (onlyWhatWasRead ? this.reader.unreadBytes() : 0);
 		let count = 0;

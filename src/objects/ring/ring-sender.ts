@@ -17,14 +17,14 @@ import {type Ring, whole} from './ring.js';
 const readBytes = 256 * 1024;
 
 export interface Sending {
-	/** How long to wait for room, each time; negative: for ever. */
+	/** How long to wait for room, each time; negative: without limit. */
 	timeoutMs: number;
 	progress: Progress | undefined;
 }
 
-/** Records into a ring, from words or from stdin. Every method answers whether all went through in time. */
+/** Sends records to a ring, from words or from stdin. Every method returns whether all were sent in time. */
 export class RingSender {
-	/** Records that went through. */
+	/** Records sent. */
 	sent = 0;
 
 	constructor(
@@ -41,7 +41,7 @@ export class RingSender {
 		return framing === 'raw' || framing === 'json' ? this.sendDecoded(framing) : this.sendBuffers(framing);
 	}
 
-	/** Records are cut and sent in C, a buffer at a time. */
+	/** Records are cut and sent in C, one buffer at a time. */
 	private sendBuffers(framing: Framing): boolean {
 		const separator = separatorOf(framing) ?? -1;
 		let buffer = Buffer.allocUnsafe(readBytes);
@@ -57,7 +57,7 @@ export class RingSender {
 			if (filled === buffer.length) buffer = this.larger(buffer);
 		}
 		if (filled === 0) return true;
-		if (separator < 0) throw this.broken(new FramingError(`it is cut off: ${countOf(filled, 'byte')} of it came`));
+		if (separator < 0) throw this.broken(new FramingError(`it is incomplete: ${countOf(filled, 'byte')} arrived`));
 		return this.sendRecord(buffer.subarray(0, filled));
 	}
 
@@ -78,7 +78,7 @@ export class RingSender {
 		return used;
 	}
 
-	/** For a record that did not fit; one that no ring of this size takes is refused at once. */
+	/** For a record that did not fit; a record that no ring of this size takes is refused at once. */
 	private larger(buffer: Buffer): Buffer<ArrayBuffer> {
 		if (buffer.length > this.ring.mostBytes) throw this.refused('EMSGSIZE', `more than ${buffer.length} bytes`);
 		const doubled = Buffer.allocUnsafe(2 * buffer.length);
@@ -86,7 +86,7 @@ export class RingSender {
 		return doubled;
 	}
 
-	/** Any framing, a record at a time. */
+	/** Any framing, one record at a time. */
 	private sendDecoded(framing: Framing): boolean {
 		const decoder = new RecordDecoder(framing, mostRecordBytes);
 		const buffer = Buffer.allocUnsafe(readBytes);
@@ -115,12 +115,12 @@ export class RingSender {
 			`record ${this.sent + 1} has ${typeof length === 'number' ? countOf(length, 'byte') : length}`,
 		);
 		if (!(error instanceof SystemError)) return error;
-		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} went through`, {cause: error.cause});
+		return new SystemError(`${error.message}; ${countOf(this.sent, 'record')} sent`, {cause: error.cause});
 	}
 
 	private broken(error: FramingError): SystemError {
 		return new SystemError(
-			`record ${this.sent + 1} of stdin cannot be sent: ${error.message} (${countOf(this.sent, 'record')} went through)`,
+			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'record')} sent)`,
 		);
 	}
 }

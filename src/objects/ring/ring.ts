@@ -4,36 +4,39 @@ import {isKernelError, native, type RingHandle} from '../../native/index.js';
 import {type SegmentSettings, SharedMemory} from '../segment/shared-memory.js';
 import {capacityAt, defaultRingBytes, prepareRing} from './ring-layout.js';
 
-/** What a refused record or a broken ring is called in the native layer. */
+/** The names that the native layer has for a refused record or a broken ring. */
 export type RingProblem = '' | 'EAGAIN' | 'ETIMEDOUT' | 'EINTR' | string;
 
-/** All of the range is one record, as it is. */
+/** The whole range is one record, unchanged. */
 export const whole = -2;
 
 /**
- * Records through a ring in a shared memory segment: any number of senders and receivers, no kernel call per record while both
- * sides are busy. The layout is in ipc-shm(1), so that others can join in.
+ * Records through a ring in a shared memory segment: any number of senders and receivers, without a kernel call per
+ * record while both sides are busy. The layout is in ipc-shm(1), so that other programs can take part.
  *
- * `send` and `receive` block and hold up the event loop meanwhile.
+ * `send` and `receive` block the event loop while they wait.
  */
 export class Ring implements Disposable {
 	private constructor(
 		readonly segment: SharedMemory,
 		readonly handle: RingHandle,
-		/** How large a record can be. */
+		/** Maximum size of a record. */
 		readonly mostBytes: number,
 	) {}
 
 	/**
-	 * Opens a ring; a segment in which nothing has been stored becomes one. With `create` it is made first when it is missing.
+	 * Opens a ring; an empty segment becomes one. With `create` the segment is made first if it is missing.
 	 *
-	 * @throws SystemError for a segment that holds something else.
+	 * @throws SystemError for a segment with other contents.
 	 */
 	static open(name: string | Address, create?: SegmentSettings): Ring {
 		return Ring.tryOpen(name, create) as Ring;
 	}
 
-	/** The same, and undefined when somebody was making a ring of it for longer than `timeoutMs` (negative: for ever). */
+	/**
+	 * The same, and undefined when another process was making the ring for longer than `timeoutMs` (negative: without
+	 * limit).
+	 */
 	static tryOpen(name: string | Address, create?: SegmentSettings, timeoutMs = -1): Ring | undefined {
 		const segment = Ring.openSegment(name, create);
 		try {
@@ -50,7 +53,7 @@ export class Ring implements Disposable {
 	}
 
 	private static openSegment(name: string | Address, create: SegmentSettings | undefined): SharedMemory {
-		// Made and removed by others meanwhile: a few rounds settle that.
+		// Another process may make and remove the segment meanwhile: a few rounds settle that.
 		for (let round = 0; create && round < 100; round++) {
 			const found = SharedMemory.tryOpen(name);
 			if (found) return found;
@@ -66,7 +69,7 @@ export class Ring implements Disposable {
 		return this.segment.shownName;
 	}
 
-	/** Sends, waiting for room, `timeoutMs` at most (negative: for ever): false when there was none. */
+	/** Sends, waiting for room, `timeoutMs` at most (negative: without limit): false when there was none. */
 	send(record: Uint8Array | string, timeoutMs = -1): boolean {
 		const bytes = typeof record === 'string' ? Buffer.from(record) : record;
 		const {problem} = native.ringSend(this.handle, bytes, 0, bytes.length, whole, timeoutMs);
@@ -75,7 +78,10 @@ export class Ring implements Disposable {
 		throw this.explainProblem('send to', problem, `the record has ${countOf(bytes.length, 'byte')}`);
 	}
 
-	/** The oldest record that nobody has, waiting `timeoutMs` for one at most (negative: for ever); undefined when none came. */
+	/**
+	 * The oldest record that no receiver has taken, waiting `timeoutMs` for one at most (negative: without limit);
+	 * undefined when there was none.
+	 */
 	receive(timeoutMs = -1): Buffer | undefined {
 		if (!this.claim(1, -1, whole, timeoutMs)) return undefined;
 		const record = this.next();
@@ -94,7 +100,7 @@ export class Ring implements Disposable {
 		}
 	}
 
-	/** The next record of those claimed; it stays claimed until `done`. */
+	/** The next of the claimed records; it stays claimed until `done`. */
 	next(): Buffer | undefined {
 		try {
 			return native.ringNext(this.handle);
@@ -103,12 +109,15 @@ export class Ring implements Disposable {
 		}
 	}
 
-	/** So many of those that `next` gave are delivered. */
+	/** This many of the records that `next` returned are delivered. */
 	done(count: number): void {
 		native.ringDone(this.handle, count);
 	}
 
-	/** The end of receiving: what is neither written nor done, or lies unread in a pipe `output`, is left to the next receiver. */
+	/**
+	 * Ends receiving: records that are not written or not done, or lie unread in a pipe `output`, are left to the next
+	 * receiver.
+	 */
 	release(output = -1, separator = whole): void {
 		native.ringRelease(this.handle, output, separator);
 	}
@@ -133,7 +142,7 @@ export class Ring implements Disposable {
 
 const reasons: Record<string, string> = {
 	EBADMSG: 'its contents are damaged (remove it, and create it again)',
-	EFAULT: 'another process made it smaller, or /dev/shm is full',
+	EFAULT: 'another process shrank it, or /dev/shm is full',
 	ENOENT: 'it has been removed',
 	EINVAL: 'it cannot be locked',
 };

@@ -10,7 +10,7 @@ const semaphorePrefix = 'sem.';
 
 export type SegmentName = Address & {kind: 'name'};
 
-/** A segment's name on the command line: what can be none is refused before anything is done. */
+/** A segment's name on the command line: an invalid name is refused before anything is done. */
 export const segmentName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 export function toAddress(name: string | Address): SegmentName {
@@ -19,12 +19,10 @@ export function toAddress(name: string | Address): SegmentName {
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
-		throw new UsageError(
-			`'${shown}' is no name for a segment: a segment's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-		);
+		throw new UsageError(`invalid segment name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	if (address.name.startsWith(semaphorePrefix))
 		throw new UsageError(
-			`'${shown}' is no name for a segment: names with '${semaphorePrefix}' are semaphores (see: ipc-sem stat ${address.name.slice(semaphorePrefix.length) || 'NAME'})`,
+			`invalid segment name '${shown}': names with '${semaphorePrefix}' are semaphores (see: ipc-sem stat ${address.name.slice(semaphorePrefix.length) || 'NAME'})`,
 		);
 	return address;
 }

@@ -2,7 +2,14 @@ import {fstatSync, lstatSync} from 'node:fs';
 import {SystemError} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import type {Address} from '../../common/formats/object-name.js';
-import {commandOf, findMappers, findOpeners, identityKey} from '../../common/process/proc.js';
+import {
+	CannotSee,
+	commandOf,
+	type FileIdentity,
+	findMappers,
+	findOpeners,
+	identityKey,
+} from '../../common/process/proc.js';
 import {native} from '../../native/index.js';
 import {type RingStatus, readRingStatus} from '../ring/ring-layout.js';
 import {segmentPath, toAddress} from './segment-name.js';
@@ -12,12 +19,12 @@ import {SharedMemory} from './shared-memory.js';
 export interface SegmentUser {
 	pid: number;
 	command: string;
-	/** Whether it has it in its memory, and whether it has a descriptor of it. */
+	/** Whether the process maps the segment, and whether it has a descriptor of it. */
 	maps: boolean;
 	open: boolean;
 }
 
-/** What can be said about a segment; the keys are those of --json. */
+/** The status of a segment; the keys are those of --json. */
 export interface SegmentStatus {
 	name: string;
 	/** Bytes. */
@@ -27,30 +34,41 @@ export interface SegmentStatus {
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** When it was last touched by a call (not by a store to mapped memory), ISO 8601. */
+	/** When a system call (not a store to mapped memory) last touched it, ISO 8601. */
 	changed: string;
-	/** Who uses it; processes of other users show to root only. */
-	users: SegmentUser[];
-	/** How many processes there are of which we may not see what they map. */
-	unseen: number;
-	/** Where send and recv have made a ring of it. */
+	/** Processes that use it; only root sees processes of other users. Null where /proc shows no processes. */
+	users: SegmentUser[] | null;
+	/** Number of processes whose mappings we have no permission to see; null where some processes are hidden. */
+	unseen: number | null;
+	/** The ring, if send and recv have made the segment one. */
 	ring: RingStatus | null;
 }
 
-/** Looks at segments and changes nothing; passes over those that are missing. What may not be opened shows without its ring. */
+/**
+ * Looks at segments and changes nothing; skips missing ones. A segment that cannot be opened is shown without its ring.
+ */
 export function lookAtSegments(addresses: readonly Address[]): SegmentStatus[] {
 	const found = addresses.map(lookAt).filter((status) => status !== undefined);
 	const identities = found.map(({identity}) => identity);
-	const openers = findOpeners(identities);
-	const {pids, unseen} = findMappers(identities);
+	const used = findUsers(identities);
 	return found.map(({identity, status}) => {
+		if (used instanceof CannotSee) return {...status, users: null, unseen: null};
+		const {openers, mappers, unseen} = used;
 		const key = identityKey(identity);
 		const users = new Map<number, SegmentUser>();
-		for (const pid of pids.get(key) ?? []) users.set(pid, {pid, command: commandOf(pid), maps: true, open: false});
+		for (const pid of mappers.get(key) ?? []) users.set(pid, {pid, command: commandOf(pid), maps: true, open: false});
 		for (const {pid, command} of openers.get(key) ?? [])
 			users.set(pid, {pid, command, maps: users.get(pid)?.maps ?? false, open: true});
 		return {...status, users: [...users.values()].sort((a, b) => a.pid - b.pid), unseen};
 	});
+}
+
+/** Who has files of memory open, who maps them, and how many processes cannot be looked into. */
+export function findUsers(files: readonly FileIdentity[]) {
+	const openers = findOpeners(files);
+	if (openers instanceof CannotSee) return openers;
+	const mapping = findMappers(files);
+	return mapping instanceof CannotSee ? mapping : {openers, mappers: mapping.pids, unseen: mapping.unseen};
 }
 
 function lookAt(name: Address) {
@@ -81,6 +99,19 @@ function openToLook(address: Address): SharedMemory | undefined {
 		throw error;
 	}
 }
+
+/** Group and others: where the mode lets nobody else use it, those that cannot be looked into do not matter. */
+const othersBits = 0o077;
+
+/** Why some process that we cannot see may use a segment of this mode; undefined where none can. */
+export function describeUnseen(mode: number, unseen: number | null): string | undefined {
+	if (unseen === 0 || !(mode & othersBits)) return undefined;
+	const advice = process.geteuid?.() === 0 ? '' : ' (root can see more)';
+	return `its mode lets others use it, and ${unseenProcesses(unseen)} cannot be looked into${advice}`;
+}
+
+export const unseenProcesses = (unseen: number | null): string =>
+	unseen === null ? 'processes that /proc hides' : processCount(unseen);
 
 export const processCount = (count: number): string => (count === 1 ? '1 process' : `${count} processes`);
 

@@ -1,10 +1,11 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
+import {freemem} from 'node:os';
 import {Deadline} from '../../common/deadline.js';
 import {countOf, explain, hasCode, quoted, SystemError, shellWord, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
 import {formatSize, sizeAndBytes} from '../../common/formats/size.js';
-import type {FileIdentity} from '../../common/process/proc.js';
+import {type FileIdentity, findBlindness} from '../../common/process/proc.js';
 import {
 	AT_FDCWD,
 	LOCK_EX,
@@ -31,32 +32,33 @@ export interface SegmentSettings {
 
 export type SegmentAccess = 'read' | 'both';
 
-/** Programs that do not wake those who wait are noticed at the next look. */
+/** A change by a program that does not wake waiting processes is noticed at the next look. */
 const lookAgainMs = 100;
 
 /**
- * A POSIX shared memory object: the same as any C, Python or Rust program's of that name. shm_overview(7)
+ * A POSIX shared memory object: the same object that any C, Python or Rust program opens by that name. shm_overview(7)
  *
- * Whole numbers of 32 and 64 bits are read and changed in one step, in the sense of C11's atomic types, for everybody who
- * uses such operations on the same word. Other processes may make a segment smaller at any time: that is an error here,
- * never the end of the process.
+ * Integers of 32 and 64 bits are read and changed atomically, in the sense of C11's atomic types, for all processes
+ * that use atomic operations on the same word. Other processes may shrink a segment at any time: that is an error here,
+ * and never kills this process.
  */
 export class SharedMemory implements Disposable {
 	private mapping: Mapping | undefined;
 
 	private constructor(
-		/** The name as its user wrote it. */
+		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** Its descriptor; pread(2), pwrite(2), mmap(2) and flock(2) take it. */
+		/** Its descriptor; pread(2), pwrite(2), mmap(2) and flock(2) accept it. */
 		readonly descriptor: number,
 		private readonly access: SegmentAccess,
 	) {}
 
 	/**
-	 * Makes a segment, its memory reserved and zero; answers false when one of that name exists already, which stays as it is.
-	 * It gets its name once it is whole. shm_open(3), fallocate(2)
+	 * Makes a zeroed segment and reserves its memory; returns false when the name exists already, and leaves that segment
+	 * unchanged. The segment gets its name once it is complete. shm_open(3), fallocate(2)
 	 *
-	 * @throws SystemError with both numbers when there is no room; nothing is left then. So where what has that name is no segment.
+	 * @throws SystemError with both numbers when there is no room; nothing is left then. Also when the name belongs to
+	 * something that is not a segment.
 	 */
 	static create(name: string | Address, settings: SegmentSettings = {}): boolean {
 		const segment = SharedMemory.make(name, settings);
@@ -65,7 +67,7 @@ export class SharedMemory implements Disposable {
 	}
 
 	/**
-	 * The same, and open; undefined when it exists already. `fill` may put something into it before anybody can see it.
+	 * The same, and open; undefined when it exists already. `fill` may write into it before any other process can see it.
 	 */
 	static make(
 		name: string | Address,
@@ -93,7 +95,7 @@ export class SharedMemory implements Disposable {
 				checkIsFile(address, tried);
 				return undefined;
 			}
-			throw explain(tried, error, folderReasons);
+			throw explain(tried, error, findBlindness() ? {} : folderReasons);
 		}
 	}
 
@@ -107,7 +109,7 @@ export class SharedMemory implements Disposable {
 		);
 	}
 
-	/** Opens a segment, or answers undefined when there is none. shm_open(3) */
+	/** Opens a segment, or returns undefined when it does not exist. shm_open(3) */
 	static tryOpen(name: string | Address, access: SegmentAccess = 'both'): SharedMemory | undefined {
 		const address = toAddress(name);
 		const shown = formatAddress(address);
@@ -118,17 +120,20 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			if (hasCode(error, 'ENOENT')) return undefined;
 			throw explain(`cannot open ${quoted(shown)}`, error, {
-				ELOOP: 'it is a symbolic link, no segment',
+				ELOOP: 'it is a symbolic link, not a segment',
 				EISDIR: 'it is a folder, no segment',
-				ENXIO: 'it is no segment: no regular file',
+				ENXIO: 'it is not a segment: not a regular file',
 			});
 		}
 		if (fstatSync(descriptor).isFile()) return new SharedMemory(shown, descriptor, access);
 		closeSync(descriptor);
-		throw new SystemError(`cannot open ${quoted(shown)}: it is no segment: no regular file`);
+		throw new SystemError(`cannot open ${quoted(shown)}: it is not a segment: not a regular file`);
 	}
 
-	/** Unlinks a segment: who maps it goes on, and its memory is free after the last of them. shm_unlink(3) */
+	/**
+	 * Unlinks a segment: processes that map it keep using it, and its memory is free after the last of them.
+	 * shm_unlink(3)
+	 */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		const tried = `cannot remove ${quoted(formatAddress(address))}`;
@@ -139,17 +144,17 @@ export class SharedMemory implements Disposable {
 			throw explain(tried, error, {
 				ENOENT: 'no such segment',
 				EISDIR: 'it is a folder, no segment',
-				EPERM: 'it belongs to another user, or is no segment',
+				EPERM: 'it belongs to another user, or is not a segment',
 			});
 		}
 	}
 
-	/** Bytes, now: others may change that. fstat(2) */
+	/** Bytes, now: other processes may change that. fstat(2) */
 	get size(): number {
 		return fstatSync(this.descriptor).size;
 	}
 
-	/** What identifies it among all open files, whatever its name. */
+	/** Identifies the segment among all open files, whatever its name. */
 	get identity(): FileIdentity {
 		const {dev, ino} = fstatSync(this.descriptor);
 		return {dev, ino};
@@ -160,20 +165,23 @@ export class SharedMemory implements Disposable {
 		return fstatSync(this.descriptor).nlink === 0;
 	}
 
-	/** @throws SystemError when its name has been unlinked since it was opened: what is done to it comes to nobody. */
+	/** @throws SystemError when its name has been unlinked since it was opened: then no other process sees the change. */
 	checkIsThere(tried: string): void {
 		if (this.isRemoved)
 			throw new SystemError(`cannot ${tried} ${quoted(this.shownName)}: it has been removed meanwhile`);
 	}
 
-	/** Makes it larger, with its memory reserved, or smaller: those who touch what was cut off get SIGBUS. ftruncate(2) */
+	/**
+	 * Grows the segment and reserves its memory, or shrinks it: processes that touch the removed part get SIGBUS.
+	 * ftruncate(2)
+	 */
 	resize(bytes: number): void {
 		const before = this.size;
 		if (bytes >= before) this.reserve(bytes, `cannot resize ${quoted(this.shownName)}`);
 		else this.truncate(bytes);
 	}
 
-	/** Cuts it off there. ftruncate(2) */
+	/** Shrinks it to that size. ftruncate(2) */
 	truncate(bytes: number): void {
 		try {
 			ftruncateSync(this.descriptor, bytes);
@@ -182,7 +190,7 @@ export class SharedMemory implements Disposable {
 		}
 	}
 
-	/** Reserves memory for the first so many bytes; it grows to them. fallocate(2) */
+	/** Reserves memory for the first bytes up to this number; the segment grows to them. fallocate(2) */
 	reserve(bytes: number, tried = `cannot reserve memory for ${quoted(this.shownName)}`): void {
 		if (bytes === 0) return;
 		this.checkRoom(bytes, tried);
@@ -191,14 +199,14 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			throw explain(tried, error, {
 				ENOSPC: `there was no room at that moment: ${noRoom(bytes, this.missing(bytes))}`,
-				EFBIG: `${formatSize(bytes)} are more than a file may have here (RLIMIT_FSIZE; see: ulimit -f)`,
+				EFBIG: `${formatSize(bytes)} are more than a file may have (RLIMIT_FSIZE; see: ulimit -f)`,
 				EINVAL: `${bytes} bytes are more than any file can have`,
 				EBADF: 'it is not open for writing',
 			});
 		}
 	}
 
-	/** Refuses what could not be reserved. To try would first take all the memory there is from everybody else. */
+	/** Refuses a size that cannot be reserved. An attempt would first take all memory away from other processes. */
 	checkRoom(bytes: number, tried: string): void {
 		const missing = this.missing(bytes);
 		if (missing > freeBytes()) throw new SystemError(`${tried}: ${noRoom(bytes, missing)}`);
@@ -209,7 +217,7 @@ export class SharedMemory implements Disposable {
 			);
 	}
 
-	/** How much memory it has not, to have so many bytes. */
+	/** How much memory is missing for this many bytes. */
 	missing(bytes: number): number {
 		const {size, blocks} = fstatSync(this.descriptor);
 		return bytes - Math.min(size, blocks * 512);
@@ -232,9 +240,9 @@ export class SharedMemory implements Disposable {
 	}
 
 	/**
-	 * Bytes to there. mmap(2)
+	 * Stores bytes there. mmap(2)
 	 *
-	 * @throws SystemError when they would go beyond its end, which stays where it is.
+	 * @throws SystemError when they would go beyond its end; the segment never grows.
 	 */
 	writeBytes(offset: number, bytes: Uint8Array): void {
 		const {size} = this;
@@ -249,7 +257,7 @@ export class SharedMemory implements Disposable {
 		}
 	}
 
-	/** What a word holds. */
+	/** The value of a word. */
 	load(type: WordType, offset: number): bigint {
 		return wordOf(
 			type,
@@ -257,42 +265,46 @@ export class SharedMemory implements Disposable {
 		);
 	}
 
-	/** Stores, and answers what was there before. Wakes who waits for the word, as all that change it do. */
+	/** Stores a value and returns the old one. Wakes processes that wait for the word, as every change here does. */
 	exchange(type: WordType, offset: number, value: bigint): bigint {
 		return this.change(type, offset, [value], (mapping, width) =>
 			native.atomicExchange(mapping, offset, width, bitsOf(value)),
 		);
 	}
 
-	/** Adds, and answers what was there before. Wraps around at the type's ends, as C's atomic_fetch_add does. */
+	/** Adds and returns the old value. Wraps around at the limits of the type, as C's atomic_fetch_add does. */
 	add(type: WordType, offset: number, value: bigint): bigint {
 		return this.change(type, offset, [value], (mapping, width) =>
 			native.atomicAdd(mapping, offset, width, bitsOf(value)),
 		);
 	}
 
-	/** Stores where the expected value is, and answers what was there: the expected value means that it was stored. */
+	/**
+	 * Stores if the word has the expected value, and returns the old value: if that is the expected one, the new value
+	 * was stored.
+	 */
 	compareExchange(type: WordType, offset: number, expected: bigint, value: bigint): bigint {
 		return this.change(type, offset, [expected, value], (mapping, width) =>
 			native.atomicCompareExchange(mapping, offset, width, bitsOf(expected), bitsOf(value)),
 		);
 	}
 
-	/** A double, in one step. */
+	/** A double, read atomically. */
 	loadDouble(offset: number): number {
 		checkAligned('f64', 8, offset);
 		return doubleOf(BigInt.asUintN(64, this.load('u64', offset)));
 	}
 
-	/** Stores a double, and answers what was there before, in one step. */
+	/** Stores a double atomically and returns the old one. */
 	exchangeDouble(offset: number, value: number): number {
 		checkAligned('f64', 8, offset);
 		return doubleOf(this.exchange('u64', offset, BigInt.asUintN(64, doubleBits(value))));
 	}
 
 	/**
-	 * Waits until a word is as wanted, and answers its value; undefined when it was not in time. Blocks. Whoever changes the
-	 * word and wakes (futex(2), on its address or, of 64 bits, on that of its low half) is noticed at once, others within 100 ms.
+	 * Waits until a word meets a condition, and returns its value; undefined when it did not in time. Blocks. A process
+	 * that changes the word and wakes (futex(2), on its address or, of 64 bits, on that of its low half) is noticed at
+	 * once, other processes within 100 ms.
 	 */
 	wait(type: WordType, offset: number, isWanted: (value: bigint) => boolean, timeoutMs = -1): bigint | undefined {
 		const deadline = new Deadline(timeoutMs);
@@ -309,8 +321,8 @@ export class SharedMemory implements Disposable {
 	}
 
 	/**
-	 * Takes the segment's own lock, waiting `timeoutMs` at most (negative: for ever): false when others held it. It goes with
-	 * its holder, however that ends. flock(2)
+	 * Takes the segment's own lock, waiting `timeoutMs` at most (negative: without limit): false when other processes
+	 * held it. The lock ends with its holder, however that ends. flock(2)
 	 */
 	lock(kind: 'shared' | 'exclusive', timeoutMs = -1): boolean {
 		const operation = (kind === 'shared' ? LOCK_SH : LOCK_EX) | (timeoutMs === 0 ? LOCK_NB : 0);
@@ -330,10 +342,10 @@ export class SharedMemory implements Disposable {
 		native.flock(this.descriptor, LOCK_UN, -1);
 	}
 
-	/** What lies beyond the end, in numbers. */
+	/** Why these bytes lie beyond the end, in numbers. */
 	beyond(tried: string, offset: number, length: number, size: number): SystemError {
 		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and it has ${size} (see: ipc-shm resize)`,
+			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size} (see: ipc-shm resize)`,
 		);
 	}
 
@@ -366,7 +378,7 @@ export class SharedMemory implements Disposable {
 		} catch (error) {
 			const {size} = this;
 			if (hasCode(error, 'ENXIO') && offset + width > size) throw this.beyond(tried, offset, width, size);
-			const notThere = `the memory at offset ${offset} is not there: another process made it smaller, or ${segmentFolder} is full`;
+			const notThere = `the memory at offset ${offset} is missing: another process shrank the segment, or ${segmentFolder} is full`;
 			throw explain(`cannot ${tried} ${quoted(this.shownName)}`, error, {
 				EFAULT: notThere,
 				ENXIO: notThere,
@@ -385,41 +397,49 @@ export class SharedMemory implements Disposable {
 	}
 }
 
-/** Where there is something else of that name. */
+/** If the name belongs to something that is not a segment. */
 function checkIsFile(address: SegmentName, tried: string): void {
 	const path = segmentPath(address);
 	const stat = lstatSync(path, {throwIfNoEntry: false});
 	if (!stat || stat.isFile()) return;
-	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'no regular file';
-	throw new SystemError(`${tried}: what has this name is no segment: ${path} is ${what}`);
+	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'not a regular file';
+	throw new SystemError(`${tried}: it is not a segment: ${path} is ${what}`);
 }
 
 function checkAligned(type: string, width: number, offset: number): void {
-	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is no offset`);
+	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is not a valid offset`);
 	if (offset % width !== 0)
 		throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
 }
 
 const folderReasons = {
 	ENOENT: `there is no ${segmentFolder} (mount it, as root: mkdir -p ${segmentFolder} && mount -t tmpfs shm ${segmentFolder})`,
-	EOPNOTSUPP: `${segmentFolder} is no tmpfs`,
+	EOPNOTSUPP: `${segmentFolder} is not a tmpfs`,
 };
 
 function freeBytes(): number {
 	const {bavail, bsize, blocks} = statfsSync(segmentFolder);
-	// A tmpfs without a limit says that it has no blocks at all.
+	// A tmpfs without a limit reports that it has no blocks.
 	return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
 }
 
-/** What can be had before the kernel ends processes to get more: /dev/shm may promise more than there is. proc(5) */
+/**
+ * The memory available before the kernel kills processes to get more: /dev/shm may promise more than there is. proc(5)
+ */
 function availableMemory(): number {
-	const text = readFileSync('/proc/meminfo', 'utf8');
+	let text: string;
+	try {
+		text = readFileSync('/proc/meminfo', 'utf8');
+	} catch {
+		// Less exact, and always there. sysinfo(2)
+		return freemem();
+	}
 	const kibibytes = (field: string) => Number(new RegExp(`^${field}: +([0-9]+) kB`, 'm').exec(text)?.[1] ?? Number.NaN);
 	const total = 1024 * (kibibytes('MemAvailable') + kibibytes('SwapFree'));
 	return Number.isNaN(total) ? Number.POSITIVE_INFINITY : total;
 }
 
-/** No room, with both numbers and what to do. */
+/** There is no room: both numbers and a remedy. */
 export function noRoom(wanted: number, missing = wanted, atLeast = ''): string {
 	const free = freeBytes();
 	const more = missing === wanted ? '' : `, ${sizeAndBytes(missing)} more than it has`;

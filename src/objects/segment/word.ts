@@ -1,9 +1,9 @@
 import {UsageError} from '../../common/errors.js';
 import {refuse, type TextFormat} from '../../common/formats/text-format.js';
 
-/** Whole numbers that are read and changed in one step. */
+/** Integers that are read and changed atomically. */
 export type WordType = 'i32' | 'u32' | 'i64' | 'u64';
-/** How many bytes they have, and whether they can be below zero. */
+/** How many bytes they have, and whether they can be negative. */
 const shapes: Record<WordType, {bits: 32 | 64; isSigned: boolean}> = {
 	i32: {bits: 32, isSigned: true},
 	u32: {bits: 32, isSigned: false},
@@ -17,13 +17,13 @@ export const isWordType = (type: string): type is WordType => Object.hasOwn(shap
 
 export const widthOf = (type: WordType): 4 | 8 => (shapes[type].bits === 32 ? 4 : 8);
 
-/** The number that these bits are. */
+/** The number that these bits represent. */
 export function wordOf(type: WordType, bits: bigint): bigint {
 	const {bits: count, isSigned} = shapes[type];
 	return isSigned ? BigInt.asIntN(count, bits) : BigInt.asUintN(count, bits);
 }
 
-/** The bits as the native layer takes them. */
+/** The bits as the native layer expects them. */
 export const bitsOf = (value: bigint): bigint => BigInt.asIntN(64, value);
 
 export function checkWord(type: WordType, value: bigint): void {
@@ -32,7 +32,7 @@ export function checkWord(type: WordType, value: bigint): void {
 	const [least, most] = isSigned
 		? [-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n]
 		: [0n, (1n << BigInt(bits)) - 1n];
-	throw new UsageError(`'${value}' is not a fitting ${type}: it goes from ${least} to ${most}`);
+	throw new UsageError(`'${value}' is not a valid ${type}: the range is ${least} to ${most}`);
 }
 
 /** `17`, `-17`, `0x11`, `-0x11` */

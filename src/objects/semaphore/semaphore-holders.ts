@@ -1,46 +1,47 @@
 import {closeSync, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
+import {mayExist} from '../../common/process/proc.js';
 import {hasEnded, processStat} from '../../common/process/process-status.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
 
 /*
- * Who holds which unit of a semaphore, so that the units of the dead come back: exactly once, and never while their
- * command or anything it left behind is alive.
+ * Who holds which unit of a semaphore, so that the units of dead processes are released: exactly once, and never while
+ * their command or any process it started is alive.
  *
- * The list stands in the semaphore's own file, behind the bytes that libc maps: it has the semaphore's owner and mode
- * and is gone with it. While nobody holds anything it is cut off, and the file is as libc made it.
+ * The list lies in the semaphore's own file, behind the bytes that libc maps: it has the semaphore's owner and mode and
+ * is removed with it. While no process holds a unit the list is cut off, and the file is as libc made it.
  *
- * THE LOCK. Whoever reads or changes the list holds a lock on one byte of the file (far behind its end, where nobody
- * else locks anything); the kernel takes it back from the dead. All that follows happens under it.
+ * THE LOCK. A process that reads or changes the list holds a lock on one byte of the file (far behind its end, where no
+ * other program locks anything); the kernel releases the lock of a dead process. All that follows happens under it.
  *
  * THE TOKEN. A holder has opened the file a second time and holds a lock on the byte of its place in the list. The
- * command it runs inherits that descriptor, and so does all that the command starts: the kernel lets go of the lock
- * when the last of them has ended. So "the byte is not locked" means: everybody is gone who could have been using the
- * unit. To give back, the holder closes its own descriptor and looks like anybody else: there is no second way.
+ * command it runs inherits that descriptor, and so do all processes that the command starts: the kernel releases the
+ * lock when the last of them has ended. So "the byte is not locked" means: no process is left that could be using the
+ * unit. To give back, the holder closes its own descriptor and looks like any other process: there is no second way.
  *
  * THE TAG. The list says what was about to happen, the semaphore's value what did happen; a kill may come between any
- * two instructions. So the value changes in one instruction with a tag beside it (native/semaphore.c), and the list
- * has the tag first:
+ * two instructions. So the value changes in one instruction with a tag beside it (native/semaphore.c), and the list has
+ * the tag first:
  *
- *	take	write `taking` with a new tag; value-1 and tag; write `held`
- *	give	write `giving` with a new tag; value+1 and tag; wake; write `empty`
+ * 	take	write `taking` with a new tag; value-1 and tag; write `held`
+ * 	give	write `giving` with a new tag; value+1 and tag; wake; write `empty`
  *
- * Programs in C change the value meanwhile as they like, the tag changes only under the lock. Whoever has the lock next
- * finds at most one place that says `taking` or `giving`, and the semaphore's tag is that place's tag if and only if
- * the value has changed. Then it finishes: `taking` becomes `held` (whose token is free by then, so the unit goes back)
- * or `empty`; `giving` wakes once more, which does no harm, and becomes `empty`, or becomes `held` again. To die while
- * finishing is to die in one of these steps again.
+ * Programs in C change the value meanwhile as they like; the tag changes only under the lock. The next process that has
+ * the lock finds at most one place that says `taking` or `giving`, and the semaphore's tag is that place's tag if and
+ * only if the value has changed. Then that process finishes: `taking` becomes `held` (its token is free by then, so the
+ * unit is released) or `empty`; `giving` wakes once more, which does no harm, and becomes `empty`, or becomes `held`
+ * again. To die while finishing is to die in one of these steps again.
  *
- * Hence, with h places that are `held` (or `taking`, `giving` before their instruction counts), value + h changes only by
- * what other programs do; and a place is `empty` only when nobody has its token. At no time are there more holders
- * than units.
+ * Hence, with h places that are `held` (or `taking`, `giving` before their instruction counts), value + h changes only
+ * by what other programs do; and a place is `empty` only when no process has its token. At no time are there more
+ * holders than units.
  */
 
 const empty = 0;
 const taking = 1;
 const held = 2;
 const giving = 3;
-/** One who has come to a barrier: has a token and no unit. */
+/** A process that waits at a barrier: has a token and no unit. */
 const present = 4;
 
 /** Where the list begins: libc's part has 32 bytes. */
@@ -50,7 +51,7 @@ const placeBytes = 128;
 const magic = Buffer.from('ipc-sem\x01', 'latin1');
 const partiesAt = 8;
 
-/** In a place: two words that change together, then who it is. */
+/** In a place: two words that change together, then the identity of the process. */
 const tagAt = 4;
 const pidAt = 8;
 const uidAt = 12;
@@ -59,8 +60,8 @@ const startedAt = 24;
 const commandAt = 32;
 const commandBytes = placeBytes - commandAt;
 
-/** What it means that the semaphore's words are not where they were. */
-export const cutOff = 'it is no semaphore any more: somebody has cut its file off';
+/** What it means that the semaphore's words are missing. */
+export const cutOff = 'it is no longer a semaphore: another process truncated its file';
 
 const mostPlaces = 65_536;
 
@@ -71,11 +72,11 @@ const tokenByte = (place: number): number => lockByte + 1 + place;
 /** Above the numbers that shell scripts use. */
 const leastTokenDescriptor = 100;
 
-/** Somebody who was stopped (SIGSTOP) with the lock keeps the others out: say so rather than hang. */
+/** A process that was stopped (SIGSTOP) with the lock keeps all others out: report that rather than hang. */
 const lockTimeoutMs = 10_000;
 
 export interface HoldSettings {
-	/** How long to wait for a unit; negative: for ever. */
+	/** How long to wait for a unit; negative: without limit. */
 	timeoutMs?: number;
 	/** What the list shows as the holder's command. */
 	command?: string;
@@ -92,15 +93,21 @@ export interface Holder {
 	command: string;
 	/** When it took the unit, ISO 8601. */
 	since: string;
-	/** `held`: by the process itself. `left`: it is gone, and what it started still holds the unit. `dead`: nobody does. */
+	/**
+	 * `held`: by the process itself. `left`: the process has ended, and a process it started still holds the unit.
+	 * `dead`: no process holds it.
+	 */
 	state: 'held' | 'left' | 'dead';
 }
 
 /** A unit that is held. */
 export interface Holding extends Disposable {
-	/** The descriptor whose lock is the unit; commands inherit it where that was asked for. */
+	/** The descriptor whose lock is the unit; commands inherit it if that was asked for. */
 	readonly descriptor: number;
-	/** Gives the unit back; false when what we have started still holds it: then it goes back after its end. */
+	/**
+	 * Releases the unit; false when a process that we started still holds it: then the unit is released when that process
+	 * ends.
+	 */
 	letGo(): boolean;
 }
 
@@ -125,7 +132,7 @@ export class SemaphoreHolders {
 		return readSync(descriptor, bytes, 0, bytes.length, headerAt) === bytes.length && bytes.equals(magic);
 	}
 
-	/** Takes a unit if there is one, and records us. */
+	/** Takes a unit if there is one, and records this process. */
 	tryTake({command = '', inherit = false}: HoldSettings): Holding | undefined {
 		return this.locked(() => {
 			this.settle();
@@ -149,14 +156,17 @@ export class SemaphoreHolders {
 		});
 	}
 
-	/** Gives back the units of the dead: how many. */
+	/** Releases the units of dead processes; returns how many. */
 	reap(): number {
-		// Whoever was woken for a free unit may have been killed before it took that: another one can have it.
+		// A process woken for a free unit may have been killed before it took the unit: another process can have it.
 		if (native.semGetvalue(this.handle) > 0) native.semWake(this.handle, 1);
 		return this.isEmpty() ? 0 : this.locked(() => this.settle());
 	}
 
-	/** After our token: whether the unit went back. It did not where what we have started has the token too. */
+	/**
+	 * After releasing our token: whether the unit was released. It was not if a process that we started has the token
+	 * too.
+	 */
 	private release(index: number): boolean {
 		return this.locked(() => {
 			this.settle();
@@ -165,7 +175,10 @@ export class SemaphoreHolders {
 		});
 	}
 
-	/** Who is recorded, in the order of the list. May have to wait for those who change it; others may look as well. */
+	/**
+	 * The recorded holders, in the order of the list. May have to wait for processes that change it; several may look at
+	 * once.
+	 */
 	list(): Holder[] {
 		if (this.isEmpty()) return [];
 		const look = () =>
@@ -176,10 +189,10 @@ export class SemaphoreHolders {
 	}
 
 	/**
-	 * Comes to a barrier for so many parties. `isLast` is true for the one that makes them complete: it is up to the
-	 * caller to open the barrier, in `whenLast`, still under the lock.
+	 * Arrives at a barrier for this many parties. `isLast` is true for the party that completes them: the caller then
+	 * opens the barrier, in `whenLast`, still under the lock.
 	 *
-	 * @throws SystemError when the others wait for another number of parties.
+	 * @throws SystemError when the other processes wait for another number of parties.
 	 */
 	arrive(parties: number, whenLast: () => void, isStale: () => boolean): Arrival | 'last' | 'stale' {
 		return this.locked(() => {
@@ -189,7 +202,7 @@ export class SemaphoreHolders {
 			const expected = others > 0 ? this.readParties() : parties;
 			if (expected !== parties)
 				throw new SystemError(
-					`cannot wait at ${this.shown}: the others wait for ${expected} parties, not for ${parties}`,
+					`cannot wait at ${this.shown}: the other processes wait for ${expected} parties, not for ${parties}`,
 				);
 			if (others + 1 >= parties) {
 				whenLast();
@@ -216,11 +229,11 @@ export class SemaphoreHolders {
 		return this.readTable().filter(({state}) => state === present).length;
 	}
 
-	/** Finishes what one who died has begun, and gives back what the dead held: how many units. */
+	/** Finishes what a dead process has begun, and releases the units of dead processes; returns how many. */
 	private settle(): number {
 		const table = this.readTable();
 		const tag = native.semTag(this.handle);
-		// All of this before the first unit goes back: that changes the tag.
+		// All of this before the first unit is released: that changes the tag.
 		for (const place of table) {
 			if (place.state === taking) this.setState(place, place.tag === tag ? held : empty);
 			if (place.state === giving) {
@@ -246,7 +259,7 @@ export class SemaphoreHolders {
 	private giveBack(place: Place): void {
 		const tag = this.nextTag();
 		this.writeState(place.index, giving, tag);
-		// Where there is no room for one more, somebody has posted too many: nothing is missing then.
+		// If there is no room for one more unit, a program has posted too many: nothing is missing then.
 		native.semGiveTagged(this.handle, tag);
 		this.finishGiving(place);
 	}
@@ -261,7 +274,7 @@ export class SemaphoreHolders {
 		this.writeState(place.index, state, place.tag);
 	}
 
-	/** Under the lock of the whole list; to look, one of a kind that several may have is enough. */
+	/** Under the lock of the whole list; to look, a shared lock is enough. */
 	private locked<Result>(work: () => Result, type = F_WRLCK): Result {
 		try {
 			native.ofdSetlk(this.descriptor, type, lockByte, 1);
@@ -290,14 +303,14 @@ export class SemaphoreHolders {
 	}
 
 	private lockedOut(): SystemError {
-		return new SystemError(`cannot lock ${this.shown}: another ipc-sem has it locked, and was stopped (see: lslocks)`);
+		return new SystemError(`cannot lock ${this.shown}: an ipc-sem that was stopped holds the lock (see: lslocks)`);
 	}
 
 	private hasToken(index: number): boolean {
 		return native.ofdGetlk(this.descriptor, F_WRLCK, tokenByte(index), 1);
 	}
 
-	/** A description of its own: a lock belongs to that, not to the process. fcntl(2) */
+	/** An open file description of its own: a lock belongs to the description, not to the process. fcntl(2) */
 	private takeToken(index: number, inherit: boolean): number {
 		const token = native.openat(AT_FDCWD, `/proc/self/fd/${this.descriptor}`, O_RDWR, 0, -1);
 		try {
@@ -313,7 +326,7 @@ export class SemaphoreHolders {
 			return native.dupInheritable(token, leastTokenDescriptor);
 		} catch (error) {
 			throw explain(`cannot record who holds ${this.shown}`, error, {
-				EINVAL: `a command gets descriptor ${leastTokenDescriptor}, which the limit forbids (RLIMIT_NOFILE; see: ulimit -n)`,
+				EINVAL: `the command needs descriptor ${leastTokenDescriptor}, which is over the limit (RLIMIT_NOFILE; see: ulimit -n)`,
 			});
 		}
 	}
@@ -322,7 +335,8 @@ export class SemaphoreHolders {
 		const table = this.readTable();
 		let index = table.findIndex(({index, state}) => state === empty && !this.hasToken(index));
 		for (index = index < 0 ? table.length : index; this.hasToken(index); ) index++;
-		if (index >= mostPlaces) throw new SystemError(`cannot record who holds ${this.shown}: ${mostPlaces} do already`);
+		if (index >= mostPlaces)
+			throw new SystemError(`cannot record who holds ${this.shown}: it already has ${mostPlaces} holders`);
 		return index;
 	}
 
@@ -334,7 +348,7 @@ export class SemaphoreHolders {
 		return fstatSync(this.descriptor).size < headerAt + headerBytes;
 	}
 
-	/** Where nobody holds anything, the file is as libc made it. */
+	/** If no process holds anything, the file is as libc made it. */
 	private cutOff(): void {
 		const size = native.semSize();
 		if (fstatSync(this.descriptor).size > size && this.readTable().every(({state}) => state === empty))
@@ -394,7 +408,7 @@ export class SemaphoreHolders {
 		bytes.writeDoubleLE(Date.now(), sinceAt);
 		bytes.writeBigUInt64LE(BigInt(startTimeOf(process.pid) ?? 0), startedAt);
 		bytes.write(command, commandAt, commandBytes, 'utf8');
-		// The header comes first: without places behind it, it is an empty list.
+		// The header comes first: without places behind it, the list is empty.
 		if (this.isEmpty()) {
 			const header = Buffer.alloc(headerBytes);
 			magic.copy(header);
@@ -407,7 +421,7 @@ export class SemaphoreHolders {
 		const bytes = Buffer.alloc(placeBytes);
 		readSync(this.descriptor, bytes, 0, bytes.length, placeAt(index));
 		const pid = bytes.readUInt32LE(pidAt);
-		const isAlive = startTimeOf(pid) === Number(bytes.readBigUInt64LE(startedAt));
+		const isAlive = isHolder(pid, Number(bytes.readBigUInt64LE(startedAt)));
 		const command = bytes.toString('utf8', commandAt);
 		const end = command.indexOf('\0');
 		return {
@@ -420,11 +434,11 @@ export class SemaphoreHolders {
 	}
 }
 
-/** One that waits at a barrier. */
+/** A process that waits at a barrier. */
 export interface Arrival {
-	/** Which one it is, from 1 on. */
+	/** Its place in the order of arrival, from 1 on. */
 	count: number;
-	/** Goes away again; `whenAlone` is called under the lock when nobody is left. */
+	/** Leaves the barrier; `whenAlone` is called under the lock when no process is left. */
 	leave(whenAlone: () => void): void;
 }
 
@@ -450,7 +464,14 @@ class TokenHolding implements Holding {
 
 const placeAt = (index: number): number => headerAt + headerBytes + index * placeBytes;
 
-/** When a living process started: with the pid it names one process for good. */
+/** Whether the recorded process is alive. Where /proc does not show it, its number has to be enough. */
+function isHolder(pid: number, started: number): boolean {
+	const stat = processStat(pid);
+	if (!stat || started === 0) return mayExist(pid);
+	return !hasEnded(stat) && stat.startTime === started;
+}
+
+/** When a living process started: with the pid it identifies one process for good. */
 function startTimeOf(pid: number): number | undefined {
 	const stat = processStat(pid);
 	return hasEnded(stat) ? undefined : stat?.startTime;

@@ -6,17 +6,17 @@ import {native} from '../../native/index.js';
 import {Semaphore} from './semaphore.js';
 import type {Holder} from './semaphore-holders.js';
 
-/** What can be said about a semaphore; the keys are those of --json. */
+/** The status of a semaphore; the keys are those of --json. */
 export interface SemaphoreStatus {
 	name: string;
 	/** Free units. */
 	value: number;
-	/** Who waits for one, as the C library counts; a process killed while it waited stays counted. */
+	/** Number of waiting processes, as the C library counts; a process killed while it waited stays counted. */
 	waiters: number;
 	/** Octal, as chmod(1) takes it. */
 	mode: string;
 	owner: string;
-	/** Units that `run` holds. What others have taken cannot be known. */
+	/** Units that `run` holds. Units that other programs have taken cannot be known. */
 	holders: Holder[];
 }
 
@@ -38,7 +38,7 @@ export function statusOf(semaphore: Semaphore): SemaphoreStatus {
 	};
 }
 
-/** Looks at semaphores and takes nothing; passes over those that are missing, no semaphores, or may not be opened. */
+/** Looks at semaphores and takes nothing; skips names that are missing, are not semaphores, or cannot be opened. */
 export function lookAtSemaphores(names: readonly Address[]): SemaphoreStatus[] {
 	return names.flatMap((name) => {
 		try {
@@ -55,8 +55,8 @@ export const allSemaphores = (): Address[] => Semaphore.names().map((name) => ({
 
 const whatHolds: Record<Holder['state'], (pid: number) => string> = {
 	held: () => '',
-	left: (pid) => `; ${pid} has ended, what it started holds on`,
-	dead: () => '; nobody holds it any more: it comes back with the next run, wait or reap',
+	left: (pid) => `; ${pid} has ended, a process that it started holds the unit`,
+	dead: () => '; the holder is dead, the next run, wait or reap releases the unit',
 };
 
 /** `1234 make -j4, for 5.0s` */

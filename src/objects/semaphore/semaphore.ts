@@ -8,9 +8,9 @@ import type {FileIdentity} from '../../common/process/proc.js';
 import {AT_FDCWD, native, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
 import {cutOff, type Holder, type Holding, type HoldSettings, SemaphoreHolders} from './semaphore-holders.js';
 
-/** What a new semaphore is like. */
+/** The settings of a new semaphore. */
 export interface SemaphoreSettings {
-	/** Units it has at first, 0 to {@link mostUnits}. Default 1. */
+	/** Initial units, 0 to {@link mostUnits}. Default 1. */
 	value?: number | undefined;
 	/** Permission bits; the umask applies. Default 0600. */
 	mode?: number | undefined;
@@ -22,31 +22,31 @@ export const mostUnits = 2 ** 31 - 1;
 const folder = '/dev/shm';
 const prefix = 'sem.';
 
-/** Whoever waits looks this often whether a holder has died without giving its unit back. */
+/** A waiting process looks at this interval whether a holder has died without releasing its unit. */
 const lookAgainMs = 500;
 
 /**
- * A POSIX named semaphore: the same object as any C, Python or Rust program's of that name. sem_overview(7)
+ * A POSIX named semaphore: the same object that any C, Python or Rust program opens by that name. sem_overview(7)
  *
- * `try…` answers at once; `wait` and `hold` may wait, in the kernel, and hold up the event loop meanwhile. A unit that
- * `wait` took is gone with a process that is killed, as with every semaphore; one that `hold` took comes back.
+ * `try…` returns at once; `wait` and `hold` may wait, in the kernel, and block the event loop meanwhile. A unit taken
+ * by `wait` is lost when the process is killed, as with every semaphore; a unit taken by `hold` is released.
  */
 export class Semaphore implements Disposable {
 	private readonly holders: SemaphoreHolders;
 
 	private constructor(
-		/** The name as its user wrote it. */
+		/** The name as the user wrote it. */
 		readonly shownName: string,
 		/** Its file. */
 		readonly descriptor: number,
 		private readonly handle: SemaphoreHandle,
-		/** Whether it may be changed; else it can only be looked at. */
+		/** Whether it may be changed; otherwise it can only be looked at. */
 		readonly isWritable: boolean,
 	) {
 		this.holders = new SemaphoreHolders(quoted(shownName), descriptor, handle);
 	}
 
-	/** Makes a semaphore; answers false when one of that name exists already, which stays as it is. sem_open(3) */
+	/** Makes a semaphore; returns false when the name exists already, and leaves that semaphore unchanged. sem_open(3) */
 	static create(name: string | Address, {value = 1, mode = defaultMode}: SemaphoreSettings = {}): boolean {
 		const address = toAddress(name);
 		try {
@@ -62,10 +62,10 @@ export class Semaphore implements Disposable {
 		}
 	}
 
-	/** Opens a semaphore; with `create` makes it first when it is missing. */
+	/** Opens a semaphore; with `create` makes it first if it is missing. */
 	static open(name: string | Address, create?: SemaphoreSettings): Semaphore {
 		const address = toAddress(name);
-		// Made and removed by others meanwhile: a few rounds settle that.
+		// Another process may make and remove the semaphore meanwhile: a few rounds settle that.
 		for (let round = 0; round < 100; round++) {
 			const found = Semaphore.tryOpen(address);
 			if (found) return found;
@@ -79,9 +79,9 @@ export class Semaphore implements Disposable {
 	}
 
 	/**
-	 * Opens a semaphore, or answers undefined when there is none. With 'look' one that may only be read will do.
+	 * Opens a semaphore, or returns undefined when it does not exist. With 'look' read permission is enough.
 	 *
-	 * @throws SystemError for a file that is no semaphore: using it would end us with SIGBUS, or change somebody's data.
+	 * @throws SystemError for a file that is not a semaphore: using it would end us with SIGBUS, or change other data.
 	 */
 	static tryOpen(name: string | Address, access: 'use' | 'look' = 'use'): Semaphore | undefined {
 		const address = toAddress(name);
@@ -101,26 +101,26 @@ export class Semaphore implements Disposable {
 		} catch (error) {
 			if (hasCode(error, 'ENOENT')) return undefined;
 			throw explain(tried, error, {
-				ELOOP: `it is no semaphore: ${path} is a symbolic link`,
-				EISDIR: `it is no semaphore: ${path} is a folder`,
-				ENXIO: `it is no semaphore: ${path} is a socket or a device`,
+				ELOOP: `it is not a semaphore: ${path} is a symbolic link`,
+				EISDIR: `it is not a semaphore: ${path} is a folder`,
+				ENXIO: `it is not a semaphore: ${path} is a socket or a device`,
 				...(hasCode(error, 'EACCES') ? {EACCES: denied(path)} : {}),
 			});
 		}
 		try {
 			const stat = fstatSync(descriptor);
-			if (!stat.isFile()) throw new SystemError(`${tried}: it is no semaphore: ${path} is no regular file`);
-			checkSize(descriptor, `${tried}: it is no semaphore: ${path}`);
+			if (!stat.isFile()) throw new SystemError(`${tried}: it is not a semaphore: ${path} is not a regular file`);
+			checkSize(descriptor, `${tried}: it is not a semaphore: ${path}`);
 			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable ? 1 : 0), isWritable);
 		} catch (error) {
 			closeSync(descriptor);
 			throw explain(tried, error, {
-				EILSEQ: `it is no semaphore of this C library: ${path} holds something else, or was made by a program with another one`,
+				EILSEQ: `it is not a semaphore of this C library: ${path} has other contents, or a program with another C library created it`,
 			});
 		}
 	}
 
-	/** Unlinks a semaphore: who has it open goes on. sem_unlink(3) */
+	/** Unlinks a semaphore: processes that have it open keep using it. sem_unlink(3) */
 	static remove(name: string | Address): void {
 		const address = toAddress(name);
 		try {
@@ -128,14 +128,14 @@ export class Semaphore implements Disposable {
 		} catch (error) {
 			throw explain(`cannot remove ${quoted(formatAddress(address))}`, error, {
 				ENOENT: 'no such semaphore',
-				EISDIR: 'it is no semaphore: it is a folder',
-				// glibc says EACCES for the kernel's EPERM.
+				EISDIR: 'it is not a semaphore: it is a folder',
+				// glibc reports EACCES for the kernel's EPERM.
 				...(hasCode(error, 'EACCES', 'EPERM') ? {EACCES: denied(pathOf(address)), EPERM: denied(pathOf(address))} : {}),
 			});
 		}
 	}
 
-	/** The names of all semaphores, sorted. What is none may be among them: opening it tells. */
+	/** The names of all semaphores, sorted. Other files may be among them: opening one tells. */
 	static names(): string[] {
 		try {
 			return readdirSync(folder)
@@ -153,18 +153,18 @@ export class Semaphore implements Disposable {
 		return this.explained('look at', () => native.semGetvalue(this.handle));
 	}
 
-	/** How many wait for a unit, as the C library counts them: who was killed while waiting stays counted. */
+	/** Number of waiting processes, as the C library counts them: a process killed while it waited stays counted. */
 	get waiters(): number {
 		return this.explained('look at', () => native.semWaiters(this.handle));
 	}
 
-	/** What identifies it among all open files, whatever its name. */
+	/** Identifies the semaphore among all open files, whatever its name. */
 	get identity(): FileIdentity {
 		const {dev, ino} = fstatSync(this.descriptor);
 		return {dev, ino};
 	}
 
-	/** Whether its name has been unlinked, or given to another. */
+	/** Whether its name has been unlinked, or given to another semaphore. */
 	get isRemoved(): boolean {
 		return fstatSync(this.descriptor).nlink === 0;
 	}
@@ -181,8 +181,8 @@ export class Semaphore implements Disposable {
 	}
 
 	/**
-	 * Takes a unit, waiting for one `timeoutMs` at most (negative: for ever): false when there was none. Meanwhile gives
-	 * back what dead holders have left. sem_wait(3)
+	 * Takes a unit, waiting for one `timeoutMs` at most (negative: without limit): false when there was none. Meanwhile
+	 * releases the units of dead holders. sem_wait(3)
 	 */
 	wait(timeoutMs = -1): boolean {
 		if (this.tryWait()) return true;
@@ -193,17 +193,17 @@ export class Semaphore implements Disposable {
 		return this.untilTaken(take, timeoutMs) ?? false;
 	}
 
-	/** Adds units, and wakes as many who wait. sem_post(3) */
+	/** Adds units and wakes as many waiting processes. sem_post(3) */
 	post(count = 1): void {
 		const posted = this.explained('post to', () => native.semPost(this.handle, count));
 		if (posted === count) return;
 		const sofar = posted > 0 ? ` (${posted} were posted)` : '';
 		throw new SystemError(
-			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and ${mostUnits} are the most there can be${sofar}`,
+			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and the maximum is ${mostUnits}${sofar}`,
 		);
 	}
 
-	/** Until there is a unit, without taking it: false when there was none in time. futex(2) */
+	/** Waits until there is a unit, without taking it: false when there was none in time. futex(2) */
 	awaitUnit(timeoutMs = -1): boolean {
 		try {
 			this.explained('wait for', () => native.semAwait(this.handle, timeoutMs));
@@ -214,22 +214,23 @@ export class Semaphore implements Disposable {
 		}
 	}
 
-	/** Wakes all who wait, to look again. futex(2) */
+	/** Wakes all waiting processes, so that they look again. futex(2) */
 	wakeAll(): void {
 		native.semWake(this.handle, mostUnits);
 	}
 
 	/**
-	 * Takes a unit that comes back however we die, waiting for one `timeoutMs` at most (negative: for ever): undefined
-	 * when there was none. It is held until the holding is let go, and then by whoever has inherited its descriptor.
+	 * Takes a unit that is released however this process ends, waiting for one `timeoutMs` at most (negative: without
+	 * limit): undefined when there was none. The unit is held until the holding is released, and after that by processes
+	 * that have inherited its descriptor.
 	 */
 	hold(settings: HoldSettings = {}): Holding | undefined {
 		return this.untilTaken(() => this.holders.tryTake(settings), settings.timeoutMs ?? -1, settings.onWait);
 	}
 
 	/**
-	 * Not libc's sem_wait(3), though it does the same: on its way out of a file that was cut off meanwhile that would touch
-	 * the file once more.
+	 * Not libc's sem_wait(3), though it does the same: when that returns from a file that was cut off meanwhile, it
+	 * touches the file once more.
 	 */
 	private untilTaken<Taken>(take: () => Taken | undefined, timeoutMs: number, onWait?: () => void): Taken | undefined {
 		const deadline = new Deadline(timeoutMs);
@@ -248,7 +249,9 @@ export class Semaphore implements Disposable {
 		}
 	}
 
-	/** However a wait has ended: we may have been woken for a unit that we did not take, and somebody else may. */
+	/**
+	 * However a wait has ended: we may have been woken for a unit that we did not take, and another process may take it.
+	 */
 	private passOn(): void {
 		try {
 			if (native.semGetvalue(this.handle) > 0) native.semWake(this.handle, 1);
@@ -257,17 +260,17 @@ export class Semaphore implements Disposable {
 		}
 	}
 
-	/** Who holds units that `hold` took, dead ones included. Others' takes cannot be known. */
+	/** The holders of units that `hold` took, dead ones included. Units taken by other programs cannot be known. */
 	listHolders(): Holder[] {
 		return this.holders.list();
 	}
 
-	/** Gives back the units of dead holders: how many. */
+	/** Releases the units of dead holders; returns how many. */
 	reap(): number {
 		return this.holders.reap();
 	}
 
-	/** For what several parties do together: see {@link SemaphoreHolders}. */
+	/** For what several processes do together: see {@link SemaphoreHolders}. */
 	get table(): SemaphoreHolders {
 		return this.holders;
 	}
@@ -297,7 +300,7 @@ function denied(path: string): string {
 	return `permission denied: it belongs to ${owner}, with mode ${octalMode(stat.mode)}`;
 }
 
-/** The list of holders behind it comes and goes, also between two calls of ours: several looks tell. */
+/** The list of holders behind it appears and disappears, also between two calls of ours: several looks tell. */
 function checkSize(descriptor: number, complaint: string): void {
 	let size = 0;
 	for (let look = 0; look < 10; look++) {
@@ -313,7 +316,7 @@ function semaphoreBytes(): number {
 	try {
 		bytes ??= native.semSize();
 	} catch (error) {
-		throw explain('cannot use semaphores', error, {ENOSYS: "this C library's semaphores are unknown"});
+		throw explain('cannot use semaphores', error, {ENOSYS: 'the semaphores of this C library are not supported'});
 	}
 	return bytes;
 }
@@ -322,10 +325,10 @@ const pathOf = ({name}: SemaphoreName): string => `${folder}/${prefix}${name}`;
 
 type SemaphoreName = Address & {kind: 'name'};
 
-/** sem_open(3) puts four letters before it. */
+/** sem_open(3) puts four letters before the name. */
 const longestName = 251;
 
-/** A semaphore's name on the command line: what can be none is refused before anything is done. */
+/** A semaphore's name on the command line: an invalid name is refused before anything is done. */
 export const semaphoreName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
 
 function toAddress(name: string | Address): SemaphoreName {
@@ -334,13 +337,9 @@ function toAddress(name: string | Address): SemaphoreName {
 	if (address.kind === 'cluster')
 		throw new UsageError(`'${shown}' is an address on a cluster, which this version does not reach`);
 	if (address.kind !== 'name')
-		throw new UsageError(
-			`'${shown}' is no name for a semaphore: a semaphore's name has no ${address.kind === 'path' ? 'slash inside' : '@'}`,
-		);
+		throw new UsageError(`invalid semaphore name '${shown}': '${address.kind === 'path' ? '/' : '@'}' is not allowed`);
 	const length = Buffer.byteLength(address.name);
 	if (length > longestName)
-		throw new UsageError(
-			`'${shown}' is not a name: it is ${length} bytes long, the most for a semaphore is ${longestName}`,
-		);
+		throw new UsageError(`invalid semaphore name '${shown}': it has ${length} bytes, the maximum is ${longestName}`);
 	return address;
 }

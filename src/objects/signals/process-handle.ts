@@ -3,33 +3,37 @@ import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
+import {mayExist, whyUnseen} from '../../common/process/proc.js';
 import {hasEnded, processStat, statusFields} from '../../common/process/process-status.js';
 import {isReady, pause} from '../../common/waiting.js';
 import {native, POLLIN} from '../../native/index.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
-/** Where there is no pidfd nothing tells of an end: look so often. */
+/** Without a pidfd the kernel does not report the end of a process: look at this interval. */
 const lookMs = 20;
 
 let isMissingSaid = false;
 
+/** There is no process of that number, or no receiver of that name: it may have ended a moment ago. */
+export class NoSuchProcess extends SystemError {}
+
 /**
- * One process, and never another that happens to get its number: a pidfd where the kernel has them (Linux 5.3), else
- * the number together with the time the process was started, looked at before each use. pidfd_open(2)
+ * One process, and never another process that reuses its PID: a pidfd if the kernel has them (Linux 5.3), else the PID
+ * together with the start time of the process, checked before each use. pidfd_open(2)
  */
 export class ProcessHandle implements Disposable {
 	private constructor(
 		readonly pid: number,
 		/** Its start time when it was opened. */
 		readonly startTime: number | undefined,
-		/** Undefined where the kernel has none. */
+		/** Undefined if the kernel has no pidfd. */
 		readonly pidfd: number | undefined,
 	) {}
 
 	/**
-	 * @param tried what the message says was tried.
+	 * @param tried the attempt that the message names.
 	 * @param openPidfd as in native; a test gives one that has no such call.
-	 * @throws SystemError when there is no such process.
+	 * @throws NoSuchProcess
 	 */
 	static open(
 		pid: number,
@@ -46,19 +50,22 @@ export class ProcessHandle implements Disposable {
 		if (!isMissingSaid) tellVerbose('this kernel has no pidfd: the start time of a process is compared instead');
 		isMissingSaid = true;
 		const stat = processStat(pid);
-		if (!stat) throw new SystemError(`${tried}: no such process`);
+		if (!stat) {
+			if (mayExist(pid)) throw new SystemError(`${tried}: cannot see it: ${whyUnseen()}`);
+			throw new NoSuchProcess(`${tried}: no such process`);
+		}
 		return new ProcessHandle(pid, stat.startTime, undefined);
 	}
 
 	/**
-	 * Sends a signal, with a queued value where one is given; 0 only checks. Never waits: false when the receiver's queue
+	 * Sends a signal, with a queued value if one is given; 0 only checks. Never waits: false when the receiver's queue
 	 * has no room, so that a real-time signal or a value would be lost. RLIMIT_SIGPENDING in getrlimit(2)
 	 *
-	 * @throws SystemError when the process is gone, or belongs to another user.
+	 * @throws SystemError when the process has ended, or belongs to another user.
 	 */
 	trySend(signal: number, value?: number): boolean {
 		try {
-			// The kernel refuses where it is asked for a value. Without one it would deliver what cannot be counted.
+			// The kernel refuses a signal with a value. Without a value it would deliver a signal that cannot be counted.
 			const needsPlace = signal >= rtmin || (value !== undefined && signal > 0);
 			if (needsPlace && (signal < rtmin || value === undefined) && this.isQueueFull()) return false;
 			this.sendNow(signal, value);
@@ -85,7 +92,7 @@ export class ProcessHandle implements Disposable {
 		else native.rtSigqueueinfo(this.pid, signal, code, process.pid, uid, value);
 	}
 
-	/** Whether as many signals are queued for its user as may be. */
+	/** Whether the signal queue of its user is full. */
 	private isQueueFull(): boolean {
 		const [queued, limit] = (statusFields(`/proc/${this.pid}/status`)?.get('SigQ') ?? '0/1').split('/').map(Number);
 		return (queued as number) >= (limit as number);
@@ -104,7 +111,7 @@ export class ProcessHandle implements Disposable {
 		return hasEnded(stat) || stat?.startTime !== this.startTime;
 	}
 
-	/** Waits for its end, `timeoutMs` at most (negative: for ever): whether it came. */
+	/** Waits for its end, `timeoutMs` at most (negative: without limit); returns whether it ended. */
 	waitUntilGone(timeoutMs: number): boolean {
 		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, timeoutMs);
 		const deadline = new Deadline(timeoutMs);
@@ -121,8 +128,9 @@ export class ProcessHandle implements Disposable {
 }
 
 function explainOpening(tried: string, pid: number, error: unknown): unknown {
-	// A thread has a number of the same kind, and no pidfd.
+	// A thread has an id of the same kind, and no pidfd.
 	if (hasCode(error, 'EINVAL', 'ENOENT') && processStat(pid))
 		return new SystemError(`${tried}: it is a thread, not a process`, {cause: error});
-	return explain(tried, error, {ESRCH: 'no such process', EINVAL: 'no such process'});
+	if (hasCode(error, 'ESRCH', 'EINVAL')) return new NoSuchProcess(`${tried}: no such process`, {cause: error});
+	return explain(tried, error);
 }

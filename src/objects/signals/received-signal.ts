@@ -1,21 +1,23 @@
 import {signalName} from '../../common/formats/signal-name.js';
 import {SIGCHLD} from '../../common/process/signals.js';
 
-/** A signal that came, with all the kernel says about it. */
+/** A received signal, with all the kernel tells about it. */
 export interface ReceivedSignal {
 	/** Its name without SIG: `TERM`, `RTMIN+3`. */
 	signal: string;
-	/** Who sent it, as seen from here; 0 for the kernel, a timer, or a process in a namespace that we cannot see. */
+	/**
+	 * The sender, as seen from this namespace; 0 for the kernel, a timer, or a process in a namespace that we cannot see.
+	 */
 	pid: number;
 	/** The real user id of the sender. */
 	uid: number;
-	/** The integer that was queued with it, from -2147483648 to 2147483647; null where there is none. */
+	/** The integer that was queued with it, from -2147483648 to 2147483647; null if there is none. */
 	value: number | null;
 	/** How it was sent: `USER` (kill), `QUEUE` (sigqueue), `TKILL`, `KERNEL`, `TIMER`, `MESGQ` and others; sigaction(2). */
 	code: string;
 }
 
-/** How many numbers `readSignals` writes for each. */
+/** How many numbers `readSignals` writes for each signal. */
 export const fieldsPerSignal = 6;
 
 export const SI_USER = 0;
@@ -34,16 +36,16 @@ const codeNames: Record<number, string> = {
 };
 const childCodeNames = ['EXITED', 'KILLED', 'DUMPED', 'TRAPPED', 'STOPPED', 'CONTINUED'];
 
-/** Those that come with a value: from sigqueue(3), timer_create(2), mq_notify(3) and asynchronous I/O. */
+/** The ways of sending that carry a value: sigqueue(3), timer_create(2), mq_notify(3) and asynchronous I/O. */
 const carriesValue = (code: number): boolean => code <= SI_QUEUE && code >= -4;
 
 const codeName = (number: number, code: number): string =>
 	codeNames[code] ?? (number === SIGCHLD ? childCodeNames[code - 1] : undefined) ?? String(code);
 
-/** Names are looked up for every signal that comes. */
+/** Names are needed for every signal received. */
 const names = Array.from({length: 65}, (_, number) => signalName(number));
 
-/** One signal out of the numbers that the native layer fills in, as it is in there. */
+/** One signal from the numbers that the native layer fills in, unchanged. */
 export interface RawSignal {
 	number: number;
 	code: number;
@@ -73,14 +75,14 @@ export function receivedSignal({number, code, pid, uid, value}: RawSignal): Rece
 	};
 }
 
-/** The most that {@link writeLine} needs. */
+/** The maximum size that {@link writeLine} needs. */
 export const mostLineBytes = 64;
 const nameBytes = names.map((name) => Buffer.from(`${name} `));
 const [zero, hyphen, space, newline] = [...Buffer.from('0- \n')] as [number, number, number, number];
 
 /**
- * `SIGNAL pid uid value` into a buffer from an offset on, with a dash where there is no value; answers where it ends.
- * Bytes and no strings: of millions the garbage collector would have to take care.
+ * `SIGNAL pid uid value` into a buffer from an offset on, with a dash if there is no value; returns where it ends.
+ * Bytes and not strings: millions of strings would burden the garbage collector.
  */
 export function writeLine(bytes: Uint8Array, offset: number, fields: Int32Array, at: number): number {
 	const start = fieldsPerSignal * at;

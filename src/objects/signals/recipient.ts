@@ -1,29 +1,29 @@
 import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {signalName} from '../../common/formats/signal-name.js';
-import {descendantsOf, processes} from '../../common/process/proc.js';
+import {CannotSee, descendantsOf, processes, whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
-/** Whoever gets one signal: a process, or a process group as a whole. */
+/** The target of one signal: a process, or a process group as a whole. */
 export interface Recipient extends Disposable {
 	readonly pid: number;
 	/** Only of a process group. */
 	readonly group?: number;
 	/** Whether a process was in the group. */
 	hasMember?(pid: number): boolean;
-	/** Of the process, or of the group's leader: numbers are given again. */
+	/** Of the process, or of the group's leader: ids are reused. */
 	readonly startTime: number | undefined;
-	/** False when a queue is full. */
+	/** False when a signal queue is full. */
 	trySend(signal: number, value?: number): boolean;
 	isGone(): boolean;
-	/** Whether the end came in time. */
+	/** Whether the process ended in time. */
 	waitUntilGone(timeoutMs: number): boolean;
 }
 
-/** Opens a process that may have gone. */
+/** Opens a process that may have ended. */
 function tryOpen(pid: number): ProcessHandle | undefined {
 	try {
 		return ProcessHandle.open(pid);
@@ -34,38 +34,43 @@ function tryOpen(pid: number): ProcessHandle | undefined {
 }
 
 /**
- * The process group that a process belongs to. The signal goes to all of it in one step of the kernel, so that nobody
- * can escape by forking; its members, as they are now, are who is waited for.
+ * The process group of a process. The kernel sends the signal to all members in one step, so that no process can escape
+ * by forking; the members at this moment are the processes that are waited for.
  */
 export class GroupHandle implements Recipient {
 	readonly pid: number;
 	readonly group: number;
 	private readonly members: ProcessHandle[] = [];
 
-	/** While it is held the number of the group stays that of this group, even when its leader has ended. */
+	/** While this is held the id of the group is not reused, even when its leader has ended. */
 	private readonly leader: ProcessHandle | undefined;
 
-	/** Takes the handle over. */
+	/** Takes ownership of the handle. */
 	constructor(private readonly of: ProcessHandle) {
 		const tried = `cannot send to the process group of ${of.pid}`;
 		this.pid = of.pid;
 		const stat = processStat(of.pid);
-		if (!stat || of.isGone()) throw new SystemError(`${tried}: it has ended`);
-		// A kernel thread is in no group, and 0 would mean our own.
-		if (stat.group === 0) throw new SystemError(`${tried}: it is in none`);
+		if (!stat && !of.isGone()) throw new SystemError(`${tried}: cannot see its process group: ${whyUnseen()}`);
+		if (!stat || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
+		// A kernel thread has no group, and 0 would mean our own.
+		if (stat.group === 0) throw new SystemError(`${tried}: it has no process group`);
 		this.group = stat.group;
 		this.leader = tryOpen(this.group);
-		// Still there and in it: so the group has been there all the time, and its leader is who was opened.
-		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new SystemError(`${tried}: it has ended`);
+		// The process still exists and is in the group: so the group has existed all the time, and its leader is the
+		// process that was opened.
+		if (processStat(of.pid)?.group !== this.group || of.isGone()) throw new NoSuchProcess(`${tried}: it has ended`);
 	}
 
-	/** Finds everybody in it, for who wants to wait. We are not among those we wait for. */
+	/** Finds all members, to wait for them. We do not wait for ourselves. */
 	findMembers(): void {
 		const known = new Set([process.pid, ...this.members.map(({pid}) => pid)]);
-		for (const pid of processes()) {
+		const all = processes();
+		if (all instanceof CannotSee)
+			throw new SystemError(`cannot see which processes are in the group ${this.group}: ${all.why}`);
+		for (const pid of all) {
 			if (known.has(pid) || processStat(pid)?.group !== this.group) continue;
 			const handle = tryOpen(pid);
-			// Looked at again once it cannot be taken for another.
+			// Checked again after opening: from now on its PID cannot be reused.
 			if (handle && processStat(pid)?.group === this.group) this.members.push(handle);
 			else handle?.[Symbol.dispose]();
 		}
@@ -88,12 +93,12 @@ export class GroupHandle implements Recipient {
 			}
 			if (value !== undefined)
 				throw new SystemError(
-					`${tried} with a value: this kernel cannot, or its leader has ended (send to each process instead)`,
+					`${tried} with a value: this kernel does not support it, or the group leader has ended (send to each process instead)`,
 				);
 			native.kill(-this.group, signal);
 			return true;
 		} catch (error) {
-			throw explain(tried, error, {ESRCH: 'all of it has ended', EPERM: 'not permitted'});
+			throw explain(tried, error, {ESRCH: 'all its processes have ended', EPERM: 'not permitted'});
 		}
 	}
 
@@ -105,7 +110,7 @@ export class GroupHandle implements Recipient {
 		return this.leader?.startTime;
 	}
 
-	/** Of a group in which we are alone nobody has gone. */
+	/** A group whose only member is this process counts as not ended. */
 	isGone(): boolean {
 		return this.members.length > 0 && this.members.every((member) => member.isGone());
 	}
@@ -122,14 +127,14 @@ export class GroupHandle implements Recipient {
 	}
 }
 
-/** Waits until all have ended, each of which is told; those that have not in time. */
+/** Waits until all have ended and reports each one; returns the processes that have not ended in time. */
 export function waitForAll<Waited extends {recipient: Recipient}>(
 	all: readonly Waited[],
 	timeoutMs: number,
 	onEnd?: (ended: Waited) => void,
 ): Waited[] {
 	const deadline = new Deadline(timeoutMs);
-	// Each has to go: in which order does not matter.
+	// All of them have to end: the order does not matter.
 	return all.filter((one) => {
 		if (!one.recipient.waitUntilGone(deadline.waitMs())) return true;
 		onEnd?.(one);
@@ -140,17 +145,20 @@ export function waitForAll<Waited extends {recipient: Recipient}>(
 /**
  * A process with all its descendants, parents first; our own process is never part of it.
  *
- * A descendant counts once it was seen after it was opened, since its number alone may be another's by then.
+ * A descendant counts once it was seen after it was opened: before that, its PID alone could belong to another process.
  */
 export class ProcessTree {
 	private readonly confirmed = new Map<number, ProcessHandle>();
 
-	/** Takes the handle over. */
+	private readonly root: number;
+
+	/** Takes ownership of the handle. */
 	constructor(root: ProcessHandle) {
+		this.root = root.pid;
 		if (root.pid !== process.pid) this.confirmed.set(root.pid, root);
 	}
 
-	/** Looks twice; those that were not known before. */
+	/** Looks twice; returns the processes that were not known before. */
 	findMore(): ProcessHandle[] {
 		const opened = new Map<number, ProcessHandle>();
 		for (const pid of this.lookForMore()) {
@@ -170,13 +178,15 @@ export class ProcessTree {
 		return found;
 	}
 
-	/** The numbers of descendants of those that are known and live. */
+	/** The PIDs of descendants of the known processes that live. */
 	private lookForMore(): number[] {
 		const living = this.all.filter((handle) => !handle.isGone()).map(({pid}) => pid);
-		return descendantsOf(...living).filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
+		const found = descendantsOf(...living);
+		if (found instanceof CannotSee) throw new SystemError(`cannot see the descendants of ${this.root}: ${found.why}`);
+		return found.filter((pid) => pid !== process.pid && !this.confirmed.has(pid));
 	}
 
-	/** All that are known, the root first. */
+	/** All known processes, the root first. */
 	get all(): ProcessHandle[] {
 		return [...this.confirmed.values()];
 	}

@@ -5,6 +5,7 @@ import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} fr
 import {parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
+import {whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
 import {pause} from '../../common/waiting.js';
 import {
@@ -18,16 +19,16 @@ import {
 	O_RDONLY,
 	O_RDWR,
 } from '../../native/index.js';
-import {ProcessHandle} from './process-handle.js';
+import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 
 /**
- * Names of receivers: a file in the runtime folder for each, which holds pid and start time, under a lock that the
- * kernel takes away when its owner ends, however that comes about. "Open file description locks" in fcntl(2)
+ * Names of receivers: a file in the runtime folder for each name. The file holds pid and start time, under a lock that
+ * the kernel releases when its owner ends, however that happens. "Open file description locks" in fcntl(2)
  */
 const suffix = '.receiver';
 const longestName = 255 - suffix.length;
 
-/** Whoever has the lock writes into the file next; one that died meanwhile never does. */
+/** A process with the lock writes to the file next; a process that died meanwhile never does. */
 const timeoutMs = 1000;
 const lookMs = 2;
 
@@ -40,13 +41,16 @@ export const receiverName: TextFormat<string> = {
 		if (address.kind === 'cluster')
 			throw new UsageError(`'${text}' is an address on a cluster, which this version does not reach`);
 		if (name === undefined || name.includes('/'))
-			throw new UsageError(`'${text}' is no name for a receiver: it has a slash inside`);
+			throw new UsageError(`invalid receiver name '${text}': '/' is not allowed`);
 		if (Buffer.byteLength(name) > longestName)
-			throw new UsageError(`'${text}' is no name for a receiver: it is longer than ${longestName} bytes`);
-		if (name === '.' || name === '..') throw new UsageError(`'${text}' is no name for a receiver`);
+			throw new UsageError(`invalid receiver name '${text}': it is longer than ${longestName} bytes`);
+		if (name === '.' || name === '..') throw new UsageError(`invalid receiver name '${text}'`);
 		return name;
 	},
 };
+
+/** Whether the process of that number is the one that has the name cannot be told. */
+class CannotSeeOwner extends SystemError {}
 
 interface Owner {
 	pid: number;
@@ -60,7 +64,7 @@ export class Registration implements Disposable {
 		private readonly descriptor: number,
 	) {}
 
-	/** @throws SystemError when a living receiver has the name, or a file that is no receiver's. */
+	/** @throws SystemError when a living receiver has the name, or the file was not written by a receiver. */
 	static claim(name: string): Registration {
 		const tried = `cannot register ${quoted(`@${name}`)}`;
 		const place = DirectoryEntry.open({kind: 'name', name: name + suffix}, true) as DirectoryEntry;
@@ -77,13 +81,13 @@ export class Registration implements Disposable {
 
 	[Symbol.dispose](): void {
 		try {
-			// Somebody may have removed it, and another receiver have taken the name since.
+			// Another process may have removed the file, and another receiver have taken the name since.
 			this.place.withLock(() => {
 				if (isSame(this.place, this.descriptor)) native.unlinkat(this.place.folder, this.place.name);
 			});
 		} catch (error) {
 			if (!(error instanceof SystemError) && !isKernelError(error)) throw error;
-			// What stays behind does no harm: nobody holds its lock.
+			// A file that stays behind does no harm: no process holds its lock.
 			tellVerbose(`cannot remove ${this.place.shown}: ${reasonOf(error)}`);
 		}
 		closeSync(this.descriptor);
@@ -91,7 +95,7 @@ export class Registration implements Disposable {
 	}
 }
 
-/** Makes or takes over the file of a name, and writes into it who we are. */
+/** Makes or takes over the file of a name, and writes our identity to it. */
 function takeFile(place: DirectoryEntry, tried: string): number {
 	for (;;) {
 		let descriptor: number;
@@ -101,7 +105,7 @@ function takeFile(place: DirectoryEntry, tried: string): number {
 			throw explain(tried, error, otherKinds(place));
 		}
 		try {
-			// Its owner may have removed it between our opening and our locking: then it is no longer the one.
+			// Its owner may have removed it between our opening and our locking: then the name belongs to another file.
 			if (lockFile(place, descriptor, tried)) {
 				const text = Buffer.from(`${process.pid} ${processStat(process.pid)?.startTime}\n`);
 				attempt(tried, () => {
@@ -118,7 +122,7 @@ function takeFile(place: DirectoryEntry, tried: string): number {
 	}
 }
 
-/** False when it is not the file of that name any more. */
+/** False when the name belongs to another file now. */
 function lockFile(place: DirectoryEntry, descriptor: number, tried: string): boolean {
 	const stats = fstatSync(descriptor);
 	if (!stats.isFile()) throw new SystemError(`${tried}: ${place.shown} in the runtime folder is ${typeName(stats)}`);
@@ -129,15 +133,15 @@ function lockFile(place: DirectoryEntry, descriptor: number, tried: string): boo
 		throw new SystemError(`${tried}: process ${readOwner(descriptor)?.pid ?? '?'} has that name`);
 	}
 	if (!isSame(place, descriptor)) return false;
-	// Not to be written over: only what a dead receiver has left is ours.
+	// Never overwrite other files: only a file that a dead receiver left is ours.
 	if (fstatSync(descriptor).nlink > 1)
-		throw new SystemError(`${tried}: ${place.shown} in the runtime folder has another name too, a hard link`);
+		throw new SystemError(`${tried}: ${place.shown} in the runtime folder has a second hard link`);
 	if (fstatSync(descriptor).size > 0 && !readOwner(descriptor))
 		throw new SystemError(`${tried}: ${place.shown} in the runtime folder was not written by a receiver`);
 	return true;
 }
 
-/** What an open(2) that fails says about the kind of file. */
+/** What a failed open(2) tells about the kind of file. */
 const otherKinds = (place: DirectoryEntry): Record<string, string> => ({
 	ELOOP: `${place.shown} in the runtime folder is a symbolic link`,
 	ENXIO: `${place.shown} in the runtime folder is a socket`,
@@ -145,17 +149,17 @@ const otherKinds = (place: DirectoryEntry): Record<string, string> => ({
 	ENOENT: 'the runtime folder has just been removed',
 });
 
-/** The living receiver of a name. @throws SystemError when there is none. */
+/** The living receiver of a name. @throws NoSuchProcess when there is none. */
 export function openReceiver(name: string, tried: string): ProcessHandle {
-	const nobody = new SystemError(`${tried}: nobody is registered as ${quoted(`@${name}`)}`);
+	const nobody = new NoSuchProcess(`${tried}: no process is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
 	const deadline = new Deadline(timeoutMs);
 	while (!deadline.hasPassed) {
 		const owner = lockedOwner(place, tried);
 		if (owner === 'nobody') throw nobody;
-		const handle = owner && openOwner(owner);
-		// It may have died and another taken its number in between: the lock tells that the owner still lives.
+		const handle = owner && openOwner(owner, tried);
+		// The owner may have died and its PID may have been reused in between: the lock tells that the owner still lives.
 		const again = handle && lockedOwner(place, tried);
 		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
 			return handle;
@@ -165,7 +169,7 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 	throw nobody;
 }
 
-/** Who holds the lock; undefined while that cannot be told yet. */
+/** The owner of the lock; undefined while it has not written its identity yet. */
 function lockedOwner(place: DirectoryEntry, tried: string): Owner | 'nobody' | undefined {
 	let descriptor: number;
 	try {
@@ -182,13 +186,15 @@ function lockedOwner(place: DirectoryEntry, tried: string): Owner | 'nobody' | u
 	}
 }
 
-function openOwner({pid, startTime}: Owner): ProcessHandle | undefined {
+function openOwner({pid, startTime}: Owner, tried: string): ProcessHandle | undefined {
 	try {
 		const handle = ProcessHandle.open(pid);
 		if (handle.startTime === startTime) return handle;
+		const isUnseen = handle.startTime === undefined && !handle.isGone();
 		handle[Symbol.dispose]();
+		if (isUnseen) throw new CannotSeeOwner(`${tried}: cannot see process ${pid}, which has that name: ${whyUnseen()}`);
 	} catch (error) {
-		if (!(error instanceof SystemError)) throw error;
+		if (!(error instanceof SystemError) || error instanceof CannotSeeOwner) throw error;
 	}
 	return undefined;
 }
@@ -200,7 +206,7 @@ function readOwner(descriptor: number): Owner | undefined {
 	return pid === undefined ? undefined : {pid: Number(pid), startTime: Number(startTime)};
 }
 
-/** Whether the name still stands for this very file. */
+/** Whether the name still belongs to this very file. */
 function isSame(place: DirectoryEntry, descriptor: number): boolean {
 	const now = lstatSync(place.pathInFolder, {throwIfNoEntry: false});
 	const opened = fstatSync(descriptor);

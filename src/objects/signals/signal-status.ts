@@ -16,15 +16,15 @@ export interface ThreadStatus {
 /** What `show --json` prints. */
 export interface SignalStatus {
 	pid: number;
-	/** The name the kernel has for it: 15 characters at most. */
+	/** The kernel's name of the process: 15 characters at most. */
 	command: string;
-	/** Sent to the process or to one of its threads, and not yet taken. */
+	/** Sent to the process or to one of its threads, and not yet received. */
 	pending: string[];
 	/** By all of its threads. */
 	blocked: string[];
 	ignored: string[];
 	caught: string[];
-	/** Signals queued for all processes of its real user, and how many may be. RLIMIT_SIGPENDING in getrlimit(2) */
+	/** Signals queued for all processes of its real user, and the maximum. RLIMIT_SIGPENDING in getrlimit(2) */
 	queued: number;
 	queueLimit: number;
 	onTerm: OnTerm;
@@ -45,7 +45,7 @@ function namesOf(mask: bigint): string[] {
 /** Undefined when there is no such process. proc(5), /proc/pid/status */
 export function signalStatus(pid: number, withThreads: boolean): SignalStatus | undefined {
 	const fields = statusFields(`/proc/${pid}/status`);
-	// A thread that leads no process has such a file too.
+	// A thread that does not lead a process has such a file too.
 	if (!fields || fields.get('Tgid') !== String(pid)) return undefined;
 	const threads = threadsOf(pid);
 	const pending = threads.reduce((mask, one) => mask | maskOf(one, 'SigPnd'), maskOf(fields, 'ShdPnd'));
@@ -86,7 +86,7 @@ function threadsOf(pid: number): Map<string, string>[] {
 function onTerm(fields: ReadonlyMap<string, string>, {ignored, caught, blocked}: SignalStatus): OnTerm {
 	const state = fields.get('State')?.[0];
 	if (state === 'Z' || state === 'X') return 'zombie';
-	// Newer kernels say so; in any case it has no memory of its own.
+	// Newer kernels tell; in any case it has no memory of its own.
 	if (fields.get('Kthread') === '1' || !fields.has('VmSize')) return 'kernel-thread';
 	if (ignored.includes('TERM')) return 'ignored';
 	if (blocked.includes('TERM')) return 'blocked';
@@ -96,14 +96,14 @@ function onTerm(fields: ReadonlyMap<string, string>, {ignored, caught, blocked}:
 }
 
 const sentences: Record<OnTerm, string> = {
-	ends: 'would end it',
-	caught: 'would run its own handler, which may or may not end it',
-	ignored: 'would do nothing: it ignores it',
-	blocked: 'would wait until it asks for it or unblocks it: it blocks it',
-	stopped: 'would end it once it goes on: it is stopped (CONT makes it go on)',
-	init: 'would do nothing: it is the first process of a PID namespace and has no handler for it',
-	'kernel-thread': 'would do nothing: it is a thread of the kernel',
-	zombie: 'would do nothing: it has ended, and its parent has not asked for its status yet',
+	ends: 'would end the process',
+	caught: 'would run the handler of the process, which may or may not end it',
+	ignored: 'would do nothing: the process ignores TERM',
+	blocked: 'would stay pending until the process accepts or unblocks it: the process blocks TERM',
+	stopped: 'would end the process when it continues: it is stopped (CONT continues it)',
+	init: 'would do nothing: the process is the first of a PID namespace and has no handler for TERM',
+	'kernel-thread': 'would do nothing: the process is a kernel thread',
+	zombie: 'would do nothing: the process has ended, and its parent has not collected its status yet',
 };
 
 export const describeTerm = ({onTerm}: SignalStatus): string => sentences[onTerm];

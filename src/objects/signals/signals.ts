@@ -6,17 +6,17 @@ import {native, POLLIN} from '../../native/index.js';
 import {ProcessHandle} from './process-handle.js';
 import {fieldsPerSignal, type RawSignal, type ReceivedSignal, rawSignal, receivedSignal} from './received-signal.js';
 
-/** A wait in libuv's pool has to end now and then: the process cannot leave while it lasts. */
+/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
 const backgroundMs = 100;
 const batch = 64;
 
 /**
- * Signals that are received with all they carry: who sent them, how, and with which value.
+ * Receives signals with all their data: the sender, the way of sending, and the value.
  *
- * From its construction on they are blocked in every thread of this process and wait in the kernel's queue until they
- * are taken: real-time signals in order, each with its value, as many as RLIMIT_SIGPENDING allows; of an ordinary
- * signal one at a time, so that equal ones merge. Closing leaves them blocked: one that comes late ends nobody.
- * Processes that Node starts have them unblocked. signal(7), signalfd(2)
+ * From construction on the signals are blocked in every thread of this process and wait in the kernel's queue until
+ * they are received: real-time signals in order, each with its value, as many as RLIMIT_SIGPENDING allows; of an
+ * ordinary signal one at a time, so that equal ones merge. Closing leaves them blocked: a late signal does not end the
+ * process. Processes that Node starts have them unblocked. signal(7), signalfd(2)
  */
 export class Signals implements Disposable {
 	private readonly fields = new Int32Array(batch * fieldsPerSignal);
@@ -26,30 +26,30 @@ export class Signals implements Disposable {
 	/**
 	 * Signals by name (`'USR1'`, `'SIGUSR1'`, `'RTMIN+3'`) or number.
 	 *
-	 * @throws UsageError for what is no signal, or one that cannot be received (KILL, STOP).
+	 * @throws UsageError for a value that is not a signal, or a signal that cannot be received (KILL, STOP).
 	 * @throws SystemError when a thread of this process cannot be made to block them.
 	 */
 	static receive(...signals: readonly (string | number)[]): Signals {
 		const numbers = signals.map(toNumber);
 		for (const number of numbers) checkReceivable(number);
-		if (numbers.length === 0) throw new UsageError('no signal was named');
+		if (numbers.length === 0) throw new UsageError('no signal is given');
 		Signals.block(numbers);
 		return Signals.ofBlocked(numbers);
 	}
 
-	/** Blocks signals in every thread; what is sent from now on waits. rt_sigprocmask(2) */
+	/** Blocks signals in every thread; signals sent from now on wait. rt_sigprocmask(2) */
 	static block(numbers: readonly number[]): void {
 		try {
 			native.blockSignals(Int32Array.from(numbers));
 		} catch (error) {
 			throw explain(`cannot receive ${numbers.map(signalName).join(', ')}`, error, {
-				ESRCH: 'a thread of this process does not block them in time, and would take them',
+				ESRCH: 'a thread of this process does not block these signals in time and would receive them',
 				ENOENT: 'the threads of this process cannot be seen (is /proc mounted?)',
 			});
 		}
 	}
 
-	/** Some of those that are blocked already. */
+	/** Some of the signals that are blocked already. */
 	static ofBlocked(numbers: readonly number[]): Signals {
 		return new Signals(native.signalfd(Int32Array.from(numbers)));
 	}
@@ -58,7 +58,7 @@ export class Signals implements Disposable {
 	 * Sends a signal to a process, through a pidfd. A `value` is queued with it. pidfd_send_signal(2), sigqueue(3)
 	 *
 	 * @returns false when the receiver's queue has no room for it (RLIMIT_SIGPENDING).
-	 * @throws SystemError when there is no such process, or it is another user's.
+	 * @throws SystemError when there is no such process, or it belongs to another user.
 	 */
 	static send(pid: number, signal: string | number, {value}: {value?: number} = {}): boolean {
 		using target = ProcessHandle.open(pid);
@@ -66,10 +66,10 @@ export class Signals implements Disposable {
 	}
 
 	/**
-	 * Waits for a signal and takes what is there, into the numbers that `readSignals` of native/index.ts describes;
-	 * answers how many, 0 after the time.
+	 * Waits for a signal and receives all that are there, into the numbers that `readSignals` of native/index.ts
+	 * describes; returns how many, 0 after a timeout.
 	 *
-	 * @throws KernelError EPIPE when nobody reads `watched` any more, EINTR when a caught signal came.
+	 * @throws KernelError EPIPE when `watched` has no reader any more, EINTR when a caught signal arrived.
 	 */
 	takeInto(
 		fields: Int32Array,
@@ -78,7 +78,7 @@ export class Signals implements Disposable {
 		return native.readSignals(this.descriptor, fields, most, watched, timeoutMs);
 	}
 
-	/** All that are there now, at most so many. */
+	/** All that are there now, up to this number. */
 	*takeRaw(most = Number.MAX_SAFE_INTEGER): Generator<RawSignal> {
 		for (let left = most; left > 0; ) {
 			const count = this.takeInto(this.fields, {timeoutMs: 0, most: left});
@@ -94,13 +94,15 @@ export class Signals implements Disposable {
 		return this.take({timeoutMs: 0});
 	}
 
-	/** The next one, waiting `timeoutMs` for it at most (negative: for ever), and holding up the event loop meanwhile. */
+	/**
+	 * The next one, waiting `timeoutMs` for it at most (negative: without limit), and blocking the event loop meanwhile.
+	 */
 	take({timeoutMs = -1} = {}): ReceivedSignal | undefined {
-		// One by one: those not taken yet stay where they are safe.
+		// One by one: signals not received yet stay in the kernel's queue, where they are safe.
 		return this.takeInto(this.fields, {timeoutMs, most: 1}) > 0 ? receivedSignal(rawSignal(this.fields, 0)) : undefined;
 	}
 
-	/** Signals as they come, for ever, without holding up the event loop. */
+	/** Signals as they arrive, without end and without blocking the event loop. */
 	async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedSignal> {
 		for (;;) {
 			const signal = this.tryTake();
@@ -109,12 +111,12 @@ export class Signals implements Disposable {
 		}
 	}
 
-	/** Waits until there is one, without taking it. */
+	/** Waits until there is one, without receiving it. */
 	waitForAny(): void {
 		isReady(this.descriptor, POLLIN, -1);
 	}
 
-	/** What poll(2) is to wait on. */
+	/** The descriptors for poll(2). */
 	get pollDescriptor(): number {
 		return this.descriptor;
 	}
@@ -129,10 +131,10 @@ export class Signals implements Disposable {
 }
 
 export interface TakeSettings {
-	/** Negative: for ever. */
+	/** Negative: without limit. */
 	timeoutMs?: number;
 	most?: number;
-	/** A descriptor whose reader's leaving ends the wait; -1 for none. */
+	/** The wait ends when the reader of this descriptor leaves; -1 for none. */
 	watched?: number;
 }
 

@@ -3,7 +3,7 @@ import {connectTcp, listenTcp} from './inet.js';
 import {type ListenSettings, LocalSocket, type SocketType} from './local-socket.js';
 import {checkSecurity, formatSocketAddress, isLocal, type SocketAddress} from './socket-address.js';
 
-/** What verbs need that take local and TCP addresses alike; TLS is for `relay`, which both kinds can stand behind. */
+/** For verbs that accept local and TCP addresses alike; `relay` adds TLS to either kind. */
 export interface EndpointSettings {
 	type?: SocketType | undefined;
 	insecure: boolean;
@@ -13,13 +13,13 @@ function checkNetwork(address: SocketAddress, {type, insecure}: EndpointSettings
 	if (isLocal(address)) return;
 	if (address.kind === 'tls')
 		throw new UsageError(
-			`'${formatSocketAddress(address)}' needs TLS, which relay does (ipc-sock relay @secure ${formatSocketAddress(address)})`,
+			`'${formatSocketAddress(address)}' needs TLS: use a relay (ipc-sock relay @secure ${formatSocketAddress(address)})`,
 		);
 	if (type !== undefined && type !== 'stream') throw new UsageError(`TCP is a stream, not ${type}`);
 	checkSecurity(address, insecure);
 }
 
-/** A connection to any address. Only names of hosts need the event loop: otherwise it is there at once. */
+/** A connection to any address. Only host names need the event loop: otherwise the connection is returned at once. */
 export function openConnection(
 	address: SocketAddress,
 	settings: EndpointSettings & {timeoutMs: number},

@@ -29,7 +29,7 @@ export function sockaddrInet(address: string, port: number): Target {
 	return {family: AF_INET6, bytes};
 }
 
-/** The eight groups of an address that is valid. */
+/** The eight groups of a valid address. */
 function ipv6Groups(address: string): number[] {
 	const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address.replace(/%.*$/, ''));
 	const hex = (high: string | undefined, low: string | undefined) => (Number(high) * 256 + Number(low)).toString(16);
@@ -70,7 +70,7 @@ export async function connectTcp(address: NetworkAddress, timeoutMs: number): Pr
 			last = error;
 		}
 	}
-	throw explain(`cannot connect to ${quoted(shown)}`, last, {ECONNREFUSED: 'nobody listens there'});
+	throw explain(`cannot connect to ${quoted(shown)}`, last, {ECONNREFUSED: 'no process listens there'});
 }
 
 /** A TCP listener, as a descriptor that never blocks. tcp(7) */
@@ -81,7 +81,7 @@ export async function listenTcp(address: NetworkAddress, backlog = 4096): Promis
 	const descriptor = native.socket(target.family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	try {
 		native.setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-		// [::] is every interface of both families, as with other servers.
+		// [::] is every interface of both families, as in other servers.
 		if (target.family === AF_INET6) native.setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 		native.bind(descriptor, target.bytes);
 		native.listen(descriptor, backlog);
@@ -89,7 +89,7 @@ export async function listenTcp(address: NetworkAddress, backlog = 4096): Promis
 	} catch (error) {
 		closeSync(descriptor);
 		throw explain(`cannot listen on ${quoted(shown)}`, error, {
-			EADDRINUSE: 'another process has that port (see: ss -ltnp)',
+			EADDRINUSE: 'another process uses that port (see: ss -ltnp)',
 			EADDRNOTAVAIL: 'this machine has no such address',
 			EACCES: 'ports below 1024 need a privilege',
 		});

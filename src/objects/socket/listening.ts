@@ -9,7 +9,10 @@ import {allUnixSockets, isBoundTo} from './unix-sockets.js';
 
 const accepts = ({state, type}: UnixSocketRow): boolean => state === TCP_LISTEN || type === SOCK_DGRAM;
 
-/** Whether somebody accepts connections (or takes datagrams) there now. The listener of a local socket does not notice. */
+/**
+ * Whether a process accepts connections (or receives datagrams) there now. The listener of a local socket does not
+ * notice the check.
+ */
 export function isListening(address: SocketAddress, connectMs: number): boolean | Promise<boolean> {
 	if (isLocal(address)) return isLocalListening(address);
 	const isHere = isListeningHere(address);
@@ -26,7 +29,7 @@ export function isListening(address: SocketAddress, connectMs: number): boolean 
 	);
 }
 
-/** On this machine the kernel's table tells, and nobody is troubled; undefined for other hosts. proc(5), /proc/net/tcp */
+/** On this machine the kernel's table tells, without a connection; undefined for other hosts. proc(5), /proc/net/tcp */
 function isListeningHere({host, port}: NetworkAddress): boolean | undefined {
 	if (!isLoopback(host)) return undefined;
 	const wanted = port.toString(16).toUpperCase().padStart(4, '0');
@@ -34,14 +37,16 @@ function isListeningHere({host, port}: NetworkAddress): boolean | undefined {
 		try {
 			return readFileSync(`/proc/net/${name}`, 'latin1');
 		} catch {
-			return '';
+			return undefined;
 		}
 	});
+	// Without /proc only connecting can tell.
+	if (tables.every((table) => table === undefined)) return undefined;
 	const isOpen = (table: string | undefined, addresses: RegExp) =>
 		[...(table ?? '').matchAll(/^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A /gm)].some(
 			([, address, found]) => found === wanted && addresses.test(address as string),
 		);
-	// The loopback addresses and those that stand for all, as the kernel writes them.
+	// The loopback addresses and the wildcard addresses, as the kernel writes them.
 	return (
 		isOpen(tables[0], /^(0{8}|[0-9A-F]{6}7F)$/) ||
 		isOpen(tables[1], /^(0{32}|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$/)

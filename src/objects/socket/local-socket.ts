@@ -21,6 +21,7 @@ import {
 	SOCK_STREAM,
 	SOL_SOCKET,
 } from '../../native/index.js';
+import {connectReasons, NoSuchSocket} from './connect-errors.js';
 import {formatSocketAddress, isLocal, type LocalAddress, parseSocketAddress} from './socket-address.js';
 import {bindAddress, handleAddress, sockaddrUn} from './unix-address.js';
 import {allUnixSockets, describeHolders, describeProcess, isBoundTo, isOwn} from './unix-sockets.js';
@@ -34,9 +35,9 @@ export const typeOfNumber = (number: number): SocketType =>
 
 const longestPauseMs = 20;
 
-/** Who is at the other end, as of the moment it connected or began to listen. unix(7), SO_PEERCRED */
+/** The process at the other end, as of the moment it connected or began to listen. unix(7), SO_PEERCRED */
 export interface PeerCredentials {
-	/** 0 where the kernel has no number for it here: a process in another container. */
+	/** 0 if the kernel has no PID for it in this namespace: a process in another container. */
 	pid: number;
 	uid: number;
 	gid: number;
@@ -45,7 +46,10 @@ export interface PeerCredentials {
 export interface ConnectSettings {
 	/** Default: stream. */
 	type?: SocketType | undefined;
-	/** How long to wait for room in the listener's queue, in milliseconds; negative (default): for ever; 0: not at all. */
+	/**
+	 * How long to wait for room in the listener's queue, in milliseconds; negative (default): without limit; 0: not at
+	 * all.
+	 */
 	timeoutMs?: number | undefined;
 }
 
@@ -54,13 +58,13 @@ export interface ListenSettings {
 	type?: SocketType | undefined;
 	/** Permission bits of the socket file; the umask applies. Default 0600. */
 	mode?: number | undefined;
-	/** Only the mode counts. umask(2) */
+	/** Only the mode counts, not the umask. umask(2) */
 	ignoresUmask?: boolean | undefined;
-	/** How many may wait to be accepted. Default: as many as the system allows (net.core.somaxconn). */
+	/** Maximum number of pending connections. Default: the maximum of the system (net.core.somaxconn). */
 	backlog?: number | undefined;
 }
 
-/** A socket file of ours, to be removed at the end if it still is. */
+/** A socket file of ours; close removes it if it still is ours. */
 interface OwnFile {
 	place: DirectoryEntry;
 	identity: FileIdentity;
@@ -69,7 +73,7 @@ interface OwnFile {
 /**
  * A local socket: a connection, a listener, or a datagram socket. unix(7)
  *
- * Its descriptor never blocks; whoever waits does so in poll(2).
+ * Its descriptor never blocks; callers that wait use poll(2).
  */
 export class LocalSocket implements Disposable {
 	private isOpen = true;
@@ -77,16 +81,16 @@ export class LocalSocket implements Disposable {
 	private constructor(
 		readonly descriptor: number,
 		readonly type: SocketType,
-		/** The address as its user wrote it. */
+		/** The address as the user wrote it. */
 		readonly shownName: string,
 		private readonly file: OwnFile | undefined,
 	) {}
 
 	/**
-	 * Connects to a listener. Waits only where the listener's queue is full. connect(2)
+	 * Connects to a listener. Waits only if the listener's queue is full. connect(2)
 	 *
-	 * @throws SystemError when nobody listens, with the reason; a KernelError with ETIMEDOUT after `timeoutMs`, and with
-	 * EAGAIN when that is 0 and the queue is full.
+	 * @throws SystemError when no process listens, with the reason; a KernelError with ETIMEDOUT after `timeoutMs`, and
+	 * with EAGAIN when that is 0 and the queue is full.
 	 */
 	static connect(name: string | LocalAddress, {type = 'stream', timeoutMs = -1}: ConnectSettings = {}): LocalSocket {
 		const address = toLocal(name);
@@ -94,7 +98,8 @@ export class LocalSocket implements Disposable {
 		const waits = timeoutMs !== 0;
 		const descriptor = newSocket(type, !waits);
 		try {
-			// Packets say who sent them, so that an empty one is not the end; and we get a name to be answered by. unix(7)
+			// Packets carry their sender, so that an empty packet differs from the end; and our socket gets a name for
+			// answers. unix(7)
 			if (type !== 'stream') native.setsockopt(descriptor, SOL_SOCKET, SO_PASSCRED, 1);
 			withTarget(address, (target) => native.connect(descriptor, target, waits ? timeoutMs : -1));
 			if (waits) native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) | O_NONBLOCK);
@@ -106,7 +111,9 @@ export class LocalSocket implements Disposable {
 		}
 	}
 
-	/** The same, but undefined when nobody listens there now: no such file, or one that its listener has left. */
+	/**
+	 * The same, but undefined when no process listens there now: no such file, or a file that its listener left behind.
+	 */
 	static tryConnect(name: string | LocalAddress, settings: ConnectSettings = {}): LocalSocket | undefined {
 		try {
 			return LocalSocket.connect(name, settings);
@@ -117,10 +124,11 @@ export class LocalSocket implements Disposable {
 	}
 
 	/**
-	 * Listens: from its return on clients can connect (datagrams can be sent). A socket file that a dead process left is
-	 * replaced; nobody can connect before the mode is set. `close` removes the file. Never blocks. bind(2), listen(2)
+	 * Listens: from its return on clients can connect (datagrams can be sent). A socket file of a dead process is
+	 * replaced; no client can connect before the mode is set. `close` removes the file. Never blocks. bind(2), listen(2)
 	 *
-	 * @throws SystemError when somebody listens there, naming it, or when what has that name is no socket.
+	 * @throws SystemError when another process listens there, naming that process, or when the name belongs to something
+	 * that is not a socket.
 	 */
 	static listen(
 		name: string | LocalAddress,
@@ -132,7 +140,7 @@ export class LocalSocket implements Disposable {
 		let file: OwnFile | undefined;
 		const umask = ignoresUmask ? process.umask(0) : undefined;
 		try {
-			// A socket has a mode before it has a name, and its file gets it (less the umask) when it gets that.
+			// A socket has a mode before it has a name; its file gets that mode (less the umask) together with the name.
 			fchmodSync(descriptor, mode);
 			if (type !== 'stream') native.setsockopt(descriptor, SOL_SOCKET, SO_PASSCRED, 1);
 			const startListening = () => {
@@ -155,7 +163,7 @@ export class LocalSocket implements Disposable {
 			closeSync(descriptor);
 			throw explain(`cannot listen on ${quoted(shown)}`, error, {
 				EROFS: 'the file system is read-only',
-				EACCES: 'permission denied: its folder may not be written in',
+				EACCES: 'permission denied: its folder is not writable',
 			});
 		} finally {
 			if (umask !== undefined) process.umask(umask);
@@ -163,16 +171,16 @@ export class LocalSocket implements Disposable {
 	}
 
 	/**
-	 * Removes a socket file that a dead process left behind; with `force` that of a living one too, which goes on with the
-	 * connections it has and gets no new ones. unlink(2)
+	 * Removes a socket file of a dead process; with `force` also that of a living one, which keeps its connections and
+	 * gets no new ones. unlink(2)
 	 *
-	 * @throws SystemError when there is none, when somebody has it, naming who, or when it is no socket.
+	 * @throws SystemError when there is none, when a process uses it, naming that process, or when it is not a socket.
 	 */
 	static remove(name: string | LocalAddress, {force = false} = {}): void {
 		const address = toLocal(name);
 		const tried = `cannot remove ${quoted(formatSocketAddress(address))}`;
 		if (address.kind === 'abstract')
-			throw new SystemError(`${tried}: an abstract name is there as long as a process has it, and no longer`);
+			throw new SystemError(`${tried}: an abstract name disappears with the process that uses it`);
 		using place = DirectoryEntry.open(address, false);
 		if (!place) throw new SystemError(`${tried}: no such socket`);
 		place.withLock(() => {
@@ -180,7 +188,7 @@ export class LocalSocket implements Disposable {
 			if (handle === undefined) throw new SystemError(`${tried}: no such socket`);
 			try {
 				if (!force && isAlive(handle, place))
-					throw new SystemError(`${tried}: ${ownerOf(handle)} has it (--force removes it all the same)`);
+					throw new SystemError(`${tried}: ${ownerOf(handle)} uses it (--force removes it anyway)`);
 				attempt(tried, () => native.unlinkat(place.folder, place.name));
 			} finally {
 				closeSync(handle);
@@ -188,13 +196,16 @@ export class LocalSocket implements Disposable {
 		});
 	}
 
-	/** A socket that somebody else made: a descriptor we were started with. */
+	/** A socket that another process made: a descriptor we were started with. */
 	static adopt(descriptor: number, shownName: string): LocalSocket {
 		const type = typeOfNumber(native.getsockopt(descriptor, SOL_SOCKET, SO_TYPE));
 		return new LocalSocket(descriptor, type, shownName, undefined);
 	}
 
-	/** The next connection; waits for one, `timeoutMs` at most (negative: for ever). Undefined when none came. accept(2) */
+	/**
+	 * The next connection; waits for one, `timeoutMs` at most (negative: without limit). Undefined when there was none.
+	 * accept(2)
+	 */
 	accept(timeoutMs = -1): LocalSocket | undefined {
 		const deadline = new Deadline(timeoutMs);
 		for (;;) {
@@ -212,19 +223,19 @@ export class LocalSocket implements Disposable {
 				const accepted = native.accept4(this.descriptor, SOCK_NONBLOCK);
 				return accepted < 0 ? undefined : new LocalSocket(accepted, this.type, this.shownName, undefined);
 			} catch (error) {
-				// It came and has left already.
+				// The client connected and has disconnected already.
 				if (!hasCode(error, 'ECONNABORTED')) throw explain(`cannot accept on ${quoted(this.shownName)}`, error);
 			}
 		}
 	}
 
-	/** Who is at the other end: the connection's, or of a listener we ourselves. unix(7), SO_PEERCRED */
+	/** The process at the other end of a connection; for a listener, this process. unix(7), SO_PEERCRED */
 	get peer(): PeerCredentials {
 		const [pid, uid, gid] = native.getsockoptPeercred(this.descriptor);
 		return {pid, uid, gid};
 	}
 
-	/** The supplementary groups of the other end; none where the kernel does not tell. unix(7), SO_PEERGROUPS */
+	/** The supplementary groups of the other end; none if the kernel does not tell. unix(7), SO_PEERGROUPS */
 	get peerGroups(): number[] {
 		try {
 			return native.getsockoptPeergroups(this.descriptor);
@@ -235,8 +246,8 @@ export class LocalSocket implements Disposable {
 	}
 
 	/**
-	 * A descriptor of the peer's process, which stands for that process only, whatever becomes of its number; undefined
-	 * before Linux 6.5, or when it has gone. It is the caller's to close. unix(7), SO_PEERPIDFD
+	 * A descriptor of the peer's process, which stands for that process only, even if its PID is reused; undefined before
+	 * Linux 6.5, or when the process has ended. The caller closes it. unix(7), SO_PEERPIDFD
 	 */
 	peerPidfd(): number | undefined {
 		try {
@@ -247,14 +258,14 @@ export class LocalSocket implements Disposable {
 		}
 	}
 
-	/** Whether it is ready (POLLIN, POLLOUT) within that time; negative: for ever. poll(2) */
+	/** Whether it is ready (POLLIN, POLLOUT) within that time; negative: without limit. poll(2) */
 	wait(events: number, timeoutMs: number): boolean {
 		return isReady(this.descriptor, events, timeoutMs);
 	}
 
 	/**
-	 * Sends one datagram or packet, or all of these bytes down a stream; waits for room. False when that took too long:
-	 * `onTaken` hears of every part of a stream that went all the same. send(2)
+	 * Sends one datagram or packet, or all of these bytes on a stream; waits for room. False when that took too long:
+	 * `onTaken` is called for every part of a stream that was sent all the same. send(2)
 	 */
 	send(
 		data: Uint8Array,
@@ -277,11 +288,11 @@ export class LocalSocket implements Disposable {
 	}
 
 	/**
-	 * Waits until the other side has read all that was sent; what it says meanwhile is thrown away. False when it has read
-	 * nothing for `timeoutMs` (negative: for ever). Nothing tells of it, so the kernel is asked again and again. unix(7),
-	 * SIOCOUTQ
+	 * Waits until the peer has read all that was sent, and discards what the peer sends meanwhile. False when the peer
+	 * has read nothing for `timeoutMs` (negative: without limit). No event reports it, so the kernel is asked repeatedly.
+	 * unix(7), SIOCOUTQ
 	 *
-	 * @throws KernelError with ECONNRESET when it has left without reading all.
+	 * @throws KernelError with ECONNRESET when the peer has disconnected without reading all.
 	 */
 	waitUntilRead(timeoutMs = -1): boolean {
 		const scratch = Buffer.allocUnsafe(65_536);
@@ -289,7 +300,7 @@ export class LocalSocket implements Disposable {
 		let since = performance.now();
 		for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
 			const unread = native.ioctlSiocoutq(this.descriptor);
-			// Whoever leaves takes along what it has not read: the error is there before that shows as read.
+			// A peer that disconnects discards what it has not read: the error is there before the data shows as read.
 			const {count, descriptors} = native.recvmsg(this.descriptor, scratch, 0, scratch.length, MSG_DONTWAIT);
 			for (const descriptor of descriptors) closeSync(descriptor);
 			if (unread === 0) return true;
@@ -300,33 +311,33 @@ export class LocalSocket implements Disposable {
 			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
 				return false;
 			}
-			// One that has ended its output would be readable all the time.
+			// A peer that has ended its output would be readable all the time.
 			isReady(this.descriptor, count === 0 ? 0 : POLLIN, pauseMs);
 		}
 	}
 
-	/** No more bytes from us: the other side reads an end, and may still answer. shutdown(2) */
+	/** No more bytes from us: the peer reads an end, and may still answer. shutdown(2) */
 	endOutput(): void {
 		try {
 			native.shutdown(this.descriptor, SHUT_WR);
 		} catch (error) {
-			// The other side has gone.
+			// The peer has disconnected.
 			if (!hasCode(error, 'ENOTCONN')) throw error;
 		}
 	}
 
-	/** Gives the descriptor away: it is the caller's to close, and this object is of no further use. */
+	/** Gives the descriptor away: the caller closes it, and this object must not be used any more. */
 	detach(): number {
 		this.isOpen = false;
 		return this.descriptor;
 	}
 
-	/** The socket file, for those who listen on one. */
+	/** The socket file, if this is a listener with one. */
 	get identity(): FileIdentity | undefined {
 		return this.file?.identity;
 	}
 
-	/** Removes the socket file if it is still ours, and closes. */
+	/** Removes the socket file if it is still ours, and closes the socket. */
 	[Symbol.dispose](): void {
 		if (!this.isOpen) return;
 		this.isOpen = false;
@@ -350,11 +361,11 @@ function newSocket(type: SocketType, isNonblocking: boolean): number {
 
 function toLocal(name: string | LocalAddress): LocalAddress {
 	const address = typeof name === 'string' ? parseSocketAddress(name) : name;
-	if (!isLocal(address)) throw new SystemError(`${quoted(formatSocketAddress(address))} is no local socket`);
+	if (!isLocal(address)) throw new SystemError(`${quoted(formatSocketAddress(address))} is not a local socket`);
 	return address;
 }
 
-/** Does something with the kernel's form of an address to connect to. @throws KernelError with ENOENT when there is none */
+/** Calls with the kernel's form of an address to connect to. @throws KernelError with ENOENT when there is none */
 export function withTarget<Result>(address: LocalAddress, work: (target: Uint8Array) => Result): Result {
 	if (address.kind === 'abstract') return work(sockaddrUn(`\0${address.name}`));
 	using place = DirectoryEntry.open(address, false);
@@ -367,24 +378,6 @@ export function withTarget<Result>(address: LocalAddress, work: (target: Uint8Ar
 	}
 }
 
-/** The same as a refusal by the kernel. */
-class NoSuchSocket extends SystemError {
-	constructor(shown: string) {
-		super(`cannot connect to ${quoted(shown)}: no such socket`, {
-			cause: Object.assign(new Error('connect: no such file'), {code: 'ENOENT', errno: 2, syscall: 'connect'}),
-		});
-	}
-}
-
-const connectReasons = (address: LocalAddress, type: SocketType): Record<string, string> => ({
-	ECONNREFUSED:
-		address.kind === 'abstract'
-			? 'nobody listens there'
-			: 'nobody listens there any more: the file was left behind by a process that has ended',
-	EPROTOTYPE: `it is no ${type} socket (see: ipc-sock stat, and --type)`,
-	EACCES: 'permission denied: its mode does not let this user write',
-});
-
 function bindAbstract(descriptor: number, name: string): void {
 	try {
 		native.bind(descriptor, sockaddrUn(`\0${name}`));
@@ -392,21 +385,21 @@ function bindAbstract(descriptor: number, name: string): void {
 		if (!hasCode(error, 'EADDRINUSE')) throw error;
 		const wanted = Buffer.from(`\0${name}`).toString('latin1');
 		const rows = allUnixSockets().filter((row) => row.name === wanted);
-		throw new SystemError(`cannot listen on ${quoted(`@${name}`)}: ${describeOwner(rows)} has it already`);
+		throw new SystemError(`cannot listen on ${quoted(`@${name}`)}: ${describeOwner(rows)} already uses it`);
 	}
 }
 
-/** Under the lock of the folder: binds, replacing a dead file, and answers which file it is. */
+/** Under the lock of the folder: binds, replacing the file of a dead process, and returns the identity of the file. */
 function bindFile(descriptor: number, place: DirectoryEntry, startListening: () => void): FileIdentity {
 	const address = bindAddress(place);
-	// Programs that know nothing of the lock may come in between.
+	// Programs that do not use the lock may bind in between.
 	for (let attempts = 0; attempts < 10; attempts++) {
 		const handle = place.openHandle('socket', false);
 		if (handle !== undefined) {
 			try {
 				const {dev, ino} = fstatSync(handle);
 				if (isAlive(handle, place))
-					throw new SystemError(`cannot listen on ${place.shown}: ${ownerOf(handle)} has it already`);
+					throw new SystemError(`cannot listen on ${place.shown}: ${ownerOf(handle)} already uses it`);
 				const now = place.openHandle('socket', false);
 				const isSame = now !== undefined && identityKey(fstatSync(now)) === identityKey({dev, ino});
 				if (now !== undefined) closeSync(now);
@@ -424,16 +417,21 @@ function bindFile(descriptor: number, place: DirectoryEntry, startListening: () 
 			if (hasCode(error, 'EADDRINUSE')) continue;
 			throw error;
 		}
-		const {dev, ino} = lstatSync(place.pathInFolder);
-		startListening();
-		return {dev, ino};
+		try {
+			const {dev, ino} = lstatSync(place.pathInFolder);
+			startListening();
+			return {dev, ino};
+		} catch (error) {
+			native.unlinkat(place.folder, place.name);
+			throw error;
+		}
 	}
-	throw new SystemError(`cannot listen on ${place.shown}: other processes keep making it`);
+	throw new SystemError(`cannot listen on ${place.shown}: other processes keep creating it`);
 }
 
 /**
- * Whether a process has this socket, without troubling it: a datagram socket can be connected to it without a trace,
- * and a stream is refused as being of another type. Only where nobody has it ECONNREFUSED is the answer. unix(7)
+ * Whether a process uses this socket, without disturbing it: a datagram socket can be connected to it without a trace,
+ * and a stream socket refuses because its type differs. Only if no process uses it, the answer is ECONNREFUSED. unix(7)
  */
 export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 	const probe = newSocket('dgram', true);
@@ -443,21 +441,21 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 	} catch (error) {
 		if (hasCode(error, 'ECONNREFUSED')) return false;
 		if (hasCode(error, 'EPROTOTYPE', 'EAGAIN')) return true;
-		// A datagram socket that is connected takes nothing from others, and is alive.
+		// A connected datagram socket refuses other senders, and is alive.
 		if (hasCode(error, 'EPERM')) return true;
-		throw explain(`cannot tell whether anybody listens on ${shown}`, error);
+		throw explain(`cannot find out if a process listens on ${shown}`, error);
 	} finally {
 		closeSync(probe);
 	}
 }
 
-/** Whose socket it is, in words. */
+/** The process that uses the socket, in words. */
 export function ownerOf(handle: number): string {
 	const rows = allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle)));
 	return describeHolders(rows) ?? (isOwn(rows) ? 'this process' : ownerByConnecting(handle)) ?? 'another process';
 }
 
-/** Other users' descriptors do not show, but a listener says who it is to whoever connects. */
+/** Other users' descriptors do not show, but a listener's credentials are visible to a client that connects. */
 function ownerByConnecting(handle: number): string | undefined {
 	for (const type of ['stream', 'seqpacket'] as const) {
 		const probe = newSocket(type, true);
@@ -466,7 +464,7 @@ function ownerByConnecting(handle: number): string | undefined {
 			const [pid] = native.getsockoptPeercred(probe);
 			return pid > 0 ? `process ${describeProcess(pid)}` : undefined;
 		} catch {
-			// Of the other type, or too busy to say.
+			// It has the other type, or its queue is full.
 		} finally {
 			closeSync(probe);
 		}
@@ -480,12 +478,12 @@ const describeOwner = (rows: Parameters<typeof describeHolders>[0]): string =>
 function removeOwn({place, identity}: OwnFile): void {
 	try {
 		place.withLock(() => {
-			// Nothing is opened for this: it has to work when the descriptors are used up.
+			// Opens no descriptor: this has to work when the descriptors are used up.
 			const now = lstatSync(place.pathInFolder);
 			if (now.dev === identity.dev && now.ino === identity.ino) native.unlinkat(place.folder, place.name);
 		});
 	} catch (error) {
-		// Gone already, or not ours to remove: there is nothing left to tidy.
+		// The file has been removed already, or we have no permission: there is nothing left to clean up.
 		if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS') && !(error instanceof SystemError)) throw error;
 	}
 }

@@ -8,7 +8,7 @@ export function describePeer({pid, uid}: PeerCredentials): string {
 	return pid > 0 ? `${user}, process ${pid} (${commandOf(pid)})` : user;
 }
 
-/** What a command that serves a connection finds in its environment. */
+/** The environment of a command that serves a connection. */
 export const peerEnvironment = ({pid, uid, gid}: PeerCredentials): Record<string, string> => ({
 	IPC_PEER_PID: String(pid),
 	IPC_PEER_UID: String(uid),

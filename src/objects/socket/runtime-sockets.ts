@@ -1,16 +1,5 @@
-import {closeSync, readdirSync, readlinkSync} from 'node:fs';
-import {openRuntimeFolder} from '../../common/runtime-folder.js';
+import {namesInRuntimeFolder} from '../../common/runtime-folder.js';
+import {DT_SOCK} from '../../native/index.js';
 
 /** The names of the sockets in the runtime folder, sorted. */
-export function socketNames(): string[] {
-	const folder = openRuntimeFolder(false);
-	if (folder === undefined) return [];
-	try {
-		return readdirSync(readlinkSync(`/proc/self/fd/${folder}`), {withFileTypes: true})
-			.filter((entry) => entry.isSocket())
-			.map(({name}) => name)
-			.sort();
-	} finally {
-		closeSync(folder);
-	}
-}
+export const socketNames = (): string[] => namesInRuntimeFolder(DT_SOCK);

@@ -36,7 +36,7 @@ export function parseSocketAddress(text: string): SocketAddress {
 	if (address.kind === 'abstract') {
 		const length = Buffer.byteLength(address.name);
 		if (length > longestSunPath - 1)
-			refuse(text, what, `the name is ${length} bytes long, the most for an abstract one is ${longestSunPath - 1}`);
+			refuse(text, what, `it has ${length} bytes, the maximum for an abstract name is ${longestSunPath - 1}`);
 		return address;
 	}
 	// After `unix:` everything is a path.
@@ -48,17 +48,17 @@ function parseNetworkAddress(text: string, kind: 'tcp' | 'tls'): NetworkAddress 
 	if (!match) refuse(text, what, `${kind}:HOST:PORT is expected, an IPv6 address in brackets`);
 	const [, bracketed, plain, portText] = match;
 	const host = bracketed ?? plain ?? '';
-	if (bracketed !== undefined && !isIPv6(bracketed)) refuse(text, what, `'${bracketed}' is no IPv6 address`);
+	if (bracketed !== undefined && !isIPv6(bracketed)) refuse(text, what, `'${bracketed}' is not an IPv6 address`);
 	if (host === '') refuse(text, what, 'the host is missing (0.0.0.0 or [::] is every interface)');
 	if (bracketed === undefined && isIP(host) === 0 && !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(host))
-		refuse(text, what, `'${host}' is no host name`);
+		refuse(text, what, `'${host}' is not a host name`);
 	if (!/^[0-9]{1,5}$/.test(portText ?? '')) refuse(text, what, 'the port is a number from 1 to 65535');
 	const port = Number(portText);
 	if (port < 1 || port > 65_535) refuse(text, what, 'the port is a number from 1 to 65535');
 	return {kind, host, port};
 }
 
-/** The way it is written on the command line. */
+/** The address as it is written on the command line. */
 export function formatSocketAddress(address: SocketAddress): string {
 	switch (address.kind) {
 		case 'name':
@@ -74,12 +74,12 @@ export function formatSocketAddress(address: SocketAddress): string {
 
 export const socketAddress: TextFormat<SocketAddress> = {placeholder: 'ADDR', parse: parseSocketAddress};
 
-/** For verbs that only local sockets can serve. */
+/** For verbs that support local sockets only. */
 export const localAddress: TextFormat<LocalAddress> = {
 	placeholder: 'ADDR',
 	parse(text) {
 		const address = parseSocketAddress(text);
-		if (!isLocal(address)) throw new UsageError(`'${text}' is no local socket, which this verb needs`);
+		if (!isLocal(address)) throw new UsageError(`'${text}' is not a local socket: this verb needs one`);
 		return address;
 	},
 };
@@ -91,12 +91,12 @@ const loopback = /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/i;
 
 export const isLoopback = (host: string): boolean => loopback.test(host);
 
-/** What goes over a network in plain text has to be wished for. */
+/** Unencrypted traffic over a network needs an explicit option. */
 export function checkSecurity(address: SocketAddress, insecure: boolean): void {
 	if (address.kind === 'tcp' && !insecure && !isLoopback(address.host))
 		throw new UsageError(
-			`'${formatSocketAddress(address)}' is not this machine, and plain TCP can be read and changed on the way (use tls:, or --insecure)`,
+			`'${formatSocketAddress(address)}' is not on this machine, and plain TCP is not encrypted (use tls:, or --insecure)`,
 		);
 }
 
-export const insecure = {help: 'plain TCP beyond this machine, for all to read'} as const;
+export const insecure = {help: 'allow unencrypted TCP to or from other machines'} as const;

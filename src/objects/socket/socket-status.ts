@@ -1,7 +1,7 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {octalMode} from '../../common/formats/mode.js';
-import {commandOf} from '../../common/process/proc.js';
+import {CannotSee, commandOf} from '../../common/process/proc.js';
 import {native, TCP_ESTABLISHED, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
 import {isAlive, type SocketType, typeOfNumber} from './local-socket.js';
 import {formatSocketAddress, type LocalAddress} from './socket-address.js';
@@ -9,31 +9,31 @@ import {allUnixSockets, holdersOf, isBoundTo} from './unix-sockets.js';
 
 export interface SocketUser {
 	pid: number;
-	/** null where it cannot be told. */
+	/** null if it is unknown. */
 	uid: number | null;
 	command: string;
 }
 
-/** What can be said about a socket; the keys are those of --json. */
+/** The status of a socket; the keys are those of --json. */
 export interface SocketStatus {
 	name: string;
-	/** null for an abstract one. */
+	/** null for an abstract name. */
 	path: string | null;
-	/** null where it cannot be told: of a stale one. */
+	/** null if it is unknown: of a stale socket. */
 	type: SocketType | null;
-	/** `stale`: its file is there, and nobody has it. `bound`: a datagram socket, or one that does not listen yet. */
+	/** `stale`: its file exists, and no process uses it. `bound`: a datagram socket, or one that does not listen yet. */
 	state: 'listening' | 'bound' | 'stale';
-	/** Octal; null for an abstract one. */
+	/** Octal; null for an abstract name. */
 	mode: string | null;
 	owner: string | null;
-	/** Connections that wait to be accepted, and how many may. */
+	/** Pending connections, and their maximum. */
 	waiting: number | null;
 	backlog: number | null;
-	/** Who has it; those of other users show to root only. */
-	listeners: SocketUser[];
-	/** The other ends of its connections. */
-	peers: SocketUser[];
-	/** Connections that exist, whether or not their other end shows. */
+	/** Processes that use it; only root sees processes of other users. Null where /proc shows no processes. */
+	listeners: SocketUser[] | null;
+	/** The peers of its connections; null as well. */
+	peers: SocketUser[] | null;
+	/** Number of connections, whether or not their peers are visible. */
 	connections: number;
 }
 
@@ -46,7 +46,7 @@ interface Found {
 	isStale: boolean;
 }
 
-/** Looks at sockets without anybody noticing; passes over what is missing. */
+/** Looks at sockets without disturbing their processes; skips missing ones. */
 export function lookAtSockets(addresses: readonly LocalAddress[]): SocketStatus[] {
 	const all = allUnixSockets();
 	return describe(
@@ -55,7 +55,7 @@ export function lookAtSockets(addresses: readonly LocalAddress[]): SocketStatus[
 	);
 }
 
-/** Every socket of this machine that listens or takes datagrams and has a name, wherever it is. */
+/** Every socket of this machine that listens or receives datagrams and has a name, in any folder. */
 export function lookAtAllSockets(): SocketStatus[] {
 	const all = allUnixSockets();
 	const named = new Map<string, UnixSocketRow[]>();
@@ -105,7 +105,7 @@ function isAliveOrHidden(handle: number, place: DirectoryEntry): boolean {
 	try {
 		return isAlive(handle, place);
 	} catch {
-		// Not ours to ask.
+		// We have no permission to ask.
 		return true;
 	}
 }
@@ -116,7 +116,8 @@ function describe(all: readonly UnixSocketRow[], found: readonly Found[]): Socke
 	const ends = (rows: UnixSocketRow[]) =>
 		rows.filter(({state, peer}) => state === TCP_ESTABLISHED && peer).map(({peer}) => peer as number);
 	const holders = holdersOf(found.flatMap(({rows}) => [...own(rows).map(({inode}) => inode), ...ends(rows)]));
-	const usersOf = (inodes: readonly number[]): SocketUser[] => {
+	const usersOf = (inodes: readonly number[]): SocketUser[] | null => {
+		if (holders instanceof CannotSee) return null;
 		const users = new Map<number, SocketUser>();
 		for (const inode of inodes)
 			for (const {pid} of holders.get(inode) ?? [])

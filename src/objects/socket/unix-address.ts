@@ -16,7 +16,10 @@ export function sockaddrUn(path: string): Buffer {
 /** With the NUL behind it. */
 const fits = (path: string): boolean => Buffer.byteLength(path) < longestSunPath;
 
-/** What to bind to: the whole path, as others see it (ss, /proc/net/unix), or where that is too long a way round. */
+/**
+ * The address for bind: the whole path, as other processes see it (ss, /proc/net/unix), or an indirect path if that is
+ * too long.
+ */
 export function bindAddress(place: DirectoryEntry): Buffer {
 	const whole = absolute(place.path);
 	if (whole !== undefined && fits(whole)) return sockaddrUn(whole);
@@ -25,7 +28,7 @@ export function bindAddress(place: DirectoryEntry): Buffer {
 	const length = Buffer.byteLength(place.name);
 	const most = longestSunPath - 1 - (Buffer.byteLength(short) - length);
 	throw new SystemError(
-		`cannot listen on ${place.shown}: its name has ${length} bytes, and where the path has more than ${longestSunPath - 1} the kernel leaves room for ${most}`,
+		`cannot listen on ${place.shown}: its name has ${length} bytes, and in a path of more than ${longestSunPath - 1} bytes the maximum is ${most}`,
 	);
 }
 

@@ -1,9 +1,18 @@
 import {closeSync, fstatSync, readdirSync, readFileSync, readlinkSync} from 'node:fs';
-import {hasCode, printable} from '../../common/errors.js';
-import {commandOf, type FileIdentity, findOpeners, identityKey, type Opener} from '../../common/process/proc.js';
+import {attempt, hasCode, printable} from '../../common/errors.js';
+import {
+	CannotSee,
+	commandOf,
+	type FileIdentity,
+	findBlindness,
+	findOpeners,
+	identityKey,
+	type Opener,
+	seen,
+} from '../../common/process/proc.js';
 import {AF_UNIX, native, SOCK_STREAM, type UnixSocketRow} from '../../native/index.js';
 
-/** What the kernel tells about local sockets: sock_diag(7), and /proc/net/unix where that is not to be had. */
+/** What the kernel tells about local sockets: sock_diag(7), and /proc/net/unix if that is not available. */
 export function allUnixSockets(): UnixSocketRow[] {
 	try {
 		return native.sockDiagUnix();
@@ -15,7 +24,8 @@ export function allUnixSockets(): UnixSocketRow[] {
 
 /** proc(5), /proc/pid/net/unix: no socket files, no peers. */
 function readProcNetUnix(): UnixSocketRow[] {
-	const lines = readFileSync('/proc/net/unix', 'latin1').split('\n').slice(1);
+	const table = attempt('cannot read the table of local sockets', () => readFileSync('/proc/net/unix', 'latin1'));
+	const lines = table.split('\n').slice(1);
 	return lines.flatMap((line) => {
 		const match = /^\S+ \S+ \S+ (\S+) (\S+) (\S+) +(\S+)(?: (.*))?$/.exec(line);
 		if (!match) return [];
@@ -43,19 +53,20 @@ export function deviceOfSockets(): number {
 	return socketDevice;
 }
 
-/** Who has these sockets open, by their inodes. */
-export function holdersOf(inodes: readonly number[]): Map<number, Opener[]> {
+/** The processes that have these sockets open, by the inodes of the sockets. */
+export function holdersOf(inodes: readonly number[]): Map<number, Opener[]> | CannotSee {
 	const dev = deviceOfSockets();
 	const found = findOpeners(inodes.map((ino) => ({dev, ino})));
+	if (found instanceof CannotSee) return found;
 	return new Map(inodes.map((ino) => [ino, found.get(identityKey({dev, ino})) ?? []]));
 }
 
 export const isBoundTo = (row: UnixSocketRow, {dev, ino}: FileIdentity): boolean =>
 	row.fileInode === (ino & 0xffff_ffff) >>> 0 && row.fileDevice === dev;
 
-/** `process 4711 (dockerd)`; undefined where nobody shows. */
+/** `process 4711 (dockerd)`; undefined if no process is visible. */
 export function describeHolders(rows: readonly UnixSocketRow[]): string | undefined {
-	const holders = [...holdersOf(rows.map(({inode}) => inode)).values()].flat();
+	const holders = [...(seen(holdersOf(rows.map(({inode}) => inode)))?.values() ?? [])].flat();
 	const pids = [...new Set(holders.map(({pid}) => pid))].sort((a, b) => a - b);
 	if (pids.length === 0) return undefined;
 	return pids.length === 1
@@ -63,9 +74,10 @@ export function describeHolders(rows: readonly UnixSocketRow[]): string | undefi
 		: `processes ${pids.map(describeProcess).join(', ')}`;
 }
 
-/** Whether one of these is open in this very process, which those who hold something are told without. */
+/** Whether one of these is open in this very process, which is left out of the lists of holders. */
 export function isOwn(rows: readonly UnixSocketRow[]): boolean {
 	const names = new Set(rows.map(({inode}) => `socket:[${inode}]`));
+	if (findBlindness()) return false;
 	return readdirSync('/proc/self/fd').some((descriptor) => {
 		try {
 			return names.has(readlinkSync(`/proc/self/fd/${descriptor}`));

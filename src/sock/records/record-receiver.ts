@@ -1,4 +1,5 @@
 import {closeSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
@@ -12,42 +13,47 @@ import type {AccessList} from '../access.js';
 import {formatPacket} from '../stream/packet-duplex.js';
 
 const lookBytes = 256 * 1024;
-/** poll(2) takes 1024 at a time: us, stdout, and these. The others wait in the listener's queue. */
+/** poll(2) is given 1024 at a time: the listener, stdout, and these. Other clients wait in the listener's queue. */
 const mostClients = 1000;
+/** After so many, signals and the reader of stdout have their turn. */
+const datagramsAtOnce = 1000;
 
 export interface RecordReceiving {
 	framing: Framing;
-	/** So many records are enough. */
+	/** Stop after this many records. */
 	most: number;
-	/** One client is enough, with all it sends. */
+	/** Receive all records of one client, then stop. */
 	onlyOneClient: boolean;
-	/** How long to wait for something, each time; negative: for ever. */
+	/** How long to wait for data, each time; negative: without limit. */
 	timeoutMs: number;
 	access: AccessList;
 	progress: Progress | undefined;
 }
 
 /**
- * Records that clients send, to stdout, whole, however many send at once.
+ * Records that clients send, to stdout, each record whole, however many clients send at once.
  *
- * They are looked at first and taken from the socket once they have been written. What we leave behind when we end the
- * kernel reports to its sender (ECONNRESET): nothing is lost in silence.
+ * The records are looked at first and read from the socket once they have been written. The kernel reports records that
+ * are unread when we end to their sender (ECONNRESET): no record is lost without a report.
  */
 export class RecordReceiver {
 	received = 0;
 	private readonly clients = new Set<Client>();
 	private left = 0;
 	private accepts = true;
+	private deadline: Deadline;
 
 	constructor(
 		private readonly listener: LocalSocket,
 		private readonly receiving: RecordReceiving,
-	) {}
+	) {
+		this.deadline = new Deadline(receiving.timeoutMs);
+	}
 
-	/** False when nothing came for too long. Blocks. */
+	/** False when there was nothing for too long. Blocks. */
 	run(): boolean {
 		const {type, descriptor} = this.listener;
-		const datagrams = type === 'dgram' ? new PacketReader(this.listener) : undefined;
+		const datagrams = type === 'dgram' ? this.datagramReader() : undefined;
 		try {
 			while (!this.isComplete) {
 				const clients = [...this.clients];
@@ -56,17 +62,27 @@ export class RecordReceiver {
 				poll.watch('stdout', stdout);
 				poll.watch('listener', canAccept ? descriptor : -1, POLLIN);
 				for (const client of clients) poll.watch(client, client.descriptor, POLLIN);
-				if (!poll.wait(this.receiving.timeoutMs)) return false;
+				const {deadline} = this;
+				const waitMs = deadline.waitMs();
+				if (!poll.wait(waitMs)) return false;
 				endIfBroken(poll.eventsOf('stdout'));
 				for (const client of clients) if (poll.eventsOf(client) !== 0 && !this.isComplete) this.hear(client);
-				if (poll.eventsOf('listener') === 0 || this.isComplete) continue;
-				if (datagrams) this.takeDatagrams(datagrams);
-				else this.accept();
+				if (poll.eventsOf('listener') !== 0 && !this.isComplete) {
+					if (datagrams) this.takeDatagrams(datagrams);
+					else this.accept();
+				}
+				// Clients and datagrams that are turned away do not put the timeout off.
+				if (waitMs === 0 && deadline === this.deadline) return false;
 			}
 			return true;
 		} finally {
 			for (const client of this.clients) client.close();
+			this.receiving.access.finish();
 		}
+	}
+
+	private datagramReader(): PacketReader {
+		return new PacketReader(this.listener, (sender) => this.receiving.access.admitsSender(sender));
 	}
 
 	private get isComplete(): boolean {
@@ -90,17 +106,19 @@ export class RecordReceiver {
 			connection.close();
 			return;
 		}
+		this.deadline = new Deadline(this.receiving.timeoutMs);
 		const {framing} = this.receiving;
 		this.clients.add(
 			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, framing),
 		);
 		if (!this.receiving.onlyOneClient) return;
-		// Nobody else is to wait for a turn that does not come.
+		// No other client must wait for a turn that never comes.
 		this.accepts = false;
 		this.listener.close();
 	}
 
 	private hear(client: Client): void {
+		this.deadline = new Deadline(this.receiving.timeoutMs);
 		try {
 			const records = client.hear(this.wanted);
 			if (records !== 'end') {
@@ -110,9 +128,12 @@ export class RecordReceiver {
 			this.count(client.finish());
 		} catch (error) {
 			if (!(error instanceof FramingError)) throw error;
-			// One that sends nonsense is no reason to let the others down.
-			tellError(`${describePeer(client.peer)} was cut off: ${error.message}`);
-			if (this.receiving.onlyOneClient) throw new SystemError(`${quoted(this.listener.shownName)} did not get all`);
+			// An invalid record of one client must not stop the others.
+			tellError(`disconnected ${describePeer(client.peer)}: ${error.message}`);
+			if (this.receiving.onlyOneClient)
+				throw new SystemError(
+					`cannot receive all records on ${quoted(this.listener.shownName)}: the client sent an invalid record`,
+				);
 		}
 		this.clients.delete(client);
 		client.close();
@@ -120,13 +141,12 @@ export class RecordReceiver {
 	}
 
 	private takeDatagrams(reader: PacketReader): void {
-		while (!this.isComplete) {
+		for (let turn = 0; turn < datagramsAtOnce && !this.isComplete; turn++) {
 			const packet = reader.look();
 			if (packet === undefined || packet === 'end') return;
-			if (!packet.sender || this.receiving.access.admitsPeer(packet.sender)) {
-				print(formatPacket(this.receiving.framing, packet));
-				this.count(1);
-			}
+			this.deadline = new Deadline(this.receiving.timeoutMs);
+			print(formatPacket(this.receiving.framing, packet));
+			this.count(1);
 			reader.take(packet);
 		}
 	}
@@ -135,9 +155,9 @@ export class RecordReceiver {
 interface Client {
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
-	/** Prints what has come, so many records at most; answers how many, or that there will be no more. */
+	/** Prints the records that are there, at most this many; returns how many, or that there will be no more. */
 	hear(most: number): number | 'end';
-	/** What the end completes. */
+	/** Completes the last record at the end of the data. */
 	finish(): number;
 	close(): void;
 }
@@ -147,7 +167,7 @@ class StreamClient implements Client {
 	readonly peer: PeerCredentials;
 	private readonly buffer = Buffer.allocUnsafe(lookBytes);
 	private readonly decoder: RecordDecoder;
-	/** Where records go out as they came in, told apart by this. */
+	/** If records are written in their own framing: the byte that separates them. */
 	private readonly separator: number | undefined;
 
 	constructor(
@@ -157,7 +177,7 @@ class StreamClient implements Client {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
 		this.separator = framing === 'json' ? undefined : separatorOf(framing);
-		// What JSON objects hold travels as lines.
+		// The contents of JSON objects are sent as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
 	}
 
@@ -176,10 +196,10 @@ class StreamClient implements Client {
 				if (framed.length >= most) break;
 			}
 		} finally {
-			// A bad record does not take the good ones before it along.
+			// An invalid record must not prevent the valid records before it from being printed.
 			if (framed.length > 0) print(Buffer.concat(framed));
 		}
-		// What is unfinished is kept here: a record may be longer than the kernel holds.
+		// Unfinished data is kept here: a record may be longer than the kernel's buffer.
 		this.take(framed.length >= most ? used : seen.length);
 		return framed.length;
 	}
@@ -197,7 +217,7 @@ class StreamClient implements Client {
 		this.socket.close();
 	}
 
-	/** Bytes pass as they are, and only the ends of records are looked for. */
+	/** Bytes are passed on unchanged, and only the ends of records are searched. */
 	private hearSeparated(seen: Buffer, most: number, separator: number): number {
 		let count = 0;
 		let end = 0;
@@ -207,7 +227,7 @@ class StreamClient implements Client {
 		}
 		if (count > 0) {
 			const held = this.decoder.pending > 0 ? seen.indexOf(separator) + 1 : 0;
-			// The end of one that has begun before.
+			// The end of a record that has begun before.
 			for (const record of this.decoder.push(seen.subarray(0, held))) print(this.format(record));
 			if (held < end) print(seen.subarray(held, end));
 		}
@@ -234,7 +254,7 @@ class StreamClient implements Client {
 			for (const descriptor of descriptors) closeSync(descriptor);
 			return count < 0 ? undefined : this.buffer.subarray(0, count);
 		} catch (error) {
-			// It has gone, and did not want an answer that we never give.
+			// The client has disconnected and does not expect an answer, which we never give.
 			if (hasCode(error, 'ECONNRESET')) return this.buffer.subarray(0, 0);
 			throw error;
 		}
@@ -279,7 +299,7 @@ class PacketClient implements Client {
 		try {
 			return this.reader.look();
 		} catch (error) {
-			// It has gone, and did not want an answer that we never give.
+			// The client has disconnected and does not expect an answer, which we never give.
 			if (hasCode(error, 'ECONNRESET')) return 'end';
 			throw error;
 		}

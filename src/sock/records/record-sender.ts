@@ -18,16 +18,19 @@ const inputBytes = 1024 ** 2;
 
 export interface RecordSending {
 	framing: Framing;
-	/** How long to wait for the other side, each time; negative: for ever. */
+	/** How long to wait for the peer, each time; negative: without limit. */
 	timeoutMs: number;
 	progress: Progress | undefined;
 }
 
-/** Records to whoever listens: down a stream in their framing, else a packet each. Every method answers whether all went in time. */
+/**
+ * Sends records to a listening process: in their framing on a stream, else one per packet. Every method returns whether
+ * all were sent in time.
+ */
 export class RecordSender {
 	/** Records that were handed to the kernel. */
 	sent = 0;
-	/** All of them were, and the other side has not read them. */
+	/** All of them were sent, and the peer has not read them. */
 	isUnread = false;
 	private readonly isStream: boolean;
 
@@ -54,7 +57,7 @@ export class RecordSender {
 		return this.explained(() => {
 			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0)) {
 				const piece = buffer.subarray(0, count);
-				// All of stdin is one record, however long: it passes as it comes.
+				// All of stdin is one record, however long: it is sent as it is read.
 				if (framing === 'raw' && this.isStream) {
 					if (!this.write(piece, () => 0)) return false;
 				} else if (!this.sendRecords(decoder.push(piece))) {
@@ -68,8 +71,8 @@ export class RecordSender {
 	}
 
 	/**
-	 * Bytes pass as they are, whole records at a time: a sender that is killed leaves no half of one behind. Only a record
-	 * that is longer than the buffer goes in pieces.
+	 * Bytes are passed on unchanged, whole records at a time: a sender that is killed leaves no half record behind. Only
+	 * a record that is longer than the buffer is sent in pieces.
 	 */
 	private sendSeparated(buffer: Buffer, separator: number): boolean {
 		let filled = 0;
@@ -91,7 +94,7 @@ export class RecordSender {
 		);
 	}
 
-	/** A bad record does not take the good ones before it along. */
+	/** An invalid record must not prevent the valid records before it from being sent. */
 	private sendRecords(records: Iterable<Buffer>): boolean {
 		const framed: Buffer[] = [];
 		let failure: unknown;
@@ -111,7 +114,7 @@ export class RecordSender {
 		return true;
 	}
 
-	/** What JSON objects hold travels as lines. */
+	/** The contents of JSON objects are sent as lines. */
 	private frame(data: Buffer): Buffer {
 		return encodeRecord(this.sending.framing === 'json' ? 'lines' : this.sending.framing, data);
 	}
@@ -122,7 +125,7 @@ export class RecordSender {
 		} catch (error) {
 			if (!hasCode(error, 'EMSGSIZE')) throw error;
 			throw new FramingError(
-				`its ${data.length} bytes are more than a packet may have (see: sysctl net.core.wmem_max)`,
+				`its ${data.length} bytes are more than a packet can have (see: sysctl net.core.wmem_max)`,
 			);
 		}
 		this.sent++;
@@ -130,7 +133,7 @@ export class RecordSender {
 		return true;
 	}
 
-	/** `recordsIn` counts the records that have an end in what was taken. */
+	/** `recordsIn` counts the records that end within the bytes sent. */
 	private write(bytes: Buffer, recordsIn: (taken: Buffer) => number): boolean {
 		let taken = 0;
 		const onTaken = (count: number) => {
@@ -145,7 +148,7 @@ export class RecordSender {
 		}
 	}
 
-	/** Nothing more comes; waits until the other side has read all of it. */
+	/** Ends the output; waits until the peer has read all of it. */
 	private finish(): boolean {
 		if (this.socket.type === 'dgram') return true;
 		this.socket.endOutput();
@@ -160,18 +163,18 @@ export class RecordSender {
 		} catch (error) {
 			if (error instanceof FramingError)
 				throw new SystemError(
-					`record ${this.sent + 1} cannot be sent to ${shown}: ${error.message} (${countOf(this.sent, 'record')} went through)`,
+					`cannot send record ${this.sent + 1} to ${shown}: ${error.message} (${countOf(this.sent, 'record')} sent)`,
 				);
 			if (hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN'))
 				throw new SystemError(
-					`cannot send to ${shown}: the receiver left before it had read all (${countOf(this.sent, 'record')} ${this.sent === 1 ? 'was' : 'were'} on the way)`,
+					`cannot send to ${shown}: the receiver left before reading all data (${countOf(this.sent, 'record')} sent)`,
 				);
 			throw explain(`cannot send to ${shown}`, error);
 		}
 	}
 }
 
-/** How many of these, one after the other, lie wholly within so many bytes. */
+/** How many of these, one after the other, lie wholly within this many bytes. */
 function countWhole(pieces: readonly Buffer[], bytes: number): number {
 	let end = 0;
 	const cut = pieces.findIndex((piece) => {

@@ -18,15 +18,15 @@ export interface BatchSettings {
 	encode(request: Request): string;
 	/** A line that is a request already needs no encoding. */
 	passesLines: boolean;
-	/** So many calls unanswered at a time. */
+	/** Maximum number of unanswered calls. */
 	inFlight: number;
 	/** No answers are wanted. */
 	notify: boolean;
-	/** How long to wait for an answer, each time; negative: for ever. */
+	/** How long to wait for an answer, each time; negative: without limit. */
 	timeoutMs: number;
 }
 
-/** What identifies a call: servers write numbers and strings their own way, but mean the same. */
+/** Identifies a call: servers write numbers and strings in their own form, with the same meaning. */
 type Key = number | string;
 
 const keyOf = (id: string): Key => {
@@ -35,25 +35,25 @@ const keyOf = (id: string): Key => {
 	return typeof value === 'string' ? JSON.stringify(value) : id;
 };
 
-/** What a line is that cannot be asked. */
+/** Why a line cannot be sent as a call. */
 class NoCall {
 	constructor(readonly reason: string) {}
 }
 
 /**
- * Many calls on one connection, as JSON Lines from stdin to stdout. It never waits for one side while another could go
- * on, and prints what it has before it waits.
+ * Many calls on one connection, as JSON Lines from stdin to stdout. It never waits for one side while another can make
+ * progress, and prints the answers it has before it waits.
  */
 export class BatchCaller {
 	private readonly input = new BatchInput(mostRecordBytes);
 	private readonly piece = Buffer.allocUnsafe(pieceBytes);
-	/** Lines that were read, and up to where they have been asked. */
+	/** The lines that were read, and the index up to which they have been sent. */
 	private lines = '';
 	private at = 0;
 	private hasAll = false;
 	private lineCount = 0;
 	private callCount = 0;
-	/** The line of stdin that is no call, and why: nothing is asked after it. */
+	/** The line of stdin that is not a call, and why: no call after it is sent. */
 	private problem: string | undefined;
 	private readonly asked = new Set<Key>();
 	private answers = '';
@@ -70,7 +70,7 @@ export class BatchCaller {
 		try {
 			this.work();
 		} catch (error) {
-			// What did come is not lost for it.
+			// The answers that did arrive are not lost.
 			this.printAnswers();
 			if (this.problem !== undefined) tellError(this.problem);
 			if (!(error instanceof TimedOut)) throw error;
@@ -79,7 +79,7 @@ export class BatchCaller {
 		}
 		if (this.failures > 0) tell(`${this.failures} of ${countOf(this.callCount, 'call')} failed`);
 		if (this.problem !== undefined)
-			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it went through`);
+			throw new SystemError(`${this.problem}; ${countOf(this.callCount, 'call')} before it sent`);
 		return this.failures === 0 ? done : failed;
 	}
 
@@ -90,7 +90,7 @@ export class BatchCaller {
 			if (this.takeAnswers()) deadline = new Deadline(settings.timeoutMs);
 			this.ask();
 			const holds = this.holdsAnswers();
-			// Before anything is sent: a server that is woken by somebody who sleeps next runs at once, on the same processor.
+			// Before anything is sent: a server woken by a process that sleeps next runs at once, on the same processor.
 			if (!holds) this.printAnswers();
 			channel.write();
 			if (this.isDone) return;
@@ -101,7 +101,7 @@ export class BatchCaller {
 			}
 			this.printAnswers();
 			const wantsInput = !this.hasAll && this.at === this.lines.length && this.asked.size < settings.inFlight;
-			// While nobody owes an answer, whoever writes the calls has all the time there is.
+			// While no answer is due, the process that writes the calls has unlimited time.
 			const isIdle = this.asked.size === 0 && !channel.isSending;
 			if (channel.wait(isIdle ? -1 : deadline.waitMs(), wantsInput ? stdin : -1)) this.readLines();
 			channel.read();
@@ -110,8 +110,8 @@ export class BatchCaller {
 	}
 
 	/**
-	 * Whether the answers may stay here for a moment, to go out with the next ones: while there are calls left to be made,
-	 * nobody waits for these to make another.
+	 * Whether the answers may be held for a moment, to be printed together with the next ones: while there are calls left
+	 * to be sent, no process waits for these to make another.
 	 */
 	private holdsAnswers(): boolean {
 		return this.answers !== '' && this.at < this.lines.length && performance.now() - this.printedAt < mostHeldMs;
@@ -123,7 +123,7 @@ export class BatchCaller {
 
 	private explainEnd(): never {
 		const open = this.asked.size;
-		const when = open === 0 ? 'before all was asked' : `with ${countOf(open, 'call')} unanswered`;
+		const when = open === 0 ? 'before all calls were sent' : `with ${countOf(open, 'call')} unanswered`;
 		throw new SystemError(`${this.channel.shown} closed the connection ${when}`);
 	}
 
@@ -136,7 +136,7 @@ export class BatchCaller {
 		if (this.input.problem !== undefined) this.hasAll = true;
 	}
 
-	/** Asks what has been read, as far as that is allowed. */
+	/** Sends the calls that have been read, as far as the limit allows. */
 	private ask(): void {
 		const {settings, lines, asked} = this;
 		let text = '';
@@ -159,7 +159,7 @@ export class BatchCaller {
 		if (text !== '') this.channel.send(text);
 	}
 
-	/** Those who were asked are still waited for: what they have done cannot be undone, and somebody wants to know. */
+	/** Calls that were sent are still waited for: their effects cannot be undone, and the user wants the result. */
 	private giveUp(reason: string): void {
 		this.problem = `line ${this.lineCount} of stdin ${reason}`;
 		this.hasAll = true;
@@ -167,7 +167,7 @@ export class BatchCaller {
 		this.at = 0;
 	}
 
-	/** A line as it goes to the server. */
+	/** A line in the form that the server expects. */
 	private requestOf(line: string): string | NoCall {
 		if (line.trim() === '') return '';
 		const number = this.callCount + 1;
@@ -175,11 +175,11 @@ export class BatchCaller {
 		if (this.settings.passesLines && isRequest(value)) {
 			return this.expect(value.id) ?? `${line}\n`;
 		}
-		if (value === undefined) return new NoCall('is no JSON');
+		if (value === undefined) return new NoCall('is not JSON');
 		const members = kindOf(line) === 'object' ? membersOf(line) : undefined;
 		const method = members?.get('method');
 		if (!members || method === undefined || kindOf(method) !== 'string')
-			return new NoCall('is no object with a "method"');
+			return new NoCall('is not an object with a "method"');
 		const params = members.get('params');
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
 			return new NoCall('has "params" that are neither an array nor an object');
@@ -188,7 +188,7 @@ export class BatchCaller {
 		try {
 			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
 		} catch (error) {
-			if (error instanceof UsageError) return new NoCall(`cannot be asked: ${error.message}`);
+			if (error instanceof UsageError) return new NoCall(`cannot be sent: ${error.message}`);
 			throw error;
 		}
 		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
@@ -203,14 +203,14 @@ export class BatchCaller {
 		return undefined;
 	}
 
-	/** The number of the call, unless somebody has taken that for another. */
+	/** The number of the call, unless the user has given that id to another call. */
 	private freeId(number: number): string {
 		let id = number;
 		while (this.asked.has(id)) id += 1_000_000_000;
 		return String(id);
 	}
 
-	/** Whether any came. */
+	/** Returns whether there were any. */
 	private takeAnswers(): boolean {
 		const {asked, channel} = this;
 		const {passesLines} = this.settings;
@@ -219,7 +219,7 @@ export class BatchCaller {
 			const text = bytes.toString();
 			const id = passesLines && channel.isScanned ? usualId(text) : undefined;
 			if (id !== undefined && asked.delete(id)) {
-				// It goes on as it came.
+				// It is printed as it arrived.
 				this.answers += `${text}\n`;
 				count++;
 			} else if (this.takeUnusual(bytes)) {
@@ -232,11 +232,11 @@ export class BatchCaller {
 
 	private takeUnusual(bytes: Buffer): boolean {
 		const text = jsonText(bytes);
-		if (text === undefined) throw new SystemError(`what came from ${this.channel.shown} is no JSON`);
+		if (text === undefined) throw new SystemError(`the answer of ${this.channel.shown} is not JSON`);
 		let isAny = false;
 		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
 			if (this.takeItem(item)) isAny = true;
-			else tellVerbose(`passed over: ${compact(item)}`);
+			else tellVerbose(`ignored: ${compact(item)}`);
 		}
 		return isAny;
 	}
@@ -267,8 +267,8 @@ const mostDigits = 15;
 
 /**
  * The id of a result as most servers write it: on one line, with a number for an id at one of its ends. Undefined for
- * any other, which has to be taken apart. The text is known to be JSON, and an object if a brace begins it: so what
- * stands between its last comma and its last brace is a member of its own.
+ * any other, which has to be parsed. The text is known to be JSON, and an object if it begins with a brace: so the part
+ * between its last comma and its last brace is a member of its own.
  */
 function usualId(text: string): number | undefined {
 	let digits: string;
@@ -290,7 +290,7 @@ function usualId(text: string): number | undefined {
 const idFirst = '{"jsonrpc":"2.0","id":';
 const resultFirst = '{"jsonrpc":"2.0","result":';
 
-/** Whether a server of JSON-RPC 2.0 can be asked with it as it is, and its answer be told by a number. */
+/** Whether the line can be sent to a JSON-RPC 2.0 server unchanged, and its answer be recognized by a number. */
 function isRequest(value: Partial<Record<string, unknown>> | null | undefined): value is {id: number} {
 	return (
 		typeof value?.id === 'number' &&

@@ -3,7 +3,7 @@ import {formatSize} from '../../common/formats/size.js';
 
 const newline = 10;
 
-/** Cuts what comes on stdin into lines of text; decoding much at once is what makes it fast. */
+/** Cuts the bytes of stdin into lines of text; decoding many bytes at once makes it fast. */
 export class BatchInput {
 	/** Why nothing more is to be read. */
 	problem: string | undefined;
@@ -13,7 +13,7 @@ export class BatchInput {
 	/** `mostBytes`: a line that is longer is refused. */
 	constructor(private readonly mostBytes: number) {}
 
-	/** Whole lines, each with its newline. The bytes may be written over afterwards. */
+	/** Whole lines, each with its newline. The bytes may be overwritten afterwards. */
 	push(bytes: Buffer): string {
 		const end = bytes.lastIndexOf(newline) + 1;
 		const text = end === 0 ? '' : this.decode(bytes.subarray(0, end));
@@ -40,12 +40,12 @@ export class BatchInput {
 		this.held = [];
 		this.heldLength = 0;
 		if (isUtf8(bytes)) return bytes.toString();
-		this.problem = 'is not valid UTF-8, as JSON has to be';
+		this.problem = 'is not valid UTF-8, as JSON must be';
 		return validLines(bytes).toString();
 	}
 }
 
-/** The lines before the first that is no text. */
+/** The lines before the first that is not text. */
 function validLines(bytes: Buffer): Buffer {
 	let start = 0;
 	for (;;) {

@@ -9,11 +9,11 @@ import {JsonSplitter, type SplitLimits} from './json-splitter.js';
 const pieceBytes = 65_536;
 
 /**
- * A connection to a server of calls, for one who blocks: messages go out and come in at the same time, so that neither
- * side can wait for the other to read. Timeouts throw the kernel's ETIMEDOUT.
+ * A connection to a server of calls, for callers that block: messages are sent and received at the same time, so that
+ * neither side can wait for the other to read. Timeouts throw the kernel's ETIMEDOUT.
  */
 export class CallChannel {
-	/** Once the other side says no more. */
+	/** True once the peer sends no more. */
 	hasEnded = false;
 	private readonly splitter: JsonSplitter;
 	private readonly poll = new PollSet<'channel' | 'also'>();
@@ -31,29 +31,29 @@ export class CallChannel {
 		return quoted(this.socket.shownName);
 	}
 
-	/** Whether something waits to be sent. */
+	/** Whether there is data to be sent. */
 	get isSending(): boolean {
 		return this.outgoing.length > 0;
 	}
 
-	/** Whether the messages that come are known to be JSON (unless they are not UTF-8). */
+	/** Whether the received messages are known to be JSON (unless they are not UTF-8). */
 	get isScanned(): boolean {
 		return this.splitter.form.framing !== 'headers';
 	}
 
-	/** To be sent by what follows. */
+	/** Queues a message; later calls send it. */
 	send(message: string | Buffer): void {
 		this.outgoing.push(typeof message === 'string' ? Buffer.from(message) : message);
 	}
 
-	/** The next message that has come, a view that holds until {@link read}. @throws SystemError when it cannot be one */
+	/** The next received message, a view that is valid until {@link read}. @throws SystemError for an invalid message */
 	next(): Buffer | undefined {
 		const found = this.splitter.next() ?? (this.hasEnded ? this.splitter.last() : undefined);
 		if (!(found instanceof Broken)) return found;
-		throw new SystemError(`what came from ${this.shown} is no answer: ${found.reason}`);
+		throw new SystemError(`invalid answer of ${this.shown}: ${found.reason}`);
 	}
 
-	/** Sends as much as goes without waiting. */
+	/** Sends as much as possible without waiting. */
 	write(): void {
 		while (this.outgoing.length > 0) {
 			const bytes = this.outgoing[0] as Buffer;
@@ -62,7 +62,7 @@ export class CallChannel {
 				written = native.write(this.socket.descriptor, bytes, this.offset, bytes.length - this.offset);
 			} catch (error) {
 				if (!hasCode(error, 'EPIPE', 'ECONNRESET')) throw explain(`cannot send to ${this.shown}`, error);
-				// It may have said why before it closed.
+				// The peer may have sent the reason before it closed.
 				this.outgoing = [];
 				return;
 			}
@@ -74,7 +74,7 @@ export class CallChannel {
 		}
 	}
 
-	/** Reads what there is, which may be nothing yet. */
+	/** Reads the data that is there, which may be none yet. */
 	read(): void {
 		const room = this.splitter.room(pieceBytes);
 		let count: number;
@@ -90,8 +90,8 @@ export class CallChannel {
 	}
 
 	/**
-	 * Waits until there is something to read, or room for what is to be sent, or `also` (-1: none) can be read. Answers
-	 * whether that is so of `also`. @throws KernelError with ETIMEDOUT
+	 * Waits until there is something to read, or room for data to be sent, or `also` (-1: none) can be read. Returns
+	 * whether `also` can be read. @throws KernelError with ETIMEDOUT
 	 */
 	wait(timeoutMs: number, also = -1): boolean {
 		const descriptor = this.hasEnded ? -1 : this.socket.descriptor;
@@ -106,7 +106,7 @@ export class CallChannel {
 		return this.socket.wait(POLLIN, timeoutMs);
 	}
 
-	/** The next message, waiting for it and sending meanwhile; undefined when the other side has ended. */
+	/** The next message, waiting for it and sending meanwhile; undefined when the peer has ended. */
 	receive(deadline: Deadline): Buffer | undefined {
 		for (;;) {
 			this.write();
@@ -117,15 +117,15 @@ export class CallChannel {
 		}
 	}
 
-	/** All that is to be sent, waiting for room. */
+	/** Sends all queued data, waiting for room. */
 	flush(deadline: Deadline): void {
 		for (this.write(); this.isSending; this.write()) {
 			this.wait(deadline.waitMs());
-			// A side that is not read from may stop reading.
+			// A peer whose output is not read may stop reading.
 			if (!this.hasEnded) this.read();
 		}
 	}
 }
 
-/** It took too long. */
+/** The timeout is over. */
 export class TimedOut extends Error {}

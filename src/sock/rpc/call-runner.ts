@@ -7,32 +7,32 @@ export interface Call {
 	method: string;
 	/** An array or an object as JSON text; undefined when there were none. */
 	params: string | undefined;
-	/** Who asks; undefined where the kernel does not say (TCP). */
+	/** The caller; undefined if the kernel does not tell (TCP). */
 	caller: PeerCredentials | undefined;
 }
 
 export interface RunningCall {
-	/** Never rejects. It may be known before all has come to its end. */
+	/** The result. Never rejects. It may be known before all processes have ended. */
 	readonly outcome: Promise<CallResult>;
-	/** When nothing of it runs any more. Never rejects. */
+	/** Resolves when no process of the call runs any more. Never rejects. */
 	readonly ended: Promise<void>;
-	/** It is to end, for this reason. */
+	/** Stops the call, for this reason. */
 	stop(error: CallError): void;
-	/** Nobody waits for its answer any more. */
+	/** No client waits for its answer any more. */
 	abandon(): void;
 }
 
-/** Something that carries calls out. */
+/** Executes calls. */
 export interface CallRunner {
 	/** Undefined when there is no such method. */
 	start(call: Call): RunningCall | undefined;
-	/** The names that can be called, where that is known. */
+	/** The names that can be called, if they are known. */
 	methods(): string[] | undefined;
-	/** Ends what it keeps for later calls. Never rejects. */
+	/** Ends the processes kept for later calls. Never rejects. */
 	close(): Promise<void>;
 }
 
-/** Something went wrong with one call that is not the caller's business: whoever runs the server hears of it. */
+/** Reports an error of one call that does not concern the caller: the operator of the server sees it. */
 export function defect(method: string, error: unknown): CallError {
 	tellError(`cannot answer a call of ${quoted(method)}: ${reasonOf(error)}`);
 	return internalError;

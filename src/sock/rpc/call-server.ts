@@ -1,30 +1,32 @@
 import {countOf, quoted} from '../../common/errors.js';
 import {formatDuration} from '../../common/formats/duration.js';
-import {tell} from '../../common/output.js';
 import {Shutdown} from '../../common/process/shutdown.js';
 import {version} from '../../common/version.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import type {AccessList} from '../access.js';
+import {LimitedNotices} from '../limited-notices.js';
 import {connectionsOf} from '../stream/accept-loop.js';
 import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
 import {type CallError, type CallResult, internalError, methodNotFound} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 
-/** How often connections are looked at that say nothing. */
+/** How often silent connections are checked. */
 const lookMs = 250;
+/** How many clients that were turned away may still be told why: one more, and the oldest is closed. */
+const mostTurnedAway = 64;
 
 export interface ServeSettings {
-	/** Calls at a time, of all clients together. */
+	/** Maximum number of parallel calls, of all clients together. */
 	jobs: number;
-	/** How long a call may take; negative: for ever. */
+	/** How long a call may take; negative: without limit. */
 	timeoutMs: number;
-	/** How long a client may take over one message. */
+	/** How long a client may take to send one message. */
 	idleMs: number;
 	mostConnections: number;
 	limits: SplitLimits;
 	access: AccessList;
-	/** Whether the kernel tells who is at the other end. */
+	/** Whether the kernel identifies the peer. */
 	isLocal: boolean;
 }
 
@@ -35,11 +37,13 @@ interface Task {
 	onOutcome(outcome: CallResult): void;
 }
 
-/** Answers calls of any number of clients, each of which has its turn when there is more to do than hands. */
+/** Answers calls of any number of clients; the clients take turns when there are more calls than may run at once. */
 export class CallServer implements CallQueue {
 	private readonly connections = new Set<CallerConnection>();
+	private readonly turnedAway = new Set<CallerConnection>();
 	private readonly waiting = new Map<CallerConnection, Task[]>();
 	private readonly running = new Map<RunningCall, Task>();
+	private readonly notices = new LimitedNotices();
 	private isStopping = false;
 
 	constructor(
@@ -48,9 +52,9 @@ export class CallServer implements CallQueue {
 		private readonly settings: ServeSettings,
 	) {}
 
-	/** Takes connections until a signal says that it is enough. */
+	/** Accepts connections until a signal stops the server. */
 	async run(): Promise<void> {
-		// Calls have process groups of their own: what a terminal sends does not reach them but through us.
+		// Calls have process groups of their own: signals of a terminal do not reach them but through us.
 		using stopping = new Shutdown();
 		const look = setInterval(() => this.lookAtConnections(), lookMs);
 		try {
@@ -63,14 +67,15 @@ export class CallServer implements CallQueue {
 		stopping.finish();
 	}
 
-	/** Ends all that runs; nobody gets an answer any more. */
+	/** Ends all running calls; no client gets an answer any more. */
 	private async stop(): Promise<void> {
 		this.isStopping = true;
 		const running = [...this.running.keys()];
 		for (const each of running) each.stop(internalError);
-		for (const connection of this.connections) connection.leave();
+		for (const connection of [...this.connections, ...this.turnedAway]) connection.leave();
 		await Promise.all(running.map(({ended}) => ended));
 		await this.runner.close();
+		this.notices.finish();
 	}
 
 	private welcome(accepted: LocalSocket): void {
@@ -78,13 +83,22 @@ export class CallServer implements CallQueue {
 		const isAdmitted = !isLocal || access.admits(accepted);
 		const caller = isLocal ? accepted.peer : undefined;
 		const connection = new CallerConnection(accepted.descriptor, caller, this, limits);
-		this.connections.add(connection);
 		if (!isAdmitted) {
-			connection.turnAway(serverRefuses, 'You are not allowed to call here');
-		} else if (this.connections.size > mostConnections) {
-			tell(`turned a client away: there are ${countOf(mostConnections, 'connection')} already (--max)`);
-			connection.turnAway(serverRefuses, 'Too many connections');
+			this.turnAway(connection, 'You are not allowed to call here');
+		} else if (this.connections.size >= mostConnections) {
+			this.report(`refused a client: there are already ${countOf(mostConnections, 'connection')} (--max)`);
+			this.turnAway(connection, 'Too many connections');
+		} else {
+			this.connections.add(connection);
 		}
+	}
+
+	/** Clients that are turned away do not count as connections, and no more than a few of them may linger. */
+	private turnAway(connection: CallerConnection, message: string): void {
+		this.turnedAway.add(connection);
+		connection.turnAway(serverRefuses, message);
+		const [oldest] = this.turnedAway;
+		if (this.turnedAway.size > mostTurnedAway) oldest?.leave();
 	}
 
 	submit(
@@ -114,8 +128,13 @@ export class CallServer implements CallQueue {
 			if (task.connection === connection && task.wantsAnswer) running.abandon();
 	}
 
+	report(message: string): void {
+		this.notices.tell(message);
+	}
+
 	leave(connection: CallerConnection): void {
 		this.connections.delete(connection);
+		this.turnedAway.delete(connection);
 	}
 
 	private lookAtConnections(): void {
@@ -123,7 +142,7 @@ export class CallServer implements CallQueue {
 		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
 	}
 
-	/** The connection that has waited longest is first, and the last one then. */
+	/** The connection that has waited longest is first, and goes to the end of the list then. */
 	private startNext(): void {
 		while (this.running.size < this.settings.jobs && !this.isStopping) {
 			const [connection, tasks] = this.waiting.entries().next().value ?? [];
@@ -159,7 +178,7 @@ export class CallServer implements CallQueue {
 		});
 	}
 
-	/** OpenRPC's way of telling what there is: https://spec.open-rpc.org */
+	/** OpenRPC's way of describing a server: https://spec.open-rpc.org */
 	private discover(): CallResult {
 		const names = this.runner.methods();
 		if (!names) return {error: methodNotFound};
@@ -168,7 +187,7 @@ export class CallServer implements CallQueue {
 	}
 }
 
-/** What goes wrong with one call is not to end the server, and the other calls with it. */
+/** An error of one call must not end the server, and the other calls with it. */
 function attempted<Done>({method}: Call, action: () => Done): Done | {error: CallError} {
 	try {
 		return action();

@@ -1,5 +1,4 @@
 import {Socket} from 'node:net';
-import {tell} from '../../common/output.js';
 import {eventsOf} from '../../common/waiting.js';
 import {POLLHUP} from '../../native/index.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
@@ -20,49 +19,51 @@ import {Broken} from './json-scan.js';
 import {JsonSplitter, type SplitLimits} from './json-splitter.js';
 import {encodeMessage} from './message-framing.js';
 
-/** So many calls of one connection at a time; the rest stays unread until then. */
+/** Maximum number of calls of one connection at a time; the rest stays unread until then. */
 const mostPending = 64;
-/** So many calls in one message. */
+/** Maximum number of calls in one message. */
 const mostInBatch = 10_000;
-/** After an error that ends a connection: how long its sender may go on before it is cut off. */
+/** After an error that ends a connection: how long its sender may continue before the connection is closed. */
 const lingerMs = 5000;
 
-const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long together'};
+const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long in total'};
 
-/** Where calls are carried out. */
+/** Executes the calls. */
 export interface CallQueue {
-	/** `onOutcome` is called once. Without `wantsAnswer` it is carried out even when its connection has gone. */
+	/** `onOutcome` is called once. Without `wantsAnswer` the call is executed even when its connection has closed. */
 	submit(
 		connection: CallerConnection,
 		call: Call,
 		wantsAnswer: boolean,
 		onOutcome: (outcome: CallResult) => void,
 	): void;
-	/** Nobody waits for the answers of this connection any more. */
+	/** No client waits for the answers of this connection any more. */
 	abandon(connection: CallerConnection): void;
-	/** It has been closed. */
+	/** Writes a message about a client, unless many were written just before. */
+	report(message: string): void;
+	/** The connection has been closed. */
 	leave(connection: CallerConnection): void;
 }
 
-/** One client: reads its messages, has the calls carried out, and answers in the framing it uses itself. */
+/** One client: reads its messages, has the calls executed, and answers in the framing that the client uses. */
 export class CallerConnection {
 	private readonly socket: Socket;
 	private readonly splitter: JsonSplitter;
 	private pending = 0;
 	private isPumping = false;
-	/** 'lingering': it was told why it is not served, and what still comes is thrown away. */
+	/** 'lingering': the client was told why it is not served, and further data is discarded. */
 	private state: 'open' | 'lingering' | 'gone' = 'open';
-	/** It says no more, but may wait for answers. */
+	/** The client sends no more, but may wait for answers. */
 	private hasEnded = false;
-	/** It waits for nothing: what it has asked for without wanting an answer is done all the same. */
+	/** The client waits for no answer: notifications are executed all the same. */
 	private hasLeft = false;
 	private hasAsked = false;
-	/** Since when a message is awaited that has begun, or the first one at all. */
+	/** Since when the rest of a message, or the first message at all, is awaited. */
 	private awaitedSince: number | undefined = performance.now();
 	private writtenAt = performance.now();
 
 	constructor(
-		/** The connection's own from here on. */
+		/** Owned by the connection from here on. */
 		readonly descriptor: number,
 		readonly caller: PeerCredentials | undefined,
 		private readonly queue: CallQueue,
@@ -77,24 +78,24 @@ export class CallerConnection {
 		});
 		this.socket.on('end', () => this.onEnd());
 		this.socket.on('drain', () => this.pump());
-		// Reset, or gone before it was answered.
+		// Reset, or disconnected before it was answered.
 		this.socket.on('error', () => this.leave());
 		this.socket.on('close', () => this.leave());
 	}
 
-	/** Now and then: whether it has left, or has been waited for long enough. */
+	/** Called now and then: checks whether the client has disconnected, or has exceeded its time. */
 	look(now: number, idleMs: number): void {
 		if (this.state !== 'open') return;
-		// While its calls run it is not always read from, and having left looks like having said all.
+		// While its calls run it is not always read from, and a disconnect looks like the end of its input.
 		if (this.pending > 0 && !this.hasLeft && isHungUp(this.descriptor)) this.hangUp();
 		if (this.socket.writableLength > 0 && now - this.writtenAt > idleMs) this.leave();
 		else if (this.awaitedSince !== undefined && now - this.awaitedSince > idleMs) {
-			if (this.splitter.isAmidst) this.refuse(`no complete message came within ${idleMs / 1000} s`);
+			if (this.splitter.isAmidst) this.refuse(`no complete message arrived within ${idleMs / 1000} s`);
 			else this.leave();
 		}
 	}
 
-	/** Says why it is not served, and closes. */
+	/** Reports why the client is not served, and closes. */
 	turnAway(code: number, message: string): void {
 		this.answer(formatResponse('null', {error: {code, message}}));
 		this.linger();
@@ -120,7 +121,7 @@ export class CallerConnection {
 	}
 
 	private pump(): void {
-		// A call that is answered at once comes back here.
+		// A call that is answered at once gets here again.
 		if (this.isPumping) return;
 		this.isPumping = true;
 		while (this.state === 'open' && !this.isFull) {
@@ -160,8 +161,8 @@ export class CallerConnection {
 	}
 
 	/**
-	 * Closing at once would reset the connection while the other side is still sending, and it might never see what it
-	 * was told.
+	 * Closing at once would reset the connection while the peer is still sending, and the peer might never read the
+	 * answer.
 	 */
 	private linger(): void {
 		this.state = 'lingering';
@@ -171,11 +172,11 @@ export class CallerConnection {
 		setTimeout(() => this.leave(), lingerMs);
 	}
 
-	/** One message that we cannot cope with is not to cost the other clients their server. */
+	/** One invalid message must not end the server of the other clients. */
 	private attempt(bytes: Buffer): void {
 		if (isHttp(bytes)) {
-			tell('turned a client away: it speaks HTTP, as a web page can make a browser do');
-			this.turnAway(serverRefuses, 'This is no HTTP server');
+			this.queue.report('refused a client: it speaks HTTP, so it may be a browser that a web page controls');
+			this.turnAway(serverRefuses, 'This is not an HTTP server');
 			return;
 		}
 		try {
@@ -187,7 +188,7 @@ export class CallerConnection {
 
 	private take(bytes: Buffer): void {
 		const {isBatch, calls} = readRequests(bytes);
-		// Others may have come in another form by the time that this one is answered.
+		// Later messages may have arrived in another framing by the time that this one is answered.
 		const {form} = this.splitter;
 		if (!isBatch) {
 			this.perform(calls[0], (response) => {
@@ -227,8 +228,8 @@ export class CallerConnection {
 		this.pending++;
 		this.queue.submit(this, {method, params, caller: this.caller}, id !== undefined, (outcome) => {
 			this.pending--;
-			// There is nobody else to hear of it.
-			if (id === undefined && 'error' in outcome) tell(`a notification failed: ${outcome.error.message}`);
+			// No other process would learn of it.
+			if (id === undefined && 'error' in outcome) this.queue.report(`a notification failed: ${outcome.error.message}`);
 			respond(id === undefined ? undefined : formatResponse(id, outcome));
 			this.pump();
 		});
@@ -244,15 +245,15 @@ export class CallerConnection {
 }
 
 /**
- * Whether it is the first line of a request, or the header that each has. Any web page may send one to a port of this
- * machine, with calls in its body, and no line of the body is to be taken for what the user wants.
+ * Whether it is the first line of an HTTP request, or the header that each has. Any web page may send one to a port of
+ * this machine, with calls in its body, and no line of the body may be taken for a call of the user.
  */
 function isHttp(bytes: Buffer): boolean {
-	// Most begin with a brace and may be long.
+	// Most messages begin with a brace and may be long.
 	if (!/[A-Za-z]/.test(bytes.toString('latin1', 0, 1))) return false;
 	if (/^host[ \t]*:/i.test(bytes.toString('latin1', 0, 64))) return true;
 	return /^[A-Z]+ .* HTTP\/[0-9.]+\s*$/.test(bytes.toString('latin1'));
 }
 
-/** Whether the other side has closed, and not only ended its output. poll(2), POLLHUP */
+/** Whether the peer has closed, and not only ended its output. poll(2), POLLHUP */
 const isHungUp = (descriptor: number): boolean => (eventsOf(descriptor, 0, 0) & POLLHUP) !== 0;

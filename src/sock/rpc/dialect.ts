@@ -4,14 +4,14 @@ import type {CallChannel} from './call-channel.js';
 import {type CallError, formatRequest, jsonText, type Request, type Response, readResponse} from './json-rpc.js';
 import {elementsOf, kindOf, membersOf} from './json-text.js';
 
-/** How a server wants to be asked, and how it answers. */
+/** The form of a server's requests and answers. */
 export interface Dialect {
-	/** What is said before the first call. */
+	/** Messages exchanged before the first call. */
 	greet?(channel: CallChannel, deadline: Deadline): void;
 	format(request: Request): string;
-	/** Undefined for what is no answer, such as an event. */
+	/** Undefined for a message that is not an answer, such as an event. */
 	read(members: ReadonlyMap<string, string>): Response | undefined;
-	/** The call that tells which methods there are, and what to make of its result: undefined when it is something else. */
+	/** The call that lists the methods, and how to read the names from its result: undefined when it has another form. */
 	readonly listing: {readonly method: string; readonly params?: string; names(result: string): string[] | undefined};
 }
 
@@ -89,7 +89,7 @@ const mpv: Dialect = {
 
 export const dialects = {jsonRpc, qmp, mpv};
 
-/** The first object that is the one waited for; others, such as events, are passed over. */
+/** The first object that is the expected one; others, such as events, are ignored. */
 function nextObject(
 	channel: CallChannel,
 	deadline: Deadline,

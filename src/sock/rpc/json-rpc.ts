@@ -2,11 +2,12 @@ import {isUtf8} from 'node:buffer';
 import {elementsOf, kindOf, membersOf} from './json-text.js';
 
 /**
- * JSON-RPC 2.0, as https://www.jsonrpc.org/specification has it. Values travel as the text they were written in: an id
- * comes back as it was sent, a result is what the method said, whatever a JavaScript number would make of either.
+ * JSON-RPC 2.0, as specified at https://www.jsonrpc.org/specification. Values are passed on as the text they were
+ * written in: an id returns as it was sent, a result as the method printed it, even if a JavaScript number could not
+ * hold it.
  */
 
-/** Why a call failed, as the answer says it. */
+/** Why a call failed, in the form of the answer. */
 export interface CallError {
 	code: number;
 	message: string;
@@ -19,13 +20,13 @@ export const invalidRequest: CallError = {code: -32600, message: 'Invalid Reques
 export const methodNotFound: CallError = {code: -32601, message: 'Method not found'};
 export const invalidParams: CallError = {code: -32602, message: 'Invalid params'};
 export const internalError: CallError = {code: -32603, message: 'Internal error'};
-/** What the server has to say itself: the first of those that the standard leaves to it. */
+/** The server's own error: the first of the codes that the standard leaves to it. */
 export const serverError = -32000;
 
-/** The same error, and more about it. */
+/** The same error with more details. */
 export const withData = (error: CallError, data: unknown): CallError => ({...error, data: JSON.stringify(data)});
 
-/** One call, as it was asked for. */
+/** One call, as the client sent it. */
 export interface Request {
 	/** A JSON value as text; undefined for a notification, which gets no answer. */
 	id: string | undefined;
@@ -34,7 +35,7 @@ export interface Request {
 	params: string | undefined;
 }
 
-/** What is no call, and its id where that could be told. */
+/** A message that is not a call, and its id if it could be read. */
 export interface Refused {
 	id: string;
 	error: CallError;
@@ -42,20 +43,20 @@ export interface Refused {
 
 export type Message =
 	| {isBatch: false; calls: [Request | Refused]}
-	/** One at least. */
+	/** At least one. */
 	| {isBatch: true; calls: (Request | Refused)[]};
 
 export const isRefused = (call: Request | Refused): call is Refused => 'error' in call;
 
 const noId = 'null';
 
-/** The JSON text that these bytes are; undefined when they are none. */
+/** The JSON text that these bytes are; undefined when they are not JSON. */
 export function jsonText(bytes: Buffer): string | undefined {
 	const text = utf8Text(bytes);
 	return text === undefined || parse(text) === undefined ? undefined : text;
 }
 
-/** A JSON text's value; undefined when it is none, which no JSON text has for a value. */
+/** A JSON text's value; undefined when the text is not JSON (no JSON text has the value undefined). */
 export function parse(text: string): unknown {
 	try {
 		return JSON.parse(text);
@@ -66,11 +67,11 @@ export function parse(text: string): unknown {
 
 function utf8Text(bytes: Buffer): string | undefined {
 	const text = bytes.toString();
-	// What stands in place of bytes that are not UTF-8 may also have been sent.
+	// The replacement for bytes that are not UTF-8 may also have been sent.
 	return text.includes('\ufffd') && !isUtf8(bytes) ? undefined : text;
 }
 
-/** What a client asks for with one message. */
+/** The calls of one message of a client. */
 export function readRequests(bytes: Buffer): Message {
 	const text = jsonText(bytes);
 	if (text === undefined) return {isBatch: false, calls: [{id: noId, error: parseError}]};
@@ -108,7 +109,7 @@ export function formatRequest({id, method, params}: Request): string {
 	return `{"jsonrpc":"2.0","method":${JSON.stringify(method)}${given}${id === undefined ? '' : `,"id":${id}`}}`;
 }
 
-/** How a call ended: its result as JSON text, or why there is none. */
+/** How a call ended: its result as JSON text, or the error. */
 export type CallResult = {result: string} | {error: CallError};
 
 export function formatResponse(id: string, outcome: CallResult): string {
@@ -120,14 +121,14 @@ export function formatError({code, message, data}: CallError): string {
 	return `{"code":${code},"message":${JSON.stringify(message)}${data === undefined ? '' : `,"data":${data}`}}`;
 }
 
-/** An answer, as a server gave it. */
+/** An answer of a server. */
 export interface Response {
-	/** Undefined where it has none: then it is no answer to any call of ours. */
+	/** Undefined if it has none: then it is not an answer to any call of ours. */
 	id: string | undefined;
 	outcome: CallResult;
 }
 
-/** What a server's message holds: answers, and how many other things, such as notifications. */
+/** The contents of a server's message: answers, and the number of other items, such as notifications. */
 export function readResponses(text: string): {responses: Response[]; others: string[]} {
 	const responses: Response[] = [];
 	const others: string[] = [];
@@ -139,7 +140,7 @@ export function readResponses(text: string): {responses: Response[]; others: str
 	return {responses, others};
 }
 
-/** Undefined when it is no answer. Version 1.0 has both members in each, and null in one of them. */
+/** Undefined when it is not an answer. Version 1.0 has both members in each, and null in one of them. */
 export function readResponse(members: ReadonlyMap<string, string>): Response | undefined {
 	if (members.has('method')) return undefined;
 	const id = members.get('id');
@@ -149,7 +150,7 @@ export function readResponse(members: ReadonlyMap<string, string>): Response | u
 	return result === undefined ? undefined : {id, outcome: {result}};
 }
 
-/** Whatever a server has for an error. */
+/** Any form of error that a server sends. */
 export function readError(text: string): CallError {
 	if (kindOf(text) !== 'object') {
 		const message = kindOf(text) === 'string' ? (JSON.parse(text) as string) : text;

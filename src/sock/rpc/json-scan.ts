@@ -1,13 +1,13 @@
-/** Something that is no message. */
+/** Input that is not a message. */
 export class Broken {
 	constructor(
 		readonly reason: string,
-		/** Where the next message begins cannot be told, or is not worth waiting for. */
+		/** The start of the next message cannot be found, or is not worth waiting for. */
 		readonly isFatal: boolean,
 	) {}
 }
 
-/** What a byte is outside of strings. */
+/** The meaning of a byte outside of strings. */
 const classes = [
 	' \n\r\t',
 	'0',
@@ -29,7 +29,7 @@ const classes = [
 const classOf = new Uint8Array(256).fill(classes.length);
 for (const [number, bytes] of classes.entries()) for (const byte of Buffer.from(bytes)) classOf[byte] = number;
 
-/** What has been read last, and so what may follow. */
+/** The item that was read last, which decides what may follow. */
 const states = [
 	...['value', 'first element', 'first name', 'name', 'colon', 'after'],
 	...['minus', 'zero', 'integer', 'point', 'fraction', 'exponent', 'exponent sign', 'exponent digits'],
@@ -101,21 +101,21 @@ export const isSpace = (byte: number): boolean => classOf[byte] === 0;
 /** Whether an array or an object begins with it. */
 export const isOpening = (byte: number): boolean => byte === openingBrace || byte === openingBrace - width;
 
-const noJson = new Broken('it is no JSON', false);
+const noJson = new Broken('it is not JSON', false);
 
 /**
- * Finds where an array or an object ends, in however many pieces it comes, looking at each byte once: it is JSON up to
- * there, or the first byte that makes it none is found. Only whether it is UTF-8 remains to be seen.
+ * Finds the end of an array or an object, in however many pieces it arrives, looking at each byte once: it is JSON up
+ * to there, or the first byte that breaks JSON is found. Only UTF-8 remains to be checked.
  */
 export class JsonScan {
-	/** How far it has come. */
+	/** The present state. */
 	at = 0;
 	private state = value;
 	private depth = 0;
 	private isInString = false;
-	/** In a string: a backslash has come. */
+	/** In a string: the last byte was a backslash. */
 	private isEscaped = false;
-	/** In a string: so many hexadecimal digits are to come. */
+	/** In a string: number of hexadecimal digits still expected. */
 	private digits = 0;
 	private readonly openBrackets: Uint8Array;
 
@@ -133,7 +133,7 @@ export class JsonScan {
 		this.digits = 0;
 	}
 
-	/** Goes on until the value is complete, or cannot be one. */
+	/** Continues until the value is complete, or is found to be invalid. */
 	goOn(bytes: Uint8Array, from: number, limit: number): 'more' | 'complete' | Broken {
 		// Fields would be read and written for every byte.
 		let state = this.state;
@@ -196,7 +196,7 @@ export class JsonScan {
 		return answer;
 	}
 
-	/** To behind the closing quote, or to the limit; -1 minus the place of what no string may hold. */
+	/** To behind the closing quote, or to the limit; -1 minus the position of a byte that no string may contain. */
 	private skipString(bytes: Uint8Array, from: number, limit: number): number {
 		for (let at = from; at < limit; at++) {
 			const byte = bytes[at] as number;

@@ -1,13 +1,16 @@
 import {formatSize} from '../../common/formats/size.js';
 import {Broken, isOpening, isSpace, JsonScan} from './json-scan.js';
 
-/** How the other side tells its messages apart, and so how it is answered. A bare value is taken for a line without its end. */
+/**
+ * How the peer separates its messages, and so the framing of answers to it. A bare value is taken for a line without
+ * its end.
+ */
 export type MessageFraming = 'lines' | 'null' | 'headers';
 
 export interface SplitLimits {
-	/** A longer message is refused, and so is one that only claims to be longer. */
+	/** A longer message is refused, and so is one whose header announces a longer one. */
 	mostBytes: number;
-	/** Arrays and objects within one another. */
+	/** Maximum nesting of arrays and objects. */
 	mostDepth: number;
 }
 
@@ -20,26 +23,26 @@ const smallCapacity = 65_536;
 const headerLine = /^content-(length|type)\s*:/i;
 
 /**
- * Cuts a stream of JSON messages, whatever the pieces it comes in: JSON values one after the other, with lines, NULs or
- * nothing in between, on one line or over many, or each behind `Content-Length` headers. Which of these it is shows in
- * the stream, message by message.
+ * Cuts a stream of JSON messages, whatever the pieces in which it arrives: JSON values one after the other, with lines,
+ * NULs or nothing in between, on one line or over many, or each behind `Content-Length` headers. Which of these it is
+ * shows in the stream, message by message.
  *
- * Every byte is looked at once, however small the pieces. An array or an object that comes out is JSON if it is UTF-8;
- * what had a length, and a line that began as neither, may be anything.
+ * Every byte is looked at once, however small the pieces. An array or an object in the output is JSON if it is UTF-8; a
+ * body with a length, and a line that began as neither, may be anything.
  */
 export class JsonSplitter {
-	/** How the last message came. What ends a value may come after it: then it is known from then on. */
+	/** The framing of the last message. The end of a value may arrive after the value: then it is known from then on. */
 	form: {framing: MessageFraming} = {framing: 'lines'};
 
 	private bytes = Buffer.allocUnsafe(smallCapacity);
-	/** Where the message begins that is being looked for, how far it has been looked at, and where the bytes end. */
+	/** Where the current message begins, how far it has been looked at, and where the bytes end. */
 	private start = 0;
 	private at = 0;
 	private end = 0;
 	private state: 'idle' | 'value' | 'line' | 'headers' | 'body' | 'skip' | 'over' = 'idle';
 
 	private readonly scan: JsonScan;
-	/** Behind a value: what ends it has not come yet. */
+	/** Behind a value: the byte that ends it has not arrived yet. */
 	private awaitsEnd = false;
 	private contentLength = -1;
 	private isBodyScanned = false;
@@ -48,7 +51,7 @@ export class JsonSplitter {
 		this.scan = new JsonScan(limits.mostDepth);
 	}
 
-	/** Whether a message has begun that has not come to its end. */
+	/** Whether a message has begun and is not complete. */
 	get isAmidst(): boolean {
 		return this.state !== 'idle' && this.state !== 'over';
 	}
@@ -61,7 +64,7 @@ export class JsonSplitter {
 		this.advance(piece.length);
 	}
 
-	/** Where at least so many bytes can be read into; say how many came with {@link advance}. */
+	/** Room for at least this many bytes; report how many were read with {@link advance}. */
 	room(least: number): Buffer {
 		const held = this.end - this.start;
 		if (this.bytes.length - this.end < least) {
@@ -82,8 +85,8 @@ export class JsonSplitter {
 	}
 
 	/**
-	 * The next message that is complete, as a view that holds until the next piece; undefined when there is none yet.
-	 * After a {@link Broken} that is fatal nothing more comes.
+	 * The next complete message, as a view that is valid until the next piece; undefined when there is none yet. After a
+	 * {@link Broken} that is fatal no more messages follow.
 	 */
 	next(): Buffer | Broken | undefined {
 		for (;;) {
@@ -98,7 +101,7 @@ export class JsonSplitter {
 					if (this.at - this.start > this.limits.mostBytes) return this.checkSize();
 					const message = this.take(this.at);
 					this.awaitsEnd = true;
-					// One who has used NULs will go on with them.
+					// A peer that has used NULs will continue to use them.
 					this.form = {framing: this.form.framing === 'null' ? 'null' : 'lines'};
 					this.skipSpace();
 					return message;
@@ -143,15 +146,15 @@ export class JsonSplitter {
 		}
 	}
 
-	/** What remains when the stream has ended: a scalar without an end, or a message that was cut off. */
+	/** The rest when the stream has ended: a scalar without an end, or an incomplete message. */
 	last(): Buffer | Broken | undefined {
 		const state = this.state;
 		if (state === 'idle' || state === 'skip' || state === 'over') return undefined;
 		if (state === 'line') return this.take(this.end);
-		return this.giveUp(new Broken('the message is cut off', true));
+		return this.giveUp(new Broken('the message is incomplete', true));
 	}
 
-	/** Skips what stands between messages and looks how the next one begins. */
+	/** Skips the bytes between messages and looks how the next one begins. */
 	private beginMessage(): boolean {
 		this.skipSpace();
 		if (this.at === this.end) {
@@ -179,7 +182,7 @@ export class JsonSplitter {
 		this.start = this.at;
 	}
 
-	/** A view of the message that ends here, which is done with. */
+	/** A view of the message that ends here; its bytes are released. */
 	private take(messageEnd: number): Buffer {
 		const message = this.bytes.subarray(this.start, messageEnd);
 		this.start = messageEnd;
@@ -188,7 +191,7 @@ export class JsonSplitter {
 		return message;
 	}
 
-	/** When nothing is held the buffer starts afresh, and is small again. */
+	/** When the buffer is empty it starts afresh, and is small again. */
 	private release(): void {
 		if (this.start < this.end) return;
 		this.start = 0;
@@ -202,14 +205,14 @@ export class JsonSplitter {
 		return broken;
 	}
 
-	/** A message that is not complete may not be too long already. */
+	/** A message that is not complete yet may be too long already. */
 	private checkSize(): Broken | undefined {
 		const {mostBytes} = this.limits;
 		if (this.at - this.start <= mostBytes) return undefined;
 		return this.giveUp(new Broken(`longer than ${formatSize(mostBytes)} (${mostBytes} bytes)`, true));
 	}
 
-	/** Goes on to the byte that ends a line, or a record. */
+	/** Continues to the byte that ends a line, or a record. */
 	private findLineEnd(): boolean {
 		for (; this.at < this.end; this.at++) {
 			const byte = this.bytes[this.at];
@@ -232,7 +235,7 @@ export class JsonSplitter {
 		this.state = 'headers';
 		if (name === undefined || value === undefined) return this.giveUp(new Broken('a header without a colon', true));
 		if (name.toLowerCase() !== 'content-length') return undefined;
-		if (!/^[0-9]+$/.test(value)) return this.giveUp(new Broken('a Content-Length that is no number', true));
+		if (!/^[0-9]+$/.test(value)) return this.giveUp(new Broken('a Content-Length that is not a number', true));
 		const {mostBytes} = this.limits;
 		if (this.contentLength >= 0 && this.contentLength !== Number(value))
 			return this.giveUp(new Broken('two different Content-Lengths', true));
@@ -256,7 +259,7 @@ export class JsonSplitter {
 		return found;
 	}
 
-	/** Only how deep it goes is of interest: whatever else is wrong with it, where it ends is known. */
+	/** Only the nesting depth matters here: whatever else is invalid, the end of the message is known. */
 	private scanBody(limit: number): Broken | undefined {
 		if (this.isBodyScanned) return undefined;
 		const found = this.scanTo(limit);

@@ -1,6 +1,6 @@
 /**
- * JSON taken as text: its parts as they were written, so that `12345678901234567890` and `1.0` come out as they went
- * in, which no JavaScript number could promise. Everything here expects text that JSON.parse has accepted.
+ * JSON handled as text: its parts as they were written, so that `12345678901234567890` and `1.0` are printed as they
+ * were read, which no JavaScript number guarantees. All functions here expect text that JSON.parse has accepted.
  */
 
 const quote = 34;
@@ -76,7 +76,7 @@ export function elementsOf(array: string): string[] {
 	return elements;
 }
 
-/** What kind of value it is, told by its first character. */
+/** The kind of a value, by its first character. */
 export function kindOf(value: string): 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null' {
 	switch (value.trimStart().charAt(0)) {
 		case '{':
@@ -97,12 +97,12 @@ export function kindOf(value: string): 'object' | 'array' | 'string' | 'number' 
 
 const isWide = /[\n\r\t ]/;
 
-/** On one line, without a space that does not belong to a string. */
+/** On one line, without spaces outside of strings. */
 export function compact(value: string): string {
 	return isWide.test(value) ? respace(value, () => '', '') : value;
 }
 
-/** As a person reads it: a line per member, indented by two. */
+/** For people: a line per member, indented by two. */
 export function pretty(value: string): string {
 	return respace(value, (depth) => `\n${'  '.repeat(depth)}`, ' ');
 }

@@ -5,10 +5,12 @@ import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 const longestName = 255;
 const reserved = 'rpc.';
 
-/** Whether the standard keeps the name for itself. */
+/** Whether the standard reserves the name. */
 export const isReserved = (method: string): boolean => method.startsWith(reserved);
 
-/** Whether it can be the name of a file in a folder, and of nothing outside it. What is not never reaches the file system. */
+/**
+ * Whether it can be the name of a file in a folder, and of nothing outside it. Other names never reach the file system.
+ */
 export function isMethodName(method: string): boolean {
 	return (
 		method !== '' &&
@@ -19,40 +21,40 @@ export function isMethodName(method: string): boolean {
 	);
 }
 
-/** Folders of executables: a method is the first of that name, as a command is in PATH. */
+/** Folders of executables: a method is the first executable of that name, as a command is in PATH. */
 export class MethodFolders {
 	private readonly paths: string[];
 
-	/** @throws SystemError for one that is no folder, or that we may not look into. */
+	/** @throws SystemError for a path that is not a folder, or that we have no permission to read. */
 	constructor(folders: readonly string[]) {
 		this.paths = folders.map((folder) => resolve(folder));
 		for (const [i, path] of this.paths.entries()) {
 			const shown = quoted(folders[i] as string);
 			const stat = look(shown, path);
 			if (!stat) throw new SystemError(`cannot serve the methods in ${shown}: no such folder`);
-			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is no folder`);
+			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is not a folder`);
 			if (!isAllowed(path, constants.X_OK))
 				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
 		}
 	}
 
 	/**
-	 * The path of its executable: what is added or taken away meanwhile counts at once.
+	 * The path of its executable: files added or removed meanwhile count at once.
 	 *
-	 * @throws the error of stat(2) when that could not be found out.
+	 * @throws the error of stat(2) when the path could not be looked at.
 	 */
 	find(method: string): string | undefined {
 		if (!isMethodName(method)) return undefined;
 		return this.paths.map((folder) => `${folder}/${method}`).find(isExecutable);
 	}
 
-	/** All that can be called now. */
+	/** All methods that can be called now. */
 	list(): string[] {
 		const names = this.paths.flatMap((folder) => {
 			try {
 				return readdirSync(folder).filter((name) => isMethodName(name) && isKnownExecutable(`${folder}/${name}`));
 			} catch {
-				// Gone, or not readable: what is in it can still be called by its name.
+				// Removed, or not readable: its methods can still be called by their names.
 				return [];
 			}
 		});
@@ -68,7 +70,10 @@ function look(shown: string, path: string): Stats | undefined {
 	}
 }
 
-/** What no path leads to, or none that we may go, is no executable of ours: as for execvp(3), which goes on in PATH. */
+/**
+ * A path that does not exist, or that we have no permission to follow, is not an executable of ours: as for execvp(3),
+ * which continues in PATH.
+ */
 function isExecutable(path: string): boolean {
 	try {
 		return statSync(path).isFile() && isAllowed(path, constants.X_OK);
@@ -78,7 +83,7 @@ function isExecutable(path: string): boolean {
 	}
 }
 
-/** One that cannot be looked at is not to hide the others. */
+/** An entry that cannot be looked at must not hide the others. */
 function isKnownExecutable(path: string): boolean {
 	try {
 		return isExecutable(path);

@@ -5,24 +5,24 @@ import {compact, kindOf} from './json-text.js';
 export interface ParameterWishes {
 	/** PARAMs are NAME=VALUE. */
 	named: boolean;
-	/** Values are strings even where they could be JSON. */
+	/** Values are strings even if they could be JSON. */
 	string: boolean;
 	/** All of them as one JSON text. */
 	params: string | undefined;
 }
 
-/** A word of the command line as JSON: what is JSON as it is, anything else as a string. */
+/** A word of the command line as JSON: valid JSON unchanged, anything else as a string. */
 function jsonOf(word: string, isString: boolean): string {
 	const json = isString ? undefined : jsonText(Buffer.from(word));
 	return json === undefined ? JSON.stringify(word) : compact(json.trim());
 }
 
-/** What the words say, as an array or an object; undefined for no parameters. @throws UsageError */
+/** The parameters of the words, as an array or an object; undefined for no parameters. @throws UsageError */
 export function parametersOf(words: readonly string[], {named, string, params}: ParameterWishes): string | undefined {
 	if (params !== undefined) {
-		if (words.length > 0) throw new UsageError('--params has all parameters: PARAM makes no sense beside it');
+		if (words.length > 0) throw new UsageError('--params cannot be combined with PARAM');
 		const json = jsonText(Buffer.from(params));
-		if (json === undefined) throw new UsageError('--params: it is no JSON');
+		if (json === undefined) throw new UsageError('--params: it is not JSON');
 		if (kindOf(json) !== 'array' && kindOf(json) !== 'object')
 			throw new UsageError('--params: an array or an object is expected');
 		return compact(json.trim());
@@ -31,7 +31,7 @@ export function parametersOf(words: readonly string[], {named, string, params}: 
 	if (!named) return `[${words.map((word) => jsonOf(word, string)).join(',')}]`;
 	const members = words.map((word) => {
 		const equals = word.indexOf('=');
-		if (equals < 1) throw new UsageError(`${quoted(word)} is no named parameter: NAME=VALUE is expected`);
+		if (equals < 1) throw new UsageError(`${quoted(word)} is not a named parameter: NAME=VALUE is expected`);
 		return [word.slice(0, equals), jsonOf(word.slice(equals + 1), string)] as const;
 	});
 	const twice = members.find(([name], i) => members.findIndex(([other]) => other === name) < i);

@@ -18,11 +18,12 @@ import {
 } from './json-rpc.js';
 import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
 
-/** As much of the end of what a method says on stderr travels with its failure. */
+/** This much of the end of a method's stderr is sent with its failure. */
 const mostStderr = 4096;
+
 /**
- * The words that parameters are for a program: strings as they are, other values as JSON; `name=value` where they have
- * names. Undefined for what no argument can hold: a NUL, or half of a surrogate pair.
+ * Parameters as words for a program: strings unchanged, other values as JSON; `name=value` if they have names.
+ * Undefined for a value that no argument can contain: a NUL, or half of a surrogate pair.
  */
 export function argumentsOf(params: string | undefined): string[] | undefined {
 	if (params === undefined) return [];
@@ -34,7 +35,7 @@ export function argumentsOf(params: string | undefined): string[] | undefined {
 	return words.some((text) => /[\0\p{Surrogate}]/u.test(text)) ? undefined : words;
 }
 
-/** What a program printed as a result: JSON as it is, anything else as a string, and nothing at all is null. */
+/** The output of a program as a result: JSON unchanged, anything else as a string, and no output as null. */
 export function resultOf(output: Buffer): string {
 	if (output.length === 0) return 'null';
 	const json = jsonText(output);
@@ -45,10 +46,10 @@ export function resultOf(output: Buffer): string {
 
 const newline = 10;
 
-/** The environment a call runs in. */
+/** The environment of a call. */
 export function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
 	const environment: NodeJS.ProcessEnv = {...process.env};
-	// What we were started with ourselves is not about this caller.
+	// The variables that we were started with ourselves do not describe this caller.
 	for (const name of ['IPC_PEER_PID', 'IPC_PEER_UID', 'IPC_PEER_GID']) delete environment[name];
 	return {...environment, ...(caller ? peerEnvironment(caller) : {}), IPC_METHOD: method};
 }
@@ -56,16 +57,16 @@ export function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
 export interface ProgramSettings {
 	/** A longer output is an error. */
 	mostOutput: number;
-	/** Its parameters come on stdin only. */
+	/** Its parameters are passed on stdin only. */
 	withoutArguments: boolean;
-	/** It is told which method is meant, and is not itself the method. */
+	/** The program is told the name of the method, and is not itself the method. */
 	isForAll?: boolean;
-	/** Its way of saying that there is no such method; undefined: it has none. */
+	/** The exit status by which it reports that there is no such method; undefined: it has none. */
 	notFoundStatus?: number;
 }
 
 /**
- * A call as a process of its own, in a process group of its own, so that all of it can be ended.
+ * A call as a process in a process group of its own, so that all its processes can be ended.
  */
 export class ProgramCall implements RunningCall {
 	readonly outcome: Promise<CallResult>;
@@ -113,7 +114,7 @@ export class ProgramCall implements RunningCall {
 			until: 'close',
 		});
 		this.command = command;
-		// A program that does not read its parameters has what it needs.
+		// A program that does not read its parameters does not need them.
 		command.stdin?.on('error', () => {});
 		command.stdin?.end(`${compact(this.call.params ?? '[]')}\n`);
 		command.stdout?.on('data', (piece: Buffer) => this.takeOutput(piece));
@@ -121,7 +122,7 @@ export class ProgramCall implements RunningCall {
 		return command.ended
 			.then(
 				(end) => {
-					// What it started and left behind in its group, if it was to be stopped.
+					// The processes that it left behind in its group, if the call was to be stopped.
 					if (command.isStopping) command.signalGroup(SIGKILL);
 					this.finish(end);
 				},
@@ -130,7 +131,9 @@ export class ProgramCall implements RunningCall {
 			.catch((error) => this.fail(defect(this.call.method, error)));
 	}
 
-	/** Its end may have to travel with a failure; what stands before that is passed on, whatever comes of the call. */
+	/**
+	 * The end of stderr may be sent with a failure; the part before that is passed on, whatever the result of the call.
+	 */
 	private takeComplaint(piece: Buffer): void {
 		const all = Buffer.concat([this.complaint, piece]);
 		const passed = Math.max(0, all.length - mostStderr);
@@ -165,7 +168,7 @@ export class ProgramCall implements RunningCall {
 		}
 	}
 
-	/** A folder of methods is nobody's business. */
+	/** The paths of a folder of methods are not for clients. */
 	private get shownProgram(): string {
 		return this.settings.isForAll ? (this.words[0] as string) : this.call.method;
 	}
@@ -176,7 +179,7 @@ export class ProgramCall implements RunningCall {
 	}
 }
 
-/** What a program that could not be started answers. */
+/** The answer of a program that could not be started. */
 export function cannotRun(shownName: string, error: unknown): CallError {
 	const isMissing = hasCode(error, 'ENOENT');
 	const reason = isMissing ? 'it, or the interpreter it names, was not found' : reasonOf(error);

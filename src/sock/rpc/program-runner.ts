@@ -21,7 +21,7 @@ export class FolderRunner implements CallRunner {
 	async close(): Promise<void> {}
 }
 
-/** One program for all methods: which one is meant stands in its environment. */
+/** One program for all methods: the name of the method is in its environment. */
 export class CommandRunner implements CallRunner {
 	constructor(
 		private readonly words: readonly string[],
@@ -29,7 +29,7 @@ export class CommandRunner implements CallRunner {
 	) {}
 
 	start(call: Call): RunningCall | undefined {
-		// Nothing else cannot be in an environment.
+		// Only a NUL cannot be in an environment.
 		if (isReserved(call.method) || /[\0\p{Surrogate}]/u.test(call.method)) return undefined;
 		return new ProgramCall(call, this.words, this.settings);
 	}

@@ -9,8 +9,8 @@ import {isReserved} from './methods.js';
 import {cannotRun, resultOf} from './program-call.js';
 
 /**
- * Programs that stay: each gets a call as a line on stdin, answers with a line on stdout, and gets the next one. No process
- * is started for a call, which makes it some hundred times as fast.
+ * Long-running programs: each gets a call as a line on stdin, answers with a line on stdout, and gets the next one. No
+ * process is started for a call, which makes it some hundred times as fast.
  */
 export class WorkerPool implements CallRunner {
 	private readonly idle: Worker[] = [];
@@ -54,7 +54,7 @@ export class WorkerPool implements CallRunner {
 interface Asked extends RunningCall {
 	readonly id: string;
 	settle(outcome: CallResult): void;
-	/** Nothing of it runs any more. */
+	/** No process of it runs any more. */
 	finish(): void;
 }
 
@@ -75,7 +75,7 @@ class Worker {
 		mostOutput: number,
 	) {
 		this.decoder = new RecordDecoder('lines', mostOutput);
-		// What it left behind may hold its stdout for ever, but nobody can answer in its place.
+		// A process that it left behind may hold its stdout forever, but cannot answer in its place.
 		this.command = new PipedCommand(words, {stderr: 'inherit', until: 'exit'});
 		const {stdin, stdout} = this.command;
 		stdin?.on('error', () => this.hangUp('stdin'));
@@ -93,7 +93,7 @@ class Worker {
 			});
 	}
 
-	/** Whether it takes no more calls: its end has come, or is on its way. */
+	/** Whether it takes no more calls: it has ended, or is about to end. */
 	get isLeaving(): boolean {
 		return this.problem !== undefined || this.command.isStopping;
 	}
@@ -123,7 +123,7 @@ class Worker {
 				this.problem ??= error;
 				this.end();
 			},
-			// It answers to nobody, and goes on to the next.
+			// The line answers no call: continue with the next.
 			abandon: () => {},
 		};
 		if (this.problem) {
@@ -138,7 +138,7 @@ class Worker {
 		return asked;
 	}
 
-	/** It lives, but nobody will hear of it; or it is about to end, which tells more. */
+	/** It lives, but no client gets the answer; or it is about to end, which tells more. */
 	private hangUp(stream: 'stdin' | 'stdout'): void {
 		this.closed ??= stream;
 		this.end();
@@ -159,14 +159,14 @@ class Worker {
 		}
 	}
 
-	/** An answer in the words of JSON-RPC, or else whatever a method may print. */
+	/** An answer in the form of JSON-RPC, or any output that a method may print. */
 	private take(line: Buffer): void {
 		const asked = this.asked;
 		if (!asked) return;
 		const text = jsonText(line);
 		const members = text !== undefined && kindOf(text) === 'object' ? membersOf(text) : undefined;
 		const response = members?.get('jsonrpc') === '"2.0"' ? readResponse(members) : undefined;
-		// One that came too late for another call, or said something of its own.
+		// An answer that came too late for another call, or other output.
 		if (members?.has('jsonrpc') && (!response || (response.id !== undefined && response.id !== asked.id))) return;
 		asked.settle(response ? response.outcome : {result: resultOf(line)});
 		asked.finish();
@@ -176,7 +176,7 @@ class Worker {
 		const {status, signal} = end;
 		const shown = quoted(this.words[0] as string);
 		let how = describeEnd(end);
-		// By us, then.
+		// Then it was ended by us.
 		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
 		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});
 	}

@@ -3,11 +3,11 @@ import {tell} from '../../common/output.js';
 import {native, POLLIN} from '../../native/index.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 
-/** A wait in libuv's pool has to end now and then. */
+/** A wait in libuv's thread pool has to end now and then. */
 const sliceMs = 10_000;
 const busyMs = 100;
 
-/** Each connection as it comes, without holding up the event loop, until `stopped` resolves. */
+/** Each connection as it arrives, without blocking the event loop, until `stopped` resolves. */
 export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unknown>): AsyncGenerator<LocalSocket> {
 	let isOver = false;
 	const over = stopped.then(() => {
@@ -19,10 +19,10 @@ export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unk
 		try {
 			connection = listener.tryAccept();
 		} catch (error) {
-			// Out of descriptors: those who wait go on waiting, and some of those who are here will leave.
+			// Out of descriptors: new clients wait until some of the connected ones leave.
 			if (!(error instanceof SystemError) || !hasCode(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'))
 				throw error;
-			if (!saidBusy) tell(`${error.message}; whoever comes has to wait`);
+			if (!saidBusy) tell(`${error.message}; new clients have to wait`);
 			saidBusy = true;
 			await Promise.race([over, new Promise((resolve) => setTimeout(resolve, busyMs))]);
 			continue;

@@ -14,15 +14,15 @@ export interface CommandServing {
 	command: readonly string[];
 	access: AccessList;
 	isLocal: boolean;
-	/** After so many connections it is done. */
+	/** The server ends after this many connections. */
 	most: number;
-	/** Connections at a time; the others wait in the listener's queue. */
+	/** Maximum number of connections; other clients wait in the listener's queue. */
 	atOnce: number;
-	/** How long to wait for somebody to come while nobody is served; negative: for ever. */
+	/** How long to wait for a client while none is served; negative: without limit. */
 	timeoutMs: number;
 }
 
-/** A command per connection, with the connection as its stdin and stdout. */
+/** Runs a command per connection, with the connection as its stdin and stdout. */
 export class CommandServer {
 	private readonly running = new Set<Promise<void>>();
 	private hasTimedOut = false;
@@ -33,7 +33,7 @@ export class CommandServer {
 		private readonly serving: CommandServing,
 	) {}
 
-	/** With one connection the status is the command's; with many it is 0, and each failure is said. */
+	/** With one connection the status is the command's; with several it is 0, and each failure is reported. */
 	async run(): Promise<Outcome> {
 		const {access, most, atOnce, timeoutMs} = this.serving;
 		using stopping = new Shutdown();
@@ -56,7 +56,7 @@ export class CommandServer {
 					continue;
 				}
 				taken++;
-				// Nobody else is to wait for a turn that does not come.
+				// No other client must wait for a turn that never comes.
 				if (taken >= most) this.listener.close();
 				const served = this.serve(connection, stopping).finally(() => {
 					this.running.delete(served);
@@ -81,7 +81,7 @@ export class CommandServer {
 		const {command, isLocal, most} = this.serving;
 		const peer = isLocal ? connection.peer : undefined;
 		const {descriptor} = connection;
-		// The command reads and writes it as any other stdin and stdout.
+		// The command reads and writes the connection as any other stdin and stdout.
 		native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) & ~O_NONBLOCK);
 		const running = await startCommand(
 			command,

@@ -41,35 +41,35 @@ const done = 2;
 const bufferBytes = 2 * 1024 ** 2;
 const socketBytes = 4 * 1024 ** 2;
 
-/** What one client did; a server goes on with the next. */
+/** An error of one client; a server continues with the next one. */
 export class ConnectionError extends SystemError {}
 
 export interface DuplexSettings {
-	/** The connection as messages call it. */
+	/** The connection as messages name it. */
 	shown: string;
-	/** Nothing has moved for so long: 'quiet'. Negative: for ever. */
+	/** No traffic for this long: 'quiet'. Negative: without limit. */
 	timeoutMs: number;
 	/** The same once our side has ended its output. */
 	idleMs?: number | undefined;
-	/** The connection is done after so many records, which end with this byte. */
+	/** The connection is done after this many records, which end with this byte. */
 	records?: {separator: number; most: number} | undefined;
-	/** Not joined to stdin: nothing is sent, and the other side learns that at once. */
+	/** Not joined to stdin: nothing is sent, and the peer learns that at once. */
 	receivesOnly?: boolean | undefined;
 	progress?: Progress | undefined;
 }
 
 export type DuplexEnd =
-	/** Both directions have ended, or as many records as wanted came. */
+	/** Both directions have ended, or the wanted number of records has arrived. */
 	| 'ended'
-	/** Our side had ended, and for so long nothing came. */
+	/** Our side had ended, and then nothing arrived for the time allowed. */
 	| 'idle'
-	/** For so long nothing moved. */
+	/** There was no traffic for the time allowed. */
 	| 'quiet';
 
 /**
- * stdin to a connection and the connection to stdout until both directions have ended. Blocks.
+ * Joins stdin to a connection and the connection to stdout until both directions have ended. Blocks.
  *
- * @throws EndBySignal when the reader of stdout has gone; SystemError when the other side left before it had all.
+ * @throws EndBySignal when the reader of stdout has left; SystemError when the peer closed before reading all data.
  */
 export function runDuplex(connection: number, joining: DuplexSettings): DuplexEnd {
 	const {shown, timeoutMs, idleMs = -1, records, receivesOnly = false, progress} = joining;
@@ -129,14 +129,17 @@ function endSending(there: Int32Array, connection: number): void {
 	}
 }
 
-/** splice(2) needs a pipe on one side; a file is copied, since its pages would be shared with who writes to it later. */
+/**
+ * splice(2) needs a pipe on one side; a file is copied: its pages would be shared with processes that write to it
+ * later.
+ */
 function wayOf(input: number, output: number): number {
 	const [from, to] = [fstatSync(input), fstatSync(output)];
 	const canSplice = (from.isFIFO() || to.isFIFO()) && !from.isFile() && !to.isFile();
 	return (canSplice ? 0 : copies) | (from.isSocket() ? inIsSocket : 0) | (to.isSocket() ? outIsSocket : 0);
 }
 
-/** stdout so that writing to it never blocks: it is shared with other processes, so a pipe is opened anew. */
+/** stdout, so that writing to it never blocks: it is shared with other processes, so a pipe is opened anew. */
 export function openOutput(): {descriptor: number; blocks: boolean} {
 	const stat = fstatSync(stdout);
 	if (stat.isFile() || stat.isSocket()) return {descriptor: stdout, blocks: false};
@@ -145,12 +148,12 @@ export function openOutput(): {descriptor: number; blocks: boolean} {
 		const descriptor = native.openat(AT_FDCWD, `/proc/self/fd/${stdout}`, O_WRONLY | O_NONBLOCK, 0, -1);
 		return {descriptor, blocks: false};
 	} catch {
-		// Somebody else's pipe, or its reader has gone: writing will tell.
+		// The pipe of another user, or its reader has left: writing will tell.
 		return {descriptor: stdout, blocks: true};
 	}
 }
 
-/** More room costs nothing and is what throughput hangs on; how much, the system decides. socket(7), SO_SNDBUF */
+/** More room costs nothing and decides the throughput; the system limits how much. socket(7), SO_SNDBUF */
 export function growSocket(descriptor: number): void {
 	try {
 		native.setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, socketBytes);
@@ -159,7 +162,7 @@ export function growSocket(descriptor: number): void {
 	}
 }
 
-/** What C noted as a number, as if it had been thrown. */
+/** An error that C noted as a number, as if it had been thrown. */
 function kernelError(number: number, syscall: string): KernelError {
 	const [code, text] = getSystemErrorMap().get(-number) ?? ['EUNKNOWN', `error ${number}`];
 	return Object.assign(new Error(`${syscall}: ${text}`), {code, errno: number, syscall});
@@ -168,11 +171,11 @@ function kernelError(number: number, syscall: string): KernelError {
 const EPIPE = 32;
 const ECONNRESET = 104;
 
-/** The way to stdout failed. */
+/** Writing to stdout failed. */
 function explainBack(shown: string, back: Int32Array, there: Int32Array): void {
 	const number = back[fieldError] as number;
 	if (back[fieldErrorIsIn]) {
-		// It has closed without reading all that we sent; what it had sent before, we have.
+		// The peer closed without reading all that we sent; we have the data it had sent before.
 		if (number !== ECONNRESET)
 			throw new ConnectionError(`cannot read from ${quoted(shown)}: ${reasonOf(kernelError(number, 'read'))}`);
 		back[fieldError] = 0;
@@ -183,7 +186,7 @@ function explainBack(shown: string, back: Int32Array, there: Int32Array): void {
 	throw explainStdout(kernelError(number, 'write'));
 }
 
-/** The way to the other side failed, which matters only when something was left to send. */
+/** Sending to the peer failed, which matters only when there was something left to send. */
 function explainThere(shown: string, there: Int32Array): void {
 	const number = there[fieldError] as number;
 	if (number === 0) return;
@@ -193,12 +196,12 @@ function explainThere(shown: string, there: Int32Array): void {
 	if (number === EPIPE && left === 0 && !hasInput()) return;
 	if (number === EPIPE || number === ECONNRESET)
 		throw new ConnectionError(
-			`${quoted(shown)} ended the connection before it had read all that was sent${left > 0 ? ` (${countOf(left, 'byte')} more were read from stdin)` : ''}`,
+			`${quoted(shown)} closed the connection before reading all data${left > 0 ? ` (${countOf(left, 'byte')} more were read from stdin)` : ''}`,
 		);
 	throw explain(`cannot send to ${quoted(shown)}`, kernelError(number, 'write'));
 }
 
-/** Whether stdin holds something that nobody has read. */
+/** Whether stdin has data that no process has read. */
 export function hasInput(): boolean {
 	if (!isReady(stdin, POLLIN, 0)) return false;
 	try {

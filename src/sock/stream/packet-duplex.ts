@@ -12,7 +12,7 @@ import {readInputNow} from '../../common/input.js';
 import {explainStdout, stdin, stdout, tell} from '../../common/output.js';
 import {endIfBroken, isBroken, isReady, PollSet} from '../../common/waiting.js';
 import {native, POLLIN, POLLOUT} from '../../native/index.js';
-import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Packet, PacketReader} from '../../objects/socket/packet-reader.js';
 import {ConnectionError, type DuplexEnd, hasInput, openOutput} from './duplex.js';
 
@@ -20,27 +20,32 @@ export interface PacketDuplexSettings {
 	framing: Framing;
 	timeoutMs: number;
 	idleMs: number;
-	/** So many packets are enough. */
+	/** Stop after this many packets. */
 	most: number;
 	/** Nothing is sent, and the end of stdin was known before. */
 	receivesOnly?: boolean;
-	/** A datagram socket that listens: it answers whom it has heard first. */
+	/** A datagram socket that listens: it answers the sender that it received from first. */
 	listens?: boolean;
+	/** Whether a packet of this sender is taken; others are thrown away. */
+	admits?: ((sender: PeerCredentials | undefined) => boolean) | undefined;
 }
 
 const inputBytes = 256 * 1024;
-/** After so many packets one way it is the other's turn. */
+/** After this many packets in one direction it is the other's turn. */
 const atOnce = 64;
-/** What anything writable takes without blocking: PIPE_BUF. pipe(7) */
+/** The bytes that any writable descriptor accepts without blocking: PIPE_BUF. pipe(7) */
 const sureRoom = 4096;
 
-/** What a packet looks like on stdout. */
+/** The form of a packet on stdout. */
 export function formatPacket(framing: Framing, {data, sender}: Packet): Buffer {
 	if (framing !== 'json') return encodeRecord(framing, data);
 	return Buffer.from(`${JSON.stringify({...jsonRecord(data), ...sender})}\n`);
 }
 
-/** Records of stdin as packets, and packets as records on stdout, both at once, until each direction has ended. Blocks. */
+/**
+ * Sends records of stdin as packets, and prints packets as records on stdout, both at once, until each direction has
+ * ended. Blocks.
+ */
 export function runPacketDuplex(socket: LocalSocket, joining: PacketDuplexSettings): DuplexEnd {
 	const output = openOutput();
 	const blocks = output.blocks || fstatSync(output.descriptor).isSocket();
@@ -52,7 +57,7 @@ export function runPacketDuplex(socket: LocalSocket, joining: PacketDuplexSettin
 }
 
 /**
- * Neither direction may hold up the other: two that both say much before they listen would wait for one another. So
+ * Neither direction may block the other: two peers that both send much before they read would wait for each other. So
  * nothing blocks but one poll(2) for all.
  */
 class PacketDuplex {
@@ -61,17 +66,17 @@ class PacketDuplex {
 	private readonly poll = new PollSet<'input' | 'socket' | 'output'>();
 	private readonly input = Buffer.allocUnsafe(inputBytes);
 	private readonly shown: string;
-	/** Records that stdin has given; views of `input`, which is not read into again before they have gone. */
+	/** Records read from stdin; views of `input`, which is not read into again before they have been sent. */
 	private records: Iterator<Buffer> | undefined;
-	/** The one that waits for room. */
+	/** The record that waits for room. */
 	private record: Buffer | undefined;
 	private readsInput: boolean;
-	/** `lost`: the other side has left before it had all. */
+	/** `lost`: the peer has left before it had all. */
 	private sending: 'open' | 'ended' | 'lost' = 'open';
-	/** Records wait until there is somebody to send them to. */
+	/** Records wait until there is a peer to send them to. */
 	private canSend: boolean;
 	private hears = true;
-	/** A packet that stdout has not taken whole. */
+	/** A packet that stdout has not accepted as a whole. */
 	private printing: {packet: Packet; bytes: Buffer; offset: number} | undefined;
 	private sent = 0;
 	private received = 0;
@@ -82,7 +87,7 @@ class PacketDuplex {
 		private readonly output: ReturnType<typeof openOutput>,
 	) {
 		this.decoder = new RecordDecoder(joining.framing);
-		this.reader = new PacketReader(socket);
+		this.reader = new PacketReader(socket, joining.admits);
 		this.shown = quoted(socket.shownName);
 		this.readsInput = !joining.receivesOnly;
 		this.canSend = !joining.listens;
@@ -104,12 +109,11 @@ class PacketDuplex {
 			const mayEnd = this.sending !== 'open' && idleMs >= 0;
 			const limitMs = mayEnd ? (timeoutMs < 0 ? idleMs : Math.min(idleMs, timeoutMs)) : timeoutMs;
 			const leftMs = limitMs < 0 ? -1 : Math.max(0, Math.ceil(limitMs - (performance.now() - quietSince)));
-			// However much comes one way, stdin and signals have their turn.
+			// However much arrives in one direction, stdin and signals have their turn.
 			const ready = this.wait(hasMoved ? 0 : leftMs);
 			if (ready === 'quiet' && !hasMoved) {
 				if (mayEnd && limitMs === idleMs) return 'idle';
-				if (this.record && this.sent > 0)
-					tell(`gave up on ${this.shown}: ${countOf(this.sent, 'record')} went through`);
+				if (this.record && this.sent > 0) tell(`gave up on ${this.shown}: ${countOf(this.sent, 'record')} sent`);
 				return 'quiet';
 			}
 			if (ready === 'left') {
@@ -134,7 +138,7 @@ class PacketDuplex {
 		const wantsInput = this.readsInput && this.canSend && !this.records;
 		const wantsPacket = this.hears && !this.printing;
 		const wantsRoom = this.record !== undefined && this.canSend;
-		// While the other side ends only when we do, that it has gone altogether shows here alone.
+		// While the peer ends only when we do, that it has left altogether shows here alone.
 		const isWatched = wantsPacket || wantsRoom || (!this.hears && this.sending === 'open');
 		const {socket, output} = this;
 		const events = (wantsPacket ? POLLIN : 0) | (wantsRoom ? POLLOUT : 0);
@@ -155,7 +159,7 @@ class PacketDuplex {
 		this.records = records[Symbol.iterator]();
 	}
 
-	/** Some of the records that wait; whether any went. */
+	/** Sends some of the waiting records; returns whether any were sent. */
 	private send(): boolean {
 		if (!this.canSend || this.sending !== 'open') return false;
 		for (let count = 0; count < atOnce; count++) {
@@ -167,7 +171,7 @@ class PacketDuplex {
 				if (!this.sendNow(this.record as Buffer)) return count > 0;
 			} catch (error) {
 				if (!hasCode(error, 'EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOTCONN')) throw error;
-				// What it had said before is still to be heard.
+				// The data that the peer had sent before is still to be read.
 				this.sending = 'lost';
 				return true;
 			}
@@ -187,8 +191,7 @@ class PacketDuplex {
 				else if (value.length > 0) this.record = parseJsonRecord(value).data;
 			}
 		} catch (error) {
-			if (error instanceof FramingError)
-				throw new SystemError(`stdin cannot be sent to ${this.shown}: ${error.message}`);
+			if (error instanceof FramingError) throw new SystemError(`cannot send stdin to ${this.shown}: ${error.message}`);
 			throw error;
 		}
 		return this.record !== undefined;
@@ -200,7 +203,7 @@ class PacketDuplex {
 		} catch (error) {
 			if (!hasCode(error, 'EMSGSIZE')) throw error;
 			throw new SystemError(
-				`cannot send to ${this.shown}: a record of ${record.length} bytes is more than a packet may have (see: sysctl net.core.wmem_max)`,
+				`cannot send to ${this.shown}: a record of ${record.length} bytes is longer than a packet can be (see: sysctl net.core.wmem_max)`,
 			);
 		}
 	}
@@ -211,7 +214,7 @@ class PacketDuplex {
 		if (this.socket.type === 'seqpacket') this.socket.endOutput();
 	}
 
-	/** Some of the packets that are there; whether any came, or the end. */
+	/** Takes some of the packets that are there; returns whether there were any, or the end. */
 	private receive(): boolean {
 		let hasMoved = false;
 		for (let count = 0; this.hears && count < atOnce; count++) {
@@ -230,7 +233,7 @@ class PacketDuplex {
 			}
 			this.printing = {packet, bytes: formatPacket(this.joining.framing, packet), offset: 0};
 		}
-		// Datagrams have no end: those that are there were the last.
+		// Datagrams have no end: the ones that are there were the last.
 		if (!hasMoved && !this.printing && this.sending === 'lost' && this.socket.type === 'dgram') this.hears = false;
 		return hasMoved;
 	}
@@ -241,13 +244,13 @@ class PacketDuplex {
 				return this.reader.look();
 			} catch (error) {
 				if (!hasCode(error, 'ECONNRESET', 'ECONNREFUSED')) throw error;
-				// It has left without reading all; what it had said before comes after this.
+				// The peer has left without reading all; the data it had sent before comes after this.
 				this.sending = 'lost';
 			}
 		}
 	}
 
-	/** As much of the packet as stdout takes now; whether that was all of it. */
+	/** Writes as much of the packet as stdout accepts now; returns whether that was all of it. */
 	private print(): boolean {
 		const printing = this.printing as NonNullable<typeof this.printing>;
 		const {bytes, packet} = printing;
@@ -273,13 +276,16 @@ class PacketDuplex {
 	private leftEarly(): ConnectionError {
 		return new ConnectionError(
 			this.socket.type === 'dgram'
-				? `cannot send to ${this.shown}: the other side has left`
-				: `${this.shown} ended the connection before it had read all that was sent`,
+				? `cannot send to ${this.shown}: the peer has left`
+				: `${this.shown} closed the connection before reading all data`,
 		);
 	}
 }
 
-/** From now on the socket hears and answers this sender alone; false when it has no address to answer to. connect(2) */
+/**
+ * From now on the socket sends to and receives from this sender alone; false when it has no address to answer to.
+ * connect(2)
+ */
 function answer(socket: LocalSocket, {address}: Packet): boolean {
 	if (!address) return false;
 	try {

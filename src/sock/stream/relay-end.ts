@@ -17,10 +17,10 @@ import {connectionsOf} from './accept-loop.js';
 import {streamOf} from './stream-pair.js';
 import {type Credentials, tlsReason, tlsSettings} from './tls-settings.js';
 
-/** One that says nothing is not to keep us waiting. */
+/** A peer that sends nothing must not keep us waiting. */
 const timeoutMs = 10_000;
 
-/** Makes connections to an address. node:tls is loaded where it is needed. */
+/** Makes connections to an address. node:tls is loaded when it is needed. */
 export async function connectorTo(address: SocketAddress, credentials: Credentials): Promise<() => Promise<Socket>> {
 	const tried = `cannot connect to ${quoted(formatSocketAddress(address))}`;
 	if (isLocal(address)) {
@@ -30,7 +30,7 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 				try {
 					return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
 				} catch (error) {
-					// A queue that is full must not hold up everybody else.
+					// A full queue must not block the other connections.
 					if (!hasCode(error, 'EAGAIN')) throw error;
 					if (deadline.hasPassed) throw new SystemError(`${tried}: its queue is full`);
 				}
@@ -73,14 +73,14 @@ function opened<Stream extends Socket>(stream: Stream, event: string, tried: str
 }
 
 export interface Client {
-	/** To be called once the other side has been reached: what nobody reads before is reported to its sender. */
+	/** Called once the target has been reached: data that no process reads before is reported to its sender. */
 	open(): Socket;
 	close(): void;
 	/** In words; undefined over a network. */
 	who: string | undefined;
 }
 
-/** Those who come to an address, and who is let in: `begin` starts listening. */
+/** The clients of an address, and the rules for accepting them: `begin` starts listening. */
 export interface Entrance extends Disposable {
 	clients(stopped: Promise<unknown>): AsyncIterable<Client>;
 }
@@ -109,7 +109,7 @@ export async function openEntrance(
 	};
 }
 
-/** With --ca only those are let in who have a certificate that it has signed: tls.Server checks that. */
+/** With --ca only clients with a certificate that it has signed are accepted: tls.Server checks that. */
 async function openSecureEntrance(address: NetworkAddress, credentials: Credentials): Promise<Entrance> {
 	const {createServer} = await import('node:tls');
 	const needsCertificate = credentials.ca !== undefined;
@@ -120,7 +120,7 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 		handshakeTimeout: timeoutMs,
 		allowHalfOpen: true,
 	});
-	// Half open is for conversations: a client that ends before there is one is not to be kept until the time is over.
+	// Half-open is for established sessions: a client that ends before the handshake must not be kept until the timeout.
 	server.prependListener('connection', (socket: Socket) => {
 		socket.allowHalfOpen = false;
 	});
@@ -133,19 +133,19 @@ async function openSecureEntrance(address: NetworkAddress, credentials: Credenti
 		await once(server, 'listening');
 	} catch (error) {
 		throw explain(`cannot listen on ${quoted(formatSocketAddress(address))}`, error, {
-			EADDRINUSE: 'another process has that port (see: ss -ltnp)',
+			EADDRINUSE: 'another process uses that port (see: ss -ltnp)',
 			EADDRNOTAVAIL: 'this machine has no such address',
 			EACCES: 'ports below 1024 need a privilege',
 		});
 	}
-	server.on('tlsClientError', (error) => tell(`a client was turned away: ${tlsReason(error)}`));
+	server.on('tlsClientError', (error) => tell(`refused a client: ${tlsReason(error)}`));
 	return {
 		async *clients(stopped) {
 			const over = new AbortController();
 			stopped.then(() => over.abort());
 			try {
 				for await (const [stream] of on(server, 'secureConnection', {signal: over.signal})) {
-					// It may leave before the other side has been reached: the join will notice.
+					// The client may leave before the target has been reached: the join will notice.
 					stream.on('error', () => {});
 					yield {open: () => stream, close: () => stream.destroy(), who: undefined};
 				}

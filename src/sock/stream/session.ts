@@ -1,7 +1,7 @@
 import {UsageError} from '../../common/errors.js';
 import {type Framing, separatorOf} from '../../common/framing/framing.js';
 import type {Progress} from '../../common/terminal/progress.js';
-import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type DuplexEnd, runDuplex} from './duplex.js';
 import {runPacketDuplex} from './packet-duplex.js';
 
@@ -9,14 +9,16 @@ export interface Session {
 	framing: Framing | undefined;
 	timeoutMs: number;
 	idleMs: number | undefined;
-	/** Records that are enough; undefined: whatever comes. */
+	/** Stop after this many records; undefined: no limit. */
 	count: number | undefined;
 	receivesOnly?: boolean;
 	listens?: boolean;
+	/** Of whom datagrams are taken. */
+	admits?: (sender: PeerCredentials | undefined) => boolean;
 	progress?: Progress | undefined;
 }
 
-/** Framing means something for packets, and where records are counted. */
+/** Framing has a meaning for packets, and when records are counted. */
 export function checkSession({
 	framing,
 	count,
@@ -28,15 +30,24 @@ export function checkSession({
 }): void {
 	if (type !== undefined && type !== 'stream') return;
 	if (framing && count === undefined)
-		throw new UsageError('a stream passes as it is: framing is for --count and for packets (--type)');
+		throw new UsageError('framing needs --count or packets (--type): a stream is passed on unchanged');
 	if (framing && separatorOf(framing) === undefined)
 		throw new UsageError(`records framed as ${framing} cannot be counted in a stream`);
-	if (framing === 'json') throw new UsageError('a stream passes as it is: --json is for packets (--type)');
+	if (framing === 'json') throw new UsageError('--json needs packets (--type): a stream is passed on unchanged');
 }
 
-/** stdin and stdout joined to a connection of any type. Blocks. */
+/** Joins stdin and stdout to a connection of any type. Blocks. */
 export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
-	const {framing = 'lines', timeoutMs, idleMs = -1, count, receivesOnly = false, listens = false, progress} = session;
+	const {
+		framing = 'lines',
+		timeoutMs,
+		idleMs = -1,
+		count,
+		receivesOnly = false,
+		listens = false,
+		admits,
+		progress,
+	} = session;
 	if (socket.type !== 'stream')
 		return runPacketDuplex(socket, {
 			framing,
@@ -45,6 +56,7 @@ export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
 			most: count ?? Number.POSITIVE_INFINITY,
 			receivesOnly,
 			listens,
+			admits,
 		});
 	return runDuplex(socket.descriptor, {
 		shown: socket.shownName,

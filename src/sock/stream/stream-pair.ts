@@ -2,7 +2,7 @@ import {Socket} from 'node:net';
 import {hasCode} from '../../common/errors.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 
-/** A connection as Node's streams have it; half-closing stays possible. */
+/** A connection as a Node stream; half-closing stays possible. */
 export const streamOf = (connection: LocalSocket): Socket =>
 	new Socket({fd: connection.detach(), allowHalfOpen: true, readable: true, writable: true});
 
@@ -12,16 +12,16 @@ export interface Watching {
 }
 
 /**
- * Joins two connections until both directions have ended: what one says the other hears, an end included, and whoever
- * reads slowly slows down who writes. Resolves with what went wrong, undefined when nothing did.
+ * Joins two connections until both directions have ended: the data of each side goes to the other, an end included, and
+ * a slow reader slows down its sender. Resolves with the error, undefined when there was none.
  */
 export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching = {}): Promise<Error | undefined> {
 	let failure: Error | undefined;
 	const flow = (from: Socket, to: Socket, name: 'one' | 'other') =>
 		new Promise<void>((resolve) => {
-			// What was said before is still to be heard.
+			// The data that was sent before is still to be read.
 			const fail = (error: Error) => {
-				// Leaving in the middle is how many a session ends.
+				// Many sessions end by leaving in the middle.
 				if (!hasCode(error, 'EPIPE', 'ECONNRESET')) failure ??= error;
 				from.destroy();
 				to.destroySoon();
@@ -49,7 +49,7 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 			});
 			from.on('error', fail);
 			from.on('close', () => {
-				// Closed without an end of its own: the other side is not to wait for more.
+				// Closed without an end of its own: the other side must not wait for more.
 				if (!from.readableEnded) to.destroySoon();
 				else if (to.writable) to.end();
 				resolve();

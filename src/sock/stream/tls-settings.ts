@@ -11,7 +11,7 @@ export interface Credentials {
 
 const readPem = (path: string): Buffer => attempt(`cannot read ${quoted(path)}`, () => readFileSync(path));
 
-/** What node:tls takes. */
+/** The settings for node:tls. */
 export interface TlsSettings {
 	cert?: Buffer;
 	key?: Buffer;
@@ -19,9 +19,10 @@ export interface TlsSettings {
 }
 
 /**
- * The files' contents, once they have proved to be of use.
+ * The files' contents, once they have been checked.
  *
- * @throws SystemError that names the file which cannot be read, has nothing of the kind in it, or does not fit the other.
+ * @throws SystemError that names the file which cannot be read, has no certificate or key in it, or does not fit the
+ * other.
  */
 export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSettings> {
 	const {createSecureContext} = await import('node:tls');
@@ -43,7 +44,7 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 		}
 		return text;
 	};
-	// OpenSSL takes a file without any for an empty list, which trusts nobody.
+	// OpenSSL takes a file without certificates for an empty list, which trusts no peer.
 	if (ca !== undefined) {
 		settings.ca = readCertificates(ca);
 		check({ca: settings.ca}, `cannot use the certificates in ${quoted(ca)}`);
@@ -56,7 +57,7 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 		} catch (error) {
 			throw new SystemError(
 				hasCode(error, 'ERR_MISSING_PASSPHRASE', 'ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED')
-					? `the private key in ${quoted(key)} is encrypted: it has to be stored without a passphrase`
+					? `the private key in ${quoted(key)} is encrypted: it must be stored without a passphrase`
 					: `${quoted(key)} has no private key in it (PEM is expected)`,
 			);
 		}
@@ -68,8 +69,8 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 	return settings;
 }
 
-/** OpenSSL's own words without the rest of its message. */
+/** The words of OpenSSL without the rest of its message. */
 export function tlsReason(error: Error): string {
-	if (hasCode(error, 'ECONNREFUSED')) return 'nobody listens there';
+	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
 	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }

@@ -4,7 +4,7 @@ import {print} from '../../common/output.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
 import {describePeer} from '../../objects/socket/peer.js';
 
-/** What a tap prints: a line a piece, or JSON. */
+/** The output of a tap: one line per piece, or JSON. */
 export class TapLog {
 	constructor(private readonly isJson: boolean) {}
 

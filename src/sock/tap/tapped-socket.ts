@@ -1,4 +1,4 @@
-import {chmodSync, chownSync, closeSync, fstatSync, lstatSync} from 'node:fs';
+import {chownSync, closeSync, fstatSync, lstatSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import type {FileIdentity} from '../../common/process/proc.js';
@@ -7,7 +7,7 @@ import {isAlive, LocalSocket, ownerOf} from '../../objects/socket/local-socket.j
 import {formatSocketAddress, type LocalAddress} from '../../objects/socket/socket-address.js';
 import {allUnixSockets, isBoundTo} from '../../objects/socket/unix-sockets.js';
 
-/** The name a live socket has while somebody stands in front of it. */
+/** The name of a live socket while it is tapped. */
 const aside = (name: string): string => `${name}.tapped`;
 
 type FileAddress = LocalAddress & {kind: 'name' | 'path'};
@@ -16,22 +16,22 @@ const asideOf = (address: FileAddress): FileAddress =>
 	address.kind === 'name' ? {kind: 'name', name: aside(address.name)} : {kind: 'path', path: aside(address.path)};
 
 /**
- * A socket of ours in the place of a live one, which has moved aside and can still be reached there. The two names are
- * exchanged at once, so clients find one or the other at any moment. renameat2(2), RENAME_EXCHANGE
+ * A socket of ours in the place of a live one, which has been renamed and can still be reached by its new name. The two
+ * names are exchanged at once, so clients find one or the other at any moment. renameat2(2), RENAME_EXCHANGE
  */
 export class TappedSocket implements Disposable {
 	private isInPlace = true;
 
 	private constructor(
-		/** Gets the connections that were meant for the other. */
+		/** Gets the connections that were meant for the live socket. */
 		readonly listener: LocalSocket,
-		/** Where the other is now. */
+		/** The present address of the live socket. */
 		readonly target: LocalAddress,
 		private readonly place: DirectoryEntry,
 		private readonly other: FileIdentity,
 	) {}
 
-	/** @throws SystemError when nobody listens there, or where the file system cannot exchange names */
+	/** @throws SystemError when no process listens there, or when the file system cannot exchange names */
 	static stepInFrontOf(address: FileAddress): TappedSocket {
 		const shown = quoted(formatSocketAddress(address));
 		const tried = `cannot tap ${shown}`;
@@ -41,16 +41,14 @@ export class TappedSocket implements Disposable {
 		if (!place || handle === undefined) throw new SystemError(`${tried}: no such socket`);
 		let listener: LocalSocket | undefined;
 		try {
-			if (!isAlive(handle, place)) throw new SystemError(`${tried}: nobody listens there`);
+			if (!isAlive(handle, place)) throw new SystemError(`${tried}: no process listens there`);
 			const {dev, ino, mode, uid, gid} = fstatSync(handle);
 			const rows = allUnixSockets().filter((row) => isBoundTo(row, {dev, ino}));
 			if (rows.length > 0 && !rows.some(({type, state}) => type === SOCK_STREAM && state === TCP_LISTEN))
-				throw new SystemError(`${tried}: it is no stream socket that listens`);
-			// Whoever may connect to the one may connect to the other.
-			listener = LocalSocket.listen(asideOf(address), {mode: 0o600});
-			const path = `/proc/self/fd/${place.folder}/${aside(place.name)}`;
-			if (process.geteuid?.() === 0) chownSync(path, uid, gid);
-			chmodSync(path, mode & 0o777);
+				throw new SystemError(`${tried}: it is not a listening stream socket`);
+			// A client that may connect to the live socket may connect to ours.
+			listener = LocalSocket.listen(asideOf(address), {mode: mode & 0o777, ignoresUmask: true});
+			if (process.geteuid?.() === 0) giveTo(uid, gid, listener, place, tried);
 			attempt(tried, () => native.renameat2(place.folder, aside(place.name), place.name, RENAME_EXCHANGE), {
 				EINVAL: 'its file system cannot exchange two names',
 			});
@@ -64,7 +62,9 @@ export class TappedSocket implements Disposable {
 		}
 	}
 
-	/** The other is back in its place; answers false when somebody has changed things meanwhile, and nothing was done. */
+	/**
+	 * Restores the live socket; returns false when another process has changed things meanwhile, and nothing was done.
+	 */
 	putBack(): boolean {
 		if (!this.isInPlace) return true;
 		this.isInPlace = false;
@@ -76,21 +76,21 @@ export class TappedSocket implements Disposable {
 				if (moved.dev !== this.other.dev || moved.ino !== this.other.ino) return false;
 				const ours = this.listener.identity;
 				const now = lstatSync(pathOf(place.name), {throwIfNoEntry: false});
-				// Somebody has put a new one there: it stays.
+				// Another process has put a new socket there: it stays.
 				if (now && (now.dev !== ours?.dev || now.ino !== ours.ino)) return false;
 				if (this.isOtherAlive()) {
 					native.renameat2(place.folder, aside(place.name), place.name, 0);
 				} else {
-					// It has ended, and what it meant to remove was ours: nothing stays.
+					// The server has ended, and the file it meant to remove was ours: nothing stays.
 					native.unlinkat(place.folder, aside(place.name));
 					if (now) native.unlinkat(place.folder, place.name);
 				}
 				return true;
 			});
 		} catch (error) {
-			// The listener has ended meanwhile, and removed its file or ours.
+			// The server has ended meanwhile, and removed its file or ours.
 			if (hasCode(error, 'ENOENT')) return false;
-			throw explain(`cannot put ${place.shown} back`, error);
+			throw explain(`cannot restore ${place.shown}`, error);
 		}
 	}
 
@@ -114,10 +114,42 @@ export class TappedSocket implements Disposable {
 }
 
 /**
- * One who stood in front and was killed (SIGKILL) leaves a dead socket, and the live one aside: that goes back. Answers
- * whether it did.
+ * Changes the owner of our socket file. The folder may belong to another user, who can put any file, or a link to one, in
+ * its place at any moment. So the file is opened without following a link, is checked to be the socket that we listen on,
+ * and its owner is changed through that handle.
  *
- * @throws SystemError when somebody stands in front of it now
+ * @throws SystemError when it is not that socket any more
+ */
+function giveTo(uid: number, gid: number, listener: LocalSocket, place: DirectoryEntry, tried: string): void {
+	const name = aside(place.name);
+	const replaced = () => new SystemError(`${tried}: another process has replaced ${quoted(name)}`);
+	const handle = attempt(tried, () => native.openat(place.folder, name, O_PATH | O_NOFOLLOW, 0, -1));
+	try {
+		if (!fstatSync(handle).isSocket() || !isOurs(handle, listener)) throw replaced();
+		attempt(tried, () => chownSync(`/proc/self/fd/${handle}`, uid, gid));
+	} finally {
+		closeSync(handle);
+	}
+}
+
+/** Whether this process listens on the socket: the kernel reports the listening process to a client. unix(7), SO_PEERCRED */
+function isOurs(handle: number, listener: LocalSocket): boolean {
+	using probe = LocalSocket.tryConnect({kind: 'path', path: `/proc/self/fd/${handle}`}, {timeoutMs: 0});
+	if (probe?.peer.pid !== process.pid || probe.peer.uid !== process.geteuid?.()) return false;
+	// The probe is not a client.
+	for (let accepted = listener.tryAccept(); accepted; accepted = listener.tryAccept()) {
+		const isProbe = accepted.peer.pid === process.pid;
+		accepted.close();
+		if (isProbe) return true;
+	}
+	return false;
+}
+
+/**
+ * A tap that was killed (SIGKILL) leaves a dead socket, and the live one renamed: this restores it. Returns whether it
+ * was restored.
+ *
+ * @throws SystemError when another tap is running
  */
 export function putBackIfLeft(address: FileAddress): boolean {
 	using place = DirectoryEntry.open(address, false);
@@ -134,7 +166,7 @@ export function putBackIfLeft(address: FileAddress): boolean {
 		try {
 			if (!fstatSync(moved).isSocket() || !isAlive(moved, place)) return false;
 			if (front !== undefined && isAlive(front, place))
-				throw new SystemError(`${place.shown} is tapped already: ${ownerOf(front)} stands in front of it`);
+				throw new SystemError(`${place.shown} is already tapped by ${ownerOf(front)}`);
 			native.renameat2(place.folder, aside(place.name), place.name, 0);
 			return true;
 		} finally {

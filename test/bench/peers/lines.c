@@ -1,4 +1,4 @@
-/* lines COUNT : so many numbered lines of 60 bytes, newline included, to stdout. */
+/* lines COUNT : COUNT numbered lines of 60 bytes, newline included, to stdout. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * produce BYTES : so many bytes to stdout, which is a pipe, by vmsplice(2): the pages of one buffer over and over, no
+ * produce BYTES : BYTES bytes to stdout, which is a pipe, by vmsplice(2): the pages of one buffer over and over, no
  * copy. The producer that costs next to nothing, so that the middle is what is measured.
  */
 #include <fcntl.h>

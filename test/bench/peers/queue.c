@@ -1,6 +1,6 @@
 /*
  * queue send NAME [retry] : each line of stdin as a message
- * queue recv NAME COUNT [retry] : so many messages to stdout, a line each
+ * queue recv NAME COUNT [retry] : COUNT messages to stdout, a line each
  * queue once NAME TEXT : one message
  *
  * Plainly, as a C program is written: stdio at one end, a call that blocks at the other. With `retry` the queue does not
@@ -25,7 +25,7 @@ static int failed(const char *what)
 	return 1;
 }
 
-/* After so many vain tries: whether another one makes sense. */
+/* After this many failed tries: whether another one makes sense. */
 static bool goes_on(mqd_t queue, short events, int *tries)
 {
 	if (errno != EAGAIN)

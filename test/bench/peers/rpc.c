@@ -1,7 +1,7 @@
 /*
  * rpc serve PATH : answers JSON-RPC on a stream socket, a line each, with the parameters as the result
  * rpc call PATH IN_FLIGHT : each line of stdin as a request, each answer as a line of stdout
- * rpc requests COUNT : so many requests, a line each
+ * rpc requests COUNT : COUNT requests, a line each
  *
  * As a C program may do it that knows what its peer says: it looks for newlines and for `"params":` and `"id":`, and
  * nothing else. One at a time it blocks in read(2); with more in flight it reads and writes as much as there is.

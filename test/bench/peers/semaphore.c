@@ -1,7 +1,7 @@
 /*
  * semaphore post NAME : one unit more
  * semaphore batch [plain] : what `ipc-sem batch` does with `post NAME`, `wait NAME` and `value NAME`
- * semaphore pairs COUNT NAME : so many times the lines `wait NAME` and `post NAME`
+ * semaphore pairs COUNT NAME : COUNT times the lines `wait NAME` and `post NAME`
  * semaphore ask COUNT NAME WORD... : starts such a batch and asks it in turn, one line and one answer at a time, so
  *	often to post and to wait; prints COUNT
  *

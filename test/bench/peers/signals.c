@@ -3,7 +3,7 @@
  *
  *   flood FILE COUNT     sends SIGRTMIN with 0, 1, 2 … to the process whose number stands in FILE, waiting while its
  *                        queue is full
- *   recv FILE COUNT      writes its number into FILE and prints so many: signal, pid, uid and value, a line each
+ *   recv FILE COUNT      writes its number into FILE and prints COUNT signals: signal, pid, uid and value, a line each
  *   recv FILE COUNT flush    the same, each as soon as it has come
  *   ping FILE COUNT FIFO     sends one signal at a time, each once the line of the one before has come through FIFO
  *   once PID             sends signal 0

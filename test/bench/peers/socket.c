@@ -1,5 +1,5 @@
 /*
- * socket send|recv PATH splice|copy : stdin to whoever connects to PATH, or what comes from there to stdout, by splice(2)
+ * socket send|recv PATH splice|copy : stdin to the process that connects to PATH, or what comes from there to stdout, by splice(2)
  * or through a buffer. Pipes of 1 MiB, a send buffer of 4 MiB: about the most that a local stream socket gives.
  */
 #include <errno.h>

@@ -3,7 +3,7 @@ import {throughFifo, twice} from './through-fifo.mjs';
 
 const lineCount = 1_000_000;
 
-/** A pipeline of so many lines of 60 bytes. */
+/** A pipeline of this many lines of 60 bytes. */
 export const linePipeline = (workshop, count, middle) =>
 	workshop.pipeline([workshop.program('lines'), count, '|', ...middle, '|', 'wc', '-l'], {prints: count});
 

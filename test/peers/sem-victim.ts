@@ -4,10 +4,10 @@ import {native} from '../../src/native/index.js';
 import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 
 /*
- * What the processes do that kills.test.ts kills. It starts itself for them, with words behind its name:
+ * What the processes do that test/sem/kills.test.ts kills. A bundle of its own, since hundreds of them are started:
  *
- *	steps NAME K       goes through everything that changes who holds, and is killed right before its Kth call
- *	loop NAME LOG [K]  holds and lets go for ever, and writes to the log when it is in and out
+ *	steps NAME K            goes through everything that changes who holds, and is killed right before its Kth call
+ *	loop NAME LOG SEED [K]  holds and releases without end, and writes to the log when it is in and out
  */
 
 /** The calls by which the list of holders is read and changed, besides those of the addon. */
@@ -43,7 +43,7 @@ function dieAt(last: number, beforeDeath: () => void = () => {}): void {
 	syncBuiltinESMExports();
 }
 
-/** Three units, of which one is held by somebody living and one by somebody dead. */
+/** Three units, of which one is held by a living process and one by a dead one. */
 function goThroughSteps(name: string, last: number): void {
 	using semaphore = Semaphore.open(name);
 	dieAt(last);
@@ -55,24 +55,29 @@ function goThroughSteps(name: string, last: number): void {
 	if (!first.letGo() || !second.letGo()) throw new Error('a unit did not go back');
 }
 
-function holdForEver(name: string, logName: string, last: number | undefined): void {
+function holdForEver(name: string, logName: string, seed: number, last: number | undefined): void {
 	const log = fs.openSync(logName, 'a');
 	const {writeSync} = fs;
 	const say = (what: string) => writeSync(log, `${what} ${process.pid}\n`);
+	let state = seed;
+	/** From 0 up to 1; good enough for a pause. */
+	const random = (): number => {
+		state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+		return state / 2 ** 31;
+	};
 	const nobodyWakesUs = new Int32Array(new SharedArrayBuffer(4));
 	using semaphore = Semaphore.open(name);
 	writeSync(1, 'ready\n');
 	if (last !== undefined) dieAt(last, () => say('killed'));
 	for (;;) {
-		const holding = semaphore.hold({command: 'loop', inherit: Math.random() < 0.5});
+		const holding = semaphore.hold({command: 'loop', inherit: random() < 0.5});
 		say('in');
-		Atomics.wait(nobodyWakesUs, 0, 0, Math.random() * 3);
+		Atomics.wait(nobodyWakesUs, 0, 0, random() * 3);
 		say('out');
 		holding?.letGo();
 	}
 }
 
-export function playVictim([what, name = '', ...words]: readonly string[]): void {
-	if (what === 'steps') goThroughSteps(name, Number(words[0]));
-	else holdForEver(name, words[0] as string, words[1] === undefined ? undefined : Number(words[1]));
-}
+const [what, name = '', ...words] = process.argv.slice(2);
+if (what === 'steps') goThroughSteps(name, Number(words[0]));
+else holdForEver(name, words[0] as string, Number(words[1]), words[2] === undefined ? undefined : Number(words[2]));
