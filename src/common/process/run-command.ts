@@ -24,10 +24,10 @@ export type Stream = 'inherit' | number;
 /**
  * Starts a command, without a shell; stderr is ours. execa is loaded here and nowhere else.
  *
- * A command is started in one of three ways. Verbs that wait in the kernel, where no event of Node's arrives, and verbs that
- * take the end of orphans too, use `startChild`: fork and exec in C. Verbs that live in the event loop use this function.
- * `PipedCommand` is Node's own spawn for `ipc-sock serve`, which talks to its commands through pipes and starts one a call:
- * with execa a call took 3.4 ms instead of 2.
+ * A command is started in one of three ways. Verbs that wait in the kernel, where Node delivers no events, and verbs that
+ * also wait for orphans use `startChild`: fork and exec in C. Verbs that use the event loop use this function.
+ * `PipedCommand` is Node's own spawn, for `ipc-sock serve`, which exchanges data with its commands through pipes and starts
+ * one for each call: with execa a call took 3.4 ms instead of 2.
  */
 export async function startCommand(
 	words: readonly string[],

@@ -6,13 +6,13 @@ import {SIGINT, SIGQUIT} from './signals.js';
 import {kill} from './termination.js';
 
 /**
- * For verbs that live in the event loop: a signal that tells us to stop is passed on to the commands that run, which may
- * have something to clean up, and ends us once they have ended.
+ * For verbs that use the event loop: a signal that tells us to stop is forwarded to the running commands, which may have
+ * to clean up, and ends us once they have ended.
  */
 export class Shutdown implements Disposable {
 	/** The signal that told us to stop. */
 	signal: number | undefined;
-	/** Resolves once we are to stop, whether by a signal or by `end`. */
+	/** Resolves once we have to stop, because of a signal or of `end`. */
 	readonly stopped: Promise<void>;
 	isStopped = false;
 	/** How many signals have told us to stop. */
@@ -45,13 +45,13 @@ export class Shutdown implements Disposable {
 		ended.then(() => this.running.delete(pid));
 	}
 
-	/** Enough has been done. */
+	/** The work is done. */
 	end(): void {
 		this.isStopped = true;
 		this.resolve();
 	}
 
-	/** Once all is tidy: a signal that told us to stop ends us now. */
+	/** Once all is cleaned up: a signal that told us to stop ends us now. */
 	finish(): void {
 		if (this.signal !== undefined) throw new EndBySignal(this.signal);
 	}
@@ -61,7 +61,7 @@ export class Shutdown implements Disposable {
 	}
 }
 
-/** Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on to commands they would come twice. */
+/** Ctrl-C and Ctrl-\ at a terminal reach all processes in the foreground: forwarded, they would arrive twice. */
 export const cameToAllFromTerminal = (signal: number): boolean =>
 	(signal === SIGINT || signal === SIGQUIT) && isInForeground();
 

@@ -2,12 +2,12 @@ import {native} from '../../native/index.js';
 import {hasCode} from '../errors.js';
 import {SIGKILL, SIGTERM} from './signals.js';
 
-/** How long what got SIGTERM may take to end, until it gets SIGKILL. */
+/** From SIGTERM to SIGKILL, for processes that have to end. */
 export const graceMs = 2000;
 
 /**
- * Sends a signal to a process, or to the process group `-pid`: false where it has ended, or runs for another user by
- * now, as a set-user-ID program does. kill(2)
+ * Sends a signal to a process, or to the process group `-pid`: false if it has ended, or if it belongs to another user
+ * by now, as a set-user-ID program does. kill(2)
  */
 export function kill(pid: number, signal: number): boolean {
 	try {
@@ -28,14 +28,14 @@ export class Termination implements Disposable {
 	kills = 0;
 	private timer: NodeJS.Timeout | undefined;
 
-	/** `send` sends a signal to all that is to end. */
+	/** `send` sends a signal to all processes that have to end. */
 	constructor(private readonly send: (signal: number) => void) {}
 
 	get hasBegun(): boolean {
 		return this.timer !== undefined;
 	}
 
-	/** Once it has begun a second call does nothing. */
+	/** A second call does nothing. */
 	begin(): void {
 		if (this.timer) return;
 		this.send(SIGTERM);

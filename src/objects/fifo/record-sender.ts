@@ -1,3 +1,4 @@
+import {Deadline} from '../../common/deadline.js';
 import {countOf, hasCode, SystemError} from '../../common/errors.js';
 import {type Boundaries, boundariesOf, headerBytes} from '../../common/framing/boundaries.js';
 import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
@@ -243,16 +244,16 @@ class RecordSender {
 	private waitUntilEmpty(): void {
 		const {writer, timeoutMs} = this.sending;
 		let before = -1;
-		let since = performance.now();
+		let deadline = new Deadline(timeoutMs);
 		let pauseMs = 0;
 		for (;;) {
 			const queued = native.ioctlFionread(writer);
 			if (queued === 0) return;
 			if (queued !== before) {
 				before = queued;
-				since = performance.now();
+				deadline = new Deadline(timeoutMs);
 				pauseMs = 0;
-			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
+			} else if (deadline.hasPassed) {
 				throw new WaitTimedOut('room');
 			}
 			if (isReady(writer, 0, pauseMs))

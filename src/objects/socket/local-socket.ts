@@ -297,7 +297,7 @@ export class LocalSocket implements Disposable {
 	waitUntilRead(timeoutMs = -1): boolean {
 		const scratch = Buffer.allocUnsafe(65_536);
 		let before = -1;
-		let since = performance.now();
+		let deadline = new Deadline(timeoutMs);
 		for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
 			const unread = native.ioctlSiocoutq(this.descriptor);
 			// A peer that disconnects discards what it has not read: the error is there before the data shows as read.
@@ -306,9 +306,9 @@ export class LocalSocket implements Disposable {
 			if (unread === 0) return true;
 			if (unread !== before) {
 				before = unread;
-				since = performance.now();
+				deadline = new Deadline(timeoutMs);
 				pauseMs = 0;
-			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
+			} else if (deadline.hasPassed) {
 				return false;
 			}
 			// A peer that has ended its output would be readable all the time.
