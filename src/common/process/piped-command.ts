@@ -14,6 +14,7 @@ export class PipedCommand {
 	 */
 	readonly ended: Promise<ChildEnd>;
 	private readonly child: ChildProcess | undefined;
+	private hasEnded = false;
 	private readonly termination = new Termination((signal) => {
 		this.signalGroup(signal);
 		if (signal !== SIGKILL) return;
@@ -45,6 +46,7 @@ export class PipedCommand {
 		this.ended = new Promise((resolve, reject) => {
 			child.on('error', reject);
 			child.on(until, (code: number | null, signal: NodeJS.Signals | null) => {
+				this.hasEnded = true;
 				this.termination[Symbol.dispose]();
 				try {
 					resolve(endOf(child.pid, code, signal));
@@ -72,8 +74,9 @@ export class PipedCommand {
 		return this.termination.hasBegun;
 	}
 
+	/** Does nothing once it has ended: by then another process group may have its number. */
 	stop(): void {
-		if (this.child) this.termination.begin();
+		if (this.child?.pid !== undefined && !this.hasEnded) this.termination.begin();
 	}
 
 	/** To all that is left of the group. */
