@@ -21,8 +21,8 @@ export interface Change {
 }
 
 /**
- * Starts a command as a child of our own (`startCommand` says who does): Node knows nothing of it, so that we alone take its end, and with it those
- * of orphans that have become our children. Runs with no signal blocked, ignored or caught.
+ * Starts a command as a child that Node does not know (`startCommand` says when): only we wait for its end, and for that
+ * of orphans that have become our children. It runs with no signal blocked, ignored or caught.
  */
 export function startChild(
 	words: readonly string[],
@@ -31,7 +31,7 @@ export function startChild(
 ): number | StartProblem {
 	const list = Object.entries(environment).flatMap(([name, text]) => (text === undefined ? [] : [`${name}=${text}`]));
 	try {
-		return native.spawn(words, list, ownGroup ? 1 : 0, terminal);
+		return native.spawn(words, list, ownGroup, terminal);
 	} catch (error) {
 		if (!isKernelError(error)) throw error;
 		return explainStart(words[0] as string, error);

@@ -373,7 +373,7 @@ export class SharedMemory implements Disposable {
 		const width = widthOf(type);
 		checkAligned(type, width, offset);
 		try {
-			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both' ? 1 : 0);
+			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both');
 			return call(this.mapping, width);
 		} catch (error) {
 			const {size} = this;

@@ -111,7 +111,7 @@ export class Semaphore implements Disposable {
 			const stat = fstatSync(descriptor);
 			if (!stat.isFile()) throw new SystemError(`${tried}: it is not a semaphore: ${path} is not a regular file`);
 			checkSize(descriptor, `${tried}: it is not a semaphore: ${path}`);
-			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable ? 1 : 0), isWritable);
+			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable), isWritable);
 		} catch (error) {
 			closeSync(descriptor);
 			throw explain(tried, error, {
