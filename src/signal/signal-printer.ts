@@ -1,11 +1,10 @@
 import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
+import {boundariesOf} from '../common/framing/boundaries.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {isReady} from '../common/waiting.js';
 import {native, POLLOUT} from '../native/index.js';
 import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/signals/received-signal.js';
-
-const newline = 10;
 
 /** After a signal told us to stop, we wait this long for a reader to make room. */
 const roomMs = 200;
@@ -110,8 +109,4 @@ class Unread {
 	}
 }
 
-function linesIn(bytes: Buffer): number {
-	let count = 0;
-	for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) count++;
-	return count;
-}
+const linesIn = (bytes: Buffer): number => boundariesOf('lines').count(bytes, 0, bytes.length);

@@ -1,7 +1,14 @@
 import {Deadline} from '../../common/deadline.js';
 import {countOf, hasCode, SystemError} from '../../common/errors.js';
-import {type Boundaries, boundariesOf, headerBytes} from '../../common/framing/boundaries.js';
-import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {type Boundaries, boundariesOf} from '../../common/framing/boundaries.js';
+import {
+	type Framing,
+	FramingError,
+	headerBytes,
+	parseJsonRecord,
+	RecordDecoder,
+	separatorOf,
+} from '../../common/framing/framing.js';
 import {readInput} from '../../common/input.js';
 import {print} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';

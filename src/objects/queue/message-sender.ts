@@ -1,4 +1,5 @@
 import {countOf, SystemError} from '../../common/errors.js';
+import {boundariesBy} from '../../common/framing/boundaries.js';
 import {
 	type Framing,
 	FramingError,
@@ -122,8 +123,9 @@ export class MessageSender {
 
 	/** The C layer reports only that a record was refused: it is sent again alone, to learn the reason. */
 	private sayWhy(rest: Buffer, separator: number): never {
-		const end = separator < 0 ? 4 + rest.readUInt32BE() : rest.indexOf(separator);
-		const record = rest.subarray(separator < 0 ? 4 : 0, end);
+		const boundaries = boundariesBy(separator);
+		const end = boundaries.firstEnd(rest, 0, rest.length);
+		const record = rest.subarray(boundaries.before, end - boundaries.behind);
 		if (record.length > this.queue.msgsize) this.tooLong(String(record.length));
 		this.queue.send(record, {priority: this.sending.priority ?? 0, timeoutMs: 0});
 		throw new SystemError(`cannot send record ${this.sent + 1}: refused without a reason`);

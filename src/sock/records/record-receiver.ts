@@ -1,6 +1,7 @@
 import {closeSync} from 'node:fs';
 import {Deadline} from '../../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
+import {type Boundaries, separatedBy} from '../../common/framing/boundaries.js';
 import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
@@ -167,8 +168,8 @@ class StreamClient implements Client {
 	readonly peer: PeerCredentials;
 	private readonly buffer = Buffer.allocUnsafe(lookBytes);
 	private readonly decoder: RecordDecoder;
-	/** If records are written in their own framing: the byte that separates them. */
-	private readonly separator: number | undefined;
+	/** If records are written in their own framing, and end with a separator. */
+	private readonly boundaries: Boundaries | undefined;
 
 	constructor(
 		private readonly socket: LocalSocket,
@@ -176,7 +177,8 @@ class StreamClient implements Client {
 	) {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
-		this.separator = framing === 'json' ? undefined : separatorOf(framing);
+		const separator = framing === 'json' ? undefined : separatorOf(framing);
+		this.boundaries = separator === undefined ? undefined : separatedBy(separator);
 		// The contents of JSON objects are sent as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
 	}
@@ -185,7 +187,7 @@ class StreamClient implements Client {
 		const seen = this.look();
 		if (seen === undefined) return 0;
 		if (seen.length === 0) return 'end';
-		if (this.separator !== undefined) return this.hearSeparated(seen, most, this.separator);
+		if (this.boundaries) return this.hearSeparated(seen, most, this.boundaries);
 		const before = this.decoder.pending;
 		const framed: Buffer[] = [];
 		let used = -before;
@@ -218,15 +220,10 @@ class StreamClient implements Client {
 	}
 
 	/** Bytes are passed on unchanged, and only the ends of records are searched. */
-	private hearSeparated(seen: Buffer, most: number, separator: number): number {
-		let count = 0;
-		let end = 0;
-		for (let at = seen.indexOf(separator); at >= 0 && count < most; at = seen.indexOf(separator, end)) {
-			end = at + 1;
-			count++;
-		}
+	private hearSeparated(seen: Buffer, most: number, boundaries: Boundaries): number {
+		const {end, count} = boundaries.take(seen, 0, seen.length, most);
 		if (count > 0) {
-			const held = this.decoder.pending > 0 ? seen.indexOf(separator) + 1 : 0;
+			const held = this.decoder.pending > 0 ? boundaries.firstEnd(seen, 0, seen.length) : 0;
 			// The end of a record that has begun before.
 			for (const record of this.decoder.push(seen.subarray(0, held))) print(this.format(record));
 			if (held < end) print(seen.subarray(held, end));
