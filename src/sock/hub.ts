@@ -14,7 +14,7 @@ import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog} from './options.js';
 import {connectionsOf} from './stream/accept-loop.js';
-import {streamOf} from './stream/stream-pair.js';
+import {onHangUp, streamOf} from './stream/stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
 /** How long a client that has fallen behind may delay the senders, until it is disconnected. */
@@ -109,6 +109,7 @@ class Room {
 		socket.on('end', () => {
 			if (decoder) say(decoder.end());
 		});
+		onHangUp(socket, () => socket.destroy());
 		if (this.behind.size > 0) socket.pause();
 		// A client may disconnect in the middle of a record.
 		socket.on('error', () => {});

@@ -2,7 +2,7 @@ import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {announceReady, tell, tellVerbose} from '../common/output.js';
+import {announceReady, tellVerbose} from '../common/output.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {
@@ -14,6 +14,7 @@ import {
 	socketAddress,
 } from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
+import {LimitedNotices} from './limited-notices.js';
 import {backlog} from './options.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
 import {joinPair} from './stream/stream-pair.js';
@@ -59,18 +60,20 @@ export const relay = verb({
 		using entrance = await openEntrance(from, credentials, access, {
 			...modeWithAccess(options.mode, options.allow),
 			backlog: options.backlog,
+			most: options.max,
 		});
+		const notices = new LimitedNotices();
 		announceReady(options.readyFd);
 		const serve = async ({open, close, who}: Client): Promise<void> => {
 			const server = await connect().catch((error: Error) => {
-				tell(error.message);
+				notices.tell(error.message);
 			});
 			if (!server) {
 				close();
 				return;
 			}
 			const failure = await joinPair(open(), server);
-			if (failure) tell(`closed a connection: ${tlsReason(failure)}`);
+			if (failure) notices.tell(`closed a connection: ${tlsReason(failure)}`);
 			if (who) tellVerbose(`${who} disconnected`);
 		};
 		const running = new Set<Promise<void>>();
@@ -80,6 +83,8 @@ export const relay = verb({
 			while (options.max !== undefined && running.size >= options.max && !stopping.isStopped)
 				await Promise.race([...running, stopping.stopped]);
 		}
+		notices.finish();
+		access.finish();
 		stopping.finish();
 		return done;
 	},

@@ -53,7 +53,7 @@ for (const [where, hide, why] of [
 		assertFails(
 			await world.shell(hide(`ipc-shm resize ${name} 4K`)),
 			1,
-			`ipc-shm: cannot make '${name}' smaller: cannot see which processes use it: ${why} (--force does it all the same)\n`,
+			`ipc-shm: cannot shrink '${name}': cannot see which processes use it: ${why} (--force shrinks it anyway)\n`,
 		);
 		assert.equal(world.contents(name).length, 8192);
 		assertDone(await world.shell(hide(`ipc-shm resize ${name} 16K`)), '');
@@ -228,13 +228,13 @@ for (const hidepid of [1, 2])
 			.split('\n')
 			.filter((line) => line === own || line === open);
 		assert.deepEqual([collected.status, ours], [0, [own]]);
-		assert.match(collected.stderr, new RegExp(`^ipc-shm: '${open}' is left alone: ${why}$`, 'm'));
+		assert.match(collected.stderr, new RegExp(`^ipc-shm: kept '${open}': ${why}$`, 'm'));
 		const status = rows(await asUser(`ipc-shm stat ${open} --json`))[0];
 		assert.ok(status.unseen === null || (hidepid === 1 && status.unseen > 0), String(status.unseen));
 		assertFails(
 			await asUser(`ipc-shm resize ${open} 4K`),
 			1,
-			new RegExp(`^ipc-shm: cannot make '${open}' smaller: ${why} \\(--force does it all the same\\)\n$`),
+			new RegExp(`^ipc-shm: cannot shrink '${open}': ${why} \\(--force shrinks it anyway\\)\n$`),
 		);
 		assertDone(await asUser(`ipc-shm resize ${own} 4K`), '');
 		assert.deepEqual([world.contents(open).length, world.contents(own).length], [8192, 4096]);
@@ -283,7 +283,7 @@ test(
 		assertFails(
 			await world.shell(`${asStranger} ipc-shm resize ${name} 4K`),
 			1,
-			/smaller: its mode lets others use it, and [0-9]+ process(es)? cannot be looked into \(root can see more\) \(--force does it all the same\)\n$/,
+			/cannot shrink .*: its mode lets others use it, and [0-9]+ process(es)? cannot be looked into \(root can see more\) \(--force shrinks it anyway\)\n$/,
 		);
 		assert.equal(world.contents(name).length, 8192);
 		assertDone(await world.shell(`${asStranger} ipc-shm resize ${name} 4K --force`), '');

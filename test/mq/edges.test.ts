@@ -51,7 +51,7 @@ test('a message cannot go back into a queue that has been removed, and that is r
 	assertFails(
 		ended,
 		1,
-		"ipc-mq: lost 1 undelivered message: the queue has been removed\nipc-mq: 'sh' exited with status 1\n",
+		"ipc-mq: 1 message not delivered could not be put back: the queue has been removed\nipc-mq: 'sh' exited with status 1\n",
 	);
 });
 

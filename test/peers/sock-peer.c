@@ -7,7 +7,7 @@
  *   recv-fd ADDR              listens, and prints what the descriptor it gets has to say
  *   packet ADDR TYPE TEXT…    connects and sends each text as a packet
  *   pass-pipe ADDR TYPE       connects and passes on the writing end of a pipe, and says "closed" once nobody has it
- *   deaf ADDR                 connects, says "ready", never reads
+ *   deaf ADDR [TYPE]            connects, says "ready", never reads
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -145,7 +145,7 @@ int main(int count, char **words)
 	} else if (strcmp(verb, "pass-pipe") == 0 && count == 4) {
 		pass_pipe(connected(address, type_of(words[3])));
 	} else if (strcmp(verb, "deaf") == 0) {
-		connected(address, SOCK_STREAM);
+		connected(address, count > 3 ? type_of(words[3]) : SOCK_STREAM);
 		puts("ready");
 		fflush(stdout);
 		pause();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
-import {isStopped} from '../support/proc.js';
+import {isStopped, sleepsIn} from '../support/proc.js';
 import {blockedByThreads, queueLimit, rtmin, SignalWorld} from '../support/signals.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -100,6 +100,19 @@ test('every thread blocks what is waited for, whatever signals those are', async
 		assert.match((await receiver.end()).stdout.toString(), new RegExp(`^${words[0]} [0-9]+ ${uid} -\n$`));
 	}
 });
+
+for (const words of [[], ['--timeout', '10']])
+	test(`wait --count 3 ${words.join(' ')}: each signal has the whole time anew, and without --timeout for ever`, async (t) => {
+		const world = new SignalWorld(t);
+		const receiver = await world.receiver('wait', 'USR1', '--count', '3', ...words);
+		for (let i = 1; i <= 3; i++) {
+			await until('it sleeps', () => sleepsIn(receiver.pid, /poll/));
+			await world.shell(`kill -USR1 ${receiver.pid}`);
+			await until('it is printed', () => receiver.output.toString().split('\n').length === i + 1);
+		}
+		const {status, stderr} = await receiver.end();
+		assert.deepEqual([status, stderr], [0, '']);
+	});
 
 test('URG that is waited for is not taken for what ends our own waits', async (t) => {
 	const world = new SignalWorld(t);

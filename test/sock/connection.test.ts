@@ -130,6 +130,23 @@ test('--count ends after N records, of lines and of NUL, and prints no more', as
 	assertDone(await world.sock('connect', 'b', '-c', '2', '-0'), 'one\0two\0');
 });
 
+test('--count ends although our input goes on', async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'a', '-k', '--', 'sh', '-c', 'printf "one\\ntwo\\nthree\\n"; exec cat']);
+	for (const stdout of ['pipe', 'file'] as const) {
+		const line = stdout === 'pipe' ? 'ipc-sock connect a -c 2 | cat' : 'ipc-sock connect a -c 2 > out; cat out';
+		// Its stdin is open as long as this test is.
+		const client = world.startOther('bash', ['-c', line], {cwd: world.scratch});
+		await client.closed;
+		assert.deepEqual([client.child.signalCode, client.output.toString(), client.errors], [null, 'one\ntwo\n', '']);
+	}
+	const listener = await world.ready(['listen', 'b', '-c', '1']);
+	const other = world.start('ipc-sock', ['connect', 'b']);
+	other.stdin.write('one\ntwo\n');
+	await listener.closed;
+	assert.deepEqual([listener.child.exitCode, listener.output.toString()], [0, 'one\n']);
+});
+
 test('no process there, no process any more, not a socket, not allowed: the reason is reported', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(await world.sock('connect', 'gone'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");

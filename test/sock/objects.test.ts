@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {existsSync} from 'node:fs';
+import {existsSync, renameSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {UsageError} from '../../src/common/errors.js';
 import {sockaddrInet} from '../../src/objects/socket/inet.js';
@@ -78,6 +78,62 @@ test('list and stat: type, state, who listens, who is connected; what is stale i
 		(await world.sock('list', '--all', '--no-headings', '-o', 'name')).stdout.toString().split('\n').includes(name),
 	);
 	one.kill();
+});
+
+test('list --all: a path can be given back, with its mode and its owner', async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell('mkdir -m 700 $RUN');
+	const path = world.file('elsewhere');
+	await world.stranger('hold', path, 'stream');
+	const moved = world.file('moved');
+	await world.stranger('hold', moved, 'stream');
+	renameSync(moved, world.file('away'));
+	const listed = async (): Promise<Record<string, unknown>[]> =>
+		(await world.sock('list', '--all', '--json')).stdout
+			.toString()
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line));
+	const rows = await listed();
+	for (const {name} of rows) assert.doesNotMatch(String(name).slice(1), /\0$/);
+	const row = rows.find(({name}) => name === path);
+	const expected = (await world.shell(`stat -c '0%a %U' '${path}'`)).stdout.toString().trim();
+	assert.equal(`${row?.mode} ${row?.owner}`, expected);
+	assert.equal(row?.path, path);
+	assert.equal(
+		JSON.parse((await world.sock('stat', String(row?.name), '--json')).stdout.toString()).state,
+		'listening',
+	);
+	// What has this name now is not the socket.
+	writeFileSync(moved, '');
+	const other = (await listed()).find(({name}) => name === moved);
+	assert.deepEqual([other?.state, other?.mode, other?.owner], ['listening', null, null]);
+});
+
+test('a datagram server is there still when a client has connected to it, and shows who has', async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell('mkdir -m 700 $RUN');
+	const path = world.path('log');
+	const server = await world.stranger('hold', path, 'dgram');
+	const clients = [await world.stranger('deaf', path, 'dgram'), await world.stranger('deaf', path, 'dgram')];
+	const pids = clients.map(({pid}) => pid).sort((a, b) => a - b);
+	// The kernel's own list calls it connected by now: 03.
+	const {stdout} = await world.shell(`grep ' ${path}$' /proc/net/unix`);
+	assert.match(stdout.toString(), / 0002 03 /);
+	for (const words of [['stat', 'log'], ['list'], ['list', '--all']]) {
+		const lines = (await world.sock(...words, '--json')).stdout.toString().trim().split('\n');
+		const row = lines.map((line) => JSON.parse(line)).find((status) => status.path === path);
+		assert.deepEqual(
+			[row.type, row.state, row.listeners.map(({pid}: {pid: number}) => pid), row.connections],
+			['dgram', 'bound', [server.pid], 2],
+		);
+		assert.deepEqual(
+			row.peers.map(({pid}: {pid: number}) => pid),
+			pids,
+		);
+	}
+	assertFails(await world.sock('recv', 'log', '--type', 'dgram'), 1, /process \d+ \(sock-peer\) has it already/);
+	assertDone(await world.sock('wait', 'log', '-n'), '');
 });
 
 test('remove: the dead; the living only by force; goes on past a failure', async (t) => {

@@ -209,6 +209,57 @@ test('a packet larger than any may be, a record that its framing cannot carry', 
 	assertFails(await world.sock('send', 'gone', 'x'), 1, "ipc-sock: cannot connect to 'gone': no such socket\n");
 });
 
+for (const [type, framing, sent, printed] of [
+	['dgram', 'lines', 'READY=1\nSTATUS=on', 'READY=1\nSTATUS=on\n'],
+	['seqpacket', 'lines', 'READY=1\nSTATUS=on\n', 'READY=1\nSTATUS=on\n'],
+	['dgram', 'null', 'one\0two', 'one\0two\0'],
+] as const)
+	test(`a packet that its framing cannot carry is printed in parts, and recv goes on (${type}, ${framing})`, async (t) => {
+		const world = new SocketWorld(t);
+		const receiver = await world.ready(['recv', 'x', '--type', type, '--framing', framing, '--follow']);
+		const send = (input: string) =>
+			world.run('ipc-sock', ['send', 'x', '--type', type, '--framing', 'length'], {input: framed(input)});
+		assertDone(await send(sent), '');
+		for (let i = 0; i < 15; i++) assertDone(await send(sent), '');
+		assertDone(await send('after'), '');
+		await receiver.printed('after');
+		receiver.kill();
+		await receiver.closed;
+		const end = framing === 'lines' ? '\n' : '\0';
+		assert.equal(receiver.output.toString(), `${printed.repeat(16)}after${end}`);
+		const lines = receiver.errors.trimEnd().split('\n');
+		const [byte, unit] = framing === 'lines' ? ['newline', 'lines'] : ['NUL', 'records'];
+		assert.match(
+			lines[0] ?? '',
+			new RegExp(`^ipc-sock: a packet from .*process \\d+ .* holds a ${byte} and was printed as 2 ${unit} \\(--json`),
+		);
+		// Sixteen came: those after the tenth are counted.
+		assert.ok(lines.length <= 13, receiver.errors);
+		assert.match(receiver.errors, /\d+ more messages? like this w(as|ere) left out/);
+	});
+
+test('--count counts a packet once, whatever it holds', async (t) => {
+	const world = new SocketWorld(t);
+	const receiver = await world.ready(['recv', 'x', '--type', 'dgram', '--count', '2']);
+	const input = Buffer.concat([framed('a\nb\nc'), framed('d')]);
+	assertDone(await world.run('ipc-sock', ['send', 'x', '--type', 'dgram', '--framing', 'length'], {input}), '');
+	const {status, stdout, stderr} = await receiver.end();
+	assert.deepEqual([status, stdout.toString()], [0, 'a\nb\nc\nd\n']);
+	assert.match(stderr, /was printed as 3 lines/);
+});
+
+test('listen --keep-open goes on after a packet that holds a newline', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'x', '--type', 'seqpacket', '--keep-open']);
+	const send = (text: string) =>
+		world.run('ipc-sock', ['send', 'x', '--type', 'seqpacket', '--framing', 'length'], {input: framed(text)});
+	assertDone(await send('two\nlines'), '');
+	assertDone(await send('after'), '');
+	await listener.printed('after');
+	assert.equal(listener.output.toString(), 'two\nlines\nafter\n');
+	assert.match(listener.errors, /was printed as 2 lines/);
+});
+
 test('one that sends half a record, and one that claims a huge one: the others go on', async (t) => {
 	const world = new SocketWorld(t);
 	const receiver = await world.ready(['recv', 'x', '--framing', 'length', '--follow']);
@@ -223,3 +274,11 @@ test('one that sends half a record, and one that claims a huge one: the others g
 	assert.match(receiver.errors, /disconnected .*: a record announces 4294967295 bytes/);
 	assert.match(receiver.errors, /disconnected .*: the last record is incomplete: 3 of 9 bytes arrived/);
 });
+
+/** A record with its length before it. */
+function framed(text: string): Buffer {
+	const bytes = Buffer.from(text);
+	const length = Buffer.alloc(4);
+	length.writeUInt32BE(bytes.length);
+	return Buffer.concat([length, bytes]);
+}

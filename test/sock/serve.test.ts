@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {
-	chmodSync,
-	existsSync,
-	mkdirSync,
-	readdirSync,
-	readFileSync,
-	readlinkSync,
-	rmSync,
-	symlinkSync,
-	writeFileSync,
-} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
 import {CallWorld, Client, request} from '../support/calls.js';
-import {isAlive} from '../support/proc.js';
+import {isAlive, socketsOf} from '../support/proc.js';
 import {fc} from '../support/property.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
@@ -35,16 +25,6 @@ async function pidsOf(...words: string[]): Promise<number[]> {
 	const {stdout} = await run('pgrep', ['-f', '-x', words.join(' ')]);
 	return stdout.toString().split('\n').filter(Boolean).map(Number);
 }
-
-/** How many sockets a process has open. */
-const socketsOf = (pid: number): number =>
-	readdirSync(`/proc/${pid}/fd`).filter((number) => {
-		try {
-			return readlinkSync(`/proc/${pid}/fd/${number}`).startsWith('socket:');
-		} catch {
-			return false;
-		}
-	}).length;
 
 /** A duration that occurs in no other test's `sleep`. */
 let sleeps = 0;

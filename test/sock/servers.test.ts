@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {chmodSync, chownSync, readdirSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
+import {socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer, root} from '../support/run.js';
-import {freePort, SocketWorld} from '../support/sockets.js';
+import {freePort, hasProgram, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -123,12 +124,9 @@ test('relay: half-closing, an unreachable target, and bytes both ways', async (t
 	assert.equal(data.length, 5_000_000);
 });
 
-test('relay over TLS: both sides are verified', async (t) => {
-	const world = new SocketWorld(t);
-	if ((await world.shell('command -v openssl')).status !== 0) {
-		t.skip('needs openssl');
-		return;
-	}
+/** Of ca: server and client; of other: stranger. False where there is no openssl. */
+async function makeCertificates(world: SocketWorld): Promise<boolean> {
+	if (!(await hasProgram(world, 'openssl'))) return false;
 	const made = await world.shell(
 		`set -e
 		key="ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -142,6 +140,58 @@ test('relay over TLS: both sides are verified', async (t) => {
 		{cwd: world.scratch},
 	);
 	assert.equal(made.status, 0, made.stderr);
+	return true;
+}
+
+/** How many connections wait to be accepted at a port, as the kernel has it. proc(5), /proc/net/tcp */
+function waitingAt(port: number): number {
+	const hex = port.toString(16).toUpperCase().padStart(4, '0');
+	const line = readFileSync('/proc/net/tcp', 'latin1')
+		.split('\n')
+		.find((row) => row.includes(`:${hex} 00000000:0000 0A`));
+	return Number.parseInt(/ [0-9A-F]{8}:([0-9A-F]{8}) /.exec(line ?? '')?.[1] ?? 'NaN', 16);
+}
+
+test('relay from tls: --max holds, handshakes included, and no variable turns verification off', async (t) => {
+	const world = new SocketWorld(t);
+	if (!(await makeCertificates(world))) {
+		t.skip('needs openssl');
+		return;
+	}
+	const file = (name: string) => world.file(name);
+	const env = {NODE_TLS_REJECT_UNAUTHORIZED: '0'};
+	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
+	const port = 40_000 + (process.pid % 20_000);
+	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
+	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', '--max', '2', ...server], {env});
+	const silent = Array.from({length: 20}, () => connect({host: '127.0.0.1', port}).on('error', () => {}));
+	await until('all but two wait to be accepted', () => waitingAt(port) === 18);
+	for (const socket of silent) socket.destroy();
+
+	const target = `tls:localhost:${port}`;
+	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
+	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')], {env});
+	const settings = {input: 'secret\n', deadlineMs: 60_000};
+	for (let i = 0; i < 4; i++) assertDone(await world.run('ipc-sock', ['connect', 'good'], settings), 'SECRET\n');
+
+	const unverified = await world.ready(['relay', 'unverified', target, ...client('client')], {env});
+	const {stdout} = await world.run('ipc-sock', ['connect', 'unverified'], settings);
+	assert.equal(stdout.toString(), '');
+	assert.match(unverified.errors, /^ipc-sock: cannot connect to 'tls:localhost:\d+': .*\n$/);
+
+	await world.ready(['relay', 'stranger', target, '--ca', file('ca.pem'), ...client('stranger')], {env});
+	const refused = await world.run('ipc-sock', ['connect', 'stranger'], settings);
+	assert.equal(refused.stdout.toString(), '');
+	await until('the stranger was turned away', () => /a client was turned away/.test(entrance.errors));
+	assert.doesNotMatch(entrance.errors, /NODE_TLS/);
+});
+
+test('relay over TLS: both sides are verified', async (t) => {
+	const world = new SocketWorld(t);
+	if (!(await makeCertificates(world))) {
+		t.skip('needs openssl');
+		return;
+	}
 	const file = (name: string) => world.file(name);
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
 	const port = await freePort();
@@ -149,14 +199,13 @@ test('relay over TLS: both sides are verified', async (t) => {
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', ...server]);
 	const target = `tls:localhost:${port}`;
 
-	const openFiles = () => readdirSync(`/proc/${entrance.pid}/fd`).length;
-	const before = openFiles();
+	const before = socketsOf(entrance.pid);
 	for (let i = 0; i < 5; i++) {
 		const hasty = connect({host: '127.0.0.1', port});
 		hasty.end(i % 2 ? 'no hello' : '');
 		await once(hasty.resume(), 'close').catch(() => {});
 	}
-	await until('those who left before they had said hello are forgotten', () => openFiles() <= before);
+	await until('those who left before they had said hello are forgotten', () => socketsOf(entrance.pid) <= before);
 	assert.doesNotMatch(entrance.errors, /timeout/i);
 	const said = entrance.errors.length;
 
@@ -252,6 +301,43 @@ test('hub: what one says all others hear, whole lines only', async (t) => {
 	assert.equal(three.heard(), 'a line\nfirst half, second half\n');
 	assert.equal(one.heard(), 'a line\n');
 	for (const {socket} of [one, two, three]) socket.destroy();
+});
+
+/** Opens, says that no more will come from here, and then closes altogether. */
+async function halfClosedThenGone(path: string): Promise<void> {
+	const {socket} = await client(path);
+	socket.end();
+	await once(socket, 'finish');
+	socket.destroy();
+	await once(socket, 'close');
+}
+
+test('hub: clients that had ended their output and then left make room for others', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room', '--max', '2', '--verbose']);
+	for (let i = 0; i < 4; i++) await halfClosedThenGone(world.path('room'));
+	const listener = await client(world.path('room'));
+	// One that has ended its output and is there still hears what is said.
+	listener.socket.end();
+	const speaker = await client(world.path('room'));
+	speaker.socket.write('here\n');
+	await until('it is heard', () => listener.heard() === 'here\n');
+	await until('four have left', () => hub.errors.match(/has left/g)?.length === 4);
+	for (const {socket} of [listener, speaker]) socket.destroy();
+	await until('all have left', () => hub.errors.match(/has left/g)?.length === 6);
+});
+
+test('relay, tap: a client that had ended its output and then left is not kept, nor is the server', async (t) => {
+	const world = new SocketWorld(t);
+	// It never says anything, and never ends.
+	const server = await world.ready(['listen', 'back', '-k', '--', 'sh', '-c', 'cat; exec sleep 1000']);
+	const relay = await world.ready(['relay', 'front', 'back', '--max', '1', '--verbose']);
+	for (let i = 0; i < 3; i++) await halfClosedThenGone(world.path('front'));
+	await until('three have left', () => relay.errors.match(/has left/g)?.length === 3);
+	const tap = await world.ready(['tap', 'back']);
+	await halfClosedThenGone(world.path('back'));
+	await tap.printed(' closed\n');
+	server.kill();
 });
 
 test('hub: one that does not read is put out, and said; the others hear everything, and memory stays', async (t) => {
@@ -360,6 +446,53 @@ test('tap: the listener ends meanwhile, nothing stays; what cannot be tapped', a
 	const dead = await world.stranger('hold', world.file('s'), 'stream');
 	await dead.kill('SIGKILL').end();
 	assertFails(await world.sock('tap', world.file('s')), 1, /no process listens there/);
+});
+
+test(
+	'tap: the owner of the folder puts a link in place of the new socket: no other file changes',
+	needsRoot,
+	async (t) => {
+		const world = new SocketWorld(t);
+		const compiled = await world.shell(
+			`cc -shared -fPIC -D_GNU_SOURCE -o '${world.file('replace.so')}' '${join(root, 'test', 'peers', 'preload', 'replace-bound.c')}' -ldl`,
+		);
+		assert.equal(compiled.status, 0, compiled.stderr);
+		const folder = world.file('foreign');
+		const path = join(folder, 'api');
+		const victim = world.file('victim');
+		writeFileSync(victim, 'of root', {mode: 0o600});
+		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown 65533 '${folder}'`);
+		const server = world.startOther('setpriv', [
+			...asAnother.split(' ').slice(1),
+			...[peer('sock-peer'), 'hold', path, 'stream'],
+		]);
+		await server.printed('ready\n');
+		chmodSync(path, 0o666);
+		const env = {LD_PRELOAD: world.file('replace.so'), IPC_TEST_VICTIM: victim};
+		const {stdout, stderr} = await world.start('ipc-sock', ['tap', path, '-c', '1'], {env}).end();
+		const {uid, mode} = statSync(victim);
+		assert.deepEqual([uid, mode & 0o777], [0, 0o600]);
+		assert.equal(stdout.toString(), '');
+		assert.equal(stderr, `ipc-sock: cannot tap '${path}': another process has replaced 'api.tapped'\n`);
+		// It was replaced, and not merely not found.
+		assert.equal(readlinkSync(`${path}.tapped`), victim);
+		assert.ok(world.isSocket(`${path}.tapped.away`));
+	},
+);
+
+test('tap: the new socket has the mode and the owner of the other, whatever the umask', needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.ready(['listen', 'api', '-k', '--', 'cat']);
+	chmodSync(world.path('api'), 0o662);
+	chownSync(world.path('api'), 65_533, 65_532);
+	const tap = world.startOther('sh', ['-c', 'umask 077; exec ipc-sock tap api --json --ready-fd 3'], {});
+	await tap.ready();
+	const {uid, gid, mode} = statSync(world.path('api'));
+	assert.deepEqual([uid, gid, mode & 0o777], [65_533, 65_532, 0o662]);
+	assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'through'}), 'through');
+	// Its own probe is no connection.
+	await tap.printed('close');
+	for (const line of tap.output.toString().trim().split('\n')) assert.equal(JSON.parse(line).connection, 1);
 });
 
 test(

@@ -1,4 +1,4 @@
-import {readFileSync} from 'node:fs';
+import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
 
 const read = (path: string): string | undefined => {
 	try {
@@ -21,3 +21,13 @@ export function peakMemory(pid: number): number {
 export const isAlive = (pid: number): boolean => !/^State:\s+Z/m.test(read(`/proc/${pid}/status`) ?? 'State: Z');
 
 export const isStopped = (pid: number): boolean => /^State:\s+T/m.test(read(`/proc/${pid}/status`) ?? '');
+
+/** How many sockets a process has open. */
+export const socketsOf = (pid: number): number =>
+	readdirSync(`/proc/${pid}/fd`).filter((number) => {
+		try {
+			return readlinkSync(`/proc/${pid}/fd/${number}`).startsWith('socket:');
+		} catch {
+			return false;
+		}
+	}).length;

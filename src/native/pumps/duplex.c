@@ -128,6 +128,11 @@ static size_t within_limit(struct flow *flow, const uint8_t *data, size_t length
 	return length;
 }
 
+static bool has_enough(const struct flow *flow)
+{
+	return flow->separator >= 0 && flow->most == 0;
+}
+
 static bool fill(struct side *side)
 {
 	struct flow *flow = side->flow;
@@ -218,8 +223,8 @@ static int wait_for_both(struct side sides[2], int64_t timeout_ms)
  * moveDuplex(flows, buffer, sliceMs, silenceMs) -> {there, back, quiet}
  *
  * Two flows of ten numbers each (struct flow), which are kept up to date; half of the buffer is for each. Returns when
- * the first flow has just ended, when both have, after the slice, and (quiet: true) when nothing has moved for
- * `silenceMs`. there and back are bytes that went out. splice(2), send(2), recv(2), poll(2)
+ * the first flow has just ended, when the second has passed as many records as it may, when both have ended, after the
+ * slice, and (quiet: true) when nothing has moved for `silenceMs`. there and back are bytes that went out. splice(2), send(2), recv(2), poll(2)
  */
 static napi_value js_move_duplex(napi_env env, napi_callback_info info)
 {
@@ -257,6 +262,8 @@ static napi_value js_move_duplex(napi_env env, napi_callback_info info)
 			if (asks_all || !sides[i].is_blocked)
 				sides[i].is_blocked = !step(&sides[i]);
 		if (first_was_open && flows[0].phase == DONE)
+			break;
+		if (flows[1].phase == DONE && has_enough(&flows[1]))
 			break;
 		if (!sides[0].is_blocked || !sides[1].is_blocked) {
 			if (slice_end_ns >= 0 && monotonic_ns() >= slice_end_ns)

@@ -1,11 +1,12 @@
-import {closeSync, fstatSync} from 'node:fs';
+import {closeSync, fstatSync, lstatSync, type Stats} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
+import {explain, hasCode, quoted} from '../../common/errors.js';
 import {octalMode} from '../../common/formats/mode.js';
 import {CannotSee, commandOf} from '../../common/process/proc.js';
-import {native, TCP_ESTABLISHED, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
+import {native, SOCK_DGRAM, TCP_ESTABLISHED, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
 import {isAlive, type SocketType, typeOfNumber} from './local-socket.js';
 import {formatSocketAddress, type LocalAddress} from './socket-address.js';
-import {allUnixSockets, holdersOf, isBoundTo} from './unix-sockets.js';
+import {allUnixSockets, holdersOf, isBoundTo, isReachable} from './unix-sockets.js';
 
 export interface SocketUser {
 	pid: number;
@@ -64,16 +65,38 @@ export function lookAtAllSockets(): SocketStatus[] {
 		named.set(row.name, [...(named.get(row.name) ?? []), row]);
 	}
 	const found = [...named].flatMap(([name, rows]): Found[] => {
-		if (!rows.some(({state}) => state !== TCP_ESTABLISHED)) return [];
+		// One that has a peer of its own is the other end of somebody's.
+		if (!rows.some((row) => isReachable(row) && !(row.state === TCP_ESTABLISHED && row.peer))) return [];
 		const bytes = Buffer.from(name, 'latin1').toString();
-		if (!bytes.startsWith('\0')) return [{name: bytes, path: bytes, rows, mode: null, owner: null, isStale: false}];
-		return [{name: `@${bytes.slice(1)}`, path: null, rows, mode: null, owner: null, isStale: false}];
+		if (bytes.startsWith('\0'))
+			return [{name: `@${bytes.slice(1)}`, path: null, rows, mode: null, owner: null, isStale: false}];
+		const shown = formatSocketAddress({kind: 'path', path: bytes});
+		return [{name: shown, path: bytes, rows, ...accessOf(bytes, rows), isStale: false}];
 	});
 	return describe(
 		all,
 		found.sort((a, b) => (a.name < b.name ? -1 : 1)),
 	);
 }
+
+/** Of the file with that path, if it is the one that the socket was bound to: it may have gone, or be another's by now. */
+function accessOf(path: string, rows: readonly UnixSocketRow[]): Pick<Found, 'mode' | 'owner'> {
+	const none = {mode: null, owner: null};
+	// Where another process was when it bound to a path that is not absolute, is not known.
+	if (!path.startsWith('/')) return none;
+	try {
+		const stats = lstatSync(path);
+		return rows.some((row) => isBoundTo(row, stats)) ? describeAccess(stats) : none;
+	} catch (error) {
+		if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return none;
+		throw explain(`cannot look at ${quoted(path)}`, error);
+	}
+}
+
+const describeAccess = ({mode, uid}: Stats): {mode: string; owner: string} => ({
+	mode: octalMode(mode),
+	owner: native.userName(uid) ?? String(uid),
+});
 
 function find(all: readonly UnixSocketRow[], address: LocalAddress): Found | undefined {
 	const name = formatSocketAddress(address);
@@ -92,8 +115,7 @@ function find(all: readonly UnixSocketRow[], address: LocalAddress): Found | und
 			name,
 			path: place.path,
 			rows,
-			mode: octalMode(stats.mode),
-			owner: native.userName(stats.uid) ?? String(stats.uid),
+			...describeAccess(stats),
 			isStale: rows.length === 0 && !isAliveOrHidden(handle, place),
 		};
 	} finally {
@@ -112,9 +134,17 @@ function isAliveOrHidden(handle: number, place: DirectoryEntry): boolean {
 
 function describe(all: readonly UnixSocketRow[], found: readonly Found[]): SocketStatus[] {
 	const byInode = new Map(all.map((row) => [row.inode, row]));
-	const own = (rows: UnixSocketRow[]) => rows.filter(({state}) => state !== TCP_ESTABLISHED);
+	const own = (rows: UnixSocketRow[]) => rows.filter(isReachable);
+	const connectedTo = new Map<number, UnixSocketRow[]>();
+	for (const row of all) if (row.peer) connectedTo.set(row.peer, [...(connectedTo.get(row.peer) ?? []), row]);
+	/** The inodes of the other ends: of a connection there is one, of a datagram socket as many as have connected to it. */
 	const ends = (rows: UnixSocketRow[]) =>
-		rows.filter(({state, peer}) => state === TCP_ESTABLISHED && peer).map(({peer}) => peer as number);
+		rows.flatMap((row) => {
+			if (row.type === SOCK_DGRAM) return (connectedTo.get(row.inode) ?? []).map(({inode}) => inode);
+			return row.state === TCP_ESTABLISHED && row.peer ? [row.peer] : [];
+		});
+	const connectionsOf = (rows: UnixSocketRow[]) =>
+		rows.filter((row) => !isReachable(row)).length + ends(rows.filter(({type}) => type === SOCK_DGRAM)).length;
 	const holders = holdersOf(found.flatMap(({rows}) => [...own(rows).map(({inode}) => inode), ...ends(rows)]));
 	const usersOf = (inodes: readonly number[]): SocketUser[] | null => {
 		if (holders instanceof CannotSee) return null;
@@ -138,7 +168,7 @@ function describe(all: readonly UnixSocketRow[], found: readonly Found[]): Socke
 			backlog: isListening ? (listener.sendQueue ?? null) : null,
 			listeners: usersOf(own(rows).map(({inode}) => inode)),
 			peers: usersOf(ends(rows)),
-			connections: rows.filter(({state}) => state === TCP_ESTABLISHED).length,
+			connections: connectionsOf(rows),
 		};
 	});
 }

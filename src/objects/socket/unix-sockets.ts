@@ -10,17 +10,30 @@ import {
 	type Opener,
 	seen,
 } from '../../common/process/proc.js';
-import {AF_UNIX, native, SOCK_STREAM, type UnixSocketRow} from '../../native/index.js';
+import {AF_UNIX, native, SOCK_DGRAM, SOCK_STREAM, TCP_ESTABLISHED, type UnixSocketRow} from '../../native/index.js';
 
 /** What the kernel tells about local sockets: sock_diag(7), and /proc/net/unix if that is not available. */
 export function allUnixSockets(): UnixSocketRow[] {
 	try {
-		return native.sockDiagUnix();
+		return native.sockDiagUnix().map(withoutNul);
 	} catch (error) {
 		if (hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM')) throw error;
 		return readProcNetUnix();
 	}
 }
+
+/** A path comes with the NUL that ended it when it was bound; an abstract name begins with one, and has no end but its length. */
+function withoutNul(row: UnixSocketRow): UnixSocketRow {
+	const {name} = row;
+	if (name === undefined || name.startsWith('\0')) return row;
+	return {...row, name: name.replace(/\0.*$/s, '')};
+}
+
+/**
+ * Whether it is a socket that others reach by its name, and not the end of a connection. A datagram socket is one whatever
+ * its state: it counts as connected as soon as another has connected to it.
+ */
+export const isReachable = ({state, type}: UnixSocketRow): boolean => state !== TCP_ESTABLISHED || type === SOCK_DGRAM;
 
 /** proc(5), /proc/pid/net/unix: no socket files, no peers. */
 function readProcNetUnix(): UnixSocketRow[] {

@@ -11,7 +11,7 @@ import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-sock
 import {PacketReader} from '../../objects/socket/packet-reader.js';
 import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
-import {formatPacket} from '../stream/packet-duplex.js';
+import {formatPacket, PacketFormat} from '../stream/packet-format.js';
 
 const lookBytes = 256 * 1024;
 /** poll(2) is given 1024 at a time: the listener, stdout, and these. Other clients wait in the listener's queue. */
@@ -40,6 +40,7 @@ export interface RecordReceiving {
 export class RecordReceiver {
 	received = 0;
 	private readonly clients = new Set<Client>();
+	private readonly format: PacketFormat;
 	private left = 0;
 	private accepts = true;
 	private deadline: Deadline;
@@ -49,6 +50,7 @@ export class RecordReceiver {
 		private readonly receiving: RecordReceiving,
 	) {
 		this.deadline = new Deadline(receiving.timeoutMs);
+		this.format = new PacketFormat(receiving.framing);
 	}
 
 	/** False when there was nothing for too long. Blocks. */
@@ -79,6 +81,7 @@ export class RecordReceiver {
 		} finally {
 			for (const client of this.clients) client.close();
 			this.receiving.access.finish();
+			this.format.finish();
 		}
 	}
 
@@ -110,7 +113,7 @@ export class RecordReceiver {
 		this.deadline = new Deadline(this.receiving.timeoutMs);
 		const {framing} = this.receiving;
 		this.clients.add(
-			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, framing),
+			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, this.format),
 		);
 		if (!this.receiving.onlyOneClient) return;
 		// No other client must wait for a turn that never comes.
@@ -146,7 +149,7 @@ export class RecordReceiver {
 			const packet = reader.look();
 			if (packet === undefined || packet === 'end') return;
 			this.deadline = new Deadline(this.receiving.timeoutMs);
-			print(formatPacket(this.receiving.framing, packet));
+			print(this.format.format(packet));
 			this.count(1);
 			reader.take(packet);
 		}
@@ -275,7 +278,7 @@ class PacketClient implements Client {
 
 	constructor(
 		private readonly socket: LocalSocket,
-		private readonly framing: Framing,
+		private readonly format: PacketFormat,
 	) {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
@@ -287,7 +290,7 @@ class PacketClient implements Client {
 			const packet = count < most ? this.look() : undefined;
 			if (packet === undefined) return count;
 			if (packet === 'end') return count > 0 ? count : 'end';
-			print(formatPacket(this.framing, {...packet, sender: packet.sender ?? this.peer}));
+			print(this.format.format({...packet, sender: packet.sender ?? this.peer}));
 			this.reader.take(packet);
 		}
 	}

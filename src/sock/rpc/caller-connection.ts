@@ -1,7 +1,6 @@
 import {Socket} from 'node:net';
-import {eventsOf} from '../../common/waiting.js';
-import {POLLHUP} from '../../native/index.js';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
+import {isHungUp} from '../stream/hang-up.js';
 import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
 	type CallError,
@@ -254,6 +253,3 @@ function isHttp(bytes: Buffer): boolean {
 	if (/^host[ \t]*:/i.test(bytes.toString('latin1', 0, 64))) return true;
 	return /^[A-Z]+ .* HTTP\/[0-9.]+\s*$/.test(bytes.toString('latin1'));
 }
-
-/** Whether the peer has closed, and not only ended its output. poll(2), POLLHUP */
-const isHungUp = (descriptor: number): boolean => (eventsOf(descriptor, 0, 0) & POLLHUP) !== 0;

@@ -1,13 +1,6 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {countOf, hasCode, quoted, SystemError} from '../../common/errors.js';
-import {
-	encodeRecord,
-	type Framing,
-	FramingError,
-	jsonRecord,
-	parseJsonRecord,
-	RecordDecoder,
-} from '../../common/framing/framing.js';
+import {type Framing, FramingError, parseJsonRecord, RecordDecoder} from '../../common/framing/framing.js';
 import {readInputNow} from '../../common/input.js';
 import {explainStdout, stdin, stdout, tell} from '../../common/output.js';
 import {endIfBroken, isBroken, isReady, PollSet} from '../../common/waiting.js';
@@ -15,6 +8,7 @@ import {native, POLLIN, POLLOUT} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Packet, PacketReader} from '../../objects/socket/packet-reader.js';
 import {ConnectionError, type DuplexEnd, hasInput, openOutput} from './duplex.js';
+import {PacketFormat} from './packet-format.js';
 
 export interface PacketDuplexSettings {
 	framing: Framing;
@@ -35,12 +29,6 @@ const inputBytes = 256 * 1024;
 const atOnce = 64;
 /** The bytes that any writable descriptor accepts without blocking: PIPE_BUF. pipe(7) */
 const sureRoom = 4096;
-
-/** The form of a packet on stdout. */
-export function formatPacket(framing: Framing, {data, sender}: Packet): Buffer {
-	if (framing !== 'json') return encodeRecord(framing, data);
-	return Buffer.from(`${JSON.stringify({...jsonRecord(data), ...sender})}\n`);
-}
 
 /**
  * Sends records of stdin as packets, and prints packets as records on stdout, both at once, until each direction has
@@ -64,6 +52,7 @@ class PacketDuplex {
 	private readonly decoder: RecordDecoder;
 	private readonly reader: PacketReader;
 	private readonly poll = new PollSet<'input' | 'socket' | 'output'>();
+	private readonly format: PacketFormat;
 	private readonly input = Buffer.allocUnsafe(inputBytes);
 	private readonly shown: string;
 	/** Records read from stdin; views of `input`, which is not read into again before they have been sent. */
@@ -88,6 +77,7 @@ class PacketDuplex {
 	) {
 		this.decoder = new RecordDecoder(joining.framing);
 		this.reader = new PacketReader(socket, joining.admits);
+		this.format = new PacketFormat(joining.framing);
 		this.shown = quoted(socket.shownName);
 		this.readsInput = !joining.receivesOnly;
 		this.canSend = !joining.listens;
@@ -95,6 +85,14 @@ class PacketDuplex {
 	}
 
 	run(): DuplexEnd {
+		try {
+			return this.join();
+		} finally {
+			this.format.finish();
+		}
+	}
+
+	private join(): DuplexEnd {
 		const {idleMs, timeoutMs, most} = this.joining;
 		let quietSince = performance.now();
 		for (;;) {
@@ -231,7 +229,7 @@ class PacketDuplex {
 				this.hears = false;
 				return true;
 			}
-			this.printing = {packet, bytes: formatPacket(this.joining.framing, packet), offset: 0};
+			this.printing = {packet, bytes: this.format.format(packet), offset: 0};
 		}
 		// Datagrams have no end: the ones that are there were the last.
 		if (!hasMoved && !this.printing && this.sending === 'lost' && this.socket.type === 'dgram') this.hears = false;

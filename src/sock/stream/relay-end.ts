@@ -1,21 +1,15 @@
-import {on, once} from 'node:events';
 import {isIP, type Socket} from 'node:net';
 import {Deadline} from '../../common/deadline.js';
-import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
-import {tell} from '../../common/output.js';
+import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import {openListener} from '../../objects/socket/endpoint.js';
 import {type ListenSettings, LocalSocket} from '../../objects/socket/local-socket.js';
 import {describePeer} from '../../objects/socket/peer.js';
-import {
-	formatSocketAddress,
-	isLocal,
-	type NetworkAddress,
-	type SocketAddress,
-} from '../../objects/socket/socket-address.js';
+import {formatSocketAddress, isLocal, type SocketAddress} from '../../objects/socket/socket-address.js';
 import type {AccessList} from '../access.js';
 import {connectionsOf} from './accept-loop.js';
+import {openSecureEntrance} from './secure-entrance.js';
 import {streamOf} from './stream-pair.js';
-import {type Credentials, tlsReason, tlsSettings} from './tls-settings.js';
+import {type Credentials, loadTls, tlsReason, tlsSettings} from './tls-settings.js';
 
 /** A peer that sends nothing must not keep us waiting. */
 const timeoutMs = 10_000;
@@ -42,11 +36,13 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	const {connect} = await import('node:net');
 	const connectPlainly = () => connect({host, port, allowHalfOpen: true, keepAlive: true});
 	if (address.kind === 'tcp') return () => opened(connectPlainly(), 'connect', tried);
-	const {connect: connectSecurely, createSecureContext} = await import('node:tls');
+	const {connect: connectSecurely, createSecureContext} = await loadTls();
 	const secureContext = createSecureContext(await tlsSettings(credentials));
 	const servername = isIP(host) ? {} : {servername: host};
 	return () => {
-		const secured = connectSecurely({socket: connectPlainly(), host, secureContext, ...servername});
+		const socket = connectPlainly();
+		// That the server is verified is not for the environment to decide (NODE_TLS_REJECT_UNAUTHORIZED).
+		const secured = connectSecurely({socket, host, secureContext, ...servername, rejectUnauthorized: true});
 		return opened(secured, 'secureConnect', tried);
 	};
 }
@@ -80,6 +76,11 @@ export interface Client {
 	who: string | undefined;
 }
 
+export interface EntranceSettings extends ListenSettings {
+	/** Maximum number of connections; undefined: without limit. */
+	most?: number | undefined;
+}
+
 /** The clients of an address, and the rules for accepting them: `begin` starts listening. */
 export interface Entrance extends Disposable {
 	clients(stopped: Promise<unknown>): AsyncIterable<Client>;
@@ -89,9 +90,9 @@ export async function openEntrance(
 	address: SocketAddress,
 	credentials: Credentials,
 	access: AccessList,
-	settings: ListenSettings,
+	settings: EntranceSettings,
 ): Promise<Entrance> {
-	if (address.kind === 'tls') return openSecureEntrance(address, credentials);
+	if (address.kind === 'tls') return openSecureEntrance(address, credentials, settings);
 	const listener = await openListener(address, {...settings, insecure: true});
 	return {
 		async *clients(stopped) {
@@ -106,55 +107,5 @@ export async function openEntrance(
 			}
 		},
 		[Symbol.dispose]: () => listener.close(),
-	};
-}
-
-/** With --ca only clients with a certificate that it has signed are accepted: tls.Server checks that. */
-async function openSecureEntrance(address: NetworkAddress, credentials: Credentials): Promise<Entrance> {
-	const {createServer} = await import('node:tls');
-	const needsCertificate = credentials.ca !== undefined;
-	const server = createServer({
-		...(await tlsSettings(credentials)),
-		requestCert: needsCertificate,
-		rejectUnauthorized: needsCertificate,
-		handshakeTimeout: timeoutMs,
-		allowHalfOpen: true,
-	});
-	// Half-open is for established sessions: a client that ends before the handshake must not be kept until the timeout.
-	server.prependListener('connection', (socket: Socket) => {
-		socket.allowHalfOpen = false;
-	});
-	server.prependListener('secureConnection', (socket: Socket) => {
-		socket.allowHalfOpen = true;
-	});
-	const {host, port} = address;
-	server.listen({host, port});
-	try {
-		await once(server, 'listening');
-	} catch (error) {
-		throw explain(`cannot listen on ${quoted(formatSocketAddress(address))}`, error, {
-			EADDRINUSE: 'another process uses that port (see: ss -ltnp)',
-			EADDRNOTAVAIL: 'this machine has no such address',
-			EACCES: 'ports below 1024 need a privilege',
-		});
-	}
-	server.on('tlsClientError', (error) => tell(`refused a client: ${tlsReason(error)}`));
-	return {
-		async *clients(stopped) {
-			const over = new AbortController();
-			stopped.then(() => over.abort());
-			try {
-				for await (const [stream] of on(server, 'secureConnection', {signal: over.signal})) {
-					// The client may leave before the target has been reached: the join will notice.
-					stream.on('error', () => {});
-					yield {open: () => stream, close: () => stream.destroy(), who: undefined};
-				}
-			} catch (error) {
-				if (!over.signal.aborted) throw error;
-			}
-		},
-		[Symbol.dispose]: () => {
-			server.close();
-		},
 	};
 }

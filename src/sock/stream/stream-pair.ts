@@ -1,10 +1,24 @@
 import {Socket} from 'node:net';
 import {hasCode} from '../../common/errors.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {whenHungUp} from './hang-up.js';
+
+/** Of the streams made here: Node does not tell. */
+const descriptors = new WeakMap<Socket, number>();
 
 /** A connection as a Node stream; half-closing stays possible. */
-export const streamOf = (connection: LocalSocket): Socket =>
-	new Socket({fd: connection.detach(), allowHalfOpen: true, readable: true, writable: true});
+export function streamOf(connection: LocalSocket): Socket {
+	const fd = connection.detach();
+	const socket = new Socket({fd, allowHalfOpen: true, readable: true, writable: true});
+	descriptors.set(socket, fd);
+	return socket;
+}
+
+/** Calls `act` when the peer has closed after it had ended its output; only for streams that {@link streamOf} made. */
+export function onHangUp(socket: Socket, act: () => void): void {
+	const descriptor = descriptors.get(socket);
+	if (descriptor !== undefined) whenHungUp(socket, descriptor, act);
+}
 
 export interface Watching {
 	onData?(from: 'one' | 'other', piece: Buffer): void;
@@ -19,6 +33,12 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 	let failure: Error | undefined;
 	const flow = (from: Socket, to: Socket, name: 'one' | 'other') =>
 		new Promise<void>((resolve) => {
+			// The peer has disconnected already, and there will be no further event.
+			if (from.destroyed) {
+				to.destroySoon();
+				resolve();
+				return;
+			}
 			// The data that was sent before is still to be read.
 			const fail = (error: Error) => {
 				// Many sessions end by leaving in the middle.
@@ -48,6 +68,11 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 				if (to.writable) to.end();
 			});
 			from.on('error', fail);
+			// Nobody is left to hear the answer: the other side is not to wait for more, nor are we for it.
+			onHangUp(from, () => {
+				from.destroy();
+				to.destroySoon();
+			});
 			from.on('close', () => {
 				// Closed without an end of its own: the other side must not wait for more.
 				if (!from.readableEnded) to.destroySoon();

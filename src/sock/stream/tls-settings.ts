@@ -9,6 +9,15 @@ export interface Credentials {
 	ca: string | undefined;
 }
 
+/**
+ * node:tls, loaded where it is needed. The variable would have no effect on us, but Node writes a warning about it that
+ * says the opposite.
+ */
+export function loadTls(): Promise<typeof import('node:tls')> {
+	delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+	return import('node:tls');
+}
+
 const readPem = (path: string): Buffer => attempt(`cannot read ${quoted(path)}`, () => readFileSync(path));
 
 /** The settings for node:tls. */
@@ -25,7 +34,7 @@ export interface TlsSettings {
  * other.
  */
 export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSettings> {
-	const {createSecureContext} = await import('node:tls');
+	const {createSecureContext} = await loadTls();
 	const {createPrivateKey, X509Certificate} = await import('node:crypto');
 	const check = (settings: TlsSettings, tried: string): SecureContext => {
 		try {
