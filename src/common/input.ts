@@ -1,7 +1,10 @@
 import {fstatSync, readFileSync} from 'node:fs';
-import {native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {native, POLLIN} from '../native/index.js';
 import {explain, hasCode} from './errors.js';
 import {stdin} from './output.js';
+import {isBroken, PollSet} from './waiting.js';
+
+const poll = new PollSet<'input' | 'watched'>();
 
 /**
  * What stdin has, into a buffer from an offset on; 0 at its end. Waits as long as that takes, but not for a reader of
@@ -10,10 +13,11 @@ import {stdin} from './output.js';
 export function readInput(buffer: Buffer, offset: number): number;
 export function readInput(buffer: Buffer, offset: number, watched: number): number | 'gone';
 export function readInput(buffer: Buffer, offset: number, watched = -1): number | 'gone' {
+	poll.watch('input', stdin, POLLIN);
+	poll.watch('watched', watched);
 	for (;;) {
-		const triples = Int32Array.of(stdin, POLLIN, 0, watched, 0, 0);
-		native.poll(triples, -1);
-		if ((triples[5] as number) & (POLLERR | POLLHUP)) return 'gone';
+		poll.wait(-1);
+		if (isBroken(poll.eventsOf('watched'))) return 'gone';
 		const count = readInputNow(buffer, offset);
 		if (count >= 0) return count;
 	}

@@ -2,6 +2,7 @@ import {fstatSync, readdirSync, readlinkSync} from 'node:fs';
 import {native, O_ACCMODE, O_RDONLY, O_WRONLY, POLLOUT} from '../native/index.js';
 import {explain, hasCode, printable, SystemError} from './errors.js';
 import {EndBySignal} from './exit.js';
+import {isReady} from './waiting.js';
 
 /** The only place that writes to the standard streams. */
 
@@ -29,7 +30,7 @@ export function configureOutput(settings: {
 
 export const verbose = (): boolean => isVerbose;
 
-const waitForRoom = (descriptor: number) => native.poll(Int32Array.of(descriptor, POLLOUT, 0), -1);
+const waitForRoom = (descriptor: number) => isReady(descriptor, POLLOUT, -1);
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
 	for (let offset = 0; offset < bytes.length; ) {

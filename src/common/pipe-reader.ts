@@ -1,5 +1,6 @@
 import {fstatSync} from 'node:fs';
-import {native, POLLERR, POLLHUP} from '../native/index.js';
+import {native} from '../native/index.js';
+import {eventsOf, isBroken} from './waiting.js';
 
 /** A reader that has had enough needs a moment to end. */
 const graceMs = 2;
@@ -22,9 +23,7 @@ export class PipeReader {
 
 	/** Waits at most this long; returns whether the reader has left. */
 	hasGone(mostMs: number): boolean {
-		const triples = Int32Array.of(this.descriptor, 0, 0);
-		native.poll(triples, mostMs);
-		return ((triples[2] as number) & (POLLERR | POLLHUP)) !== 0;
+		return isBroken(eventsOf(this.descriptor, 0, mostMs));
 	}
 
 	/**

@@ -67,7 +67,7 @@ export function moveBytes({
 	outputTimeoutMs = -1,
 	progress,
 }: Move): Moved {
-	const byCopy = fstatSync(input).isFile() ? 1 : 0;
+	const byCopy = fstatSync(input).isFile();
 	let bytes = 0;
 	let quietSince = performance.now();
 	const left = (timeoutMs: number) =>
@@ -117,22 +117,22 @@ export interface Copy {
  * Copies bytes until the input ends or `most` have been moved, and returns how many. Blocks. Throws the kernel's error,
  * with `side` and `bytes`. pread(2), pwrite(2)
  */
-export function copyBytes({input, inputOffset, output, outputOffset, most, staysWithin, progress}: Copy): number {
+export function copyBytes({
+	input,
+	inputOffset,
+	output,
+	outputOffset,
+	most,
+	staysWithin = false,
+	progress,
+}: Copy): number {
 	let bytes = 0;
 	const from = (offset: number | undefined) => (offset === undefined ? -1 : offset + bytes);
 	for (;;) {
 		try {
 			const left = (most ?? Number.MAX_SAFE_INTEGER) - bytes;
 			const sliceMs = progress ? Progress.sliceMs : -1;
-			const moved = native.copyRange(
-				input,
-				from(inputOffset),
-				output,
-				from(outputOffset),
-				left,
-				sliceMs,
-				staysWithin ? 1 : 0,
-			);
+			const moved = native.copyRange(input, from(inputOffset), output, from(outputOffset), left, sliceMs, staysWithin);
 			bytes += moved.bytes;
 			progress?.add(moved.bytes);
 			if (moved.ended) return bytes;

@@ -1,9 +1,11 @@
+import {Deadline} from '../common/deadline.js';
 import {countOf, quoted, SystemError} from '../common/errors.js';
-import {EndBySignal, status} from '../common/exit.js';
+import {status} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError} from '../common/output.js';
+import {describeEnd} from '../common/process/child-end.js';
 import {startCommand} from '../common/process/run-command.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
 import {full, putBackTimeoutMs, reasonNotSent, reportKept, reportRemoved} from '../objects/queue/put-back.js';
 import {type KeptMessage, RescuedMessages} from '../objects/queue/rescued-messages.js';
@@ -38,15 +40,12 @@ export interface Failure {
  * Runs a command per message. A message is done when its command exited with status 0; until then the worker keeps it.
  */
 export class Worker {
-	private readonly pids = new Set<number>();
 	private failure: Failure | undefined;
 	/** An unexpected error: thrown again once all messages are done or returned. */
 	private defect: unknown;
 	private taken = 0;
 	/** What could not go back at once. */
 	private readonly held: Held[] = [];
-	/** How often we were told to stop. */
-	private stops = 0;
 	private readonly rescued: RescuedMessages;
 
 	constructor(
@@ -61,24 +60,13 @@ export class Worker {
 	 * not done.
 	 */
 	async run(): Promise<'complete' | 'empty' | Failure> {
-		using stop = new StopInLoop(
-			(signal) => {
-				for (const pid of this.pids) {
-					try {
-						process.kill(pid, signal);
-					} catch {
-						// It has ended already.
-					}
-				}
-			},
-			() => this.stops++,
-		);
+		using stop = new Shutdown();
 		using _ = this.rescued;
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
-		await this.placeHeld();
+		await this.placeHeld(stop);
 		if (this.defect !== undefined) throw this.defect;
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		stop.finish();
 		if (this.failure !== undefined) {
 			tellError(this.failure.why);
 			return this.failure;
@@ -87,7 +75,7 @@ export class Worker {
 	}
 
 	/** Never rejects: as long as another loop holds a message, the queue has to stay open. */
-	private async useHand(stop: StopInLoop): Promise<boolean> {
+	private async useHand(stop: Shutdown): Promise<boolean> {
 		while (this.taken < this.work.most) {
 			this.taken++;
 			const message = await this.next(stop);
@@ -104,26 +92,25 @@ export class Worker {
 		return true;
 	}
 
-	private isEnding(stop: StopInLoop): boolean {
+	private isEnding(stop: Shutdown): boolean {
 		return stop.signal !== undefined || this.failure !== undefined || this.defect !== undefined;
 	}
 
-	private async next(stop: StopInLoop): Promise<Message | undefined> {
-		const deadline = this.work.timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + this.work.timeoutMs;
+	private async next(stop: Shutdown): Promise<Message | undefined> {
+		const deadline = new Deadline(this.work.timeoutMs);
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
 			const message = this.rescued.take() ?? this.queue.tryReceive();
 			if (message) return message;
-			const left = deadline - performance.now();
-			if (left <= 0) return undefined;
-			await this.queue.waitInBackground(Math.ceil(Math.min(left, sliceMs)));
+			if (deadline.hasPassed) return undefined;
+			await this.queue.waitInBackground(deadline.waitMs(sliceMs));
 		}
 	}
 
-	private async handle(message: Message, stop: StopInLoop): Promise<void> {
+	private async handle(message: Message, stop: Shutdown): Promise<void> {
 		const {retries} = this.work;
 		for (let attempt = 0; ; attempt++) {
-			const failure = await this.runOnce(message);
+			const failure = await this.runOnce(message, stop);
 			if (failure === undefined) return;
 			if (this.isEnding(stop)) {
 				this.giveBack(message);
@@ -138,16 +125,15 @@ export class Worker {
 	}
 
 	/** Why the command failed; undefined when it did not. */
-	private async runOnce({data, priority}: Message): Promise<Failure | undefined> {
+	private async runOnce({data, priority}: Message, stop: Shutdown): Promise<Failure | undefined> {
 		const {command} = this.work;
 		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
 		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
-		if (running.pid !== undefined) this.pids.add(running.pid);
+		stop.passOnTo(running);
 		const {status: code, problem} = await running.ended;
-		if (running.pid !== undefined) this.pids.delete(running.pid);
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
-		return {status: status.systemError, why: `${quoted(command[0] as string)} exited with status ${code}`};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} ${describeEnd({status: code})}`};
 	}
 
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
@@ -201,14 +187,14 @@ export class Worker {
 	 * Waits for room for what is held: after a signal until the next one, or as long as --timeout says, else a moment. What
 	 * finds none goes to the dead-letter queue, or stays in its file.
 	 */
-	private async placeHeld(): Promise<void> {
+	private async placeHeld(stop: Shutdown): Promise<void> {
 		const all = this.held.length;
-		const enoughStops = this.stops > 0 ? 2 : 1;
+		const enoughSignals = stop.signals > 0 ? 2 : 1;
 		const {timeoutMs, deadLetter} = this.work;
-		const waitMs = this.stops === 0 || timeoutMs === 0 ? putBackTimeoutMs : timeoutMs;
-		const deadline = waitMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + waitMs;
+		const waitMs = stop.signals === 0 || timeoutMs === 0 ? putBackTimeoutMs : timeoutMs;
+		const deadline = new Deadline(waitMs);
 		let rest = this.placeAll(this.held);
-		const waits = () => rest.some(({why}) => why === full) && this.stops < enoughStops && performance.now() < deadline;
+		const waits = () => rest.some(({why}) => why === full) && stop.signals < enoughSignals && !deadline.hasPassed;
 		if (waits() && waitMs !== putBackTimeoutMs)
 			tell(
 				`${quoted(this.queue.shownName)} is full: waiting for room for ${countOf(rest.length, 'message')} in hand (another signal ends that)`,

@@ -38,6 +38,13 @@ bool int_argument(struct arguments *arguments, size_t index, int *result)
 	return true;
 }
 
+bool bool_argument(struct arguments *arguments, size_t index, bool *result)
+{
+	if (napi_get_value_bool(arguments->env, arguments->value[index], result) != napi_ok)
+		return refuse(arguments, index, "a boolean");
+	return true;
+}
+
 bool int64_argument(struct arguments *arguments, size_t index, int64_t *result)
 {
 	double number;

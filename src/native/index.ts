@@ -73,7 +73,7 @@ export interface Native {
 		sliceMs: number,
 		inputTimeoutMs: number,
 		outputTimeoutMs: number,
-		byCopy: number,
+		byCopy: boolean,
 	): {bytes: number; ended: boolean};
 	/**
 	 * Moves at most this many bytes by read(2) and write(2), or pread(2) and pwrite(2) if an offset is not negative. With
@@ -86,7 +86,7 @@ export interface Native {
 		outputOffset: number,
 		most: number,
 		sliceMs: number,
-		staysWithin: number,
+		staysWithin: boolean,
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's thread pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
@@ -140,7 +140,7 @@ export interface Native {
 	 * mmap(2): the semaphore in this file, whose size was checked. EILSEQ if another libc made it or it is not a
 	 * semaphore.
 	 */
-	semMap(descriptor: number, writable: number): SemaphoreHandle;
+	semMap(descriptor: number, writable: boolean): SemaphoreHandle;
 	/** munmap(2). */
 	semUnmap(semaphore: SemaphoreHandle): void;
 	/** sem_getvalue(3). */
@@ -214,10 +214,10 @@ export interface Native {
 	/** signal(7): the first real-time signal that libc leaves to programs. */
 	sigrtmin(): number;
 	/**
-	 * fork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup` 1: in a
+	 * fork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup`: in a
 	 * process group of its own, which becomes the foreground group of `terminal` (-1: none). Returns its pid.
 	 */
-	spawn(words: readonly string[], environment: readonly string[], ownGroup: number, terminal: number): number;
+	spawn(words: readonly string[], environment: readonly string[], ownGroup: boolean, terminal: number): number;
 	/** waitid(2): a child that Node has just started, before its loop continues: its end is kept for `childEnd`. */
 	watchChild(pid: number): void;
 	/** waitpid(2): the status of a watched child that has ended; undefined if it is unknown. */
@@ -248,7 +248,7 @@ export interface Native {
 	/** memfd_create(2): a file in memory, in no folder. */
 	memfdCreate(name: string): number;
 	/** mmap(2), of the part of a file that is touched. The descriptor stays the caller's and has to stay open. */
-	shmMap(descriptor: number, writable: number): Mapping;
+	shmMap(descriptor: number, writable: boolean): Mapping;
 	/** munmap(2): the handle cannot be used any more. */
 	shmUnmap(mapping: Mapping): void;
 	/**

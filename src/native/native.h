@@ -53,6 +53,7 @@ struct bytes {
 
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, struct arguments *arguments);
 bool int_argument(struct arguments *arguments, size_t index, int *result);
+bool bool_argument(struct arguments *arguments, size_t index, bool *result);
 bool int64_argument(struct arguments *arguments, size_t index, int64_t *result);
 bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result);
 bool float64_array_argument(struct arguments *arguments, size_t index, const double **data, size_t *length);

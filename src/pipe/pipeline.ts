@@ -1,6 +1,7 @@
 import {closeSync} from 'node:fs';
 import {tellError} from '../common/output.js';
 import {type CommandEnd, type RunningCommand, startCommand} from '../common/process/run-command.js';
+import type {Shutdown} from '../common/process/shutdown.js';
 import {growPipe} from '../common/transfer.js';
 import {native} from '../native/index.js';
 
@@ -39,6 +40,7 @@ export class Pipeline {
 	constructor(
 		private readonly stages: readonly (readonly string[])[],
 		private readonly counts: boolean,
+		private readonly shutdown: Shutdown,
 	) {}
 
 	get pids(): number[] {
@@ -51,9 +53,12 @@ export class Pipeline {
 		for (const [i, words] of this.stages.entries()) {
 			const before = this.links[i - 1];
 			const behind = this.links[i];
-			this.running.push(
-				await startCommand(words, {stdin: before?.read ?? 'inherit', stdout: behind?.write ?? 'inherit'}),
-			);
+			const stage = await startCommand(words, {
+				stdin: before?.read ?? 'inherit',
+				stdout: behind?.write ?? 'inherit',
+			});
+			this.shutdown.passOnTo(stage);
+			this.running.push(stage);
 			// The stages have their own copies: with ours open no stage would ever see an end.
 			if (before) closeSync(before.read);
 			if (behind) closeSync(behind.write);

@@ -1,17 +1,18 @@
 import {closeSync} from 'node:fs';
 import {countOf, quoted, UsageError} from '../common/errors.js';
-import {done, EndBySignal, failed, notNow, timedOut} from '../common/exit.js';
+import {done, failed, notNow, timedOut} from '../common/exit.js';
 import {size} from '../common/formats/size.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
 import {findOpeners, identityKey, seen} from '../common/process/proc.js';
-import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
+import {stopOnSignals} from '../common/process/signals.js';
 import type {Progress} from '../common/terminal/progress.js';
 import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
-import {isKernelError, native, POLLERR, POLLHUP, POLLIN} from '../native/index.js';
+import {endIfBroken, eventsOf, PollSet} from '../common/waiting.js';
+import {isKernelError, POLLHUP, POLLIN} from '../native/index.js';
 import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 import {RecordReceiver} from '../objects/fifo/record-receiver.js';
 import {WriterCount} from '../objects/fifo/writer-count.js';
@@ -108,6 +109,7 @@ type End = 'writers gone' | 'complete' | 'timed out';
 class Reception implements Disposable {
 	private reader: number;
 	private bytes = 0;
+	private readonly poll = new PollSet<'reader' | 'stdout' | 'writers'>();
 
 	constructor(
 		private readonly fifo: Fifo,
@@ -167,19 +169,20 @@ class Reception implements Disposable {
 	/** Waits for data, for the end, for a writer to leave, or until the reader of stdout has left. */
 	private waitForData(): 'data' | 'writers gone' | 'writer left' | 'timed out' {
 		const {timeoutMs, writers} = this.settings;
-		const triples = Int32Array.of(this.reader, POLLIN, 0, stdout, 0, 0, writers?.descriptor ?? -1, POLLIN, 0);
+		this.poll.watch('reader', this.reader, POLLIN);
+		this.poll.watch('stdout', stdout);
+		this.poll.watch('writers', writers?.descriptor ?? -1, POLLIN);
 		try {
-			native.poll(triples, timeoutMs);
+			this.poll.wait(timeoutMs);
 		} catch (error) {
 			this.explainStop(error);
 			throw error;
 		}
-		const [ours, output, count] = [triples[2] as number, triples[5] as number, triples[8] as number];
-		// A pipe without a reader reports one, a socket whose peer has left the other.
-		if (output & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+		endIfBroken(this.poll.eventsOf('stdout'));
+		const ours = this.poll.eventsOf('reader');
 		if (ours & POLLIN) return 'data';
 		if (ours & POLLHUP) return 'writers gone';
-		return count ? 'writer left' : 'timed out';
+		return this.poll.eventsOf('writers') !== 0 ? 'writer left' : 'timed out';
 	}
 
 	/** Moves data until there is none now, or, if no writers are counted, until the last writer leaves. */
@@ -233,9 +236,8 @@ class Reception implements Disposable {
 
 	/** A process has the FIFO open for writing, or has left data. Correct once there has been a writer. */
 	private hasWriter(): boolean {
-		const triples = Int32Array.of(this.reader, POLLIN, 0);
-		native.poll(triples, 0);
-		return !((triples[2] as number) & POLLHUP) || ((triples[2] as number) & POLLIN) !== 0;
+		const events = eventsOf(this.reader, POLLIN, 0);
+		return !(events & POLLHUP) || (events & POLLIN) !== 0;
 	}
 
 	[Symbol.dispose](): void {

@@ -1,18 +1,18 @@
 import {UsageError} from '../common/errors.js';
-import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {endedWith, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
 import {tell, tellRaw} from '../common/output.js';
 import {CannotSee, descendantsOf} from '../common/process/proc.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
+import {SIGTERM} from '../common/process/signals.js';
+import {kill, Termination} from '../common/process/termination.js';
 import {type Column, formatTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Pipeline, type PipelineReport, type StageReport} from './pipeline.js';
 
-/** After this time processes that TERM has not ended are killed. */
-const graceMs = 1000;
 const longestTimerMs = 2 ** 31 - 1;
 
 export const run = verb({
@@ -34,31 +34,24 @@ export const run = verb({
 	],
 	async run(_, options, words) {
 		const stages = split(words);
-		const pipeline = new Pipeline(stages, options.stats || options.json);
-		using stop = new StopInLoop((signal) => {
-			for (const pid of pipeline.pids) sendSignal(pid, signal);
-		});
+		using shutdown = new Shutdown();
+		const pipeline = new Pipeline(stages, options.stats || options.json, shutdown);
+		using termination = new Termination((signal) => sendToAll(signal, pipeline.pids));
 		if (options.timeout !== undefined) native.setChildSubreaper();
-		let isTimedOut = false;
 		let timer: NodeJS.Timeout | undefined;
 		const report = await pipeline.run(() => {
 			if (options.timeout === undefined) return;
-			timer = setTimeout(
-				() => {
-					isTimedOut = true;
-					endAll('SIGTERM', pipeline.pids);
-					timer = setInterval(() => endAll('SIGKILL', pipeline.pids), graceMs);
-				},
-				Math.min(options.timeout, longestTimerMs),
-			);
+			timer = setTimeout(() => termination.begin(), Math.min(options.timeout, longestTimerMs));
 		});
 		clearTimeout(timer);
 		// A process that a stage has started and left behind is stopped too when the time is over.
-		if (isTimedOut) await endRest();
-		const status = isTimedOut ? (options.timeoutStatus ?? timedOut.status) : statusOf(report, !options.noPipefail);
+		if (termination.hasBegun) await endOfRest(termination);
+		const status = termination.hasBegun
+			? (options.timeoutStatus ?? timedOut.status)
+			: statusOf(report, !options.noPipefail);
 		if (options.json) tellRaw(`${JSON.stringify({...report, status})}\n`);
 		else if (options.stats) tellRaw(await formatReport(report));
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		shutdown.finish();
 		return endedWith(status);
 	},
 });
@@ -81,31 +74,20 @@ function statusOf({stages}: PipelineReport, pipefail: boolean): number {
 	return (failure ?? stages.at(-1))?.status ?? 0;
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
-	try {
-		process.kill(pid, signal);
-	} catch {
-		// It has ended already.
-	}
-}
-
-/** The stages, and whatever they have started; those that nobody can see are said to be left. */
-function endAll(signal: NodeJS.Signals, stages: Iterable<number>): void {
+/** To the stages, and all that they have started; what cannot be seen of that is reported as left running. */
+function sendToAll(signal: number, stages: readonly number[]): void {
 	const found = descendantsOf(process.pid);
-	if (found instanceof CannotSee && signal === 'SIGTERM')
+	if (found instanceof CannotSee && signal === SIGTERM)
 		tell(`cannot see what the commands have started, which is left running: ${found.why}`);
-	for (const pid of found instanceof CannotSee ? stages : found) sendSignal(pid, signal);
+	for (const pid of found instanceof CannotSee ? stages : found) kill(pid, signal);
 }
 
-async function endRest(): Promise<void> {
-	const deadline = performance.now() + graceMs;
-	for (;;) {
+/** Waits until nothing runs below us, but not for processes that SIGKILL does not end at once. */
+async function endOfRest(termination: Termination): Promise<void> {
+	const {kills} = termination;
+	while (termination.kills === kills) {
 		const found = descendantsOf(process.pid);
 		if (found instanceof CannotSee || found.length === 0) return;
-		if (performance.now() > deadline) {
-			endAll('SIGKILL', found);
-			return;
-		}
 		await new Promise((resolve) => setTimeout(resolve, 20));
 	}
 }

@@ -23,7 +23,8 @@ import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import type {Progress} from '../common/terminal/progress.js';
 import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
-import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../native/index.js';
+import {isBroken, PollSet} from '../common/waiting.js';
+import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLIN, POLLOUT} from '../native/index.js';
 import {Fifo, fifoName} from '../objects/fifo/fifo.js';
 import {type SlowPolicy, TeeOutput} from './tee-output.js';
 
@@ -154,26 +155,24 @@ class FanOut {
 
 	run(): Outcome {
 		const {subscribers, settings} = this;
+		const poll = new PollSet<TeeOutput | 'input'>();
 		while (!this.isOver || subscribers.some(({waiting}) => waiting > 0)) {
 			if (!subscribers.some(({isConnected}) => isConnected)) return this.allLeft();
 			const wantsInput = !this.isOver && this.hasRoom();
-			const triples = Int32Array.from([
-				...(wantsInput ? [stdin, POLLIN, 0] : [-1, 0, 0]),
-				...subscribers.flatMap((one) =>
-					one.isConnected ? [one.descriptor, one.waiting > 0 ? POLLOUT : 0, 0] : [-1, 0, 0],
-				),
-			]);
-			if (native.poll(triples, wantsInput ? -1 : settings.timeoutMs) === 0) {
+			poll.watch('input', wantsInput ? stdin : -1, POLLIN);
+			for (const one of subscribers)
+				poll.watch(one, one.isConnected ? one.descriptor : -1, one.waiting > 0 ? POLLOUT : 0);
+			if (!poll.wait(wantsInput ? -1 : settings.timeoutMs)) {
 				const slowest = this.slowest();
 				tell(`gave up: the buffer of ${quoted(slowest.name)} is full, ${slowest.waiting} bytes not sent`);
 				return timedOut;
 			}
-			subscribers.forEach((one, i) => {
-				const events = triples[3 * i + 5] as number;
-				if (events & (POLLERR | POLLHUP)) this.lost(one);
+			for (const one of subscribers) {
+				const events = poll.eventsOf(one);
+				if (isBroken(events)) this.lost(one);
 				else if (events & POLLOUT) one.flush();
-			});
-			if (triples[2]) this.readInput();
+			}
+			if (poll.eventsOf('input') !== 0) this.readInput();
 		}
 		return done;
 	}

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
@@ -59,12 +60,12 @@ export const wait = verb({
 		using watch = new FifoWatch(name, contents ? 'contents' : 'users');
 		watch.begin();
 		announceReady(options.readyFd);
-		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;
+		const deadline = new Deadline(options.timeout);
 		for (;;) {
 			watch.begin();
 			if (watch.happened & condition.sign || holds()) return done;
-			if (performance.now() >= deadline) return timedOut;
-			watch.waitForChange(deadline - performance.now());
+			if (deadline.hasPassed) return timedOut;
+			watch.waitForChange(deadline.leftMs);
 		}
 	},
 });

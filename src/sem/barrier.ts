@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import type {Address} from '../common/formats/object-name.js';
@@ -64,15 +65,14 @@ function meet(
 		announceReady(options.readyFd);
 		return done;
 	}
-	const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY);
+	const deadline = new Deadline(options.timeout);
 	tellVerbose(`${arrival.count} of ${parties} processes have arrived`);
 	let isOpen = false;
 	try {
 		announceReady(options.readyFd);
 		while (!isOpen && !options.nonblock) {
-			const left = deadline - performance.now();
-			if (left <= 0) break;
-			isOpen = semaphore.awaitUnit(Math.ceil(Math.min(left, lookAgainMs)));
+			if (deadline.hasPassed) break;
+			isOpen = semaphore.awaitUnit(deadline.waitMs(lookAgainMs));
 		}
 	} finally {
 		arrival.leave(remove);

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
@@ -7,7 +8,7 @@ import {readInput} from '../common/input.js';
 import {expectInput, print, stdout} from '../common/output.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
-import {native, POLLERR, POLLHUP} from '../native/index.js';
+import {endIfBroken, eventsOf} from '../common/waiting.js';
 import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
 
 const readBytes = 65_536;
@@ -98,14 +99,11 @@ class OpenSemaphores implements Disposable {
 		this.flush();
 		if (!this.stopsOnSignals) stopOnSignals();
 		this.stopsOnSignals = true;
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
-			const left = deadline - performance.now();
-			if (semaphore.wait(Math.ceil(Math.max(0, Math.min(left, lookAgainMs))))) return true;
-			if (left <= 0) return false;
-			const triples = Int32Array.of(stdout, 0, 0);
-			native.poll(triples, 0);
-			if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
+			if (semaphore.wait(deadline.waitMs(lookAgainMs))) return true;
+			if (deadline.hasPassed) return false;
+			endIfBroken(eventsOf(stdout, 0, 0));
 		}
 	}
 

@@ -4,8 +4,9 @@ import {formatDuration} from '../common/formats/duration.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {tellError, tellVerbose, verbose} from '../common/output.js';
 import {startChild, waitForChild} from '../common/process/children.js';
-import {isInForeground} from '../common/process/shutdown.js';
+import {cameToAllFromTerminal} from '../common/process/shutdown.js';
 import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
+import {kill} from '../common/process/termination.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
 import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
@@ -62,9 +63,7 @@ function perform(command: readonly string[]): number {
 	}
 	return waitForChild(child, () => {
 		for (const signal of native.takeCaughtSignals()) {
-			// Ctrl-C and Ctrl-\ at a terminal reach all processes in the foreground: forwarded, they would arrive twice.
-			if ((signal === SIGINT || signal === SIGQUIT) && isInForeground()) continue;
-			native.kill(child, signal);
+			if (!cameToAllFromTerminal(signal)) kill(child, signal);
 		}
 	});
 }

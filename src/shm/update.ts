@@ -1,9 +1,10 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {attempt, quoted, SystemError} from '../common/errors.js';
-import {EndBySignal, endedWith, type Outcome} from '../common/exit.js';
+import {endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
+import {describeEnd} from '../common/process/child-end.js';
 import {startCommand} from '../common/process/run-command.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {copyBytes, explainMove} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_RDONLY} from '../native/index.js';
@@ -43,19 +44,15 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 	const input = attempt(`cannot update ${quoted(segment.shownName)}`, () =>
 		native.openat(AT_FDCWD, `/proc/self/fd/${segment.descriptor}`, O_RDONLY, 0, -1),
 	);
-	let pid: number | undefined;
 	try {
-		using stop = new StopInLoop((signal) => {
-			if (pid !== undefined) process.kill(pid, signal);
-		});
+		using shutdown = new Shutdown();
 		const running = await startCommand(command, {stdin: input, stdout: output});
-		pid = running.pid;
+		shutdown.passOnTo(running);
 		const {status, problem} = await running.ended;
-		pid = undefined;
+		shutdown.finish();
 		const unchanged = `${quoted(segment.shownName)} is unchanged`;
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
 		if (problem !== null) tellError(`${problem}; ${unchanged}`);
-		else if (status !== 0) tellError(`${quoted(command[0] as string)} exited with status ${status}: ${unchanged}`);
+		else if (status !== 0) tellError(`${quoted(command[0] as string)} ${describeEnd({status})}: ${unchanged}`);
 		else writeBack(segment, output, keepsSize);
 		return endedWith(status);
 	} finally {

@@ -1,3 +1,4 @@
+import type {Deadline} from '../common/deadline.js';
 import {printable, SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
@@ -5,7 +6,7 @@ import {signalName} from '../common/formats/signal-name.js';
 import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
 import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
-import {native} from '../native/index.js';
+import {pause} from '../common/waiting.js';
 import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
 import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
@@ -27,8 +28,7 @@ export interface DeliverySettings {
 	waits: boolean;
 	/** Several steps: report how each process ended. */
 	escalates: boolean;
-	/** The deadline, by performance.now(). */
-	deadline: number;
+	deadline: Deadline;
 	nonblock: boolean;
 	dryRun: boolean;
 	json: boolean;
@@ -226,15 +226,15 @@ export class Delivery {
 	private sendPatiently(recipient: Recipient, signal: number): 'sent' | 'full' {
 		for (let pauseMs = 1; !recipient.trySend(signal, this.settings.value); pauseMs *= 2) {
 			const {nonblock, deadline} = this.settings;
-			const leftMs = deadline - performance.now();
+			const {leftMs} = deadline;
 			if (nonblock) this.wasFull = true;
-			else if (leftMs <= 0) this.wasLate = true;
+			else if (leftMs === 0) this.wasLate = true;
 			const {pid} = recipient;
-			const doing = nonblock || leftMs <= 0 ? 'no' : 'waiting for';
+			const doing = nonblock || leftMs === 0 ? 'no' : 'waiting for';
 			if (pauseMs === 1 || doing === 'no')
 				tellVerbose(`${doing} room in the queue of ${pid} (RLIMIT_SIGPENDING; see: ipc-signal show ${pid})`);
 			if (doing === 'no') return 'full';
-			native.poll(new Int32Array(0), Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
+			pause(Math.ceil(Math.min(pauseMs, longestPauseMs, leftMs)));
 		}
 		return 'sent';
 	}
@@ -251,11 +251,11 @@ export class Delivery {
 			}
 			living = living.filter(({report}) => report.result !== 'failed');
 			tried.push(signalName(signal));
-			const leftMs = Math.max(0, this.settings.deadline - performance.now());
-			living = waitForAll(living, Math.min(waitMs ?? Number.POSITIVE_INFINITY, leftMs), (one) =>
+			const {deadline} = this.settings;
+			living = waitForAll(living, Math.min(waitMs ?? Number.POSITIVE_INFINITY, deadline.leftMs), (one) =>
 				this.hasEnded(one, tried, performance.now() - startMs),
 			);
-			if (living.length === 0 || performance.now() >= this.settings.deadline) break;
+			if (living.length === 0 || deadline.hasPassed) break;
 		}
 		this.reportLiving(living, tried);
 		if (this.settings.json) for (const {report} of this.waitedFor) if (report.result !== 'failed') printJson(report);

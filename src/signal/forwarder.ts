@@ -4,6 +4,7 @@ import {rtmin, signalName} from '../common/formats/signal-name.js';
 import {tell, tellError, tellVerbose} from '../common/output.js';
 import {openPidfd} from '../common/process/children.js';
 import {SIGCHLD} from '../common/process/signals.js';
+import {pause} from '../common/waiting.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../native/index.js';
 import {type RawSignal, SI_KERNEL, SI_QUEUE, SI_USER} from '../objects/signals/received-signal.js';
 
@@ -60,7 +61,7 @@ export class Forwarder implements Disposable {
 				break;
 			} catch (error) {
 				if (!hasCode(error, 'EAGAIN')) throw error;
-				if (tries < tryLimit) native.poll(new Int32Array(0), pauseMs);
+				if (tries < tryLimit) pause(pauseMs);
 				else if (number >= rtmin)
 					tellError(`the signal queue is full: forwarding ${signalName(number)} without its value`);
 				if (tries >= tryLimit) break;

@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {hasCode} from '../common/errors.js';
 import {processStat} from '../common/process/process-status.js';
 import {SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU} from '../common/process/signals.js';
+import {kill} from '../common/process/termination.js';
 import {AT_FDCWD, native, O_RDWR} from '../native/index.js';
 import {type RawSignal, SI_KERNEL} from '../objects/signals/received-signal.js';
 
@@ -60,11 +61,7 @@ export class JobControl implements Disposable {
 	}
 
 	private continueChild(): void {
-		try {
-			native.kill(this.leads ? -this.child : this.child, SIGCONT);
-		} catch (error) {
-			if (!hasCode(error, 'ESRCH')) throw error;
-		}
+		kill(this.leads ? -this.child : this.child, SIGCONT);
 	}
 
 	/** Takes the foreground back from the child's group, if it has it. */

@@ -1,13 +1,16 @@
+import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
 import {signalFormat} from '../common/formats/signal-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
+import {describeEnd} from '../common/process/child-end.js';
 import {startChild, takeChanges} from '../common/process/children.js';
 import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
-import {native, POLLIN} from '../native/index.js';
+import {PollSet} from '../common/waiting.js';
+import {POLLIN} from '../native/index.js';
 import {type RawSignal, receivedSignal} from '../objects/signals/received-signal.js';
 import {Registration, receiverName} from '../objects/signals/registration.js';
 import {Signals} from '../objects/signals/signals.js';
@@ -48,7 +51,7 @@ export const on = verb({
 			{
 				jobs: options.jobs ?? 1,
 				most: options.count ?? Number.POSITIVE_INFINITY,
-				timeoutMs: options.timeout ?? Number.POSITIVE_INFINITY,
+				timeoutMs: options.timeout,
 			},
 		);
 		return handler.run();
@@ -58,19 +61,23 @@ export const on = verb({
 /** Receives signals as they arrive, and runs the command for them in that order. */
 class Handler {
 	private readonly waiting: RawSignal[] = [];
+	private readonly poll = new PollSet<'control' | 'arriving'>();
 	private readonly running = new Map<number, Forwarder>();
 	private received = 0;
 	private hasFailed = false;
 	private stop: number | undefined;
 	/** The command cannot be run at all. */
 	private problem: number | undefined;
-	private idleSince = performance.now();
+	/** Until when another signal has to come, while nothing runs. */
+	private deadline: Deadline;
 
 	constructor(
 		private readonly command: readonly string[],
 		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
-		private readonly limits: {jobs: number; most: number; timeoutMs: number},
-	) {}
+		private readonly limits: {jobs: number; most: number; timeoutMs: number | undefined},
+	) {
+		this.deadline = new Deadline(limits.timeoutMs);
+	}
 
 	run(): Outcome {
 		for (;;) {
@@ -79,7 +86,7 @@ class Handler {
 			if (this.running.size === 0) {
 				if (this.isEnding()) return this.end();
 				if (this.received >= this.limits.most) return this.hasFailed ? failed : done;
-				if (performance.now() >= this.idleSince + this.limits.timeoutMs) return timedOut;
+				if (this.deadline.hasPassed) return timedOut;
 			}
 			this.waitForMore();
 		}
@@ -109,17 +116,9 @@ class Handler {
 
 	private waitForMore(): void {
 		const mayTake = !this.isEnding() && this.received < this.limits.most && this.waiting.length < mostWaiting;
-		const isIdle = this.running.size === 0 && this.limits.timeoutMs !== Number.POSITIVE_INFINITY;
-		const leftMs = this.idleSince + this.limits.timeoutMs - performance.now();
-		const triples = Int32Array.of(
-			this.sources.control.pollDescriptor,
-			POLLIN,
-			0,
-			mayTake ? this.sources.arriving.pollDescriptor : -1,
-			POLLIN,
-			0,
-		);
-		native.poll(triples, isIdle ? Math.max(0, Math.ceil(leftMs)) : -1);
+		this.poll.watch('control', this.sources.control.pollDescriptor, POLLIN);
+		this.poll.watch('arriving', mayTake ? this.sources.arriving.pollDescriptor : -1, POLLIN);
+		this.poll.wait(this.running.size === 0 ? this.deadline.waitMs() : -1);
 		for (const signal of this.sources.control.takeRaw()) this.heed(signal);
 		for (const change of takeChanges()) if (change.status !== undefined) this.ended(change.pid, change.status);
 		if (!mayTake) return;
@@ -130,7 +129,7 @@ class Handler {
 	private receive(signal: RawSignal): void {
 		this.received++;
 		this.waiting.push(signal);
-		this.idleSince = performance.now();
+		this.deadline = new Deadline(this.limits.timeoutMs);
 	}
 
 	/** A child has changed, or a signal tells us to stop: then stop the running commands too. */
@@ -148,10 +147,10 @@ class Handler {
 		if (!forwarder) return;
 		forwarder[Symbol.dispose]();
 		this.running.delete(pid);
-		this.idleSince = performance.now();
+		this.deadline = new Deadline(this.limits.timeoutMs);
 		if (status === 0) return;
 		this.hasFailed = true;
-		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} exited with status ${status}`);
+		if (this.stop === undefined) tell(`${quoted(this.command[0] as string)} ${describeEnd({status})}`);
 	}
 
 	private end(): Outcome {

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
 import {parseSignal, signalFormat, signalName} from '../common/formats/signal-name.js';
@@ -83,7 +84,7 @@ export const send = verb({
 			scope: options.group ? 'group' : options.tree ? 'tree' : 'process',
 			waits,
 			escalates: options.escalate !== undefined,
-			deadline: options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout,
+			deadline: new Deadline(options.timeout),
 			nonblock: options.nonblock,
 			dryRun: options.dryRun,
 			json: options.json,

@@ -1,10 +1,10 @@
 import {fstatSync} from 'node:fs';
 import {countOf, hasCode} from '../common/errors.js';
+import {boundariesOf} from '../common/framing/boundaries.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
+import {isReady} from '../common/waiting.js';
 import {native, POLLOUT} from '../native/index.js';
 import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/signals/received-signal.js';
-
-const newline = 10;
 
 /** After a signal told us to stop, we wait this long for a reader to make room. */
 const roomMs = 200;
@@ -78,7 +78,7 @@ export class SignalPrinter {
 
 /** Writes a piece of what is left, waiting a moment at most; then throws the signal that told us to stop. */
 function printSoon(bytes: Buffer, from: number, to: number, stop: unknown): number {
-	if (native.poll(Int32Array.of(stdout, POLLOUT, 0), roomMs) === 0) throw stop;
+	if (!isReady(stdout, POLLOUT, roomMs)) throw stop;
 	return printBytes(bytes, from, Math.min(piece, to - from));
 }
 
@@ -109,8 +109,4 @@ class Unread {
 	}
 }
 
-function linesIn(bytes: Buffer): number {
-	let count = 0;
-	for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) count++;
-	return count;
-}
+const linesIn = (bytes: Buffer): number => boundariesOf('lines').count(bytes, 0, bytes.length);

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
 import {signalFormat} from '../common/formats/signal-name.js';
@@ -47,19 +48,15 @@ export const wait = verb({
 		announceReady(options.readyFd);
 
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
-		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? Number.POSITIVE_INFINITY);
-		let deadline = performance.now() + timeoutMs;
+		const timeoutMs = options.nonblock ? 0 : options.timeout;
+		let deadline = new Deadline(timeoutMs);
 		const fields = new Int32Array(batch * fieldsPerSignal);
 		const printer = new SignalPrinter(options.json, batch);
 		let printed = 0;
 		let passedOver = 0;
 		try {
 			while (printed < most) {
-				const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
-				const limits = {
-					timeoutMs: leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs,
-					most: Math.min(batch, most - printed),
-				};
+				const limits = {timeoutMs: deadline.waitMs(), most: Math.min(batch, most - printed)};
 				const count = takeBatch(signals, fields, limits, printer);
 				if (count === 0) {
 					if (printed > 0 && !options.follow) tell(`gave up: ${countOf(printed, 'signal')} received`);
@@ -71,7 +68,7 @@ export const wait = verb({
 				printer.print(fields, wanted);
 				printed += wanted;
 				if (printed < most) printer.heedStop();
-				deadline = performance.now() + timeoutMs;
+				deadline = new Deadline(timeoutMs);
 			}
 			return done;
 		} finally {

@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
 import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
@@ -20,7 +21,7 @@ import type {LocalSocket} from '../objects/socket/local-socket.js';
 import {socketAddress} from '../objects/socket/socket-address.js';
 import {insecure, messageSize} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
-import {CallChannel, Deadline, TimedOut} from './rpc/call-channel.js';
+import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
 import {type CallError, type CallResult, jsonText, methodNotFound, type Request} from './rpc/json-rpc.js';
 import {usualLimits} from './rpc/json-splitter.js';
@@ -96,7 +97,7 @@ export const call = verb({
 			return printOutcome(request.method, outcome, options.raw);
 		};
 		try {
-			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.left});
+			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.waitMs()});
 			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {
 			return onLate(error);

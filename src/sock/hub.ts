@@ -6,13 +6,13 @@ import {wholeNumber} from '../common/formats/text-format.js';
 import {type Framing, framingOptions, RecordDecoder, separatorOf} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellVerbose} from '../common/output.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {backlog} from './options.js';
-import {Stopping} from './shutdown.js';
 import {connectionsOf} from './stream/accept-loop.js';
 import {onHangUp, streamOf} from './stream/stream-pair.js';
 
@@ -43,7 +43,7 @@ export const hub = verb({
 		if (options.null && options.raw) throw new UsageError('--null and --raw cannot be combined');
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';
 		const access = new AccessList(options.allow);
-		using stopping = new Stopping();
+		using stopping = new Shutdown();
 		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 		announceReady(options.readyFd);
 		const room = new Room(framing, options.buffer ?? usualBuffer);

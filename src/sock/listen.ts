@@ -1,3 +1,4 @@
+import {Deadline} from '../common/deadline.js';
 import {UsageError} from '../common/errors.js';
 import {done, type Outcome, timedOut} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
@@ -116,9 +117,9 @@ export const listen = verb({
 
 /** The next allowed connection. */
 function acceptAllowed(listener: LocalSocket, access: AccessList, timeoutMs: number): LocalSocket | undefined {
-	const deadline = performance.now() + timeoutMs;
+	const deadline = new Deadline(timeoutMs);
 	for (;;) {
-		const connection = listener.accept(timeoutMs < 0 ? -1 : Math.max(0, deadline - performance.now()));
+		const connection = listener.accept(deadline.waitMs());
 		if (!connection || access.admits(connection)) return connection;
 		connection.close();
 	}

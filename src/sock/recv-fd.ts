@@ -1,11 +1,13 @@
+import {Deadline} from '../common/deadline.js';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
-import {EndBySignal, endedWith, timedOut} from '../common/exit.js';
+import {endedWith, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
 import {startCommand} from '../common/process/run-command.js';
-import {StopInLoop} from '../common/process/shutdown.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
+import {PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {senderOf} from '../objects/socket/packet-reader.js';
@@ -42,21 +44,17 @@ export const recvFd = verb({
 		if (!received) return timedOut;
 		const {descriptors, environment} = received;
 		const numbers = descriptors.map((_, i) => firstOfCommand + i);
-		let pid: number | undefined;
-		using stop = new StopInLoop((signal) => {
-			if (pid !== undefined) process.kill(pid, signal);
-		});
+		using shutdown = new Shutdown();
 		const running = await startCommand(
 			command,
 			{stdin: 'inherit', stdout: 'inherit', more: descriptors},
 			{...environment, IPC_FDS: numbers.join(' ')},
 		);
-		pid = running.pid;
+		shutdown.passOnTo(running);
 		closeAll(descriptors);
 		const {status, problem} = await running.ended;
-		pid = undefined;
 		if (problem) tellError(problem);
-		if (stop.signal !== undefined) throw new EndBySignal(stop.signal);
+		shutdown.finish();
 		return endedWith(status);
 
 		function receive() {
@@ -99,16 +97,17 @@ const mostClients = 1000;
  * were none in time.
  */
 function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: number): Received | undefined {
-	const left = countdown(timeoutMs);
+	const deadline = new Deadline(timeoutMs);
 	const clients = new Set<LocalSocket>();
 	try {
 		for (;;) {
 			const waiting = [...(clients.size < mostClients ? [listener] : []), ...clients];
-			const triples = Int32Array.from(waiting.flatMap(({descriptor}) => [descriptor, POLLIN, 0]));
-			const leftMs = left();
-			if (native.poll(triples, leftMs) === 0) return undefined;
-			for (const [i, socket] of waiting.entries()) {
-				if (triples[3 * i + 2] === 0) continue;
+			const poll = new PollSet<LocalSocket>();
+			for (const socket of waiting) poll.watch(socket, socket.descriptor, POLLIN);
+			const waitMs = deadline.waitMs();
+			if (!poll.wait(waitMs)) return undefined;
+			for (const socket of waiting) {
+				if (poll.eventsOf(socket) === 0) continue;
 				if (socket === listener) {
 					const client = listener.tryAccept();
 					if (!client) continue;
@@ -126,7 +125,7 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 				socket.close();
 			}
 			// Clients that pass nothing on do not put the timeout off.
-			if (leftMs === 0) return undefined;
+			if (waitMs === 0) return undefined;
 		}
 	} finally {
 		for (const client of clients) client.close();
@@ -135,25 +134,19 @@ function takeFromFirst(listener: LocalSocket, access: AccessList, timeoutMs: num
 
 /** The first descriptors that arrive; bytes without descriptors are ignored. Undefined when there were none in time. */
 function takeDescriptors(socket: LocalSocket, timeoutMs: number, access?: AccessList): Received | undefined {
-	const left = countdown(timeoutMs);
+	const deadline = new Deadline(timeoutMs);
 	for (;;) {
-		const leftMs = left();
-		if (!socket.wait(POLLIN, leftMs)) return undefined;
+		const waitMs = deadline.waitMs();
+		if (!socket.wait(POLLIN, waitMs)) return undefined;
 		const received = takeNow(socket, access);
 		// Datagrams without descriptors, and of senders that are turned away, do not put the timeout off.
-		if (!received && leftMs === 0) return undefined;
+		if (!received && waitMs === 0) return undefined;
 		if (received === 'end')
 			throw new SystemError(
 				`no descriptor received on ${quoted(socket.shownName)}: the sender disconnected without passing one`,
 			);
 		if (received) return received;
 	}
-}
-
-/** The milliseconds that are left of these; negative: without limit. */
-function countdown(timeoutMs: number): () => number {
-	const deadline = performance.now() + timeoutMs;
-	return () => (timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now())));
 }
 
 /** `access`: who may send a datagram. Of a connection that was found out when it was accepted. */

@@ -3,6 +3,7 @@ import {done} from '../common/exit.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tellVerbose} from '../common/output.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {
 	checkSecurity,
@@ -14,7 +15,6 @@ import {
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
 import {backlog, insecure} from './options.js';
-import {Stopping} from './shutdown.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
 import {joinPair} from './stream/stream-pair.js';
 import {type Credentials, tlsReason} from './stream/tls-settings.js';
@@ -55,7 +55,7 @@ export const relay = verb({
 			throw new UsageError(`cannot relay '${formatSocketAddress(from)}' to itself`);
 		const access = new AccessList(options.allow);
 		const connect = await connectorTo(to, credentials);
-		using stopping = new Stopping();
+		using stopping = new Shutdown();
 		using entrance = await openEntrance(from, credentials, access, {
 			...modeWithAccess(options.mode, options.allow),
 			backlog: options.backlog,

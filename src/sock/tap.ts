@@ -2,10 +2,10 @@ import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell, tellError} from '../common/output.js';
+import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {formatSocketAddress, type LocalAddress, localAddress} from '../objects/socket/socket-address.js';
-import {Stopping} from './shutdown.js';
 import {connectionsOf} from './stream/accept-loop.js';
 import {joinPair, streamOf} from './stream/stream-pair.js';
 import {TapLog} from './tap/tap-log.js';
@@ -27,7 +27,7 @@ export const tap = verb({
 		if (address.kind === 'abstract')
 			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);
 		expectOutput();
-		using stopping = new Stopping();
+		using stopping = new Shutdown();
 		const tapped = TappedSocket.stepInFrontOf(address);
 		let failure: unknown;
 		const running = new Set<Promise<void>>();

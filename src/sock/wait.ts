@@ -1,9 +1,11 @@
+import {Deadline} from '../common/deadline.js';
 import {UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {isListening, pause} from '../objects/socket/listening.js';
+import {pause} from '../common/waiting.js';
+import {isListening} from '../objects/socket/listening.js';
 import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 
 const longestPauseMs = 50;
@@ -31,15 +33,14 @@ export const wait = verb({
 				`waiting for a port does not need TLS (use: ipc-sock wait ${formatSocketAddress({...address, kind: 'tcp'})})`,
 			);
 		announceReady(options.readyFd);
-		const deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeout;
-		const left = () => Math.max(0, deadline - performance.now());
+		const deadline = new Deadline(options.timeout);
 		const outcomeNow = (is: boolean): Outcome | undefined => {
 			if (is !== options.gone) return done;
 			if (options.nonblock) return notNow;
-			return left() === 0 ? timedOut : undefined;
+			return deadline.hasPassed ? timedOut : undefined;
 		};
-		const pauseOf = (round: number) => Math.min(longestPauseMs, 1 + round, Math.ceil(left()));
-		const connectMs = () => Math.max(1, Math.min(1000, Math.ceil(left())));
+		const pauseOf = (round: number) => deadline.waitMs(Math.min(longestPauseMs, 1 + round));
+		const connectMs = () => Math.max(1, deadline.waitMs(1000));
 		if (isLocal(address)) {
 			for (let round = 0; ; round++) {
 				const outcome = outcomeNow(isListening(address, 0) as boolean);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {boundariesOf} from '../../src/common/framing/boundaries.js';
 import {
 	chosenFraming,
 	encodeRecord,
@@ -120,3 +121,31 @@ test('two framings at once are refused', () =>
 	assert.throws(() => chosenFraming({null: true, json: true}), /null and json at once/));
 test('the same framing said twice is fine', () => assert.equal(chosenFraming({null: true, framing: 'null'}), 'null'));
 test('no framing is none', () => assert.equal(chosenFraming({}), undefined));
+
+for (const [framing, fitting] of [
+	['lines', without(10)],
+	['null', without(0)],
+	['length', records],
+] as const) {
+	test(`${framing}: the ends of records are found in any range, wherever it is cut off`, () =>
+		fc.assert(
+			fc.property(fitting, fc.nat({max: 20}), fc.nat({max: 400}), fc.nat({max: 5}), (list, start, cut, most) => {
+				const framed = list.map((record) => encodeRecord(framing, record));
+				const stream = Buffer.concat([Buffer.alloc(start, 10), ...framed, Buffer.alloc(5, 255)]);
+				const ends = framed.map((_, i) => start + Buffer.concat(framed.slice(0, i + 1)).length);
+				const end = Math.max(start, stream.length - 5 - cut);
+				const complete = ends.filter((each) => each <= end);
+				const {before, behind, ...found} = boundariesOf(framing);
+				assert.equal(found.count(stream, start, end), complete.length);
+				assert.equal(found.lastEnd(stream, start, end), complete.at(-1) ?? start);
+				const taken = complete.slice(0, most);
+				assert.deepEqual(found.take(stream, start, end, most), {end: taken.at(-1) ?? start, count: taken.length});
+				const [first] = list;
+				if (first && complete.length > 0)
+					assert.deepEqual(stream.subarray(start + before, found.firstEnd(stream, start, end) - behind), first);
+				else if (framing !== 'length') assert.equal(found.firstEnd(stream, start, end), -1);
+				else if (end - start < 4) assert.equal(found.firstEnd(stream, start, end), -1);
+				else assert.equal(found.firstEnd(stream, start, end), ends[0]);
+			}),
+		));
+}

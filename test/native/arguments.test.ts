@@ -57,6 +57,11 @@ test('whatever is passed, the answer is a value or an error, never the end of th
 	}
 });
 
+test('a flag is a boolean: a number is refused', () => {
+	for (const flag of [0, 1, undefined, 'true'])
+		assert.throws(() => native.shmMap(0, flag as never), /argument 2 must be a boolean/);
+});
+
 test('a text with a NUL is refused, since the kernel would cut it there', () =>
 	assert.throws(() => native.openat(-100, '/tmp\0/x', 0, 0, -1), /argument 2 must be a string without NUL/));
 
@@ -95,7 +100,7 @@ test('a wait ends on its deadline', () => {
 	const start = performance.now();
 	assert.equal(native.poll(Int32Array.of(read, 1, 0), 30), 0);
 	assert.throws(
-		() => native.transfer(read, write, -1, -1, 30, -1, 0),
+		() => native.transfer(read, write, -1, -1, 30, -1, false),
 		(error) => isKernelError(error) && error.code === 'ETIMEDOUT' && error.side === 'in',
 	);
 	assert.ok(performance.now() - start >= 60);
@@ -109,7 +114,7 @@ test('a semaphore is used only as what it is: another value, one that is unmappe
 	t.after(() => native.semUnlink(`/${name}`));
 	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDONLY, 0, -1);
 	t.after(() => closeSync(descriptor));
-	const handle = native.semMap(descriptor, 0);
+	const handle = native.semMap(descriptor, false);
 	const hasCode = (code: string) => (error: unknown) => isKernelError(error) && error.code === code;
 	assert.equal(native.semGetvalue(handle), 1);
 	assert.equal(native.semTag(handle), 0);
@@ -137,7 +142,7 @@ test('a tagged change happens as a whole, or not at all', (t) => {
 	t.after(() => native.semUnlink(`/${name}`));
 	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDWR, 0, -1);
 	t.after(() => closeSync(descriptor));
-	const handle = native.semMap(descriptor, 1);
+	const handle = native.semMap(descriptor, true);
 	const words = () => [native.semGetvalue(handle), native.semTag(handle)];
 	assert.equal(native.semTakeTagged(handle, 7), true);
 	assert.deepEqual(words(), [0, 7]);
@@ -147,7 +152,7 @@ test('a tagged change happens as a whole, or not at all', (t) => {
 	assert.deepEqual(words(), [1, 2 ** 32 - 1]);
 	native.semUnmap(handle);
 	writeFileSync(`/dev/shm/sem.${name}`, Uint8Array.of(255, 255, 255, 127), {flag: 'r+'});
-	const full = native.semMap(descriptor, 1);
+	const full = native.semMap(descriptor, true);
 	assert.equal(native.semGiveTagged(full, 9), false);
 	assert.deepEqual([native.semGetvalue(full), native.semTag(full)], [2 ** 31 - 1, 2 ** 32 - 1]);
 	native.semUnmap(full);

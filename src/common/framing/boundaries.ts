@@ -1,48 +1,67 @@
-import {type Framing, separatorOf} from './framing.js';
+import {type Framing, headerBytes, separatorOf} from './framing.js';
 
-/** The length before each record in the framing `length`. */
-export const headerBytes = 4;
-
-/** How records are found in a buffer of bytes, without being taken apart. */
+/** How records are found in a buffer of bytes; `RecordDecoder` cuts a stream into records. */
 export interface Boundaries {
-	/** Where the last record ends that is whole within the range; `start` when none is. */
+	/** How many bytes precede the contents of a record, and how many follow them. */
+	readonly before: number;
+	readonly behind: number;
+	/** Where the last record ends that is complete within the range; `start` when there is none. */
 	lastEnd(bytes: Buffer, start: number, end: number): number;
-	/** Where the first record ends, which may be beyond the range; -1 when that cannot be told yet. */
+	/** Where the first record ends, which may be beyond the range; -1 when that is not known yet. */
 	firstEnd(bytes: Buffer, start: number, end: number): number;
+	/** Of the first `most` complete records: where the last of them ends, and how many there are. */
+	take(bytes: Buffer, start: number, end: number, most: number): {end: number; count: number};
+	/** The number of complete records. */
 	count(bytes: Buffer, start: number, end: number): number;
 }
 
-const separated = (separator: number): Boundaries => ({
+/** For records that end with this byte. */
+export const separatedBy = (separator: number): Boundaries => ({
+	before: 0,
+	behind: 1,
 	lastEnd: (bytes, start, end) => start + bytes.subarray(start, end).lastIndexOf(separator) + 1,
 	firstEnd: (bytes, start, end) => {
 		const at = bytes.subarray(start, end).indexOf(separator);
 		return at < 0 ? -1 : start + at + 1;
 	},
-	count: (bytes, start, end) => {
-		let count = 0;
+	take: (bytes, start, end, most) => {
 		const range = bytes.subarray(start, end);
-		for (let at = range.indexOf(separator); at >= 0; at = range.indexOf(separator, at + 1)) count++;
-		return count;
+		let count = 0;
+		let next = 0;
+		for (let at = range.indexOf(separator); at >= 0 && count < most; at = range.indexOf(separator, next)) {
+			next = at + 1;
+			count++;
+		}
+		return {end: start + next, count};
+	},
+	count(bytes, start, end) {
+		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
 	},
 });
 
 const prefixed: Boundaries = {
+	before: headerBytes,
+	behind: 0,
 	lastEnd(bytes, start, end) {
-		let at = start;
-		for (let next = this.firstEnd(bytes, at, end); next >= 0 && next <= end; next = this.firstEnd(bytes, at, end))
-			at = next;
-		return at;
+		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).end;
 	},
 	firstEnd: (bytes, start, end) => (end - start < headerBytes ? -1 : start + headerBytes + bytes.readUInt32BE(start)),
-	count(bytes, start, end) {
+	take(bytes, start, end, most) {
 		let count = 0;
-		for (let at = start; at < end; at = this.firstEnd(bytes, at, end)) count++;
-		return count;
+		let at = start;
+		for (let next = this.firstEnd(bytes, at, end); next >= 0 && next <= end && count < most; count++) {
+			at = next;
+			next = this.firstEnd(bytes, at, end);
+		}
+		return {end: at, count};
+	},
+	count(bytes, start, end) {
+		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
 	},
 };
 
+/** For a separator as the native layer expects it: -1 is a length before each record. */
+export const boundariesBy = (separator: number): Boundaries => (separator < 0 ? prefixed : separatedBy(separator));
+
 /** For the framings that have records at all: `lines` and `json`, `null`, `length`. */
-export function boundariesOf(framing: Framing): Boundaries {
-	const separator = separatorOf(framing);
-	return separator === undefined ? prefixed : separated(separator);
-}
+export const boundariesOf = (framing: Framing): Boundaries => boundariesBy(separatorOf(framing) ?? -1);

@@ -8,7 +8,8 @@ export type Framing = 'lines' | 'null' | 'length' | 'raw' | 'json';
 export const mostRecordBytes = 256 * 1024 ** 2;
 
 const newline = 10;
-const headerBytes = 4;
+/** The length before each record in the framing `length`. */
+export const headerBytes = 4;
 const mostLength = 0xffff_ffff;
 
 /** The options by which every command that moves records lets its user choose. */

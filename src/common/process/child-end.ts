@@ -11,6 +11,10 @@ export interface ChildEnd {
 	signal: string | null;
 }
 
+/** How a child ended, in words that follow its name. */
+export const describeEnd = ({status, signal = null}: {status: number; signal?: string | null}): string =>
+	signal === null ? `exited with status ${status}` : `was killed by ${signal}`;
+
 /** To be called with every child that Node has started, before anything is awaited. */
 export function watchEnd(pid: number | undefined): void {
 	if (pid !== undefined) native.watchChild(pid);

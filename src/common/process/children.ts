@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {isKernelError, native, POLLIN, WNOHANG, WUNTRACED} from '../../native/index.js';
 import {hasCode} from '../errors.js';
 import {statusFrom} from '../exit.js';
+import {isReady, pause} from '../waiting.js';
 import {explainStart} from './run-command.js';
 
 /** Why a command did not start: the status to end with, and the reason in words. */
@@ -20,8 +21,8 @@ export interface Change {
 }
 
 /**
- * Starts a command as a child of our own: Node knows nothing of it, so that we alone take its end, and with it those
- * of orphans that have become our children. Runs with no signal blocked, ignored or caught.
+ * Starts a command as a child that Node does not know (`startCommand` says when): only we wait for its end, and for that
+ * of orphans that have become our children. It runs with no signal blocked, ignored or caught.
  */
 export function startChild(
 	words: readonly string[],
@@ -30,7 +31,7 @@ export function startChild(
 ): number | StartProblem {
 	const list = Object.entries(environment).flatMap(([name, text]) => (text === undefined ? [] : [`${name}=${text}`]));
 	try {
-		return native.spawn(words, list, ownGroup ? 1 : 0, terminal);
+		return native.spawn(words, list, ownGroup, terminal);
 	} catch (error) {
 		if (!isKernelError(error)) throw error;
 		return explainStart(words[0] as string, error);
@@ -61,8 +62,8 @@ export function waitForChild(pid: number, onSignals: () => void): number {
 			const [, code] = native.waitpid(pid, WNOHANG) ?? [];
 			if (code !== undefined) return statusFrom(code);
 			try {
-				if (pidfd === undefined) native.poll(new Int32Array(0), lookAgainMs);
-				else native.poll(Int32Array.of(pidfd, POLLIN, 0), -1);
+				if (pidfd === undefined) pause(lookAgainMs);
+				else isReady(pidfd, POLLIN, -1);
 			} catch (error) {
 				if (!hasCode(error, 'EINTR')) throw error;
 				onSignals();

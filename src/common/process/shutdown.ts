@@ -1,39 +1,59 @@
 import {constants} from 'node:os';
-import {hasCode} from '../errors.js';
+import {EndBySignal} from '../exit.js';
 import {processStat} from './process-status.js';
+import type {RunningCommand} from './run-command.js';
+import {SIGINT, SIGQUIT} from './signals.js';
+import {kill} from './termination.js';
 
 /**
- * For verbs that run commands and so live in the event loop: what stops us is passed on to the commands, which may
- * have something to clean up, and ends us once they have ended.
+ * For verbs that use the event loop: a signal that tells us to stop is forwarded to the running commands, which may have
+ * to clean up, and ends us once they have ended.
  */
-export class StopInLoop implements Disposable {
+export class Shutdown implements Disposable {
 	/** The signal that told us to stop. */
 	signal: number | undefined;
+	/** Resolves once we have to stop, because of a signal or of `end`. */
+	readonly stopped: Promise<void>;
+	isStopped = false;
+	/** How many signals have told us to stop. */
+	signals = 0;
+	private resolve: () => void = () => {};
+	private readonly running = new Set<number>();
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	/** `onStop` is called for every signal, `passOn` for signals that the commands have not received already. */
-	constructor(passOn: (signal: NodeJS.Signals) => void, onStop: () => void = () => {}) {
+	constructor() {
+		this.stopped = new Promise((resolve) => {
+			this.resolve = resolve;
+		});
 		for (const name of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
+			const number = constants.signals[name];
 			const handler = () => {
-				const isFirst = this.signal === undefined;
-				this.signal ??= constants.signals[name];
-				// Ctrl-C and Ctrl-\ at a terminal reach all that run in the foreground: passed on they would come twice.
-				const cameFromTerminal = isFirst && (name === 'SIGINT' || name === 'SIGQUIT') && isInForeground();
-				if (!cameFromTerminal) this.passOn(passOn, name);
-				onStop();
+				const isFirst = this.signals++ === 0;
+				this.signal ??= number;
+				if (!isFirst || !cameToAllFromTerminal(number)) for (const pid of this.running) kill(pid, number);
+				this.end();
 			};
 			this.handlers.set(name, handler);
 			process.on(name, handler);
 		}
 	}
 
-	/** A command that has ended already hears of nothing. */
-	private passOn(passOn: (signal: NodeJS.Signals) => void, name: NodeJS.Signals): void {
-		try {
-			passOn(name);
-		} catch (error) {
-			if (!hasCode(error, 'ESRCH')) throw error;
-		}
+	/** Until this command has ended, it gets the signals that tell us to stop. */
+	passOnTo({pid, ended}: RunningCommand): void {
+		if (pid === undefined) return;
+		this.running.add(pid);
+		ended.then(() => this.running.delete(pid));
+	}
+
+	/** The work is done. */
+	end(): void {
+		this.isStopped = true;
+		this.resolve();
+	}
+
+	/** Once all is cleaned up: a signal that told us to stop ends us now. */
+	finish(): void {
+		if (this.signal !== undefined) throw new EndBySignal(this.signal);
 	}
 
 	[Symbol.dispose](): void {
@@ -41,8 +61,12 @@ export class StopInLoop implements Disposable {
 	}
 }
 
+/** Ctrl-C and Ctrl-\ at a terminal reach all processes in the foreground: forwarded, they would arrive twice. */
+export const cameToAllFromTerminal = (signal: number): boolean =>
+	(signal === SIGINT || signal === SIGQUIT) && isInForeground();
+
 /** Whether our process group is the one its terminal listens to. proc(5), /proc/pid/stat */
-export function isInForeground(): boolean {
+function isInForeground(): boolean {
 	const {group, foreground} = processStat(process.pid) ?? {group: 0, foreground: 0};
 	return foreground > 0 && group === foreground;
 }

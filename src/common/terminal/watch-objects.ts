@@ -1,9 +1,7 @@
-import {native, POLLERR, POLLHUP} from '../../native/index.js';
-import {EndBySignal} from '../exit.js';
 import {duration} from '../formats/duration.js';
 import {count, json} from '../options.js';
 import {isStdoutTerminal, printJson, stdout} from '../output.js';
-import {SIGPIPE} from '../process/signals.js';
+import {endIfBroken, eventsOf} from '../waiting.js';
 import {Redraw} from './redraw.js';
 
 const defaultIntervalMs = 250;
@@ -26,20 +24,14 @@ export interface Watching<Status> {
 	draw(now: Status[]): string | Promise<string>;
 }
 
-/** The reader of our output may leave between two changes. */
-function pauseWhileRead(intervalMs: number): void {
-	const triples = Int32Array.of(stdout, 0, 0);
-	native.poll(triples, intervalMs);
-	if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
-}
-
 /** Looks again and again: draws in place on a terminal, prints a JSON line per change elsewhere. */
 export async function watchObjects<Status>(
 	{look, key, gone, draw}: Watching<Status>,
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
-	const pause = () => pauseWhileRead(options.interval ?? defaultIntervalMs);
+	// Whoever reads what we print may leave between two changes.
+	const pause = () => endIfBroken(eventsOf(stdout, 0, options.interval ?? defaultIntervalMs));
 	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();
 		for (let changes = 0; changes < most; pause()) {

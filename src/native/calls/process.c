@@ -81,7 +81,7 @@ static napi_value js_user_name(napi_env env, napi_callback_info info)
 extern char **environ;
 
 /* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
-static int become(char **words, char **environment, int own_group, int terminal)
+static int become(char **words, char **environment, bool own_group, int terminal)
 {
 	uint64_t none = 0;
 	struct sigaction action;
@@ -107,15 +107,16 @@ static int become(char **words, char **environment, int own_group, int terminal)
  * spawn(words, environment, ownGroup, terminal) -> pid
  *
  * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none ignored or caught.
- * `ownGroup` 1: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
+ * `ownGroup`: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
  * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
  */
 static napi_value js_spawn(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	int own_group, terminal, ends[2], number = 0;
+	bool own_group;
+	int terminal, ends[2], number = 0;
 	char **words, **environment;
-	if (!read_arguments(env, info, 4, &arguments) || !int_argument(&arguments, 2, &own_group) ||
+	if (!read_arguments(env, info, 4, &arguments) || !bool_argument(&arguments, 2, &own_group) ||
 	    !int_argument(&arguments, 3, &terminal) || !texts_argument(&arguments, 0, &words))
 		return NULL;
 	if (!words[0]) {

@@ -163,9 +163,10 @@ static void look_at(void *context)
 static napi_value js_sem_map(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	int descriptor, writable;
+	int descriptor;
+	bool writable;
 	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
-	    !int_argument(&arguments, 1, &writable))
+	    !bool_argument(&arguments, 1, &writable))
 		return NULL;
 	struct semaphore *semaphore = calloc(1, sizeof *semaphore);
 	if (!semaphore)

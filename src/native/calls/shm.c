@@ -86,9 +86,10 @@ static void *locate(struct mapping *mapping, int64_t offset, int width)
 static napi_value js_shm_map(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	int descriptor, is_writable;
+	int descriptor;
+	bool is_writable;
 	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
-	    !int_argument(&arguments, 1, &is_writable))
+	    !bool_argument(&arguments, 1, &is_writable))
 		return NULL;
 	struct mapping *mapping = calloc(1, sizeof *mapping);
 	if (!mapping)

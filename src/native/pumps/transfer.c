@@ -256,11 +256,11 @@ static napi_value js_transfer(napi_env env, napi_callback_info info)
 	struct arguments arguments;
 	struct transfer transfer = {.in_offset = -1, .out_offset = -1, .most = __builtin_inf(), .piece = PIECE};
 	int64_t slice_ms;
-	int by_copy;
+	bool by_copy;
 	if (!read_arguments(env, info, 7, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
 	    !int_argument(&arguments, 1, &transfer.out) || !int_argument(&arguments, 2, &transfer.copy_to) ||
 	    !int64_argument(&arguments, 3, &slice_ms) || !int64_argument(&arguments, 4, &transfer.in_timeout_ms) ||
-	    !int64_argument(&arguments, 5, &transfer.out_timeout_ms) || !int_argument(&arguments, 6, &by_copy))
+	    !int64_argument(&arguments, 5, &transfer.out_timeout_ms) || !bool_argument(&arguments, 6, &by_copy))
 		return NULL;
 	transfer.slice_end_ns = slice_ms < 0 ? -1 : monotonic_ns() + slice_ms * 1000000;
 	bool refused = by_copy || transfer.copy_to >= 0;
@@ -282,14 +282,12 @@ static napi_value js_copy_range(napi_env env, napi_callback_info info)
 	struct arguments arguments;
 	struct transfer transfer = {.copy_to = -1, .in_timeout_ms = -1, .out_timeout_ms = -1, .piece = COPY_PIECE};
 	int64_t slice_ms, most;
-	int stays_within;
 	if (!read_arguments(env, info, 7, &arguments) || !int_argument(&arguments, 0, &transfer.in) ||
 	    !int64_argument(&arguments, 1, &transfer.in_offset) || !int_argument(&arguments, 2, &transfer.out) ||
 	    !int64_argument(&arguments, 3, &transfer.out_offset) || !int64_argument(&arguments, 4, &most) ||
-	    !int64_argument(&arguments, 5, &slice_ms) || !int_argument(&arguments, 6, &stays_within))
+	    !int64_argument(&arguments, 5, &slice_ms) || !bool_argument(&arguments, 6, &transfer.stays_within))
 		return NULL;
-	transfer.stays_within = stays_within;
-	if (stays_within)
+	if (transfer.stays_within)
 		transfer.piece = MAPPED_PIECE;
 	transfer.most = (double)most;
 	transfer.slice_end_ns = slice_ms < 0 ? -1 : monotonic_ns() + slice_ms * 1000000;

@@ -1,6 +1,7 @@
 import {closeSync} from 'node:fs';
 import {hasCode} from '../../common/errors.js';
 import type {Address} from '../../common/formats/object-name.js';
+import {isReady, pause} from '../../common/waiting.js';
 import {
 	IN_ACCESS,
 	IN_CLOSE_NOWRITE,
@@ -82,10 +83,10 @@ export class FifoWatch implements Disposable {
 
 	/** Returns when an event has happened, or after a moment, or after `mostMs`. */
 	waitForChange(mostMs: number): void {
-		native.poll(new Int32Array(), Math.ceil(Math.min(mostMs, restMs)));
+		pause(Math.ceil(Math.min(mostMs, restMs)));
 		const left = mostMs - restMs;
 		if (left <= 0) return;
-		const changed = native.poll(Int32Array.of(this.descriptor, POLLIN, 0), Math.ceil(Math.min(left, this.lookAgainMs)));
+		const changed = isReady(this.descriptor, POLLIN, Math.ceil(Math.min(left, this.lookAgainMs)));
 		this.lookAgainMs = changed ? firstLookMs : Math.min(2 * this.lookAgainMs, slowestLookMs);
 	}
 

@@ -1,6 +1,14 @@
 import {closeSync} from 'node:fs';
 import {countOf, hasCode, SystemError} from '../../common/errors.js';
-import {type Framing, jsonRecord, mostRecordBytes, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {boundariesOf, separatedBy} from '../../common/framing/boundaries.js';
+import {
+	type Framing,
+	headerBytes,
+	jsonRecord,
+	mostRecordBytes,
+	RecordDecoder,
+	separatorOf,
+} from '../../common/framing/framing.js';
 import {explainStdout, print, printBytes} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import {growPipe} from '../../common/transfer.js';
@@ -17,7 +25,6 @@ import {AT_FDCWD, LOCK_EX, LOCK_NB, LOCK_UN, native, O_WRONLY} from '../../nativ
  */
 
 const bufferBytes = 1024 ** 2;
-const headerBytes = 4;
 
 export interface Receipt {
 	/** Bytes taken from the FIFO. */
@@ -170,14 +177,9 @@ class StreamWriter implements RecordWriter {
 	}
 
 	private walkLines(bytes: Buffer, most: number, separator: number): number {
-		let end = 0;
-		let found = 0;
-		for (let at = bytes.indexOf(separator); at >= 0 && found < most; at = bytes.indexOf(separator, end)) {
-			end = at + 1;
-			found++;
-		}
-		this.records += found;
-		if (found < most) {
+		const {end, count} = separatedBy(separator).take(bytes, 0, bytes.length, most);
+		this.records += count;
+		if (count < most) {
 			this.isInsideRecord = end < bytes.length;
 			return bytes.length;
 		}
@@ -223,6 +225,8 @@ class StreamWriter implements RecordWriter {
 	}
 }
 
+const lines = boundariesOf('lines');
+
 /** Reads lines and prints one JSON object per line. */
 class JsonWriter implements RecordWriter {
 	records = 0;
@@ -248,13 +252,8 @@ class JsonWriter implements RecordWriter {
 	}
 
 	private limit(bytes: Buffer, most: number): Buffer {
-		let end = 0;
-		for (let found = 0; found < most; found++) {
-			const at = bytes.indexOf(10, end);
-			if (at < 0) return bytes;
-			end = at + 1;
-		}
-		return bytes.subarray(0, end);
+		const {end, count} = lines.take(bytes, 0, bytes.length, most);
+		return count < most ? bytes : bytes.subarray(0, end);
 	}
 
 	finish(): void {

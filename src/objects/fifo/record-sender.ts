@@ -1,9 +1,18 @@
+import {Deadline} from '../../common/deadline.js';
 import {countOf, hasCode, SystemError} from '../../common/errors.js';
-import {type Boundaries, boundariesOf, headerBytes} from '../../common/framing/boundaries.js';
-import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {type Boundaries, boundariesOf} from '../../common/framing/boundaries.js';
+import {
+	type Framing,
+	FramingError,
+	headerBytes,
+	parseJsonRecord,
+	RecordDecoder,
+	separatorOf,
+} from '../../common/framing/framing.js';
 import {readInput} from '../../common/input.js';
 import {print} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
+import {isReady} from '../../common/waiting.js';
 import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLOUT} from '../../native/index.js';
 
 /**
@@ -235,27 +244,26 @@ class RecordSender {
 	}
 
 	private waitForRoom(): void {
-		if (native.poll(Int32Array.of(this.sending.writer, POLLOUT, 0), this.sending.timeoutMs) === 0)
-			throw new WaitTimedOut('room');
+		if (!isReady(this.sending.writer, POLLOUT, this.sending.timeoutMs)) throw new WaitTimedOut('room');
 	}
 
 	/** No event wakes a writer when a pipe becomes empty: look again, at growing intervals. */
 	private waitUntilEmpty(): void {
 		const {writer, timeoutMs} = this.sending;
 		let before = -1;
-		let since = performance.now();
+		let deadline = new Deadline(timeoutMs);
 		let pauseMs = 0;
 		for (;;) {
 			const queued = native.ioctlFionread(writer);
 			if (queued === 0) return;
 			if (queued !== before) {
 				before = queued;
-				since = performance.now();
+				deadline = new Deadline(timeoutMs);
 				pauseMs = 0;
-			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
+			} else if (deadline.hasPassed) {
 				throw new WaitTimedOut('room');
 			}
-			if (native.poll(Int32Array.of(writer, 0, 0), pauseMs) > 0)
+			if (isReady(writer, 0, pauseMs))
 				throw new SystemError(
 					`cannot send to ${this.sending.shown}: the reader left after ${countOf(this.records, 'record')}`,
 				);

@@ -4,6 +4,7 @@ import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
+import {isReady} from '../../common/waiting.js';
 import {
 	isKernelError,
 	native,
@@ -270,7 +271,7 @@ export class MessageQueue implements Disposable {
 
 	/** Waits for a message without receiving it: false when there was none in time. poll(2) */
 	wait(timeoutMs = -1): boolean {
-		return native.poll(Int32Array.of(this.descriptor, POLLIN, 0), timeoutMs) > 0;
+		return isReady(this.descriptor, POLLIN, timeoutMs);
 	}
 
 	/** Waits for room in libuv's pool, a moment at most. poll(2) */

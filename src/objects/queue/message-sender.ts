@@ -1,4 +1,5 @@
 import {countOf, kernelError, SystemError} from '../../common/errors.js';
+import {boundariesBy} from '../../common/framing/boundaries.js';
 import {
 	type Framing,
 	FramingError,
@@ -141,5 +142,7 @@ export class MessageSender {
 }
 
 /** The bytes of the first record, which was refused. */
-const lengthOfFirst = (records: Buffer, separator: number): number =>
-	separator < 0 ? records.readUInt32BE() : records.indexOf(separator);
+function lengthOfFirst(bytes: Buffer, separator: number): number {
+	const {before, behind, firstEnd} = boundariesBy(separator);
+	return firstEnd(bytes, 0, bytes.length) - before - behind;
+}

@@ -3,7 +3,8 @@ import {EndBySignal} from '../../common/exit.js';
 import {explainStdout, printBytes, stdout} from '../../common/output.js';
 import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
-import {native, PIPE_BUF, POLLOUT} from '../../native/index.js';
+import {isReady} from '../../common/waiting.js';
+import {PIPE_BUF, POLLOUT} from '../../native/index.js';
 import type {Message, MessageQueue} from './message-queue.js';
 import {putBack} from './put-back.js';
 
@@ -81,7 +82,7 @@ export class StdoutDelivery {
 			if (!hasCode(error, 'EINTR')) throw error;
 			// A signal told us to stop: a reader that keeps reading still gets the messages received for it. These pieces do
 			// not block.
-			while (at < bytes.length && native.poll(Int32Array.of(stdout, POLLOUT, 0), stopTimeoutMs) > 0)
+			while (at < bytes.length && isReady(stdout, POLLOUT, stopTimeoutMs))
 				goOn(printBytes(bytes, at, Math.min(PIPE_BUF, bytes.length - at)));
 			throw error;
 		}

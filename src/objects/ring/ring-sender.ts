@@ -1,4 +1,5 @@
 import {countOf, SystemError} from '../../common/errors.js';
+import {boundariesBy} from '../../common/framing/boundaries.js';
 import {
 	type Framing,
 	FramingError,
@@ -125,6 +126,8 @@ export class RingSender {
 }
 
 function lengthOfFirst(rest: Buffer, separator: number): number {
-	if (separator >= 0) return rest.indexOf(separator);
-	return separator === -1 && rest.length >= 4 ? rest.readUInt32BE() : rest.length;
+	if (separator === whole) return rest.length;
+	const {before, behind, firstEnd} = boundariesBy(separator);
+	const end = firstEnd(rest, 0, rest.length);
+	return end < 0 ? rest.length : end - before - behind;
 }

@@ -1,5 +1,6 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
 import {freemem} from 'node:os';
+import {Deadline} from '../../common/deadline.js';
 import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
@@ -304,14 +305,13 @@ export class SharedMemory implements Disposable {
 	 * once, other processes within 100 ms.
 	 */
 	wait(type: WordType, offset: number, isWanted: (value: bigint) => boolean, timeoutMs = -1): bigint | undefined {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
 			const value = this.load(type, offset);
 			if (isWanted(value)) return value;
-			const leftMs = Math.ceil(deadline - performance.now());
-			if (leftMs <= 0) return undefined;
+			if (deadline.hasPassed) return undefined;
 			const woken = this.touch('wait for', type, offset, (mapping) =>
-				native.futexWait(mapping, offset, BigInt.asUintN(32, value), Math.min(lookAgainMs, leftMs)),
+				native.futexWait(mapping, offset, BigInt.asUintN(32, value), deadline.waitMs(lookAgainMs)),
 			);
 			if (!woken && this.isRemoved)
 				throw new SystemError(`cannot wait for ${quoted(this.shownName)}: it has been removed`);
@@ -372,7 +372,7 @@ export class SharedMemory implements Disposable {
 		const width = widthOf(type);
 		checkAligned(type, width, offset);
 		try {
-			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both' ? 1 : 0);
+			this.mapping ??= native.shmMap(this.descriptor, this.access === 'both');
 			return call(this.mapping, width);
 		} catch (error) {
 			const {size} = this;

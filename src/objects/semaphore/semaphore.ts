@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, lstatSync, readdirSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode, octalMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
@@ -108,7 +109,7 @@ export class Semaphore implements Disposable {
 			const stat = fstatSync(descriptor);
 			if (!stat.isFile()) throw new SystemError(`${tried}: it is not a semaphore: ${path} is not a regular file`);
 			checkSize(descriptor, `${tried}: it is not a semaphore: ${path}`);
-			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable ? 1 : 0), isWritable);
+			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable), isWritable);
 		} catch (error) {
 			closeSync(descriptor);
 			throw explain(tried, error, {
@@ -230,17 +231,16 @@ export class Semaphore implements Disposable {
 	 * touches the file once more.
 	 */
 	private untilTaken<Taken>(take: () => Taken | undefined, timeoutMs: number, onWait?: () => void): Taken | undefined {
-		const deadline = deadlineOf(timeoutMs);
+		const deadline = new Deadline(timeoutMs);
 		let hasWaited = false;
 		try {
 			for (;;) {
 				const taken = take();
 				if (taken !== undefined) return taken;
-				const leftMs = left(deadline);
-				if (leftMs === 0) return undefined;
+				if (deadline.hasPassed) return undefined;
 				if (!hasWaited) onWait?.();
 				hasWaited = true;
-				this.awaitUnit(leftMs < 0 ? lookAgainMs : Math.min(leftMs, lookAgainMs));
+				this.awaitUnit(deadline.waitMs(lookAgainMs));
 			}
 		} finally {
 			if (hasWaited) this.passOn();
@@ -290,13 +290,6 @@ export class Semaphore implements Disposable {
 		this[Symbol.dispose]();
 	}
 }
-
-const deadlineOf = (timeoutMs: number): number =>
-	timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-
-/** Milliseconds until then, whole; negative: without limit. */
-const left = (deadline: number): number =>
-	deadline === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
 
 function denied(path: string): string {
 	const stat = lstatSync(path, {throwIfNoEntry: false});

@@ -1,9 +1,11 @@
 import {closeSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {rtmin, signalName} from '../../common/formats/signal-name.js';
 import {tellVerbose} from '../../common/output.js';
 import {mayExist, whyUnseen} from '../../common/process/proc.js';
 import {hasEnded, processStat, statusFields} from '../../common/process/process-status.js';
+import {isReady, pause} from '../../common/waiting.js';
 import {native, POLLIN} from '../../native/index.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
 
@@ -104,19 +106,18 @@ export class ProcessHandle implements Disposable {
 
 	/** Whether it has ended. */
 	isGone(): boolean {
-		if (this.pidfd !== undefined) return native.poll(Int32Array.of(this.pidfd, POLLIN, 0), 0) > 0;
+		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, 0);
 		const stat = processStat(this.pid);
 		return hasEnded(stat) || stat?.startTime !== this.startTime;
 	}
 
 	/** Waits for its end, `timeoutMs` at most (negative: without limit); returns whether it ended. */
 	waitUntilGone(timeoutMs: number): boolean {
-		if (this.pidfd !== undefined) return native.poll(Int32Array.of(this.pidfd, POLLIN, 0), timeoutMs) > 0;
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		if (this.pidfd !== undefined) return isReady(this.pidfd, POLLIN, timeoutMs);
+		const deadline = new Deadline(timeoutMs);
 		while (!this.isGone()) {
-			const left = deadline - performance.now();
-			if (left <= 0) return false;
-			native.poll(new Int32Array(0), Math.ceil(Math.min(left, lookMs)));
+			if (deadline.hasPassed) return false;
+			pause(deadline.waitMs(lookMs));
 		}
 		return true;
 	}

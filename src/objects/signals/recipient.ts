@@ -1,3 +1,4 @@
+import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {signalName} from '../../common/formats/signal-name.js';
 import {CannotSee, descendantsOf, processes, whyUnseen} from '../../common/process/proc.js';
@@ -116,7 +117,7 @@ export class GroupHandle implements Recipient {
 
 	waitUntilGone(timeoutMs: number): boolean {
 		const members = this.members.map((recipient) => ({recipient}));
-		return waitForAll(members, timeoutMs < 0 ? Number.POSITIVE_INFINITY : timeoutMs).length === 0;
+		return waitForAll(members, timeoutMs).length === 0;
 	}
 
 	[Symbol.dispose](): void {
@@ -132,11 +133,10 @@ export function waitForAll<Waited extends {recipient: Recipient}>(
 	timeoutMs: number,
 	onEnd?: (ended: Waited) => void,
 ): Waited[] {
-	const deadline = performance.now() + timeoutMs;
+	const deadline = new Deadline(timeoutMs);
 	// All of them have to end: the order does not matter.
 	return all.filter((one) => {
-		const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
-		if (!one.recipient.waitUntilGone(leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs)) return true;
+		if (!one.recipient.waitUntilGone(deadline.waitMs())) return true;
 		onEnd?.(one);
 		return false;
 	});

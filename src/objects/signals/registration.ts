@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {DirectoryEntry, typeName} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, reasonOf, SystemError, UsageError} from '../../common/errors.js';
 import {parseLocalAddress} from '../../common/formats/object-name.js';
@@ -6,6 +7,7 @@ import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
 import {whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
+import {pause} from '../../common/waiting.js';
 import {
 	F_RDLCK,
 	F_WRLCK,
@@ -150,8 +152,8 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 	const nobody = new NoSuchProcess(`${tried}: no process is registered as ${quoted(`@${name}`)}`);
 	using place = DirectoryEntry.open({kind: 'name', name: name + suffix}, false);
 	if (place === undefined) throw nobody;
-	const deadline = performance.now() + timeoutMs;
-	while (performance.now() < deadline) {
+	const deadline = new Deadline(timeoutMs);
+	while (!deadline.hasPassed) {
 		const owner = lockedOwner(place, tried);
 		if (owner === 'nobody') throw nobody;
 		const handle = owner && openOwner(owner, tried);
@@ -160,7 +162,7 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 		if (handle && typeof again === 'object' && again.pid === handle.pid && again.startTime === handle.startTime)
 			return handle;
 		handle?.[Symbol.dispose]();
-		native.poll(new Int32Array(0), lookMs);
+		pause(lookMs);
 	}
 	throw nobody;
 }

@@ -1,6 +1,7 @@
 import {closeSync} from 'node:fs';
 import {explain, UsageError} from '../../common/errors.js';
 import {checkReceivable, parseSignal, signalName} from '../../common/formats/signal-name.js';
+import {isReady} from '../../common/waiting.js';
 import {native, POLLIN} from '../../native/index.js';
 import {ProcessHandle} from './process-handle.js';
 import {fieldsPerSignal, type RawSignal, type ReceivedSignal, rawSignal, receivedSignal} from './received-signal.js';
@@ -112,7 +113,7 @@ export class Signals implements Disposable {
 
 	/** Waits until there is one, without receiving it. */
 	waitForAny(): void {
-		native.poll(Int32Array.of(this.descriptor, POLLIN, 0), -1);
+		isReady(this.descriptor, POLLIN, -1);
 	}
 
 	/** The descriptors for poll(2). */

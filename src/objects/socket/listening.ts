@@ -1,7 +1,7 @@
 import {closeSync, fstatSync, readFileSync} from 'node:fs';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {hasCode} from '../../common/errors.js';
-import {native, SOCK_DGRAM, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
+import {SOCK_DGRAM, TCP_LISTEN, type UnixSocketRow} from '../../native/index.js';
 import {connectTcp} from './inet.js';
 import {isAlive, LocalSocket} from './local-socket.js';
 import {isLocal, isLoopback, type LocalAddress, type NetworkAddress, type SocketAddress} from './socket-address.js';
@@ -79,8 +79,3 @@ function canConnect(address: LocalAddress): boolean {
 		return hasCode(error, 'EAGAIN') || (error instanceof Error && hasCode(error.cause, 'EPROTOTYPE'));
 	}
 }
-
-/** Sleeps, and ends early with EINTR when a caught signal arrives. */
-export const pause = (ms: number): void => {
-	native.poll(new Int32Array(0), ms);
-};

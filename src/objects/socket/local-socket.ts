@@ -1,8 +1,10 @@
 import {closeSync, fchmodSync, fstatSync, lstatSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {DirectoryEntry} from '../../common/directory-entry.js';
 import {attempt, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type FileIdentity, identityKey} from '../../common/process/proc.js';
+import {isReady} from '../../common/waiting.js';
 import {
 	AF_UNIX,
 	MSG_DONTWAIT,
@@ -205,13 +207,12 @@ export class LocalSocket implements Disposable {
 	 * accept(2)
 	 */
 	accept(timeoutMs = -1): LocalSocket | undefined {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		for (;;) {
 			const accepted = this.tryAccept();
 			if (accepted) return accepted;
-			const left = deadline - performance.now();
-			if (left <= 0) return undefined;
-			this.wait(POLLIN, left === Number.POSITIVE_INFINITY ? -1 : Math.ceil(left));
+			if (deadline.hasPassed) return undefined;
+			this.wait(POLLIN, deadline.waitMs());
 		}
 	}
 
@@ -259,7 +260,7 @@ export class LocalSocket implements Disposable {
 
 	/** Whether it is ready (POLLIN, POLLOUT) within that time; negative: without limit. poll(2) */
 	wait(events: number, timeoutMs: number): boolean {
-		return native.poll(Int32Array.of(this.descriptor, events, 0), timeoutMs) > 0;
+		return isReady(this.descriptor, events, timeoutMs);
 	}
 
 	/**
@@ -270,7 +271,7 @@ export class LocalSocket implements Disposable {
 		data: Uint8Array,
 		{descriptors = [] as readonly number[], timeoutMs = -1, onTaken = (_bytes: number): void => {}} = {},
 	): boolean {
-		const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const deadline = new Deadline(timeoutMs);
 		let rights = Int32Array.from(descriptors);
 		for (let offset = 0; ; ) {
 			const sent = native.sendmsg(this.descriptor, data, offset, data.length - offset, rights, 0);
@@ -281,9 +282,8 @@ export class LocalSocket implements Disposable {
 				if (this.type !== 'stream' || offset >= data.length) return true;
 				continue;
 			}
-			const left = deadline - performance.now();
-			if (left <= 0) return false;
-			this.wait(POLLOUT, left === Number.POSITIVE_INFINITY ? -1 : Math.ceil(left));
+			if (deadline.hasPassed) return false;
+			this.wait(POLLOUT, deadline.waitMs());
 		}
 	}
 
@@ -297,7 +297,7 @@ export class LocalSocket implements Disposable {
 	waitUntilRead(timeoutMs = -1): boolean {
 		const scratch = Buffer.allocUnsafe(65_536);
 		let before = -1;
-		let since = performance.now();
+		let deadline = new Deadline(timeoutMs);
 		for (let pauseMs = 0; ; pauseMs = Math.min(longestPauseMs, pauseMs + 1)) {
 			const unread = native.ioctlSiocoutq(this.descriptor);
 			// A peer that disconnects discards what it has not read: the error is there before the data shows as read.
@@ -306,13 +306,13 @@ export class LocalSocket implements Disposable {
 			if (unread === 0) return true;
 			if (unread !== before) {
 				before = unread;
-				since = performance.now();
+				deadline = new Deadline(timeoutMs);
 				pauseMs = 0;
-			} else if (timeoutMs >= 0 && performance.now() - since >= timeoutMs) {
+			} else if (deadline.hasPassed) {
 				return false;
 			}
 			// A peer that has ended its output would be readable all the time.
-			native.poll(Int32Array.of(this.descriptor, count === 0 ? 0 : POLLIN, 0), pauseMs);
+			isReady(this.descriptor, count === 0 ? 0 : POLLIN, pauseMs);
 		}
 	}
 

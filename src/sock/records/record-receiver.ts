@@ -1,11 +1,12 @@
 import {closeSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
-import {EndBySignal} from '../../common/exit.js';
+import {type Boundaries, separatedBy} from '../../common/framing/boundaries.js';
 import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
-import {SIGPIPE} from '../../common/process/signals.js';
 import type {Progress} from '../../common/terminal/progress.js';
-import {MSG_PEEK, native, POLLERR, POLLHUP, POLLIN} from '../../native/index.js';
+import {endIfBroken, PollSet} from '../../common/waiting.js';
+import {MSG_PEEK, native, POLLIN} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {PacketReader} from '../../objects/socket/packet-reader.js';
 import {describePeer} from '../../objects/socket/peer.js';
@@ -42,12 +43,13 @@ export class RecordReceiver {
 	private readonly format: PacketFormat;
 	private left = 0;
 	private accepts = true;
-	private quietSince = performance.now();
+	private deadline: Deadline;
 
 	constructor(
 		private readonly listener: LocalSocket,
 		private readonly receiving: RecordReceiving,
 	) {
+		this.deadline = new Deadline(receiving.timeoutMs);
 		this.format = new PacketFormat(receiving.framing);
 	}
 
@@ -59,23 +61,21 @@ export class RecordReceiver {
 			while (!this.isComplete) {
 				const clients = [...this.clients];
 				const canAccept = this.accepts && clients.length < mostClients;
-				const triples = Int32Array.from([
-					...[stdout, 0, 0],
-					...[canAccept ? descriptor : -1, POLLIN, 0],
-					...clients.flatMap((client) => [client.descriptor, POLLIN, 0]),
-				]);
-				const leftMs = this.leftMs;
-				const quietSince = this.quietSince;
-				if (native.poll(triples, leftMs) === 0) return false;
-				if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
-				for (const [i, client] of clients.entries())
-					if (triples[6 + 3 * i + 2] !== 0 && !this.isComplete) this.hear(client);
-				if (triples[5] !== 0 && !this.isComplete) {
+				const poll = new PollSet<Client | 'stdout' | 'listener'>();
+				poll.watch('stdout', stdout);
+				poll.watch('listener', canAccept ? descriptor : -1, POLLIN);
+				for (const client of clients) poll.watch(client, client.descriptor, POLLIN);
+				const {deadline} = this;
+				const waitMs = deadline.waitMs();
+				if (!poll.wait(waitMs)) return false;
+				endIfBroken(poll.eventsOf('stdout'));
+				for (const client of clients) if (poll.eventsOf(client) !== 0 && !this.isComplete) this.hear(client);
+				if (poll.eventsOf('listener') !== 0 && !this.isComplete) {
 					if (datagrams) this.takeDatagrams(datagrams);
 					else this.accept();
 				}
 				// Clients and datagrams that are turned away do not put the timeout off.
-				if (leftMs === 0 && quietSince === this.quietSince) return false;
+				if (waitMs === 0 && deadline === this.deadline) return false;
 			}
 			return true;
 		} finally {
@@ -87,11 +87,6 @@ export class RecordReceiver {
 
 	private datagramReader(): PacketReader {
 		return new PacketReader(this.listener, (sender) => this.receiving.access.admitsSender(sender));
-	}
-
-	private get leftMs(): number {
-		const {timeoutMs} = this.receiving;
-		return timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(this.quietSince + timeoutMs - performance.now()));
 	}
 
 	private get isComplete(): boolean {
@@ -115,7 +110,7 @@ export class RecordReceiver {
 			connection.close();
 			return;
 		}
-		this.quietSince = performance.now();
+		this.deadline = new Deadline(this.receiving.timeoutMs);
 		const {framing} = this.receiving;
 		this.clients.add(
 			connection.type === 'stream' ? new StreamClient(connection, framing) : new PacketClient(connection, this.format),
@@ -127,7 +122,7 @@ export class RecordReceiver {
 	}
 
 	private hear(client: Client): void {
-		this.quietSince = performance.now();
+		this.deadline = new Deadline(this.receiving.timeoutMs);
 		try {
 			const records = client.hear(this.wanted);
 			if (records !== 'end') {
@@ -153,7 +148,7 @@ export class RecordReceiver {
 		for (let turn = 0; turn < datagramsAtOnce && !this.isComplete; turn++) {
 			const packet = reader.look();
 			if (packet === undefined || packet === 'end') return;
-			this.quietSince = performance.now();
+			this.deadline = new Deadline(this.receiving.timeoutMs);
 			print(this.format.format(packet));
 			this.count(1);
 			reader.take(packet);
@@ -176,8 +171,8 @@ class StreamClient implements Client {
 	readonly peer: PeerCredentials;
 	private readonly buffer = Buffer.allocUnsafe(lookBytes);
 	private readonly decoder: RecordDecoder;
-	/** If records are written in their own framing: the byte that separates them. */
-	private readonly separator: number | undefined;
+	/** If records are written in their own framing, and end with a separator. */
+	private readonly boundaries: Boundaries | undefined;
 
 	constructor(
 		private readonly socket: LocalSocket,
@@ -185,7 +180,8 @@ class StreamClient implements Client {
 	) {
 		this.descriptor = socket.descriptor;
 		this.peer = socket.peer;
-		this.separator = framing === 'json' ? undefined : separatorOf(framing);
+		const separator = framing === 'json' ? undefined : separatorOf(framing);
+		this.boundaries = separator === undefined ? undefined : separatedBy(separator);
 		// The contents of JSON objects are sent as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
 	}
@@ -194,7 +190,7 @@ class StreamClient implements Client {
 		const seen = this.look();
 		if (seen === undefined) return 0;
 		if (seen.length === 0) return 'end';
-		if (this.separator !== undefined) return this.hearSeparated(seen, most, this.separator);
+		if (this.boundaries) return this.hearSeparated(seen, most, this.boundaries);
 		const before = this.decoder.pending;
 		const framed: Buffer[] = [];
 		let used = -before;
@@ -227,15 +223,10 @@ class StreamClient implements Client {
 	}
 
 	/** Bytes are passed on unchanged, and only the ends of records are searched. */
-	private hearSeparated(seen: Buffer, most: number, separator: number): number {
-		let count = 0;
-		let end = 0;
-		for (let at = seen.indexOf(separator); at >= 0 && count < most; at = seen.indexOf(separator, end)) {
-			end = at + 1;
-			count++;
-		}
+	private hearSeparated(seen: Buffer, most: number, boundaries: Boundaries): number {
+		const {end, count} = boundaries.take(seen, 0, seen.length, most);
 		if (count > 0) {
-			const held = this.decoder.pending > 0 ? seen.indexOf(separator) + 1 : 0;
+			const held = this.decoder.pending > 0 ? boundaries.firstEnd(seen, 0, seen.length) : 0;
 			// The end of a record that has begun before.
 			for (const record of this.decoder.push(seen.subarray(0, held))) print(this.format(record));
 			if (held < end) print(seen.subarray(held, end));

@@ -1,4 +1,5 @@
 import {countOf, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {separatedBy} from '../../common/framing/boundaries.js';
 import {
 	encodeRecord,
 	type Framing,
@@ -75,23 +76,23 @@ export class RecordSender {
 	 * a record that is longer than the buffer is sent in pieces.
 	 */
 	private sendSeparated(buffer: Buffer, separator: number): boolean {
+		const boundaries = separatedBy(separator);
+		const countIn = (bytes: Buffer) => boundaries.count(bytes, 0, bytes.length);
 		let filled = 0;
 		let isInside = false;
 		for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, filled)) {
 			filled += count;
-			const last = buffer.subarray(0, filled).lastIndexOf(separator) + 1;
+			const last = boundaries.lastEnd(buffer, 0, filled);
 			const end = last > 0 ? last : filled === buffer.length ? filled : 0;
 			if (end > 0) {
 				isInside = last === 0;
-				if (!this.write(buffer.subarray(0, end), (bytes) => countByte(bytes, separator))) return false;
+				if (!this.write(buffer.subarray(0, end), countIn)) return false;
 			}
 			buffer.copyWithin(0, end, filled);
 			filled -= end;
 		}
 		if (filled === 0 && !isInside) return true;
-		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), (bytes) =>
-			countByte(bytes, separator),
-		);
+		return this.write(Buffer.concat([buffer.subarray(0, filled), Buffer.of(separator)]), countIn);
 	}
 
 	/** An invalid record must not prevent the valid records before it from being sent. */
@@ -182,10 +183,4 @@ function countWhole(pieces: readonly Buffer[], bytes: number): number {
 		return end > bytes;
 	});
 	return cut < 0 ? pieces.length : cut;
-}
-
-function countByte(bytes: Buffer, byte: number): number {
-	let count = 0;
-	for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) count++;
-	return count;
 }

@@ -1,10 +1,11 @@
+import {Deadline} from '../../common/deadline.js';
 import {countOf, SystemError, UsageError} from '../../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../../common/exit.js';
 import {mostRecordBytes} from '../../common/framing/framing.js';
 import {readInputNow} from '../../common/input.js';
 import {print, stdin, tell, tellError, tellVerbose} from '../../common/output.js';
 import {BatchInput} from './batch-input.js';
-import {type CallChannel, Deadline, TimedOut} from './call-channel.js';
+import {type CallChannel, TimedOut} from './call-channel.js';
 import type {Dialect} from './dialect.js';
 import {formatResponse, jsonText, parse, type Request} from './json-rpc.js';
 import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
@@ -107,7 +108,7 @@ export class BatchCaller {
 			const wantsInput = !this.hasAll && this.at === this.lines.length && this.asked.size < settings.inFlight;
 			// While no answer is due, the process that writes the calls has unlimited time.
 			const isIdle = this.asked.size === 0 && !channel.isSending;
-			if (channel.wait(isIdle ? -1 : deadline.left, wantsInput ? stdin : -1)) this.readLines();
+			if (channel.wait(isIdle ? -1 : deadline.waitMs(), wantsInput ? stdin : -1)) this.readLines();
 			channel.read();
 			if (isIdle) deadline = new Deadline(settings.timeoutMs);
 		}

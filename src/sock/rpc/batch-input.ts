@@ -1,7 +1,8 @@
 import {isUtf8} from 'node:buffer';
 import {formatSize} from '../../common/formats/size.js';
+import {boundariesOf} from '../../common/framing/boundaries.js';
 
-const newline = 10;
+const lines = boundariesOf('lines');
 
 /** Cuts the bytes of stdin into lines of text; decoding many bytes at once makes it fast. */
 export class BatchInput {
@@ -15,7 +16,7 @@ export class BatchInput {
 
 	/** Whole lines, each with its newline. The bytes may be overwritten afterwards. */
 	push(bytes: Buffer): string {
-		const end = bytes.lastIndexOf(newline) + 1;
+		const end = lines.lastEnd(bytes, 0, bytes.length);
 		const text = end === 0 ? '' : this.decode(bytes.subarray(0, end));
 		if (end < bytes.length && this.problem === undefined) this.hold(Buffer.from(bytes.subarray(end)));
 		return text;
@@ -49,8 +50,8 @@ export class BatchInput {
 function validLines(bytes: Buffer): Buffer {
 	let start = 0;
 	for (;;) {
-		const end = bytes.indexOf(newline, start) + 1;
-		if (end === 0 || !isUtf8(bytes.subarray(start, end))) return bytes.subarray(0, start);
+		const end = lines.firstEnd(bytes, start, bytes.length);
+		if (end < 0 || !isUtf8(bytes.subarray(start, end))) return bytes.subarray(0, start);
 		start = end;
 	}
 }

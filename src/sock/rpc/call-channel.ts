@@ -1,4 +1,6 @@
+import type {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {PollSet} from '../../common/waiting.js';
 import {native, POLLIN, POLLOUT} from '../../native/index.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {Broken} from './json-scan.js';
@@ -14,6 +16,7 @@ export class CallChannel {
 	/** True once the peer sends no more. */
 	hasEnded = false;
 	private readonly splitter: JsonSplitter;
+	private readonly poll = new PollSet<'channel' | 'also'>();
 	private outgoing: Buffer[] = [];
 	private offset = 0;
 
@@ -92,9 +95,10 @@ export class CallChannel {
 	 */
 	wait(timeoutMs: number, also = -1): boolean {
 		const descriptor = this.hasEnded ? -1 : this.socket.descriptor;
-		const triples = Int32Array.of(descriptor, this.isSending ? POLLIN | POLLOUT : POLLIN, 0, also, POLLIN, 0);
-		if (native.poll(triples, timeoutMs) === 0) throw new TimedOut();
-		return (triples[5] as number) !== 0;
+		this.poll.watch('channel', descriptor, this.isSending ? POLLIN | POLLOUT : POLLIN);
+		this.poll.watch('also', also, POLLIN);
+		if (!this.poll.wait(timeoutMs)) throw new TimedOut();
+		return this.poll.eventsOf('also') !== 0;
 	}
 
 	/** Whether something can be read within that time. */
@@ -108,7 +112,7 @@ export class CallChannel {
 			this.write();
 			const message = this.next();
 			if (message || this.hasEnded) return message;
-			this.wait(deadline.left);
+			this.wait(deadline.waitMs());
 			this.read();
 		}
 	}
@@ -116,7 +120,7 @@ export class CallChannel {
 	/** Sends all queued data, waiting for room. */
 	flush(deadline: Deadline): void {
 		for (this.write(); this.isSending; this.write()) {
-			this.wait(deadline.left);
+			this.wait(deadline.waitMs());
 			// A peer whose output is not read may stop reading.
 			if (!this.hasEnded) this.read();
 		}
@@ -125,17 +129,3 @@ export class CallChannel {
 
 /** The timeout is over. */
 export class TimedOut extends Error {}
-
-/** A point in time that limits a wait; a negative timeout is no limit. */
-export class Deadline {
-	private readonly atMs: number;
-
-	constructor(timeoutMs: number) {
-		this.atMs = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-	}
-
-	/** Milliseconds, as the calls of the native layer expect them. */
-	get left(): number {
-		return this.atMs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(this.atMs - performance.now()));
-	}
-}

@@ -42,6 +42,3 @@ export function defect(method: string, error: unknown): CallError {
 export const methodFailed = -32000;
 export const methodTimedOut = -32001;
 export const serverRefuses = -32002;
-
-/** From SIGTERM to SIGKILL, for processes that are to end. */
-export const graceMs = 2000;

@@ -1,10 +1,10 @@
 import {countOf, quoted} from '../../common/errors.js';
 import {formatDuration} from '../../common/formats/duration.js';
+import {Shutdown} from '../../common/process/shutdown.js';
 import {version} from '../../common/version.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import type {AccessList} from '../access.js';
 import {LimitedNotices} from '../limited-notices.js';
-import {Stopping} from '../shutdown.js';
 import {connectionsOf} from '../stream/accept-loop.js';
 import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
@@ -55,7 +55,7 @@ export class CallServer implements CallQueue {
 	/** Accepts connections until a signal stops the server. */
 	async run(): Promise<void> {
 		// Calls have process groups of their own: signals of a terminal do not reach them but through us.
-		using stopping = new Stopping();
+		using stopping = new Shutdown();
 		const look = setInterval(() => this.lookAtConnections(), lookMs);
 		try {
 			for await (const connection of connectionsOf(this.listener, stopping.stopped)) this.welcome(connection);

@@ -1,5 +1,6 @@
+import type {Deadline} from '../../common/deadline.js';
 import {SystemError, UsageError} from '../../common/errors.js';
-import type {CallChannel, Deadline} from './call-channel.js';
+import type {CallChannel} from './call-channel.js';
 import {type CallError, formatRequest, jsonText, type Request, type Response, readResponse} from './json-rpc.js';
 import {elementsOf, kindOf, membersOf} from './json-text.js';
 

@@ -1,12 +1,12 @@
-import {type ChildProcess, spawn} from 'node:child_process';
 import {quoted} from '../../common/errors.js';
 import {FramingError, RecordDecoder} from '../../common/framing/framing.js';
-import {type ChildEnd, endOf, watchEnd} from '../../common/process/child-end.js';
-import {type Call, type CallRunner, defect, graceMs, methodFailed, type RunningCall} from './call-runner.js';
+import {type ChildEnd, describeEnd} from '../../common/process/child-end.js';
+import {PipedCommand} from '../../common/process/piped-command.js';
+import {type Call, type CallRunner, defect, methodFailed, type RunningCall} from './call-runner.js';
 import {type CallError, type CallResult, jsonText, readResponse, withData} from './json-rpc.js';
 import {compact, kindOf, membersOf} from './json-text.js';
 import {isReserved} from './methods.js';
-import {cannotRun, resultOf, signalGroup} from './program-call.js';
+import {cannotRun, resultOf} from './program-call.js';
 
 /**
  * Long-running programs: each gets a call as a line on stdin, answers with a line on stdout, and gets the next one. No
@@ -61,11 +61,10 @@ interface Asked extends RunningCall {
 class Worker {
 	/** Once its process has ended, or could not be started. */
 	readonly gone: Promise<void>;
-	private readonly child: ChildProcess | undefined;
+	private readonly command: PipedCommand;
 	private readonly decoder: RecordDecoder;
 	private asked: Asked | undefined;
 	private count = 0;
-	private killing: NodeJS.Timeout | undefined;
 	/** The stream it has closed, without which it cannot answer. */
 	private closed: 'stdin' | 'stdout' | undefined;
 	/** Why it cannot answer, once that is known. */
@@ -76,36 +75,27 @@ class Worker {
 		mostOutput: number,
 	) {
 		this.decoder = new RecordDecoder('lines', mostOutput);
-		const [program, ...rest] = words as [string, ...string[]];
-		try {
-			this.child = spawn(program, rest, {detached: true, stdio: ['pipe', 'pipe', 'inherit']});
-		} catch (error) {
-			this.problem = cannotRun(program, error);
-			this.gone = Promise.resolve();
-			return;
-		}
-		const child = this.child;
-		watchEnd(child.pid);
-		child.stdin?.on('error', () => this.hangUp('stdin'));
-		child.stdout?.on('end', () => this.hangUp('stdout'));
-		child.stdout?.on('data', (piece: Buffer) => this.read(piece));
-		this.gone = new Promise((resolve) => {
-			const leave = (problem: CallError) => {
-				clearTimeout(this.killing);
+		// A process that it left behind may hold its stdout forever, but cannot answer in its place.
+		this.command = new PipedCommand(words, {stderr: 'inherit', until: 'exit'});
+		const {stdin, stdout} = this.command;
+		stdin?.on('error', () => this.hangUp('stdin'));
+		stdout?.on('end', () => this.hangUp('stdout'));
+		stdout?.on('data', (piece: Buffer) => this.read(piece));
+		this.gone = this.command.ended
+			.then(
+				(end) => this.ended(end),
+				(error) => cannotRun(words[0] as string, error),
+			)
+			.then((problem) => {
 				this.problem ??= problem;
 				this.asked?.settle({error: this.problem});
 				this.asked?.finish();
-				resolve();
-			};
-			child.on('error', (error) => leave(cannotRun(program, error)));
-			// A process that it left behind may hold its stdout forever, but cannot answer in its place.
-			child.on('exit', (code, signal) => leave(this.ended(endOf(child.pid, code, signal))));
-		});
+			});
 	}
 
 	/** Whether it takes no more calls: it has ended, or is about to end. */
 	get isLeaving(): boolean {
-		return this.problem !== undefined || this.killing !== undefined;
+		return this.problem !== undefined || this.command.isStopping;
 	}
 
 	answer({method, params, caller}: Call, onFree: () => void): RunningCall {
@@ -144,7 +134,7 @@ class Worker {
 		this.asked = asked;
 		const given = params === undefined ? '' : `,"params":${compact(params)}`;
 		const peer = caller === undefined ? '' : `,"peer":${JSON.stringify(caller)}`;
-		this.child?.stdin?.write(`{"jsonrpc":"2.0","method":${JSON.stringify(method)}${given},"id":${id}${peer}}\n`);
+		this.command.stdin?.write(`{"jsonrpc":"2.0","method":${JSON.stringify(method)}${given},"id":${id}${peer}}\n`);
 		return asked;
 	}
 
@@ -155,11 +145,8 @@ class Worker {
 	}
 
 	end(): void {
-		if (!this.child || this.killing) return;
-		const child = this.child;
-		child.stdin?.end();
-		signalGroup(child, 'SIGTERM');
-		this.killing = setTimeout(() => signalGroup(child, 'SIGKILL'), graceMs);
+		this.command.stdin?.end();
+		this.command.stop();
 	}
 
 	private read(piece: Buffer): void {
@@ -185,9 +172,10 @@ class Worker {
 		asked.finish();
 	}
 
-	private ended({status, signal}: ChildEnd): CallError {
+	private ended(end: ChildEnd): CallError {
+		const {status, signal} = end;
 		const shown = quoted(this.words[0] as string);
-		let how = signal === null ? `exited with status ${status}` : `was killed by ${signal}`;
+		let how = describeEnd(end);
 		// Then it was ended by us.
 		if (this.closed && (signal === 'SIGTERM' || signal === 'SIGKILL')) how = `closed its ${this.closed}`;
 		return withData({code: methodFailed, message: `${shown} ${how} before it answered`}, {status, stderr: ''});

@@ -1,12 +1,13 @@
 import {quoted} from '../../common/errors.js';
 import {done, endedWith, type Outcome, timedOut} from '../../common/exit.js';
 import {tellError, tellVerbose} from '../../common/output.js';
+import {describeEnd} from '../../common/process/child-end.js';
 import {startCommand} from '../../common/process/run-command.js';
+import {Shutdown} from '../../common/process/shutdown.js';
 import {native, O_NONBLOCK} from '../../native/index.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {describePeer, peerEnvironment} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
-import {Stopping} from '../shutdown.js';
 import {connectionsOf} from './accept-loop.js';
 
 export interface CommandServing {
@@ -23,7 +24,6 @@ export interface CommandServing {
 
 /** Runs a command per connection, with the connection as its stdin and stdout. */
 export class CommandServer {
-	private readonly pids = new Set<number>();
 	private readonly running = new Set<Promise<void>>();
 	private hasTimedOut = false;
 	private lastStatus = 0;
@@ -36,15 +36,7 @@ export class CommandServer {
 	/** With one connection the status is the command's; with several it is 0, and each failure is reported. */
 	async run(): Promise<Outcome> {
 		const {access, most, atOnce, timeoutMs} = this.serving;
-		using stopping = new Stopping((signal) => {
-			for (const pid of this.pids) {
-				try {
-					process.kill(pid, signal);
-				} catch {
-					// It has ended already.
-				}
-			}
-		});
+		using stopping = new Shutdown();
 		let timer: NodeJS.Timeout | undefined;
 		const watchSilence = () => {
 			clearTimeout(timer);
@@ -66,7 +58,7 @@ export class CommandServer {
 				taken++;
 				// No other client must wait for a turn that never comes.
 				if (taken >= most) this.listener.close();
-				const served = this.serve(connection).finally(() => {
+				const served = this.serve(connection, stopping).finally(() => {
 					this.running.delete(served);
 					watchSilence();
 				});
@@ -85,26 +77,25 @@ export class CommandServer {
 		return most === 1 ? endedWith(this.lastStatus) : done;
 	}
 
-	private async serve(connection: LocalSocket): Promise<void> {
+	private async serve(connection: LocalSocket, stopping: Shutdown): Promise<void> {
 		const {command, isLocal, most} = this.serving;
 		const peer = isLocal ? connection.peer : undefined;
 		const {descriptor} = connection;
 		// The command reads and writes the connection as any other stdin and stdout.
 		native.fcntlSetfl(descriptor, native.fcntlGetfl(descriptor) & ~O_NONBLOCK);
-		const {pid, ended} = await startCommand(
+		const running = await startCommand(
 			command,
 			{stdin: descriptor, stdout: descriptor},
 			peer ? peerEnvironment(peer) : {},
 		);
 		connection.close();
-		if (pid !== undefined) this.pids.add(pid);
-		const {status, problem} = await ended;
-		if (pid !== undefined) this.pids.delete(pid);
+		stopping.passOnTo(running);
+		const {status, problem} = await running.ended;
 		this.lastStatus = status;
 		if (problem) tellError(problem);
 		else if (status !== 0 && most > 1)
 			tellVerbose(
-				`${quoted(command[0] as string)} exited with status ${status}${peer ? ` for ${describePeer(peer)}` : ''}`,
+				`${quoted(command[0] as string)} ${describeEnd({status})}${peer ? ` for ${describePeer(peer)}` : ''}`,
 			);
 	}
 }

@@ -3,6 +3,7 @@ import {countOf, explain, hasCode, kernelError, quoted, reasonOf, SystemError} f
 import {explainStdout, stdin, stdout} from '../../common/output.js';
 import {Progress} from '../../common/terminal/progress.js';
 import {growPipe} from '../../common/transfer.js';
+import {isReady} from '../../common/waiting.js';
 import {
 	AT_FDCWD,
 	native,
@@ -194,7 +195,7 @@ function explainThere(shown: string, there: Int32Array): void {
 
 /** Whether stdin has data that no process has read. */
 export function hasInput(): boolean {
-	if (native.poll(Int32Array.of(stdin, POLLIN, 0), 0) === 0) return false;
+	if (!isReady(stdin, POLLIN, 0)) return false;
 	try {
 		return native.ioctlFionread(stdin) > 0;
 	} catch {

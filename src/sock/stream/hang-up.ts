@@ -1,15 +1,12 @@
 import type {Socket} from 'node:net';
-import {native, POLLHUP} from '../../native/index.js';
+import {eventsOf} from '../../common/waiting.js';
+import {POLLHUP} from '../../native/index.js';
 
 /** How often a connection that has ended its output is looked at. */
 const lookMs = 500;
 
 /** Whether the other side has closed, and not only ended its output. poll(2), POLLHUP */
-export function isHungUp(descriptor: number): boolean {
-	const triples = Int32Array.of(descriptor, 0, 0);
-	native.poll(triples, 0);
-	return ((triples[2] as number) & POLLHUP) !== 0;
-}
+export const isHungUp = (descriptor: number): boolean => (eventsOf(descriptor, 0, 0) & POLLHUP) !== 0;
 
 /**
  * Calls when the other side, which had ended its output and went on reading, has closed the connection. libuv does not look

@@ -1,11 +1,10 @@
 import {closeSync, fstatSync} from 'node:fs';
 import {countOf, hasCode, quoted, SystemError} from '../../common/errors.js';
-import {EndBySignal} from '../../common/exit.js';
 import {type Framing, FramingError, parseJsonRecord, RecordDecoder} from '../../common/framing/framing.js';
 import {readInputNow} from '../../common/input.js';
 import {explainStdout, stdin, stdout, tell} from '../../common/output.js';
-import {SIGPIPE} from '../../common/process/signals.js';
-import {native, POLLERR, POLLHUP, POLLIN, POLLOUT} from '../../native/index.js';
+import {endIfBroken, isBroken, isReady, PollSet} from '../../common/waiting.js';
+import {native, POLLIN, POLLOUT} from '../../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-socket.js';
 import {type Packet, PacketReader} from '../../objects/socket/packet-reader.js';
 import {ConnectionError, type DuplexEnd, hasInput, openOutput} from './duplex.js';
@@ -52,6 +51,7 @@ export function runPacketDuplex(socket: LocalSocket, joining: PacketDuplexSettin
 class PacketDuplex {
 	private readonly decoder: RecordDecoder;
 	private readonly reader: PacketReader;
+	private readonly poll = new PollSet<'input' | 'socket' | 'output'>();
 	private readonly format: PacketFormat;
 	private readonly input = Buffer.allocUnsafe(inputBytes);
 	private readonly shown: string;
@@ -138,21 +138,15 @@ class PacketDuplex {
 		const wantsRoom = this.record !== undefined && this.canSend;
 		// While the peer ends only when we do, that it has left altogether shows here alone.
 		const isWatched = wantsPacket || wantsRoom || (!this.hears && this.sending === 'open');
-		const triples = Int32Array.of(
-			wantsInput ? stdin : -1,
-			POLLIN,
-			0,
-			isWatched ? this.socket.descriptor : -1,
-			(wantsPacket ? POLLIN : 0) | (wantsRoom ? POLLOUT : 0),
-			0,
-			this.hears || this.printing ? this.output.descriptor : -1,
-			this.printing ? POLLOUT : 0,
-			0,
-		);
-		if (native.poll(triples, leftMs) === 0) return 'quiet';
-		if ((triples[8] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
-		if (triples[2] !== 0) return 'input';
-		return !wantsPacket && !wantsRoom && (triples[5] as number) & (POLLERR | POLLHUP) ? 'left' : 'ready';
+		const {socket, output} = this;
+		const events = (wantsPacket ? POLLIN : 0) | (wantsRoom ? POLLOUT : 0);
+		this.poll.watch('input', wantsInput ? stdin : -1, POLLIN);
+		this.poll.watch('socket', isWatched ? socket.descriptor : -1, events);
+		this.poll.watch('output', this.hears || this.printing ? output.descriptor : -1, this.printing ? POLLOUT : 0);
+		if (!this.poll.wait(leftMs)) return 'quiet';
+		endIfBroken(this.poll.eventsOf('output'));
+		if (this.poll.eventsOf('input') !== 0) return 'input';
+		return events === 0 && isBroken(this.poll.eventsOf('socket')) ? 'left' : 'ready';
 	}
 
 	private readInput(): void {
@@ -261,7 +255,7 @@ class PacketDuplex {
 		const {blocks, descriptor} = this.output;
 		try {
 			while (printing.offset < bytes.length) {
-				if (blocks && native.poll(Int32Array.of(descriptor, POLLOUT, 0), 0) === 0) return false;
+				if (blocks && !isReady(descriptor, POLLOUT, 0)) return false;
 				const left = bytes.length - printing.offset;
 				const written = native.write(descriptor, bytes, printing.offset, blocks ? Math.min(left, sureRoom) : left);
 				if (written < 0) return false;

@@ -1,4 +1,5 @@
 import {isIP, type Socket} from 'node:net';
+import {Deadline} from '../../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import {openListener} from '../../objects/socket/endpoint.js';
 import {type ListenSettings, LocalSocket} from '../../objects/socket/local-socket.js';
@@ -18,14 +19,14 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	const tried = `cannot connect to ${quoted(formatSocketAddress(address))}`;
 	if (isLocal(address)) {
 		return async () => {
-			const deadline = performance.now() + timeoutMs;
+			const deadline = new Deadline(timeoutMs);
 			for (let pauseMs = 1; ; pauseMs = Math.min(50, 2 * pauseMs)) {
 				try {
 					return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
 				} catch (error) {
 					// A full queue must not block the other connections.
 					if (!hasCode(error, 'EAGAIN')) throw error;
-					if (performance.now() > deadline) throw new SystemError(`${tried}: its queue is full`);
+					if (deadline.hasPassed) throw new SystemError(`${tried}: its queue is full`);
 				}
 				await new Promise((resolve) => setTimeout(resolve, pauseMs));
 			}
