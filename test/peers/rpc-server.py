@@ -96,8 +96,12 @@ def serve(connection):
         elif kind == 'mpv':
             say('{"event":"idle"}\n')
             command = request['command']
-            identity = {'request_id': request.get('request_id', 0)}
-            if command == ['get_property', 'volume']:
+            number = request.get('request_id', 0)
+            is_integer = type(number) is int and abs(number) < 2**63
+            identity = {'request_id': number if is_integer else 0}
+            if not is_integer:
+                answer = {'error': 'invalid parameter'}
+            elif command == ['get_property', 'volume']:
                 answer = {'data': 100.0, 'error': 'success'}
             elif command == ['get_property', 'command-list']:
                 answer = {'data': [{'name': 'seek', 'args': []}, {'name': 'quit', 'args': []}], 'error': 'success'}

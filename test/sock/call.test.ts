@@ -133,6 +133,21 @@ test('mpv: commands with their parameters, request_id, events in between', async
 	assertFails(await mpv('nonsense'), 1, 'ipc-sock: nonsense: invalid parameter\n');
 });
 
+test('mpv: a batch with ids of any kind, where mpv takes integers only', async (t) => {
+	const world = new CallWorld(t);
+	const path = await world.stranger('mpv');
+	const calls = ['"a"', '3', '1.5', 'null', undefined, '12345678901234567890'];
+	const input = calls
+		.map((id) => `{"method":"get_property","params":["volume"]${id === undefined ? '' : `,"id":${id}`}}\n`)
+		.join('');
+	const {status, stdout, stderr} = await world.run('ipc-sock', ['call', path, '--batch', '--preset', 'mpv'], {input});
+	assert.deepEqual([status, stderr], [0, '']);
+	assert.equal(
+		stdout.toString(),
+		calls.map((id, i) => `{"jsonrpc":"2.0","result":100.0,"id":${id ?? i + 1}}\n`).join(''),
+	);
+});
+
 test('a server of version 1.0, and one that cannot tell which call it refuses', async (t) => {
 	const world = new CallWorld(t);
 	assertDone(await world.call(await world.stranger('version1'), 'get'), '42\n');

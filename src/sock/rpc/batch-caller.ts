@@ -55,6 +55,8 @@ export class BatchCaller {
 	/** The line of stdin that is no call, and why: nothing is asked after it. */
 	private problem: string | undefined;
 	private readonly asked = new Set<Key>();
+	/** By the integer that was sent in its place. */
+	private readonly givenIds = new Map<string, string>();
 	private answers = '';
 	private printedAt = 0;
 	private failures = 0;
@@ -183,16 +185,21 @@ export class BatchCaller {
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
 			return new NoCall('has "params" that are neither an array nor an object');
 		const id = this.settings.notify ? undefined : (members.get('id') ?? this.freeId(number));
+		const sentId = id !== undefined && this.dialect.hasIntegerIds ? String(number) : id;
 		let request: string;
 		try {
-			request = this.settings.encode({id, method: JSON.parse(method) as string, params});
+			request = this.settings.encode({id: sentId, method: JSON.parse(method) as string, params});
 		} catch (error) {
 			if (error instanceof UsageError) return new NoCall(`cannot be asked: ${error.message}`);
 			throw error;
 		}
-		if (id !== undefined) return this.expect(keyOf(id)) ?? request;
-		this.callCount++;
-		return request;
+		if (id === undefined) {
+			this.callCount++;
+			return request;
+		}
+		const refused = this.expect(keyOf(id));
+		if (!refused && sentId !== undefined && this.dialect.hasIntegerIds) this.givenIds.set(sentId, id);
+		return refused ?? request;
 	}
 
 	private expect(key: Key): NoCall | undefined {
@@ -243,15 +250,24 @@ export class BatchCaller {
 	private takeItem(item: string): boolean {
 		const response = kindOf(item) === 'object' ? this.dialect.read(membersOf(item)) : undefined;
 		if (!response) return false;
-		const {id, outcome} = response;
+		const {outcome} = response;
+		const id = this.givenId(response.id);
 		if (id === undefined || !this.asked.delete(keyOf(id))) {
-			if ('error' in outcome && (id === undefined || id === 'null'))
+			if ('error' in outcome && (response.id === undefined || response.id === 'null'))
 				throw new SystemError(`${this.channel.shown} refused a call: ${outcome.error.message} (${outcome.error.code})`);
 			return false;
 		}
 		if ('error' in outcome) this.failures++;
 		this.answers += `${compact(formatResponse(id, outcome))}\n`;
 		return true;
+	}
+
+	/** The id that stdin had for a call, where another was sent. */
+	private givenId(sentId: string | undefined): string | undefined {
+		if (sentId === undefined || !this.dialect.hasIntegerIds) return sentId;
+		const given = this.givenIds.get(sentId);
+		this.givenIds.delete(sentId);
+		return given;
 	}
 
 	private printAnswers(): void {

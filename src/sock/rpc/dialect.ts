@@ -8,6 +8,8 @@ export interface Dialect {
 	/** What is said before the first call. */
 	greet?(channel: CallChannel, deadline: Deadline): void;
 	format(request: Request): string;
+	/** Ids have to be integers. */
+	readonly hasIntegerIds?: boolean;
 	/** Undefined for what is no answer, such as an event. */
 	read(members: ReadonlyMap<string, string>): Response | undefined;
 	/** The call that tells which methods there are, and what to make of its result: undefined when it is something else. */
@@ -68,6 +70,7 @@ const qmp: Dialect = {
 
 /** mpv's: https://mpv.io/manual/stable/#json-ipc */
 const mpv: Dialect = {
+	hasIntegerIds: true,
 	format({id, method, params}) {
 		const name = JSON.stringify(method);
 		const inner = params?.trim().slice(1, -1).trim() ?? '';
