@@ -8,7 +8,7 @@ import {announceReady} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
 import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
-import {AccessList, allow, modeWithAccess} from './access.js';
+import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {messageSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
 import {CallServer} from './rpc/call-server.js';
@@ -76,6 +76,7 @@ export const serve = verb({
 			access,
 			isLocal: isLocal(address),
 		});
+		warnOfOpenPort(address, options.insecure, 'call these methods');
 		announceReady(options.readyFd);
 		await server.run();
 		return done;

@@ -771,6 +771,30 @@ test('over TCP, where nobody tells who calls', async (t) => {
 	assertFails(await world.call('tcp:192.0.2.1:7', 'who'), 2, /--insecure/);
 });
 
+test('a port of this machine is open to every user: a warning, unless --insecure', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const port = 30_000 + (process.pid % 10_000);
+	const verbs = [
+		['serve', '--methods', 'methods'],
+		['listen', '-k', '--', 'cat'],
+		['relay', 'back'],
+	];
+	for (const [i, [verb = '', ...rest]] of verbs.entries())
+		for (const insecure of [false, true]) {
+			const address = `tcp:127.0.0.1:${port + 2 * i + Number(insecure)}`;
+			const words = [verb, address, '--ready-fd', '3', ...(insecure ? ['--insecure'] : []), ...rest];
+			const server = await world.start('ipc-sock', words, {cwd: world.scratch}).ready();
+			server.kill();
+			const {stderr} = await server.end();
+			const warning = new RegExp(
+				`^ipc-sock: every user of this machine can connect to '${address}' and .*--insecure.*\\n$`,
+			);
+			if (insecure) assert.equal(stderr, '');
+			else assert.match(stderr, warning);
+		}
+});
+
 const misused = (words: string[], why: RegExp) =>
 	test(`used wrongly: serve ${words.join(' ')}`, async (t) => {
 		assertFails(await new CallWorld(t).run('ipc-sock', ['serve', ...words]), 2, why);
