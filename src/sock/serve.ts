@@ -2,6 +2,7 @@ import {availableParallelism} from 'node:os';
 import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
+import {formatSize} from '../common/formats/size.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
@@ -9,7 +10,7 @@ import {any, one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
 import {insecure, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
-import {messageSize} from './options.js';
+import {messageSize, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
 import {CallServer} from './rpc/call-server.js';
 import {usualLimits} from './rpc/json-splitter.js';
@@ -19,6 +20,7 @@ import {WorkerPool} from './rpc/worker-pool.js';
 
 const usualIdleMs = 60_000;
 const usualConnections = 4096;
+const usualHeld = 256 * 1024 ** 2;
 
 const folder = anyText('DIR');
 
@@ -34,6 +36,7 @@ export const serve = verb({
 		idle: {value: duration, help: 'how long a client may take over a message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'so many connections at a time (default 4096)'},
 		maxSize: {value: messageSize, help: 'the longest message, and output of a method (default 16M)'},
+		maxTotal: {value: totalSize, help: 'messages and answers held for all clients (default 256M)'},
 		allow,
 		mode: common.mode,
 		insecure,
@@ -56,6 +59,10 @@ export const serve = verb({
 			throw new UsageError('--allow is for local sockets: over a network the kernel cannot tell who comes');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
+		const mostHeld = options.maxTotal ?? Math.max(usualHeld, 2 * mostBytes);
+		if (mostHeld < mostBytes)
+			throw new UsageError(`--max-total is less than the longest message (--max-size, ${formatSize(mostBytes)})`);
+
 		const program = {mostOutput: mostBytes, withoutArguments: options.stdin};
 		let runner: CallRunner;
 		if (folders.length > 0) runner = new FolderRunner(new MethodFolders(folders), program);
@@ -73,6 +80,7 @@ export const serve = verb({
 			idleMs: options.idle ?? usualIdleMs,
 			mostConnections: options.max ?? usualConnections,
 			limits: {...usualLimits, mostBytes},
+			mostHeld,
 			access,
 			isLocal: isLocal(address),
 		});

@@ -7,7 +7,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
 import {CallWorld, Client, request} from '../support/calls.js';
-import {isAlive, socketsOf} from '../support/proc.js';
+import {isAlive, peakMemory, socketsOf} from '../support/proc.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
 import {until} from '../support/until.js';
@@ -769,6 +769,72 @@ test('over TCP, where nobody tells who calls', async (t) => {
 	await world.serve(`tcp:127.0.0.1:${port}`, ['--methods', 'methods'], {env: {IPC_PEER_UID: '7'}});
 	assertDone(await world.call(`tcp:127.0.0.1:${port}`, 'who'), '"nobody"\n');
 	assertFails(await world.call('tcp:192.0.2.1:7', 'who'), 2, /--insecure/);
+});
+
+test('--max-total: when all clients together hold too much, the one that holds most is cut off', async (t) => {
+	const world = new CallWorld(t);
+	world.method('length', 'echo $(wc -c)');
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '2M');
+	const text = (bytes: number) => request('length', ['x'.repeat(bytes)], 1).trimEnd();
+	const [large, ...others] = [
+		await world.client('calc'),
+		await world.client('calc'),
+		await world.client('calc'),
+	] as const;
+	large.say(text(900_000).slice(0, -1));
+	for (const other of others) other.say(text(650_000).slice(0, -1));
+	assert.match(await large.line(), /^{"jsonrpc":"2.0","error":{"code":-32002,"message":"The server holds too much/);
+	await large.ended;
+	for (const other of others) assert.equal(await other.say('}').line(), `${result(1, '650005')}\n`);
+	assert.match(server.errors, /^ipc-sock: cut off .*process \d+ .*: more than 2\.0M would be held for all clients/);
+	// There is room again.
+	const next = await world.client('calc');
+	assert.equal(await next.say(text(900_000)).line(), `${result(1, '900005')}\n`);
+	assertFails(
+		await world.run('ipc-sock', ['serve', 'x', '--methods', 'methods', '--max-size', '2M', '--max-total', '1M']),
+		2,
+		/^ipc-sock: --max-total is less than the longest message/,
+	);
+});
+
+test('--max-total: memory stays, however many clients begin a long message, and others are served', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const server = await world.serveMethods('--max-size', '2M', '--max-total', '8M');
+	const clients = await Promise.all(Array.from({length: 150}, () => world.client('calc')));
+	const long = `{"x":"${'x'.repeat(1_900_000)}`;
+	for (const client of clients) client.say(long);
+	await until(
+		'most are cut off',
+		() => clients.filter(({socket}) => socket.readableEnded || socket.destroyed).length > 140,
+	);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	assert.ok(peakMemory(server.pid) < 200 * 1024 ** 2, `${peakMemory(server.pid)} bytes`);
+	for (const client of clients) client.leave();
+});
+
+test('--max-total: one client with more than that to ask is read from as its calls are done', async (t) => {
+	const world = new CallWorld(t);
+	world.method('length', 'echo $(wc -c)');
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '2M', '--jobs', '1');
+	const input = request('length', ['x'.repeat(900_000)]).repeat(20);
+	const {status, stdout, stderr} = await world.run('ipc-sock', ['call', 'calc', '--batch'], {input});
+	assert.deepEqual([status, stderr], [0, '']);
+	assert.equal(stdout.toString().trimEnd().split('\n').length, 20);
+	assert.equal(server.errors, '');
+});
+
+test('notifications of clients that have left do not pile up without a limit', async (t) => {
+	const world = new CallWorld(t);
+	world.method('slow', `exec sleep ${longSleep()}`);
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '4M', '--jobs', '1');
+	for (let i = 0; i < 10; i++) {
+		const client = await world.client('calc');
+		await once(client.socket.end(request('slow', ['x'.repeat(900_000)])), 'finish');
+		client.leave();
+	}
+	await until('some are given up', () => /cut off /.test(server.errors));
+	assert.match(server.errors, /a notification failed: Internal error/);
 });
 
 test('a port of this machine is open to every user: a warning, unless --insecure', async (t) => {
