@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
@@ -299,6 +299,46 @@ test('a folder that may not be looked into any more', {skip: isRoot ? 'not for r
 	} finally {
 		chmodSync(world.file('a'), 0o755);
 	}
+});
+
+test('a folder or a method that others may write to: refused, or a warning', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	world.method('open', 'echo 2');
+	const folder = world.file('methods');
+	const words = ['serve', 'calc', '--methods', folder];
+	for (const mode of [0o777, 0o1777, 0o702]) {
+		chmodSync(folder, mode);
+		assertFails(
+			await world.run('ipc-sock', words),
+			1,
+			`ipc-sock: refusing the methods in '${folder}': every user may write in that folder, and decide what is run (chmod o-w would help)\n`,
+		);
+	}
+	chmodSync(folder, 0o775);
+	const server = await world.serve('calc', ['--methods', folder]);
+	chmodSync(join(folder, 'open'), 0o757);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	assertFails(await world.call('calc', 'open'), 1, 'ipc-sock: open: internal error (-32603)\n');
+	assertDone(await world.call('calc', '--list'), 'one\n');
+	server.kill();
+	assert.equal(
+		(await server.end()).stderr,
+		`ipc-sock: its group may write in '${folder}' and so decide what is run as this user\n` +
+			`ipc-sock: cannot answer a call of 'open': refusing to run '${folder}/open': every user may write to it (chmod o-w would help)\n`,
+	);
+});
+
+test('a folder of another user: a warning', {skip: isRoot ? false : 'needs root'}, async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	chownSync(world.file('methods'), 65_533, 65_533);
+	const server = await world.serveMethods();
+	server.kill();
+	assert.match(
+		(await server.end()).stderr,
+		/^ipc-sock: its owner, .*65533, may write in 'methods' and so decide .*\n$/,
+	);
 });
 
 test('the folders may also follow one another on the command line', async (t) => {

@@ -1,9 +1,13 @@
 import {accessSync, constants, readdirSync, type Stats, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {tell} from '../../common/output.js';
+import {native} from '../../native/index.js';
 
 const longestName = 255;
 const reserved = 'rpc.';
+const groupWrites = 0o020;
+const othersWrite = 0o002;
 
 /** Whether the standard keeps the name for itself. */
 export const isReserved = (method: string): boolean => method.startsWith(reserved);
@@ -23,7 +27,7 @@ export function isMethodName(method: string): boolean {
 export class MethodFolders {
 	private readonly paths: string[];
 
-	/** @throws SystemError for one that is no folder, or that we may not look into. */
+	/** @throws SystemError for one that is not a folder, that we may not look into, or that every user may write in. */
 	constructor(folders: readonly string[]) {
 		this.paths = folders.map((folder) => resolve(folder));
 		for (const [i, path] of this.paths.entries()) {
@@ -33,6 +37,11 @@ export class MethodFolders {
 			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is no folder`);
 			if (!isAllowed(path, constants.X_OK))
 				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
+			if (stat.mode & othersWrite)
+				throw new SystemError(
+					`refusing the methods in ${shown}: every user may write in that folder, and decide what is run (chmod o-w would help)`,
+				);
+			warnOfWriters(shown, stat);
 		}
 	}
 
@@ -60,6 +69,16 @@ export class MethodFolders {
 	}
 }
 
+/** The owner and the group of a folder are often meant to have a say; whoever starts the server is to know. */
+function warnOfWriters(shown: string, {uid, mode}: Stats): void {
+	const isForeign = uid !== 0 && uid !== process.geteuid?.();
+	const writers = [
+		...(isForeign ? [`its owner, ${native.userName(uid) ?? `uid ${uid}`},`] : []),
+		...(mode & groupWrites ? ['its group'] : []),
+	];
+	if (writers.length > 0) tell(`${writers.join(' and ')} may write in ${shown} and so decide what is run as this user`);
+}
+
 function look(shown: string, path: string): Stats | undefined {
 	try {
 		return statSync(path, {throwIfNoEntry: false});
@@ -71,7 +90,11 @@ function look(shown: string, path: string): Stats | undefined {
 /** What no path leads to, or none that we may go, is no executable of ours: as for execvp(3), which goes on in PATH. */
 function isExecutable(path: string): boolean {
 	try {
-		return statSync(path).isFile() && isAllowed(path, constants.X_OK);
+		const stat = statSync(path);
+		if (!stat.isFile() || !isAllowed(path, constants.X_OK)) return false;
+		if (stat.mode & othersWrite)
+			throw new SystemError(`refusing to run ${quoted(path)}: every user may write to it (chmod o-w would help)`);
+		return true;
 	} catch (error) {
 		if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENAMETOOLONG')) return false;
 		throw error;
