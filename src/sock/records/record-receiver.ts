@@ -1,7 +1,8 @@
 import {closeSync} from 'node:fs';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import {EndBySignal} from '../../common/exit.js';
-import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {formatSize} from '../../common/formats/size.js';
+import {type Framing, FramingError, mostRecordBytes, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import type {Progress} from '../../common/terminal/progress.js';
@@ -10,11 +11,15 @@ import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-sock
 import {PacketReader} from '../../objects/socket/packet-reader.js';
 import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
+import {LimitedNotices} from '../limited-notices.js';
+import {SharedBudget} from '../shared-budget.js';
 import {formatPacket, PacketFormat} from '../stream/packet-format.js';
 
 const lookBytes = 256 * 1024;
 /** poll(2) takes 1024 at a time: us, stdout, and these. The others wait in the listener's queue. */
 const mostClients = 1000;
+/** What unfinished records of all clients may have in memory together: two of the longest. */
+const mostUnfinished = 2 * mostRecordBytes;
 /** After so many, signals and the reader of stdout have their turn. */
 const datagramsAtOnce = 1000;
 
@@ -40,6 +45,8 @@ export class RecordReceiver {
 	received = 0;
 	private readonly clients = new Set<Client>();
 	private readonly format: PacketFormat;
+	private readonly notices = new LimitedNotices(tellError);
+	private readonly unfinished = new SharedBudget<Client>(mostUnfinished, (client) => this.giveWay(client));
 	private left = 0;
 	private accepts = true;
 	private quietSince = performance.now();
@@ -69,7 +76,7 @@ export class RecordReceiver {
 				if (native.poll(triples, leftMs) === 0) return false;
 				if ((triples[2] as number) & (POLLERR | POLLHUP)) throw new EndBySignal(SIGPIPE);
 				for (const [i, client] of clients.entries())
-					if (triples[6 + 3 * i + 2] !== 0 && !this.isComplete) this.hear(client);
+					if (triples[6 + 3 * i + 2] !== 0 && !this.isComplete && this.clients.has(client)) this.hear(client);
 				if (triples[5] !== 0 && !this.isComplete) {
 					if (datagrams) this.takeDatagrams(datagrams);
 					else this.accept();
@@ -82,6 +89,7 @@ export class RecordReceiver {
 			for (const client of this.clients) client.close();
 			this.receiving.access.finish();
 			this.format.finish();
+			this.notices.finish();
 		}
 	}
 
@@ -132,18 +140,32 @@ export class RecordReceiver {
 			const records = client.hear(this.wanted);
 			if (records !== 'end') {
 				this.count(records);
+				this.unfinished.set(client, client.pending);
 				return;
 			}
 			this.count(client.finish());
 		} catch (error) {
 			if (!(error instanceof FramingError)) throw error;
 			// One that sends nonsense is no reason to let the others down.
-			tellError(`${describePeer(client.peer)} was cut off: ${error.message}`);
+			this.notices.tell(`${describePeer(client.peer)} was cut off: ${error.message}`);
 			if (this.receiving.onlyOneClient) throw new SystemError(`${quoted(this.listener.shownName)} did not get all`);
 		}
+		this.drop(client);
+	}
+
+	private drop(client: Client): void {
+		this.unfinished.set(client, 0);
 		this.clients.delete(client);
 		client.close();
 		this.left++;
+	}
+
+	private giveWay(client: Client): void {
+		const most = formatSize(mostUnfinished);
+		this.notices.tell(
+			`${describePeer(client.peer)} was cut off: the unfinished records of all clients are more than ${most} together`,
+		);
+		this.drop(client);
 	}
 
 	private takeDatagrams(reader: PacketReader): void {
@@ -161,6 +183,8 @@ export class RecordReceiver {
 interface Client {
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
+	/** Bytes of a record that is not complete, which are held in memory. */
+	readonly pending: number;
 	/** Prints what has come, so many records at most; answers how many, or that there will be no more. */
 	hear(most: number): number | 'end';
 	/** What the end completes. */
@@ -185,6 +209,10 @@ class StreamClient implements Client {
 		this.separator = framing === 'json' ? undefined : separatorOf(framing);
 		// What JSON objects hold travels as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
+	}
+
+	get pending(): number {
+		return this.decoder.pending;
 	}
 
 	hear(most: number): number | 'end' {
@@ -278,6 +306,7 @@ class StreamClient implements Client {
 }
 
 class PacketClient implements Client {
+	readonly pending = 0;
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
 	private readonly reader: PacketReader;
