@@ -1,8 +1,10 @@
-import {SystemError} from '../common/errors.js';
+import {quoted, SystemError} from '../common/errors.js';
 import {refuse, type TextFormat} from '../common/formats/text-format.js';
+import {tell} from '../common/output.js';
 import {native} from '../native/index.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
+import {formatSocketAddress, type SocketAddress} from '../objects/socket/socket-address.js';
 import {LimitedNotices} from './limited-notices.js';
 
 /** An allowed client: a user, or the members of a group; by name or number. */
@@ -43,6 +45,14 @@ export const modeWithAccess = (
 	rules: readonly AccessRule[][],
 ): {mode: number | undefined; ignoresUmask: boolean} =>
 	mode === undefined && rules.length > 0 ? {mode: 0o666, ignoresUmask: true} : {mode, ignoresUmask: false};
+
+/** A port of this machine has no mode, and TCP does not identify its clients: every user can connect. */
+export function warnOfOpenPort(address: SocketAddress, insecure: boolean, consequence: string): void {
+	if (address.kind === 'tcp' && !insecure)
+		tell(
+			`every user of this machine can connect to ${quoted(formatSocketAddress(address))} and ${consequence} (a socket file has a mode; --insecure omits this warning)`,
+		);
+}
 
 /** The clients that may connect. Without a rule the mode of the file decides. */
 export class AccessList {

@@ -5,14 +5,16 @@ import {formatSize, size} from '../common/formats/size.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {type Framing, framingOptions, RecordDecoder, separatorOf} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, tell, tellVerbose} from '../common/output.js';
+import {announceReady, tellVerbose} from '../common/output.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
 import {localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
+import {LimitedNotices} from './limited-notices.js';
 import {backlog} from './options.js';
+import {SharedBudget} from './shared-budget.js';
 import {connectionsOf} from './stream/accept-loop.js';
 import {onHangUp, streamOf} from './stream/stream-pair.js';
 
@@ -21,6 +23,8 @@ const usualBuffer = 1024 ** 2;
 const timeoutMs = 1000;
 /** Maximum bytes of a record without an end. */
 const longestRecord = 16 * 1024 ** 2;
+/** The same of all clients together. */
+const mostUnfinished = 256 * 1024 ** 2;
 
 export const hub = verb({
 	summary: "Broadcast: send each client's input to all other clients",
@@ -53,6 +57,8 @@ export const hub = verb({
 			while (room.size >= (options.max ?? 1000) && !stopping.isStopped)
 				await Promise.race([room.someoneLeaves(), stopping.stopped]);
 		}
+		room.finish();
+		access.finish();
 		stopping.finish();
 		return done;
 	},
@@ -69,6 +75,14 @@ class Room {
 	private readonly members = new Set<Member>();
 	private readonly behind = new Set<Member>();
 	private leaving: (() => void)[] = [];
+	private readonly notices = new LimitedNotices();
+	private readonly unfinished = new SharedBudget<Member>(mostUnfinished, (member) => {
+		const most = formatSize(mostUnfinished);
+		this.notices.tell(
+			`${member.who} disconnected: the incomplete records of all clients are more than ${most} together`,
+		);
+		member.socket.destroy();
+	});
 
 	constructor(
 		private readonly framing: Framing,
@@ -77,6 +91,11 @@ class Room {
 
 	get size(): number {
 		return this.members.size;
+	}
+
+	/** At the end: how many messages were left out. */
+	finish(): void {
+		this.notices.finish();
 	}
 
 	someoneLeaves(): Promise<void> {
@@ -101,13 +120,15 @@ class Room {
 			}
 			try {
 				say(decoder.push(piece));
+				this.unfinished.set(member, decoder.pending);
 			} catch {
-				tell(`${who} disconnected: it sent a record of more than ${formatSize(longestRecord)}`);
+				this.notices.tell(`${who} disconnected: it sent a record of more than ${formatSize(longestRecord)}`);
 				socket.destroy();
 			}
 		});
 		socket.on('end', () => {
 			if (decoder) say(decoder.end());
+			this.unfinished.set(member, 0);
 		});
 		onHangUp(socket, () => socket.destroy());
 		if (this.behind.size > 0) socket.pause();
@@ -116,6 +137,7 @@ class Room {
 		socket.on('drain', () => this.caughtUp(member));
 		socket.on('close', () => {
 			this.members.delete(member);
+			this.unfinished.set(member, 0);
 			this.caughtUp(member);
 			tellVerbose(`${who} disconnected`);
 			for (const resolve of this.leaving.splice(0)) resolve();
@@ -134,7 +156,9 @@ class Room {
 			if (member.timer || member.socket.writableLength <= this.most) continue;
 			const {writableLength} = member.socket;
 			member.timer = setTimeout(() => {
-				tell(`${member.who} disconnected: it was not reading, and ${formatSize(writableLength)} were unread`);
+				this.notices.tell(
+					`${member.who} disconnected: it was not reading, and ${formatSize(writableLength)} were unread`,
+				);
 				member.socket.destroy();
 			}, timeoutMs);
 			this.behind.add(member);

@@ -11,7 +11,7 @@ import {one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
 import {isLocal, socketAddress} from '../objects/socket/socket-address.js';
-import {AccessList, allow, modeWithAccess} from './access.js';
+import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {backlog, idle, insecure, type} from './options.js';
 import {CommandServer} from './stream/command-server.js';
 import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
@@ -74,6 +74,7 @@ export const listen = verb({
 					atOnce: options.max ?? 1000,
 					timeoutMs,
 				});
+				warnOfOpenPort(address, options.insecure, 'use this command');
 				announceReady(options.readyFd);
 				return server.run();
 			}

@@ -21,3 +21,13 @@ export const messageSize: TextFormat<number> = {
 		return bytes;
 	},
 };
+
+/** How much may be held in memory for many together. */
+export const totalSize: TextFormat<number> = {
+	placeholder: size.placeholder,
+	parse(text) {
+		const bytes = size.parse(text);
+		if (bytes === 0) refuse(text, 'a fitting size', 'nothing fits into it');
+		return bytes;
+	},
+};

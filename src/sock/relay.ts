@@ -1,4 +1,4 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
@@ -12,7 +12,7 @@ import {
 	type SocketAddress,
 	socketAddress,
 } from '../objects/socket/socket-address.js';
-import {AccessList, allow, modeWithAccess} from './access.js';
+import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
 import {backlog, insecure} from './options.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
@@ -62,6 +62,7 @@ export const relay = verb({
 			most: options.max,
 		});
 		const notices = new LimitedNotices();
+		warnOfOpenPort(from, options.insecure, `reach ${quoted(formatSocketAddress(to))} through it`);
 		announceReady(options.readyFd);
 		const serve = async ({open, close, who}: Client): Promise<void> => {
 			const server = await connect().catch((error: Error) => {

@@ -1,15 +1,16 @@
 import {availableParallelism} from 'node:os';
-import {quoted, UsageError} from '../common/errors.js';
+import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
+import {formatSize} from '../common/formats/size.js';
 import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {announceReady, tell} from '../common/output.js';
+import {announceReady} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
-import {AccessList, allow, modeWithAccess} from './access.js';
-import {insecure, messageSize} from './options.js';
+import {isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
+import {insecure, messageSize, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
 import {CallServer} from './rpc/call-server.js';
 import {usualLimits} from './rpc/json-splitter.js';
@@ -19,6 +20,7 @@ import {WorkerPool} from './rpc/worker-pool.js';
 
 const usualIdleMs = 60_000;
 const usualConnections = 4096;
+const usualHeld = 256 * 1024 ** 2;
 
 const folder = anyText('DIR');
 
@@ -34,6 +36,7 @@ export const serve = verb({
 		idle: {value: duration, help: 'maximum time to receive one message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
 		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
+		maxTotal: {value: totalSize, help: 'maximum data held for all clients (default 256M)'},
 		allow,
 		mode: common.mode,
 		insecure,
@@ -56,6 +59,10 @@ export const serve = verb({
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
+		const mostHeld = options.maxTotal ?? Math.max(usualHeld, 2 * mostBytes);
+		if (mostHeld < mostBytes)
+			throw new UsageError(`--max-total is less than the longest message (--max-size, ${formatSize(mostBytes)})`);
+
 		const program = {mostOutput: mostBytes, withoutArguments: options.stdin};
 		let runner: CallRunner;
 		if (folders.length > 0) runner = new FolderRunner(new MethodFolders(folders), program);
@@ -73,14 +80,11 @@ export const serve = verb({
 			idleMs: options.idle ?? usualIdleMs,
 			mostConnections: options.max ?? usualConnections,
 			limits: {...usualLimits, mostBytes},
+			mostHeld,
 			access,
 			isLocal: isLocal(address),
 		});
-		if (!isLocal(address) && !options.insecure)
-			tell(
-				`warning: every user of this machine can call the methods at ${quoted(formatSocketAddress(address))}, ` +
-					'because TCP does not identify its clients (use a local socket, or --insecure)',
-			);
+		warnOfOpenPort(address, options.insecure, 'call these methods');
 		announceReady(options.readyFd);
 		await server.run();
 		return done;

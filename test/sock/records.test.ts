@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
+import {connect} from 'node:net';
 import test from 'node:test';
 import {fc} from '../support/property.js';
 import {peer} from '../support/run.js';
@@ -258,6 +259,21 @@ test('listen --keep-open goes on after a packet that holds a newline', async (t)
 	await listener.printed('after');
 	assert.equal(listener.output.toString(), 'two\nlines\nafter\n');
 	assert.match(listener.errors, /was printed as 2 lines/);
+});
+
+test('unfinished records of many clients do not fill the memory together', async (t) => {
+	const world = new SocketWorld(t);
+	const receiver = await world.ready(['recv', 'x', '--follow'], {deadlineMs: 90_000});
+	const half = Buffer.alloc(200 * 1024 ** 2, 'x');
+	const greedy = Array.from({length: 3}, () => connect(world.path('x')).on('error', () => {}));
+	const closed = Promise.race(greedy.map((socket) => new Promise((resolve) => socket.on('close', resolve))));
+	for (const socket of greedy) socket.write(half);
+	await Promise.race([closed, receiver.closed]);
+	await until('it is said', () => receiver.errors !== '');
+	assert.match(receiver.errors, /disconnected: the incomplete records of all clients are more than 512M together\n$/);
+	assertDone(await world.sock('send', 'x', 'fine'), '');
+	await receiver.printed('fine\n');
+	for (const socket of greedy) socket.destroy();
 });
 
 test('one that sends half a record, and one that claims a huge one: the others go on', async (t) => {

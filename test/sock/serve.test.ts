@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
-import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
 import {CallWorld, Client, request} from '../support/calls.js';
-import {isAlive, socketsOf} from '../support/proc.js';
+import {isAlive, peakMemory, socketsOf} from '../support/proc.js';
 import {fc} from '../support/property.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
@@ -300,6 +300,46 @@ test('a folder that may not be looked into any more', {skip: isRoot ? 'not for r
 	} finally {
 		chmodSync(world.file('a'), 0o755);
 	}
+});
+
+test('a folder or a method that others may write to: refused, or a warning', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	world.method('open', 'echo 2');
+	const folder = world.file('methods');
+	const words = ['serve', 'calc', '--methods', folder];
+	for (const mode of [0o777, 0o1777, 0o702]) {
+		chmodSync(folder, mode);
+		assertFails(
+			await world.run('ipc-sock', words),
+			1,
+			`ipc-sock: refusing the methods in '${folder}': every user may write in that folder, and decide what is run (chmod o-w would help)\n`,
+		);
+	}
+	chmodSync(folder, 0o775);
+	const server = await world.serve('calc', ['--methods', folder]);
+	chmodSync(join(folder, 'open'), 0o757);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	assertFails(await world.call('calc', 'open'), 1, 'ipc-sock: open: internal error (-32603)\n');
+	assertDone(await world.call('calc', '--list'), 'one\n');
+	server.kill();
+	assert.equal(
+		(await server.end()).stderr,
+		`ipc-sock: its group may write in '${folder}' and so decide what is run as this user\n` +
+			`ipc-sock: cannot answer a call of 'open': refusing to run '${folder}/open': every user may write to it (chmod o-w would help)\n`,
+	);
+});
+
+test('a folder of another user: a warning', {skip: isRoot ? false : 'needs root'}, async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	chownSync(world.file('methods'), 65_533, 65_533);
+	const server = await world.serveMethods();
+	server.kill();
+	assert.match(
+		(await server.end()).stderr,
+		/^ipc-sock: its owner, .*65533, may write in 'methods' and so decide .*\n$/,
+	);
 });
 
 test('the folders may also follow one another on the command line', async (t) => {
@@ -770,22 +810,96 @@ test('over TCP, where nobody tells who calls', async (t) => {
 	assertFails(await world.call('tcp:192.0.2.1:7', 'who'), 2, /--insecure/);
 });
 
-test('over TCP every user of the machine can call: serve warns, unless --insecure is given', async (t) => {
+test('--max-total: when all clients together hold too much, the one that holds most is cut off', async (t) => {
+	const world = new CallWorld(t);
+	world.method('length', 'echo $(wc -c)');
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '2M');
+	const text = (bytes: number) => request('length', ['x'.repeat(bytes)], 1).trimEnd();
+	const [large, ...others] = [
+		await world.client('calc'),
+		await world.client('calc'),
+		await world.client('calc'),
+	] as const;
+	large.say(text(900_000).slice(0, -1));
+	for (const other of others) other.say(text(650_000).slice(0, -1));
+	assert.match(await large.line(), /^{"jsonrpc":"2.0","error":{"code":-32002,"message":"The server holds too much/);
+	await large.ended;
+	for (const other of others) assert.equal(await other.say('}').line(), `${result(1, '650005')}\n`);
+	assert.match(
+		server.errors,
+		/^ipc-sock: disconnected .*process \d+ .*: more than 2\.0M would be held for all clients/,
+	);
+	// There is room again.
+	const next = await world.client('calc');
+	assert.equal(await next.say(text(900_000)).line(), `${result(1, '900005')}\n`);
+	assertFails(
+		await world.run('ipc-sock', ['serve', 'x', '--methods', 'methods', '--max-size', '2M', '--max-total', '1M']),
+		2,
+		/^ipc-sock: --max-total is less than the longest message/,
+	);
+});
+
+test('--max-total: memory stays, however many clients begin a long message, and others are served', async (t) => {
 	const world = new CallWorld(t);
 	world.method('one', 'echo 1');
-	const stderrOf = async (address: string, ...words: string[]): Promise<string> => {
-		const server = await world.serve(address, ['--methods', 'methods', ...words]);
-		assertDone(await world.call(address, 'one'), '1\n');
-		server.kill();
-		return (await server.end()).stderr;
-	};
-	const address = `tcp:127.0.0.1:${await freePort()}`;
-	const warning =
-		`ipc-sock: warning: every user of this machine can call the methods at '${address}', because TCP does not ` +
-		'identify its clients (use a local socket, or --insecure)\n';
-	assert.equal(await stderrOf(address), warning);
-	assert.equal(await stderrOf(`tcp:127.0.0.1:${await freePort()}`, '--insecure'), '');
-	assert.equal(await stderrOf('calc'), '');
+	const server = await world.serveMethods('--max-size', '2M', '--max-total', '8M');
+	const clients = await Promise.all(Array.from({length: 150}, () => world.client('calc')));
+	const long = `{"x":"${'x'.repeat(1_900_000)}`;
+	for (const client of clients) client.say(long);
+	await until(
+		'most are cut off',
+		() => clients.filter(({socket}) => socket.readableEnded || socket.destroyed).length > 140,
+	);
+	assertDone(await world.call('calc', 'one'), '1\n');
+	assert.ok(peakMemory(server.pid) < 200 * 1024 ** 2, `${peakMemory(server.pid)} bytes`);
+	for (const client of clients) client.leave();
+});
+
+test('--max-total: one client with more than that to ask is read from as its calls are done', async (t) => {
+	const world = new CallWorld(t);
+	world.method('length', 'echo $(wc -c)');
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '2M', '--jobs', '1');
+	const input = request('length', ['x'.repeat(900_000)]).repeat(20);
+	const {status, stdout, stderr} = await world.run('ipc-sock', ['call', 'calc', '--batch'], {input});
+	assert.deepEqual([status, stderr], [0, '']);
+	assert.equal(stdout.toString().trimEnd().split('\n').length, 20);
+	assert.equal(server.errors, '');
+});
+
+test('notifications of clients that have left do not pile up without a limit', async (t) => {
+	const world = new CallWorld(t);
+	world.method('slow', `exec sleep ${longSleep()}`);
+	const server = await world.serveMethods('--stdin', '--max-size', '1M', '--max-total', '4M', '--jobs', '1');
+	for (let i = 0; i < 10; i++) {
+		const client = await world.client('calc');
+		await once(client.socket.end(request('slow', ['x'.repeat(900_000)])), 'finish');
+		client.leave();
+	}
+	await until('some are given up', () => /disconnected /.test(server.errors));
+	assert.match(server.errors, /a notification failed: Internal error/);
+});
+
+test('a port of this machine is open to every user: a warning, unless --insecure', async (t) => {
+	const world = new CallWorld(t);
+	world.method('one', 'echo 1');
+	const verbs = [
+		['serve', '--methods', 'methods'],
+		['listen', '-k', '--', 'cat'],
+		['relay', 'back'],
+	];
+	for (const [verb = '', ...rest] of verbs)
+		for (const insecure of [false, true]) {
+			const address = `tcp:127.0.0.1:${await freePort()}`;
+			const words = [verb, address, '--ready-fd', '3', ...(insecure ? ['--insecure'] : []), ...rest];
+			const server = await world.start('ipc-sock', words, {cwd: world.scratch}).ready();
+			server.kill();
+			const {stderr} = await server.end();
+			const warning = new RegExp(
+				`^ipc-sock: every user of this machine can connect to '${address}' and .*--insecure.*\\n$`,
+			);
+			if (insecure) assert.equal(stderr, '');
+			else assert.match(stderr, warning);
+		}
 });
 
 const misused = (words: string[], why: RegExp) =>

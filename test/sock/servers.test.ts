@@ -340,6 +340,21 @@ test('relay, tap: a client that had ended its output and then left is not kept, 
 	server.kill();
 });
 
+test('hub: clients that never end their lines do not fill the memory together', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room'], {deadlineMs: 60_000});
+	const greedy = await Promise.all(Array.from({length: 20}, () => client(world.path('room'))));
+	// Each within its own limit.
+	for (const {socket} of greedy) socket.write(Buffer.alloc(15 * 1024 ** 2, 'x'));
+	await until('some are put out', () =>
+		/disconnected: the incomplete records of all clients are more than 256M/.test(hub.errors),
+	);
+	const [listener, speaker] = [await client(world.path('room')), await client(world.path('room'))];
+	speaker.socket.write('here\n');
+	await until('it is heard', () => listener.heard() === 'here\n');
+	for (const {socket} of [...greedy, listener, speaker]) socket.destroy();
+});
+
 test('hub: one that does not read is put out, and said; the others hear everything, and memory stays', async (t) => {
 	const world = new SocketWorld(t);
 	const hub = await world.ready(['hub', 'room', '--buffer', '64K']);

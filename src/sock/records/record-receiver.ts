@@ -1,8 +1,9 @@
 import {closeSync} from 'node:fs';
 import {Deadline} from '../../common/deadline.js';
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
+import {formatSize} from '../../common/formats/size.js';
 import {type Boundaries, separatedBy} from '../../common/framing/boundaries.js';
-import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {type Framing, FramingError, mostRecordBytes, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {print, stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import {endIfBroken, PollSet} from '../../common/waiting.js';
@@ -11,11 +12,15 @@ import type {LocalSocket, PeerCredentials} from '../../objects/socket/local-sock
 import {PacketReader} from '../../objects/socket/packet-reader.js';
 import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
+import {LimitedNotices} from '../limited-notices.js';
+import {SharedBudget} from '../shared-budget.js';
 import {formatPacket, PacketFormat} from '../stream/packet-format.js';
 
 const lookBytes = 256 * 1024;
 /** poll(2) is given 1024 at a time: the listener, stdout, and these. Other clients wait in the listener's queue. */
 const mostClients = 1000;
+/** What unfinished records of all clients may have in memory together: two of the longest. */
+const mostUnfinished = 2 * mostRecordBytes;
 /** After so many, signals and the reader of stdout have their turn. */
 const datagramsAtOnce = 1000;
 
@@ -41,6 +46,8 @@ export class RecordReceiver {
 	received = 0;
 	private readonly clients = new Set<Client>();
 	private readonly format: PacketFormat;
+	private readonly notices = new LimitedNotices(tellError);
+	private readonly unfinished = new SharedBudget<Client>(mostUnfinished, (client) => this.giveWay(client));
 	private left = 0;
 	private accepts = true;
 	private deadline: Deadline;
@@ -69,7 +76,8 @@ export class RecordReceiver {
 				const waitMs = deadline.waitMs();
 				if (!poll.wait(waitMs)) return false;
 				endIfBroken(poll.eventsOf('stdout'));
-				for (const client of clients) if (poll.eventsOf(client) !== 0 && !this.isComplete) this.hear(client);
+				for (const client of clients)
+					if (poll.eventsOf(client) !== 0 && !this.isComplete && this.clients.has(client)) this.hear(client);
 				if (poll.eventsOf('listener') !== 0 && !this.isComplete) {
 					if (datagrams) this.takeDatagrams(datagrams);
 					else this.accept();
@@ -82,6 +90,7 @@ export class RecordReceiver {
 			for (const client of this.clients) client.close();
 			this.receiving.access.finish();
 			this.format.finish();
+			this.notices.finish();
 		}
 	}
 
@@ -127,21 +136,35 @@ export class RecordReceiver {
 			const records = client.hear(this.wanted);
 			if (records !== 'end') {
 				this.count(records);
+				this.unfinished.set(client, client.pending);
 				return;
 			}
 			this.count(client.finish());
 		} catch (error) {
 			if (!(error instanceof FramingError)) throw error;
 			// An invalid record of one client must not stop the others.
-			tellError(`disconnected ${describePeer(client.peer)}: ${error.message}`);
+			this.notices.tell(`disconnected ${describePeer(client.peer)}: ${error.message}`);
 			if (this.receiving.onlyOneClient)
 				throw new SystemError(
 					`cannot receive all records on ${quoted(this.listener.shownName)}: the client sent an invalid record`,
 				);
 		}
+		this.drop(client);
+	}
+
+	private drop(client: Client): void {
+		this.unfinished.set(client, 0);
 		this.clients.delete(client);
 		client.close();
 		this.left++;
+	}
+
+	private giveWay(client: Client): void {
+		const most = formatSize(mostUnfinished);
+		this.notices.tell(
+			`${describePeer(client.peer)} disconnected: the incomplete records of all clients are more than ${most} together`,
+		);
+		this.drop(client);
 	}
 
 	private takeDatagrams(reader: PacketReader): void {
@@ -159,6 +182,8 @@ export class RecordReceiver {
 interface Client {
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
+	/** Bytes of an incomplete record, which are held in memory. */
+	readonly pending: number;
 	/** Prints the records that are there, at most this many; returns how many, or that there will be no more. */
 	hear(most: number): number | 'end';
 	/** Completes the last record at the end of the data. */
@@ -184,6 +209,10 @@ class StreamClient implements Client {
 		this.boundaries = separator === undefined ? undefined : separatedBy(separator);
 		// The contents of JSON objects are sent as lines.
 		this.decoder = new RecordDecoder(framing === 'json' ? 'lines' : framing);
+	}
+
+	get pending(): number {
+		return this.decoder.pending;
 	}
 
 	hear(most: number): number | 'end' {
@@ -272,6 +301,7 @@ class StreamClient implements Client {
 }
 
 class PacketClient implements Client {
+	readonly pending = 0;
 	readonly descriptor: number;
 	readonly peer: PeerCredentials;
 	private readonly reader: PacketReader;

@@ -259,7 +259,7 @@ export class BatchCaller {
 		const id = this.givenIdOf(response.id);
 		if (id === notSent) return false;
 		if (id === undefined || !this.asked.delete(keyOf(id))) {
-			if ('error' in outcome && (id === undefined || id === 'null'))
+			if ('error' in outcome && (response.id === undefined || response.id === 'null'))
 				throw new SystemError(`${this.channel.shown} refused a call: ${outcome.error.message} (${outcome.error.code})`);
 			return false;
 		}

@@ -1,10 +1,13 @@
 import {countOf, quoted} from '../../common/errors.js';
 import {formatDuration} from '../../common/formats/duration.js';
+import {formatSize} from '../../common/formats/size.js';
 import {Shutdown} from '../../common/process/shutdown.js';
 import {version} from '../../common/version.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
 import {LimitedNotices} from '../limited-notices.js';
+import {SharedBudget} from '../shared-budget.js';
 import {connectionsOf} from '../stream/accept-loop.js';
 import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
@@ -25,6 +28,8 @@ export interface ServeSettings {
 	idleMs: number;
 	mostConnections: number;
 	limits: SplitLimits;
+	/** What may be held for all clients together, in bytes. */
+	mostHeld: number;
 	access: AccessList;
 	/** Whether the kernel identifies the peer. */
 	isLocal: boolean;
@@ -44,13 +49,16 @@ export class CallServer implements CallQueue {
 	private readonly waiting = new Map<CallerConnection, Task[]>();
 	private readonly running = new Map<RunningCall, Task>();
 	private readonly notices = new LimitedNotices();
+	private readonly budget: SharedBudget<CallerConnection>;
 	private isStopping = false;
 
 	constructor(
 		private readonly listener: LocalSocket,
 		private readonly runner: CallRunner,
 		private readonly settings: ServeSettings,
-	) {}
+	) {
+		this.budget = new SharedBudget(settings.mostHeld, (connection) => this.cutOff(connection));
+	}
 
 	/** Accepts connections until a signal stops the server. */
 	async run(): Promise<void> {
@@ -126,6 +134,28 @@ export class CallServer implements CallQueue {
 		for (const {wantsAnswer, onOutcome} of tasks) if (wantsAnswer) onOutcome({error: internalError});
 		for (const [running, task] of this.running)
 			if (task.connection === connection && task.wantsAnswer) running.abandon();
+	}
+
+	account(connection: CallerConnection, bytes: number): void {
+		this.budget.set(connection, bytes);
+	}
+
+	get isCrowded(): boolean {
+		return this.budget.isCrowded;
+	}
+
+	private cutOff(connection: CallerConnection): void {
+		const {caller} = connection;
+		const who = caller ? describePeer(caller) : 'a client';
+		const most = formatSize(this.settings.mostHeld);
+		this.report(
+			`disconnected ${who}: more than ${most} would be held for all clients, and this client holds most of it`,
+		);
+		connection.giveWay();
+		// Notifications of one that has left already, or leaves now: nobody hears of them but us.
+		const tasks = this.waiting.get(connection) ?? [];
+		this.waiting.delete(connection);
+		for (const {onOutcome} of tasks) onOutcome({error: internalError});
 	}
 
 	report(message: string): void {

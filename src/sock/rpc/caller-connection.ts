@@ -24,6 +24,8 @@ const mostPending = 64;
 const mostInBatch = 10_000;
 /** After an error that ends a connection: how long its sender may continue before the connection is closed. */
 const lingerMs = 5000;
+/** What a call takes beside its parameters. */
+const callBytes = 512;
 
 const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long in total'};
 
@@ -38,6 +40,10 @@ export interface CallQueue {
 	): void;
 	/** No client waits for the answers of this connection any more. */
 	abandon(connection: CallerConnection): void;
+	/** How much is held in memory for a connection; may end in {@link CallerConnection.giveWay} for any connection. */
+	account(connection: CallerConnection, bytes: number): void;
+	/** So much is held for all connections that those with running calls must not be read from. */
+	readonly isCrowded: boolean;
 	/** Writes a message about a client, unless many were written just before. */
 	report(message: string): void;
 	/** The connection has been closed. */
@@ -49,6 +55,8 @@ export class CallerConnection {
 	private readonly socket: Socket;
 	private readonly splitter: JsonSplitter;
 	private pending = 0;
+	/** Of calls that are not done, and of answers to batches that are not complete. */
+	private heldBytes = 0;
 	private isPumping = false;
 	/** 'lingering': the client was told why it is not served, and further data is discarded. */
 	private state: 'open' | 'lingering' | 'gone' = 'open';
@@ -74,6 +82,7 @@ export class CallerConnection {
 			if (this.state !== 'open') return;
 			this.splitter.push(piece);
 			this.pump();
+			this.account();
 		});
 		this.socket.on('end', () => this.onEnd());
 		this.socket.on('drain', () => this.pump());
@@ -104,8 +113,22 @@ export class CallerConnection {
 		if (this.state === 'gone') return;
 		this.state = 'gone';
 		this.socket.destroy();
+		this.splitter.drop();
 		this.queue.abandon(this);
 		this.queue.leave(this);
+		this.account();
+	}
+
+	/** All clients together have too much in memory, and this one has most of it. */
+	giveWay(): void {
+		if (this.state === 'open' && this.socket.writableLength === 0)
+			this.turnAway(serverRefuses, 'The server holds too much for all its clients, and most of it for this one');
+		else this.leave();
+	}
+
+	private account(): void {
+		const unread = this.state === 'gone' ? 0 : this.socket.writableLength;
+		this.queue.account(this, this.splitter.held + this.heldBytes + unread);
 	}
 
 	private hangUp(): void {
@@ -116,7 +139,9 @@ export class CallerConnection {
 	}
 
 	private get isFull(): boolean {
-		return this.pending >= mostPending || this.socket.writableLength > this.limits.mostBytes;
+		const {mostBytes} = this.limits;
+		if (this.pending >= mostPending || this.socket.writableLength > mostBytes) return true;
+		return this.pending > 0 && (this.heldBytes > mostBytes || this.queue.isCrowded);
 	}
 
 	private pump(): void {
@@ -165,6 +190,7 @@ export class CallerConnection {
 	 */
 	private linger(): void {
 		this.state = 'lingering';
+		this.splitter.drop();
 		this.queue.abandon(this);
 		this.socket.end();
 		this.socket.resume();
@@ -206,9 +232,11 @@ export class CallerConnection {
 		for (const [i, call] of calls.entries())
 			this.perform(call, (response) => {
 				length += response?.length ?? 0;
+				this.heldBytes += response?.length ?? 0;
 				const isTooLong = length > this.limits.mostBytes && response !== undefined;
 				responses[i] = isTooLong ? formatResponse(call.id ?? 'null', {error: tooLong}) : response;
 				if (--left > 0) return;
+				this.heldBytes -= length;
 				const given = responses.filter((text) => text !== undefined);
 				if (given.length > 0) this.answer(`[${given.join(',')}]`, form);
 			});
@@ -224,13 +252,17 @@ export class CallerConnection {
 			respond(undefined);
 			return;
 		}
+		const bytes = callBytes + method.length + (params?.length ?? 0);
 		this.pending++;
+		this.heldBytes += bytes;
 		this.queue.submit(this, {method, params, caller: this.caller}, id !== undefined, (outcome) => {
 			this.pending--;
+			this.heldBytes -= bytes;
 			// No other process would learn of it.
 			if (id === undefined && 'error' in outcome) this.queue.report(`a notification failed: ${outcome.error.message}`);
 			respond(id === undefined ? undefined : formatResponse(id, outcome));
 			this.pump();
+			this.account();
 		});
 	}
 
@@ -239,6 +271,7 @@ export class CallerConnection {
 		if (this.socket.writableLength === 0) this.writtenAt = performance.now();
 		this.socket.write(encodeMessage(text, framing), () => {
 			this.writtenAt = performance.now();
+			this.account();
 		});
 	}
 }

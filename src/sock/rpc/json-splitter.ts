@@ -56,6 +56,18 @@ export class JsonSplitter {
 		return this.state !== 'idle' && this.state !== 'over';
 	}
 
+	/** Bytes that have come and have not been taken as messages. */
+	get held(): number {
+		return this.end - this.start;
+	}
+
+	/** Nothing more is wanted. */
+	drop(): void {
+		this.state = 'over';
+		this.start = this.end;
+		this.release();
+	}
+
 	/** Takes another piece; its bytes are copied. */
 	push(piece: Uint8Array): void {
 		if (this.state === 'over') return;

@@ -1,9 +1,13 @@
 import {accessSync, constants, readdirSync, type Stats, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {tell} from '../../common/output.js';
+import {native} from '../../native/index.js';
 
 const longestName = 255;
 const reserved = 'rpc.';
+const groupWrites = 0o020;
+const othersWrite = 0o002;
 
 /** Whether the standard reserves the name. */
 export const isReserved = (method: string): boolean => method.startsWith(reserved);
@@ -25,7 +29,7 @@ export function isMethodName(method: string): boolean {
 export class MethodFolders {
 	private readonly paths: string[];
 
-	/** @throws SystemError for a path that is not a folder, or that we have no permission to read. */
+	/** @throws SystemError for a path that is not a folder, that we may not read, or that every user may write in. */
 	constructor(folders: readonly string[]) {
 		this.paths = folders.map((folder) => resolve(folder));
 		for (const [i, path] of this.paths.entries()) {
@@ -35,6 +39,11 @@ export class MethodFolders {
 			if (!stat.isDirectory()) throw new SystemError(`cannot serve the methods in ${shown}: it is not a folder`);
 			if (!isAllowed(path, constants.X_OK))
 				throw new SystemError(`cannot serve the methods in ${shown}: permission denied`);
+			if (stat.mode & othersWrite)
+				throw new SystemError(
+					`refusing the methods in ${shown}: every user may write in that folder, and decide what is run (chmod o-w would help)`,
+				);
+			warnOfWriters(shown, stat);
 		}
 	}
 
@@ -62,6 +71,16 @@ export class MethodFolders {
 	}
 }
 
+/** The owner and the group of a folder are often meant to have a say; whoever starts the server is to know. */
+function warnOfWriters(shown: string, {uid, mode}: Stats): void {
+	const isForeign = uid !== 0 && uid !== process.geteuid?.();
+	const writers = [
+		...(isForeign ? [`its owner, ${native.userName(uid) ?? `uid ${uid}`},`] : []),
+		...(mode & groupWrites ? ['its group'] : []),
+	];
+	if (writers.length > 0) tell(`${writers.join(' and ')} may write in ${shown} and so decide what is run as this user`);
+}
+
 function look(shown: string, path: string): Stats | undefined {
 	try {
 		return statSync(path, {throwIfNoEntry: false});
@@ -76,7 +95,11 @@ function look(shown: string, path: string): Stats | undefined {
  */
 function isExecutable(path: string): boolean {
 	try {
-		return statSync(path).isFile() && isAllowed(path, constants.X_OK);
+		const stat = statSync(path);
+		if (!stat.isFile() || !isAllowed(path, constants.X_OK)) return false;
+		if (stat.mode & othersWrite)
+			throw new SystemError(`refusing to run ${quoted(path)}: every user may write to it (chmod o-w would help)`);
+		return true;
 	} catch (error) {
 		if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENAMETOOLONG')) return false;
 		throw error;
