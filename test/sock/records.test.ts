@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {fc} from '../support/property.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
@@ -260,7 +261,7 @@ test('listen --keep-open goes on after a packet that holds a newline', async (t)
 	assert.match(listener.errors, /was printed as 2 lines/);
 });
 
-test('one that sends half a record, and one that claims a huge one: the others go on', async (t) => {
+test('one that sends half a record, and one that claims a huge one: the others go on', needs('socat'), async (t) => {
 	const world = new SocketWorld(t);
 	const receiver = await world.ready(['recv', 'x', '--framing', 'length', '--follow']);
 	const huge = world.shell(`printf '\\377\\377\\377\\377abc' | timeout 5 socat - UNIX-CONNECT:$RUN/x`);
