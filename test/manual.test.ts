@@ -12,12 +12,12 @@ import {sem} from '../src/sem/index.js';
 import {shm} from '../src/shm/index.js';
 import {signal} from '../src/signal/index.js';
 import {sock} from '../src/sock/index.js';
+import {needs} from './support/needs.js';
 import {root} from './support/run.js';
 
 const commands: readonly Command[] = [pipe, signal, sem, mq, shm, sock];
 const pages = readdirSync(join(root, 'man')).sort();
-const hasMandoc = spawnSync('mandoc', ['-V']).error === undefined || spawnSync('which', ['mandoc']).status === 0;
-const skip = hasMandoc ? false : 'needs mandoc';
+const {skip} = needs('mandoc');
 
 const overstruck = new RegExp(`.${String.fromCharCode(8)}`, 'g');
 

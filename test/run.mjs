@@ -1,7 +1,7 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
 // of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (the processors); IPC_TEST_SEED, the seed of what is
-// random (another one each time; it is said when a test has failed); IPC_TEST_EVERY_START=1, nothing is read in the tests' own
-// process instead of starting a command.
+// random (another one each time; it is printed when a test has failed); IPC_TEST_EVERY_START=1, nothing is read in the tests' own
+// process instead of starting a command. --sanitize: the C is compiled with sanitizers, see support/sanitized.mjs.
 import {spawn} from 'node:child_process';
 import {createHash, randomInt} from 'node:crypto';
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
@@ -9,10 +9,15 @@ import {availableParallelism} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
+import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/sanitized.mjs';
 import {summaryOfSkipped} from './support/skipped-summary.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const output = join(root, 'dist', 'test');
+const words = process.argv.slice(2);
+const isSanitized = words.includes('--sanitize');
+/** What the tests take for the package. */
+const home = isSanitized ? join(root, 'dist', 'sanitized') : root;
+const output = join(home, 'dist', 'test');
 const peers = join(output, 'peers');
 const skipped = join(output, 'skipped.jsonl');
 const compiler = process.env.CC || 'cc';
@@ -23,7 +28,8 @@ const environment = {...process.env, IPC_TEST_SEED: String(seed)};
 // With it every start of Node reads certificates for longer than it takes otherwise.
 delete environment.NODE_EXTRA_CA_CERTS;
 
-const wanted = process.argv.slice(2);
+const parts = words.filter((word) => word !== '--sanitize');
+const wanted = isSanitized && parts.length === 0 ? defaultParts : parts;
 const tests = filesIn(join(root, 'test'))
 	.filter((path) => path.endsWith('.test.ts'))
 	.filter((path) => wanted.length === 0 || wanted.some((part) => path.slice(root.length).includes(part)));
@@ -37,19 +43,21 @@ mkdirSync(peers, {recursive: true});
 for (const name of readdirSync(output)) if (name !== 'peers') rmSync(join(output, name), {recursive: true});
 const prepared = await Promise.allSettled([buildProduct(), ...peerSources().map(compilePeer), bundleTests()]);
 for (const {status, reason} of prepared) if (status === 'rejected') throw reason;
+if (isSanitized) {
+	await makeSanitized({root, home, compiler, run});
+	Object.assign(environment, sanitizedEnvironment(compiler));
+}
 
 const compiled = tests.map((path) => join(output, path.slice(join(root, 'test').length).replace(/\.ts$/, '.mjs')));
 const reporters = [
 	['spec', 'stdout'],
 	[join(root, 'test', 'support', 'skipped-reporter.mjs'), skipped],
 ].flatMap(([reporter, destination]) => [`--test-reporter=${reporter}`, `--test-reporter-destination=${destination}`]);
-const status = await ended(process.execPath, [
-	'--enable-source-maps',
-	'--test',
-	...reporters,
-	`--test-concurrency=${jobs}`,
-	...compiled,
-]);
+const status = await ended(
+	process.execPath,
+	['--enable-source-maps', '--test', ...reporters, `--test-concurrency=${jobs}`, ...compiled],
+	home,
+);
 const summary = summaryOfSkipped(existsSync(skipped) ? readFileSync(skipped, 'utf8') : '');
 if (summary) console.log(summary);
 if (status !== 0) console.log(`what was random came from the seed ${seed}; the same again: IPC_TEST_SEED=${seed}`);
@@ -62,14 +70,15 @@ async function buildProduct() {
 		...filesIn(join(root, 'src')),
 		...['package.json', 'package-lock.json'].map((name) => join(root, name)),
 	];
+	const source = digest([process.version, compiler], inputs);
 	const product = () =>
 		filesIn(join(root, 'dist')).filter(
-			(path) => !path.startsWith(output) && !path.startsWith(join(root, 'dist', 'sanitized')),
+			(path) => !['test', 'sanitized'].some((folder) => path.startsWith(join(root, 'dist', folder, '/'))),
 		);
-	const expected = () => digest([process.version, compiler], [...inputs, ...product()]);
-	if (readIfThere(stamp) === expected()) return;
+	if (readIfThere(stamp) === digest([source], product())) return;
 	await run(process.execPath, ['src/build/build.mjs']);
-	writeFileSync(stamp, expected());
+	mkdirSync(dirname(stamp), {recursive: true});
+	writeFileSync(stamp, digest([source], product()));
 }
 
 function peerSources() {
@@ -104,7 +113,7 @@ async function bundleTests() {
 		sourcemap: true,
 		logLevel: 'warning',
 		// Where the sources under test believe to be: beside the addon.
-		define: {__dirname: JSON.stringify(join(root, 'dist'))},
+		define: {__dirname: JSON.stringify(join(home, 'dist'))},
 	});
 }
 
@@ -142,9 +151,9 @@ async function run(program, words) {
 }
 
 /** The status a program ends with. */
-function ended(program, words) {
+function ended(program, words, folder = root) {
 	return new Promise((resolve, reject) => {
-		const child = spawn(program, words, {cwd: root, stdio: 'inherit', env: environment});
+		const child = spawn(program, words, {cwd: folder, stdio: 'inherit', env: environment});
 		child.on('error', reject);
 		child.on('close', (code) => resolve(code ?? 1));
 	});

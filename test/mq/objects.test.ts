@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {lookAtQueues, type QueueStatus} from '../../src/objects/queue/queue-status.js';
+import {needs} from '../support/needs.js';
 import {asAnother, isRoot, QueueWorld} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
@@ -306,7 +307,7 @@ test('watch prints a JSON line per change, also when it is removed', async (t) =
 	assert.deepEqual(parse(lines.at(-1)), {name, removed: true});
 });
 
-test('watch draws in place on a terminal, with the level over time', async (t) => {
+test('watch draws in place on a terminal, with the level over time', needs('script'), async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, 'abc');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -81,7 +82,7 @@ test('drop: a slow reader misses whole lines and delays no other reader, and the
 	await slow.end();
 });
 
-test('what a dropping tee delivers is whole lines', async (t) => {
+test('what a dropping tee delivers is whole lines', needs('perl'), async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'slow');
 	const source = world.start('ipc-pipe', ['tee', 'slow', '--on-slow', 'drop', '--buffer', '1K'], {

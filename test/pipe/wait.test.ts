@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -182,7 +183,7 @@ test('watch --count ends after N changes', async (t) => {
 	assert.deepEqual([status, JSON.parse(stdout.toString()).name], [0, 'x']);
 });
 
-test('watch draws in place on a terminal and gives the cursor back on Ctrl-C', async (t) => {
+test('watch draws in place on a terminal and gives the cursor back on Ctrl-C', needs('script'), async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
 	const watcher = world.startOther('script', ['-qec', 'ipc-pipe watch x -i 20ms', '/dev/null'], {env: {TERM: 'xterm'}});

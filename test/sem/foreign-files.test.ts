@@ -3,6 +3,7 @@ import {lstatSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFile
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
 import {randomBelow, randomBytes} from '../support/random.js';
+import {peer} from '../support/run.js';
 import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
 import {until} from '../support/until.js';
 import {assertFails} from '../support/world.js';
@@ -83,7 +84,7 @@ const foreign: Foreign[] = [
 	},
 	{
 		title: 'a socket',
-		make: (path, world) => world.shell(`python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("${path}")'`),
+		make: (path, world) => world.startOther(peer('sock-peer'), ['hold', path, 'stream']).printed('ready'),
 		why: (path) => `it is not a semaphore: ${path} is a socket or a device`,
 	},
 ];

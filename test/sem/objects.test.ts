@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {statSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {asAnother, fileOf, needsRoot, SemaphoreWorld} from '../support/semaphores.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -214,7 +215,7 @@ test('watch prints a JSON line per change, also when it is removed', async (t) =
 	assert.deepEqual(lines[2], {name, removed: true});
 });
 
-test('watch draws in place on a terminal, with the level over time', async (t) => {
+test('watch draws in place on a terminal, with the level over time', needs('script'), async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(4);
 	const {status, stdout} = await world.shell(`script -qec 'ipc-sem watch ${name} --count 1' /dev/null`, {

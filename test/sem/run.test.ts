@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {isAlive, isStopped} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {mostInside, SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
@@ -336,7 +337,7 @@ test('SIGTERM and the unit at the same moment: whichever comes first, the signal
 	await world.assertAtRest(name, 0);
 });
 
-test('Ctrl-C at a terminal reaches the command once, and ends both; the unit is back', async (t) => {
+test('Ctrl-C at a terminal reaches the command once, and ends both; the unit is back', needs('script'), async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const command = `trap "echo caught >>${world.file('caught')}; exit 3" INT; echo runs; while sleep 0.05; do :; done`;

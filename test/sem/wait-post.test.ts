@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -97,7 +98,7 @@ test('one that is killed while it waits takes nothing from those who wait too', 
 	assert.equal(await world.value(name), 0);
 });
 
-test('--ready-fd says that waiting has begun, also where there is nothing to wait for', async (t) => {
+test('--ready-fd says that waiting has begun, also where there is nothing to wait for', needs('python3'), async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	assertDone(await world.shell(`ipc-sem wait ${name} --ready-fd 1`), '\n');

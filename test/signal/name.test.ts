@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {peer} from '../support/run.js';
 import {SignalWorld} from '../support/signals.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -120,11 +121,9 @@ test('what is not a file of a receiver is refused, and left as it is', async (t)
 	await world.shell(`mkfifo ${path}`);
 	await refused(`${shown} is a FIFO`);
 	rmSync(path);
-	await world.shell(`python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('${path}')"`);
-	if (existsSync(path)) {
-		await refused(`${shown} is a socket`);
-		rmSync(path);
-	}
+	await world.startOther(peer('sock-peer'), ['hold', path, 'stream']).printed('ready');
+	await refused(`${shown} is a socket`);
+	rmSync(path);
 	mkdirSync(path);
 	await refused(`${shown} is a folder`);
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import {isAlive, isStopped} from '../support/proc.js';
+import {needs} from '../support/needs.js';
+import {isAlive, isStopped, processes} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {maskOf, rtmin, SignalWorld} from '../support/signals.js';
 import {until} from '../support/until.js';
@@ -123,8 +124,8 @@ test('--group: a process group of its own, and all of it is told', async (t) => 
 		])
 		.printed('ready\n');
 	const child = Number(/^([0-9]+)$/m.exec(runner.output.toString())?.[1]);
-	const {stdout} = await world.shell(`ps -o pgid= -p ${child},${runner.pid} | sort -u | wc -l`);
-	assert.equal(Number(stdout), 2);
+	const groups = processes().flatMap(({pid, group}) => (pid === child || pid === runner.pid ? [group] : []));
+	assert.equal(new Set(groups).size, 2);
 	runner.kill('SIGUSR1');
 	await runner.printed('trapped');
 	await until('the child of the child has ended', () => !isAlive(child));
@@ -210,10 +211,9 @@ type(b"PS1='@'; ${line}\\n")
 ${keys}
 `;
 
-const hasPython = spawnSync('python3', ['-c', 'pass']).status === 0;
 for (const option of ['', '--group']) {
 	test(`at a terminal${option && ` with ${option}`}: Ctrl-Z stops both, fg goes on, Ctrl-C comes once`, {
-		skip: hasPython ? false : 'needs python3',
+		...needs('python3'),
 	}, async (t) => {
 		const world = new SignalWorld(t);
 		const program =
@@ -237,7 +237,7 @@ for (const option of ['', '--group']) {
 
 for (const option of ['', '--group'])
 	test(`at a terminal${option && ` with ${option}`}: a child that stops itself by STOP gives the prompt back`, {
-		skip: hasPython ? false : 'needs python3',
+		...needs('python3'),
 	}, async (t) => {
 		const world = new SignalWorld(t);
 		const file = world.file('program.sh');
@@ -252,9 +252,7 @@ for (const option of ['', '--group'])
 		assert.deepEqual([status, stderr], [0, '']);
 	});
 
-test('at a terminal: suspend of an interactive shell, and fg', {
-	skip: hasPython ? false : 'needs python3',
-}, async (t) => {
+test('at a terminal: suspend of an interactive shell, and fg', needs('python3'), async (t) => {
 	const world = new SignalWorld(t);
 	const keys = [
 		"until(b'inner%'); at = len(seen)",

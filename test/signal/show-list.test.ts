@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import {execFileSync} from 'node:child_process';
 import test from 'node:test';
-import {isStopped} from '../support/proc.js';
+import {isStopped, processes} from '../support/proc.js';
 import {rtmin, SignalWorld} from '../support/signals.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -48,13 +47,7 @@ tells('a zombie', 'zombie', async (world) => {
 	await until('it is a zombie', async () => / Z /.test((await world.shell(`cat /proc/${pid}/stat`)).stdout.toString()));
 	return pid;
 });
-const kernelThread = (() => {
-	try {
-		return Number(execFileSync('pgrep', ['-x', 'kthreadd'], {encoding: 'utf8'}));
-	} catch {
-		return 0;
-	}
-})();
+const kernelThread = processes().find(({name}) => name === 'kthreadd')?.pid ?? 0;
 test(
 	'what TERM would do to a thread of the kernel: nothing',
 	{skip: kernelThread ? false : 'none can be seen here'},

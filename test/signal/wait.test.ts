@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {isStopped, sleepsIn} from '../support/proc.js';
 import {blockedByThreads, queueLimit, rtmin, SignalWorld} from '../support/signals.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-const skipPython = spawnSync('python3', ['-c', 'pass']).status === 0 ? false : 'needs python3';
+const python = needs('python3');
 const uid = process.getuid?.() ?? 0;
 
 test("a C program's sigqueue arrives with its pid, uid and value", async (t) => {
@@ -252,9 +252,7 @@ const withFullPipe = (then: string): string[] => [
 	].join('\n'),
 ];
 
-test('one that TERM ends does not wait long for a reader, and says what was not printed', {
-	skip: skipPython,
-}, async (t) => {
+test('one that TERM ends does not wait long for a reader, and says what was not printed', python, async (t) => {
 	const {stdout, stderr} = await new SignalWorld(t)
 		.startOther('python3', withFullPipe('p.terminate(); p.wait(); print(p.returncode)'))
 		.end();
@@ -264,7 +262,7 @@ test('one that TERM ends does not wait long for a reader, and says what was not 
 	);
 });
 
-test('where all that was wanted could be printed TERM comes too late', {skip: skipPython}, async (t) => {
+test('where all that was wanted could be printed TERM comes too late', python, async (t) => {
 	const then = [
 		'while field("State") != "S": time.sleep(0.001)',
 		'os.kill(p.pid, signal.SIGSTOP)',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {CallWorld} from '../support/calls.js';
+import {needs} from '../support/needs.js';
 import {sleepsIn} from '../support/proc.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -29,7 +30,7 @@ test('the story: a shell script in a folder is called from another process, as i
 });
 
 const passes = (words: string[], params: string) =>
-	test(`as parameters ${words.join(' ')} are ${params}`, async (t) => {
+	test(`as parameters ${words.join(' ')} are ${params}`, needs('python3'), async (t) => {
 		const world = new CallWorld(t);
 		const path = await world.stranger('geth');
 		assertDone(await world.call(path, 'm', ...words), `{"method":"m","params":${params}}\n`);
@@ -69,7 +70,7 @@ misused(['x', 'm', '-N', '=a'], "'=a' is not a named parameter: NAME=VALUE is ex
 misused(['x', 'm', '-N', 'a=1', 'a=2'], "the parameter 'a' is given twice");
 misused(['x', 'm', '1', '--preset', 'qmp'], "'1' is not a named parameter: NAME=VALUE is expected");
 
-test('parameters from stdin', async (t) => {
+test('parameters from stdin', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('geth');
 	const {stdout} = await world.run('ipc-sock', ['call', path, 'm', '-p', '-'], {input: '\n[1,\n 2]\n'});
@@ -77,7 +78,7 @@ test('parameters from stdin', async (t) => {
 });
 
 const answeredBy = (kind: string, what: string, ...words: string[]) =>
-	test(`${kind}: ${what}`, async (t) => {
+	test(`${kind}: ${what}`, needs('python3'), async (t) => {
 		const world = new CallWorld(t);
 		const path = await world.stranger(kind);
 		assertDone(await world.call(path, 'get', '1', ...words), '{"method":"get","params":[1]}\n');
@@ -93,14 +94,14 @@ answeredBy('late', 'after a second, in two parts, the connection kept open');
 answeredBy('lsp', 'headers both ways', '--framing', 'headers');
 answeredBy('nul', 'NUL both ways', '--framing', 'null');
 
-test('what was passed over shows with --verbose', async (t) => {
+test('what was passed over shows with --verbose', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const {status, stderr} = await world.call(await world.stranger('lightningd'), 'get', '-v');
 	assert.equal(status, 0);
 	assert.equal(stderr, 'ipc-sock: ignored: {"jsonrpc":"2.0","method":"log","params":{"level":"info"}}\n');
 });
 
-test('QEMU: the greeting, named parameters, events in between, its own errors', async (t) => {
+test('QEMU: the greeting, named parameters, events in between, its own errors', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('qmp');
 	const qmp = (...words: string[]) => world.call(path, ...words, '--preset', 'qmp');
@@ -123,7 +124,7 @@ test('QEMU: the greeting, named parameters, events in between, its own errors', 
 	assertFails(await world.call(other, 'x', '--preset', 'qmp', '-t', '0.3'), 124, '');
 });
 
-test('mpv: commands with their parameters, request_id, events in between', async (t) => {
+test('mpv: commands with their parameters, request_id, events in between', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('mpv');
 	const mpv = (...words: string[]) => world.call(path, ...words, '--preset', 'mpv');
@@ -157,13 +158,13 @@ test('mpv: a batch sends integers as request_id, and prints the ids that the cal
 	);
 });
 
-test('a server of version 1.0, and one that cannot tell which call it refuses', async (t) => {
+test('a server of version 1.0, and one that cannot tell which call it refuses', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	assertDone(await world.call(await world.stranger('version1'), 'get'), '42\n');
 	assertFails(await world.call(await world.stranger('anonymous'), 'get'), 1, 'ipc-sock: get: parse error (-32700)\n');
 });
 
-test('no answer: closed, silent, no JSON, no process there', async (t) => {
+test('no answer: closed, silent, no JSON, no process there', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const closing = await world.stranger('closing');
 	assertFails(
@@ -189,7 +190,7 @@ test('no answer: closed, silent, no JSON, no process there', async (t) => {
 	);
 });
 
-test('an answer that is too long is refused, one that fits is not', async (t) => {
+test('an answer that is too long is refused, one that fits is not', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('geth');
 	assertFails(
@@ -201,7 +202,7 @@ test('an answer that is too long is refused, one that fits is not', async (t) =>
 	assert.equal(status, 0);
 });
 
-test('Ctrl-C ends a call that waits, by that signal', async (t) => {
+test('Ctrl-C ends a call that waits, by that signal', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('silent');
 	const calling = world.start('ipc-sock', ['call', path, 'get']);
@@ -253,7 +254,7 @@ test('a batch: answers as they come, ids as they were given, the number of the c
 	]);
 });
 
-test('a batch: answers are told apart by their ids, not by their order', async (t) => {
+test('a batch: answers are told apart by their ids, not by their order', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('twisted');
 	const {status, stdout} = await world.run('ipc-sock', ['call', path, '--batch'], {
@@ -288,7 +289,7 @@ test('a batch as a coprocess: each answer is there before the next call is writt
 	assert.equal((await batch.end()).status, 0);
 });
 
-test('a batch that cannot go on says so, and prints what came before', async (t) => {
+test('a batch that cannot go on says so, and prints what came before', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('geth');
 	const batch = (words: string[], input: string | Buffer) =>
@@ -332,7 +333,7 @@ test('a batch that cannot go on says so, and prints what came before', async (t)
 	);
 });
 
-test('twenty thousand calls on one connection, more than it holds: none is lost, none comes twice', async (t) => {
+test('twenty thousand calls on one connection, more than it holds: each once', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('geth');
 	const count = 20_000;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {existsSync, readFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
@@ -28,13 +29,9 @@ for (const address of [`@ipc-test-${process.pid}`, 'unix:here', './there', 'name
 	});
 
 /** Both ways at once, more than any buffer holds, through pipes and through files. */
-const exchange = (title: string, run: (world: SocketWorld) => Promise<void>, needs?: string) =>
-	test(`30 MB of random bytes both ways at once, unchanged: ${title}`, async (t) => {
+const exchange = (title: string, run: (world: SocketWorld) => Promise<void>, ...programs: string[]) =>
+	test(`30 MB of random bytes both ways at once, unchanged: ${title}`, needs(...programs), async (t) => {
 		const world = new SocketWorld(t);
-		if (needs && (await world.shell(`command -v ${needs}`)).status !== 0) {
-			t.skip(`needs ${needs}`);
-			return;
-		}
 		const one = world.random('one', 30 * megabytes);
 		const two = world.random('two', 30 * megabytes);
 		await run(world);

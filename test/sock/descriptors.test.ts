@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
@@ -41,7 +42,7 @@ test('several, of files and of our own; one for writing', async (t) => {
 	assert.equal(readFileSync(world.file('out'), 'utf8'), 'written\n');
 });
 
-test('recv-fd can connect, too; datagrams carry descriptors as well', async (t) => {
+test('recv-fd can connect, too; datagrams carry descriptors as well', needs('python3'), async (t) => {
 	const world = new SocketWorld(t);
 	writeFileSync(world.file('text'), 'text');
 	const receiver = await world.ready(['recv-fd', 'desk', '--type', 'dgram', '--', 'sh', '-c', 'cat <&3']);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {fc} from '../support/property.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
@@ -276,7 +277,7 @@ test('unfinished records of many clients do not fill the memory together', async
 	for (const socket of greedy) socket.destroy();
 });
 
-test('one that sends half a record, and one that claims a huge one: the others go on', async (t) => {
+test('one that sends half a record, and one that claims a huge one: the others go on', needs('socat'), async (t) => {
 	const world = new SocketWorld(t);
 	const receiver = await world.ready(['recv', 'x', '--framing', 'length', '--follow']);
 	const huge = world.shell(`printf '\\377\\377\\377\\377abc' | timeout 5 socat - UNIX-CONNECT:$RUN/x`);

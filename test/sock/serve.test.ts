@@ -6,7 +6,8 @@ import {join} from 'node:path';
 import test from 'node:test';
 import {JsonSplitter} from '../../src/sock/rpc/json-splitter.js';
 import {CallWorld, Client, request} from '../support/calls.js';
-import {isAlive, peakMemory, socketsOf} from '../support/proc.js';
+import {needs} from '../support/needs.js';
+import {isAlive, peakMemory, pidsOf, socketsOf} from '../support/proc.js';
 import {fc} from '../support/property.js';
 import {isRoot} from '../support/queues.js';
 import {peer, root, run} from '../support/run.js';
@@ -20,17 +21,11 @@ const parseError = '{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse err
 const invalid = '{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request"},"id":null}';
 const result = (id: number | string, value: string) => `{"jsonrpc":"2.0","result":${value},"id":${id}}`;
 
-/** The numbers of the processes whose command line has these words. */
-async function pidsOf(...words: string[]): Promise<number[]> {
-	const {stdout} = await run('pgrep', ['-f', '-x', words.join(' ')]);
-	return stdout.toString().split('\n').filter(Boolean).map(Number);
-}
-
 /** A duration that occurs in no other test's `sleep`. */
 let sleeps = 0;
 const longSleep = () => `${1000 + sleeps++}.${process.pid}`;
 
-test('the examples of the standard', async (t) => {
+test('the examples of the standard', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	world.method(
 		'subtract',
@@ -413,7 +408,7 @@ test('a call that takes too long is ended with all it has started; others are se
 	await world.serveMethods('--timeout', '0.5', '--jobs', '3');
 	const client = await world.client('calc');
 	client.say(request('slow', [], 1) + request('stubborn', [], 2));
-	await until('it runs', async () => (await pidsOf('sleep', long)).length === 2);
+	await until('it runs', () => pidsOf('sleep', long).length === 2);
 	assertDone(await world.call('calc', 'quick'), '1\n');
 	const answers = [await client.line(), await client.line()].map((line) => JSON.parse(line));
 	assert.deepEqual(
@@ -427,12 +422,9 @@ test('a call that takes too long is ended with all it has started; others are se
 			},
 		],
 	);
-	await until('all of it has ended', async () => (await pidsOf('sleep', long)).length === 0);
+	await until('all of it has ended', () => pidsOf('sleep', long).length === 0);
 	// That takes a while longer, and nobody else will end it.
-	await until(
-		'the stubborn one has ended',
-		async () => (await pidsOf('/bin/sh', world.file('methods/stubborn'))).length === 0,
-	);
+	await until('the stubborn one has ended', () => pidsOf('/bin/sh', world.file('methods/stubborn')).length === 0);
 	client.leave();
 });
 
@@ -445,17 +437,14 @@ test('the calls of a client that leaves are ended, those of others go on', async
 	leaving.say(request('slow', [left], 1));
 	staying.say(request('slow', [kept], 1));
 	half.say(request('slow', ['0.5'], 1)).socket.end();
-	await until(
-		'both run',
-		async () => (await pidsOf('sleep', left)).length + (await pidsOf('sleep', kept)).length === 2,
-	);
+	await until('both run', () => pidsOf('sleep', left).length + pidsOf('sleep', kept).length === 2);
 	leaving.leave();
-	await until('it has ended', async () => (await pidsOf('sleep', left)).length === 0);
-	assert.equal((await pidsOf('sleep', kept)).length, 1);
+	await until('it has ended', () => pidsOf('sleep', left).length === 0);
+	assert.equal(pidsOf('sleep', kept).length, 1);
 	// Having said all is not leaving.
 	assert.equal(await half.rest(), `${result(1, 'null')}\n`);
 	staying.leave();
-	await until('the other has ended', async () => (await pidsOf('sleep', kept)).length === 0);
+	await until('the other has ended', () => pidsOf('sleep', kept).length === 0);
 });
 
 test('told to stop: running calls are ended, the socket is removed, and the signal ends us', async (t) => {
@@ -466,10 +455,10 @@ test('told to stop: running calls are ended, the socket is removed, and the sign
 		const server = await world.serveMethods();
 		const client = await world.client('calc');
 		client.say(request('slow', [], 1));
-		await until('it runs', async () => (await pidsOf('sleep', long)).length === 1);
+		await until('it runs', () => pidsOf('sleep', long).length === 1);
 		server.kill(signal);
 		assert.equal((await server.end()).signal, signal);
-		assert.equal((await pidsOf('sleep', long)).length, 0);
+		assert.equal(pidsOf('sleep', long).length, 0);
 		assert.ok(!existsSync(world.path('calc')));
 		await client.ended;
 	}
@@ -674,7 +663,7 @@ test('a command as all methods: which one is in its environment, status 127 is n
 	);
 });
 
-test('workers stay, and answer as they like', async (t) => {
+test('workers stay, and answer as they like', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '1', ...worker]);
 	assertDone(await world.call('calc', 'echo', '1', 'a b', '12345678901234567890'), '[1,"a b",12345678901234567890]\n');
@@ -742,7 +731,7 @@ for (const kind of ['folder', 'command', 'worker'] as const)
 		assert.deepEqual(data, {status: 168, stderr: ''});
 	});
 
-test('workers end with the server', async (t) => {
+test('workers end with the server', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const server = await world.serve('calc', ['--worker', '--jobs', '2', ...worker]);
 	const pid = Number((await world.call('calc', 'pid')).stdout.toString());
@@ -763,7 +752,7 @@ test('a worker that cannot be run is an error of each call', async (t) => {
 		);
 });
 
-test('a thousand clients at once, each with many calls: every answer is the right one', async (t) => {
+test('a thousand clients at once, each with many calls: every answer is the right one', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	await world.serve('calc', ['--worker', ...worker]);
 	const calls = 20;

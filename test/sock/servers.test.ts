@@ -4,10 +4,11 @@ import {chmodSync, chownSync, readFileSync, readlinkSync, statSync, writeFileSyn
 import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer, root} from '../support/run.js';
-import {freePort, hasProgram, SocketWorld} from '../support/sockets.js';
+import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -124,9 +125,8 @@ test('relay: half-closing, an unreachable target, and bytes both ways', async (t
 	assert.equal(data.length, 5_000_000);
 });
 
-/** Of ca: server and client; of other: stranger. False where there is no openssl. */
-async function makeCertificates(world: SocketWorld): Promise<boolean> {
-	if (!(await hasProgram(world, 'openssl'))) return false;
+/** Of ca: server and client; of other: stranger. */
+async function makeCertificates(world: SocketWorld): Promise<void> {
 	const made = await world.shell(
 		`set -e
 		key="ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -140,7 +140,6 @@ async function makeCertificates(world: SocketWorld): Promise<boolean> {
 		{cwd: world.scratch},
 	);
 	assert.equal(made.status, 0, made.stderr);
-	return true;
 }
 
 /** How many connections wait to be accepted at a port, as the kernel has it. proc(5), /proc/net/tcp */
@@ -152,12 +151,11 @@ function waitingAt(port: number): number {
 	return Number.parseInt(/ [0-9A-F]{8}:([0-9A-F]{8}) /.exec(line ?? '')?.[1] ?? 'NaN', 16);
 }
 
-test('relay from tls: --max holds, handshakes included, and no variable turns verification off', async (t) => {
+test('relay from tls: --max holds, handshakes included, and no variable turns verification off', {
+	...needs('openssl'),
+}, async (t) => {
 	const world = new SocketWorld(t);
-	if (!(await makeCertificates(world))) {
-		t.skip('needs openssl');
-		return;
-	}
+	await makeCertificates(world);
 	const file = (name: string) => world.file(name);
 	const env = {NODE_TLS_REJECT_UNAUTHORIZED: '0'};
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
@@ -186,12 +184,9 @@ test('relay from tls: --max holds, handshakes included, and no variable turns ve
 	assert.doesNotMatch(entrance.errors, /NODE_TLS/);
 });
 
-test('relay over TLS: both sides are verified', async (t) => {
+test('relay over TLS: both sides are verified', needs('openssl'), async (t) => {
 	const world = new SocketWorld(t);
-	if (!(await makeCertificates(world))) {
-		t.skip('needs openssl');
-		return;
-	}
+	await makeCertificates(world);
 	const file = (name: string) => world.file(name);
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
 	const port = await freePort();

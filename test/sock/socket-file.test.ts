@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
+import {needs} from '../support/needs.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
@@ -123,7 +124,9 @@ test('the mode is there before anybody can connect; the umask applies', async (t
 
 const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
 
-test('another user is turned away by the mode, and by --allow', needsRoot, async (t) => {
+test('another user is turned away by the mode, and by --allow', {
+	skip: needsRoot.skip || needs('socat').skip,
+}, async (t) => {
 	const world = new SocketWorld(t);
 	await world.shell(`chmod 755 '${world.scratch}'`);
 	const path = world.file('s');

@@ -46,3 +46,30 @@ export const writesTo = (pid: number, path: string): boolean =>
 		);
 		return (flags & 3) !== 0;
 	});
+
+export interface ProcessRow {
+	pid: number;
+	parent: number;
+	group: number;
+	/** A letter: proc(5). */
+	state: string;
+	/** The name of its program, as the kernel cuts it off. */
+	name: string;
+}
+
+/** Every process, as the kernel has it. */
+export const processes = (): ProcessRow[] =>
+	readdirSync('/proc')
+		.filter((name) => /^[0-9]+$/.test(name))
+		.flatMap((pid) => {
+			const found = /^[0-9]+ \(([\s\S]*)\) (\S) (-?[0-9]+) (-?[0-9]+) /.exec(read(`/proc/${pid}/stat`) ?? '');
+			if (!found) return [];
+			const [, name = '', state = '', parent, group] = found;
+			return [{pid: Number(pid), parent: Number(parent), group: Number(group), state, name}];
+		});
+
+/** The processes that run with exactly these words. */
+export const pidsOf = (...words: string[]): number[] =>
+	processes()
+		.map(({pid}) => pid)
+		.filter((pid) => read(`/proc/${pid}/cmdline`) === words.map((word) => `${word}\0`).join(''));

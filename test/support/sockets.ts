@@ -34,10 +34,6 @@ export class SocketWorld extends World {
 	}
 }
 
-/** Who listens where, as another tool sees it. */
-export const hasProgram = (world: World, name: string): Promise<boolean> =>
-	world.shell(`command -v ${name}`).then(({status}) => status === 0);
-
 /** A TCP port of 127.0.0.1 that the kernel has just handed out, and that nobody has any more. */
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, '127.0.0.1');

@@ -6,6 +6,9 @@
 
 static void copy_in(struct ring *ring, uint64_t at, const uint8_t *from, size_t length)
 {
+	/* The bytes of an empty record may be at NULL, which memcpy(3) must not get. */
+	if (length == 0)
+		return;
 	size_t first = length < ring->capacity - at ? length : (size_t)(ring->capacity - at);
 	memcpy(ring->data + at, from, first);
 	if (first < length)
