@@ -8,7 +8,7 @@ export const done = new Outcome(0);
 export const notNow = new Outcome(3);
 /** Not an error but an answer: it waited as long as it was told to. `--timeout-status` changes the number. */
 export const timedOut = new Outcome(124);
-/** Part of the work failed, and each failure has been said. */
+/** Part of the work failed, and each failure has been reported. */
 export const failed = new Outcome(1);
 
 /** The status of a command that was run. */

@@ -40,7 +40,7 @@ export function inputBytesLeft(): number | undefined {
 	try {
 		position = /^pos:\s+([0-9]+)/.exec(readFileSync(`/proc/self/fdinfo/${stdin}`, 'utf8'))?.[1];
 	} catch (error) {
-		// Without /proc nobody can tell.
+		// Without /proc this cannot be known.
 		if (!hasCode(error, 'ENOENT')) throw error;
 	}
 	return position === undefined ? undefined : Math.max(0, status.size - Number(position));

@@ -45,7 +45,7 @@ async function printVersion(command: Command): Promise<void> {
 }
 
 /**
- * Node would open its debugger's port for SIGUSR1, to anybody on this machine. For one that came while Node started it
+ * Node would open its debugger's port for SIGUSR1, to every user of this machine. For one that came while Node started it
  * has: what that signal does to a program that has made no arrangement is then done late.
  */
 function takeSignalFromDebugger(): void {

@@ -2,7 +2,7 @@ import {native, POLLERR, POLLHUP} from '../native/index.js';
 import {EndBySignal} from './exit.js';
 import {SIGPIPE} from './process/signals.js';
 
-/** Waiting on descriptors. A negative timeout is no limit, and a caught signal ends every wait with EINTR. poll(2) */
+/** Waiting on descriptors. A negative timeout means no limit, and a caught signal ends every wait with EINTR. poll(2) */
 
 const one = new Int32Array(3);
 

@@ -6,7 +6,7 @@ export * from './constants.js';
 /**
  * The kernel, as the C beside this file exports it.
  *
- * An error of the kernel throws a {@link KernelError}. Times are milliseconds, a negative time is no limit; a call that
+ * An error of the kernel throws a {@link KernelError}. Times are milliseconds, a negative time means no limit; a call that
  * waits ends with ETIMEDOUT after its time and with EINTR when a signal named to `catchSignals` arrived. Descriptors
  * are numbers and always close-on-exec.
  */

@@ -80,7 +80,7 @@ function unknownVerb(command: Command, word: string): UsageError {
 
 const looksLikeNegativeNumber = (word: string): boolean => /^-(?:[0-9]|\.[0-9]|inf(?:inity)?$)/i.test(word);
 
-/** Goes once over the words behind a verb. A mistake counts only where nobody asks for help or the version. */
+/** Reads the words behind a verb once. A mistake counts only when no word asks for help or the version. */
 class Lexer {
 	private readonly declared: Readonly<Record<string, Option>>;
 	private readonly keys = new Map<string, string>();
@@ -92,7 +92,7 @@ class Lexer {
 	private asksForHelp = false;
 	private asksForVersion = false;
 	private mistake: UsageError | undefined;
-	/** Told only without another mistake: an option that is not known is why the word behind is no value. */
+	/** Reported only without another mistake: after an unknown option the next word may not be a value. */
 	private missingValue: UsageError | undefined;
 
 	constructor(

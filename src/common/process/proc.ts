@@ -5,7 +5,7 @@ import {hasEnded, processStat} from './process-status.js';
 
 /**
  * Who uses what, from /proc: proc(5). Descriptors of other users' processes are left out where we may not see them; as
- * root everything shows. Where /proc shows no processes at all nothing is known, which is not the same as nobody:
+ * root everything shows. Where /proc shows no processes at all nothing is known, which differs from no process:
  * the answer is {@link CannotSee} then, and callers have to say so and to leave alone what they would destroy.
  */
 

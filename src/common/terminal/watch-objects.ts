@@ -30,7 +30,7 @@ export async function watchObjects<Status>(
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
-	// Whoever reads what we print may leave between two changes.
+	// The reader of our output may leave between two changes.
 	const pause = () => endIfBroken(eventsOf(stdout, 0, options.interval ?? defaultIntervalMs));
 	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();

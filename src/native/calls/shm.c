@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* So much is mapped at a time: a file may be larger than any address space. What of it lies beyond the end does no harm. */
+/* Bytes mapped at a time: a file may be larger than the address space. Mapping beyond the end of the file does no harm. */
 #define WINDOW (1 << 26)
 
 struct mapping {

@@ -339,7 +339,7 @@ static char read_thread(int thread, unsigned long *blocked)
  * Node's handler wakes a thread of its own, the one that blocks all signals; that has the main thread interrupted, and
  * there, before its next function of JavaScript, a thread is made that serves the port. So this waits until the
  * waker is asleep, when all that it was woken for has been asked. Asked once more after some function has run, the
- * answer is no where no thread has been made after the waker, or else yes: also where there is no such thread, or it does
+ * answer is "no" where no thread has been made after the waker, or else yes: also where there is no such thread, or it does
  * not fall asleep.
  */
 static napi_value js_may_have_debugger(napi_env env, napi_callback_info info)

@@ -184,7 +184,7 @@ static void step_over(void *context)
 		ring_settle_until(ring, position);
 }
 
-/* ringDone(ring, count): so many of those that ringNext gave are delivered. */
+/* ringDone(ring, count): the first `count` records that ringNext returned are delivered. */
 static napi_value js_ring_done(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

@@ -36,7 +36,7 @@ static void give_up_slot(struct ring *ring)
 	ring->start = ring->cursor = ring->end = 0;
 }
 
-/* A slot that somebody left with records in it becomes ours. */
+/* Takes over a slot that a dead receiver left with records in it. */
 static bool take_over(struct claiming *claiming, uint64_t head, uint64_t tail)
 {
 	struct ring *ring = claiming->ring;
@@ -218,8 +218,8 @@ bool ring_settle_read(struct ring *ring, int output, int separator)
 /*
  * ringClaim(ring, most, output, separator, timeoutMs) -> whether there are records to deliver; false after the timeout
  *
- * Takes up to `most` records, left behind by a receiver that is gone or else new, waiting for the first. EPIPE when nobody
- * reads `output` (-1: none) any more, ENOENT when the ring is empty and has been removed, EBADMSG, EFAULT, EINTR.
+ * Takes up to `most` records, left behind by a receiver that is gone or else new, waiting for the first. EPIPE when no
+ * process reads `output` (-1: none) any more, ENOENT when the ring is empty and has been removed, EBADMSG, EFAULT, EINTR.
  */
 static napi_value js_ring_claim(napi_env env, napi_callback_info info)
 {
@@ -249,7 +249,7 @@ static napi_value js_ring_claim(napi_env env, napi_callback_info info)
 			result = -1;
 			break;
 		}
-		/* A reader that reads wakes nobody, and may be what a full ring waits for; nor does who leaves a slot. */
+		/* A reader of the pipe wakes no process, though a full ring may wait for it; a receiver that frees a slot wakes none either. */
 		if ((is_unread || result == NO_SLOT) && moment_ms < slice_ms)
 			slice_ms = moment_ms;
 		moment_ms = moment_ms < SLICE_MS / 2 ? 2 * moment_ms : SLICE_MS;
@@ -259,7 +259,7 @@ static napi_value js_ring_claim(napi_env env, napi_callback_info info)
 			result = ring_wait(ring, 0, output, slice_ms);
 		if (result < 0)
 			break;
-		/* Somebody else may need the slot. */
+		/* Another receiver may need the slot. */
 		if (result == 0 && ring->slot >= 0 && ring->start >= ring->end)
 			give_up_slot(ring);
 	}

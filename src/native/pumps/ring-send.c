@@ -22,7 +22,7 @@ struct sending {
 	int separator;
 	size_t used;
 	double records;
-	uint64_t need; /* not 0: the next record needs so much room */
+	uint64_t need; /* not 0: bytes of room that the next record needs */
 	int problem;
 	bool is_complete;
 };
@@ -92,7 +92,7 @@ static void put_records(void *context)
 }
 
 /*
- * What was sent to a ring that has been removed comes to nobody, unless a receiver that has it open has taken all of it:
+ * No receiver gets what was sent to a ring that has been removed, unless a receiver that has it open has taken all of it:
  * that may well be the one that has removed it. ENOENT, or EFAULT.
  */
 static bool is_of_use(struct ring *ring)
@@ -111,7 +111,7 @@ static bool is_of_use(struct ring *ring)
  * Sends every whole record of the range: told apart by a separating byte, by a length before each (-1), or all of it as
  * one (-2). `problem` is '' or the name of the error: EAGAIN (no room, and the timeout is 0), ETIMEDOUT, EINTR, EMSGSIZE
  * (larger than the ring), EBADMSG (the ring is damaged), EFAULT (it was cut), ENOENT (it was removed while full, or with
- * records in it that nobody has taken: those of the last piece do not count then).
+ * records in it that no receiver has taken: those of the last piece do not count then).
  */
 static napi_value js_ring_send(napi_env env, napi_callback_info info)
 {

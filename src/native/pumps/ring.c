@@ -134,7 +134,7 @@ int ring_wait(struct ring *ring, uint64_t need, int watched, int64_t most_ms)
 		pause_briefly();
 	}
 	learn_from(&ring->retries, true);
-	/* Whoever makes it ready after this look sees the flag, and whoever did before is seen by it. */
+	/* A process that makes it ready after this look sees the flag, and this look sees a process that did so before. */
 	ready = ring_is_ready(ring, need, flag);
 	if (ready != 0)
 		return ready;
@@ -173,7 +173,7 @@ static void finish_ring(napi_env env, void *data, void *hint)
 	free(data);
 }
 
-/* What the header says, checked: false where the file is no ring of this version, or not as large as it says. */
+/* What the header says, checked: false where the file is not a ring of this version, or not as large as it says. */
 static bool read_header(struct ring *ring, uint64_t file_bytes)
 {
 	struct header header;
@@ -190,7 +190,7 @@ static bool read_header(struct ring *ring, uint64_t file_bytes)
 	return true;
 }
 
-/* ringOpen(descriptor) -> handle; EBADMSG where the file is no ring of this version. The descriptor has to stay open. mmap(2) */
+/* ringOpen(descriptor) -> handle; EBADMSG where the file is not a ring of this version. The descriptor has to stay open. mmap(2) */
 static napi_value js_ring_open(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

@@ -6,18 +6,18 @@
  *
  *	head <= claim <= tail <= head + capacity
  *
- * [claim, tail) has been sent and nobody has it. [head, claim) is in the hands of receivers: each has a slot that says
- * which part is its own. What lies before head is free for senders.
+ * [claim, tail) has been sent and not been taken. [head, claim) is held by receivers: the slot of each says which part it
+ * holds. What lies before head is free for senders.
  *
- * Why it survives the death of anybody at any instruction: the only locks are locks of the kernel on ranges of the file
+ * Why it survives the death of any process at any instruction: the only locks are locks of the kernel on ranges of the file
  * (fcntl(2), "Open file description locks"), which die with their holder, and each step becomes visible by one store.
  *
  *  - A sender holds byte 0, copies records behind tail, and stores the new tail. Before that store they never existed.
  *  - A receiver holds byte 1 while it claims. First its slot says what it is about to take, then claim moves. If it dies
  *    in between, the next one to hold byte 1 sees a slot whose end is greater than claim, and moves claim.
- *  - A slot belongs to whoever holds byte 64+slot. A slot that is not empty and whose byte can be locked was left by
- *    somebody who is gone: whoever gets the lock owns the slot and so the records, whole and in order, and delivers them
- *    before anything new. Nothing is copied, so nothing can be half done.
+ *  - A slot belongs to the receiver that holds byte 64+slot. A slot that is not empty and whose byte can be locked was
+ *    left by a dead receiver: the receiver that gets the lock owns the slot and so the records, whole and in order, and
+ *    delivers them before any new record. Nothing is copied, so nothing can be half done.
  *  - head is only ever computed anew from claim and the slots.
  *
  * Nothing in the shared header is trusted: positions are checked before use, places are computed modulo a capacity that
@@ -45,7 +45,7 @@ struct header {
 	uint8_t line_2[56];
 	uint64_t head;
 	uint8_t line_3[56];
-	uint32_t receivers_wait; /* futex words: not 0 while somebody may sleep */
+	uint32_t receivers_wait; /* futex words: not 0 while a process may sleep */
 	uint8_t line_4[60];
 	uint32_t senders_wait;
 	uint8_t line_5[60];
@@ -64,11 +64,11 @@ _Static_assert(offsetof(struct header, tail) == 64 && offsetof(struct header, cl
 #define LOCK_OF_SENDERS 0
 #define LOCK_OF_RECEIVERS 1
 #define LOCK_OF_SLOT 64       /* plus its number */
-#define PUBLISH_BYTES 32768   /* so many are sent before those who wait for them hear of it */
-#define CLAIM_BYTES 65536     /* so many a receiver takes at a time, or one record */
-#define PIECE 65536           /* and so many it writes at a time */
-#define SLICE_MS 100          /* a wait looks around so often: the dead wake nobody */
-#define MOMENT_MS 50          /* who must not wait waits so long for locks, which are held for microseconds */
+#define PUBLISH_BYTES 32768   /* sent before waiting receivers are woken */
+#define CLAIM_BYTES 65536     /* taken by a receiver at a time, or one record */
+#define PIECE 65536           /* written by a receiver at a time */
+#define SLICE_MS 100          /* a wait checks this often: dead processes wake no other */
+#define MOMENT_MS 50          /* a call that must not wait still waits this long for locks, which are held for microseconds */
 
 struct ring {
 	int descriptor;
@@ -100,7 +100,7 @@ static inline void store(uint64_t *word, uint64_t value)
 	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
 }
 
-/* What a record of so many bytes takes in the ring. */
+/* Bytes in the ring that a record of this size takes. */
 static inline uint64_t space_of(uint64_t size)
 {
 	return 4 + ((size + 3) & ~(uint64_t)3);
@@ -122,23 +122,23 @@ static inline bool is_sound(const struct ring *ring, uint64_t head, uint64_t cla
 /* ring.c: opening, and what both sides wait for. */
 struct ring *ring_argument(struct arguments *arguments, size_t index);
 void ring_wake(uint32_t *flag);
-/* Locks a byte, waiting for it so long at most. 0, or -1 with EAGAIN (where the time is 0), ETIMEDOUT, EINTR or worse. */
+/* Locks a byte, waiting for it up to the timeout. 0, or -1 with EAGAIN (where the time is 0), ETIMEDOUT, EINTR or worse. */
 int ring_lock(const struct ring *ring, int byte, int64_t timeout_ms);
 void ring_unlock(const struct ring *ring, int byte);
-/* Until a deadline (negative: none) there are so many milliseconds, SLICE_MS at most; none: 0. */
+/* Milliseconds until a deadline (negative: none), SLICE_MS at most; 0 when it has passed. */
 int64_t ring_slice_until(int64_t deadline_ns);
-/* Nobody reads `watched` any more: EPIPE. The ring has no name any more, or lost its end: ENOENT, EFAULT. Else 0. */
+/* No process reads `watched` any more: EPIPE. The ring has no name any more, or lost its end: ENOENT, EFAULT. Else 0. */
 int ring_look_around(const struct ring *ring, int watched);
 /*
  * A lock that is held for microseconds is waited for as long as anything is, since its holder may have been stopped:
  * 0 once it is ours, -1 with ETIMEDOUT, EINTR or what ring_look_around finds. Who waits for nothing still waits a moment.
  */
 int ring_lock_patiently(const struct ring *ring, int byte, int watched, int64_t timeout_ms, int64_t deadline_ns);
-/* Whether there is room for so much (a sender), or something to claim (a receiver, 0); -1 with errno. */
+/* Whether there is room for `need` bytes (a sender), or something to claim (a receiver, 0); -1 with errno. */
 int ring_is_ready(struct ring *ring, uint64_t need, uint32_t *flag);
 /*
- * Waits a moment, so many milliseconds at most: 1 when it is ready, 0 when it is not, -1 with EINTR, EPIPE (nobody reads
- * `watched` any more), ENOENT (the ring has no name any more, so nobody else will come), EFAULT (it lost its end) or worse.
+ * Waits a moment, most_ms at most: 1 when it is ready, 0 when it is not, -1 with EINTR, EPIPE (no process reads
+ * `watched` any more), ENOENT (the ring has no name any more, so no other process will open it), EFAULT (it lost its end) or worse.
  */
 int ring_wait(struct ring *ring, uint64_t need, int watched, int64_t most_ms);
 

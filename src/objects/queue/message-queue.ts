@@ -40,7 +40,7 @@ export type QueueAccess = 'send' | 'receive' | 'both';
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
 
 /**
- * How often a queue is looked at until so many looks in a row are equal. With a sender and a receiver at full speed
+ * How often a queue is read until enough answers in a row are equal. With a sender and a receiver at full speed
  * every eighth look was wrong in the same way, so that three in a row were not rare.
  */
 const mostLooks = 200;

@@ -175,7 +175,7 @@ export class MessageReceiver {
 	}
 }
 
-/** Says what a joiner gives up: at once, but ever less often, since somebody may send nothing but first parts. */
+/** Reports what a joiner gives up: at once, but less and less often, since a sender may send nothing but first parts. */
 class LossReport {
 	private told = 0;
 	private next = 1;

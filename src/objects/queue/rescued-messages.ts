@@ -23,7 +23,7 @@ import {highestPriority, type Message} from './message-queue.js';
  * runtime folder, which the next receiver of a queue of that name takes first.
  *
  * A file is written under another name and renamed, so that it is there whole or not at all. Its name begins with
- * the queue's and sorts as the queue would: the highest priority first, then the oldest. Whoever unlinks it has it:
+ * the queue's and sorts as the queue would: the highest priority first, then the oldest. The process that unlinks it has it:
  * of several receivers that succeeds for one. The lock (flock(2)) of a process that still waits for room for its message
  * keeps receivers away until it has ended.
  */
@@ -31,7 +31,7 @@ const prefix = 'rescued-';
 const unfinishedPrefix = 'unfinished-rescued-';
 const magic = 'ipc-mq rescued message 1\n';
 const mostHeaderBytes = 4096;
-/** What was begun so long ago was left behind by a process that was killed. */
+/** A file that was begun longer ago than this was left behind by a killed process. */
 const staleMs = 60_000;
 /** How exact a file system's times are, generously. */
 const coarseMs = 100;

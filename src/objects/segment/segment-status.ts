@@ -100,7 +100,7 @@ function openToLook(address: Address): SharedMemory | undefined {
 	}
 }
 
-/** Group and others: where the mode lets nobody else use it, those that cannot be looked into do not matter. */
+/** Group and others: where the mode lets no other user use it, processes that cannot be inspected do not matter. */
 const othersBits = 0o077;
 
 /** Why some process that we cannot see may use a segment of this mode; undefined where none can. */

@@ -65,7 +65,7 @@ export function lookAtAllSockets(): SocketStatus[] {
 		named.set(row.name, [...(named.get(row.name) ?? []), row]);
 	}
 	const found = [...named].flatMap(([name, rows]): Found[] => {
-		// One that has a peer of its own is the other end of somebody's.
+		// A socket with a peer of its own is the other end of a connection.
 		if (!rows.some((row) => isReachable(row) && !(row.state === TCP_ESTABLISHED && row.peer))) return [];
 		const bytes = Buffer.from(name, 'latin1').toString();
 		if (bytes.startsWith('\0'))

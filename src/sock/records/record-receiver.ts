@@ -21,7 +21,7 @@ const lookBytes = 256 * 1024;
 const mostClients = 1000;
 /** What unfinished records of all clients may have in memory together: two of the longest. */
 const mostUnfinished = 2 * mostRecordBytes;
-/** After so many, signals and the reader of stdout have their turn. */
+/** After this many records, signals and the reader of stdout are checked. */
 const datagramsAtOnce = 1000;
 
 export interface RecordReceiving {

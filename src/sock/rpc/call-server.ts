@@ -152,7 +152,7 @@ export class CallServer implements CallQueue {
 			`disconnected ${who}: more than ${most} would be held for all clients, and this client holds most of it`,
 		);
 		connection.giveWay();
-		// Notifications of one that has left already, or leaves now: nobody hears of them but us.
+		// Notifications of a client that has left or leaves now: only we learn of them.
 		const tasks = this.waiting.get(connection) ?? [];
 		this.waiting.delete(connection);
 		for (const {onOutcome} of tasks) onOutcome({error: internalError});

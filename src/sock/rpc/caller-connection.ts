@@ -42,7 +42,7 @@ export interface CallQueue {
 	abandon(connection: CallerConnection): void;
 	/** How much is held in memory for a connection; may end in {@link CallerConnection.giveWay} for any connection. */
 	account(connection: CallerConnection, bytes: number): void;
-	/** So much is held for all connections that those with running calls must not be read from. */
+	/** The limit is near: connections with running calls must not be read from. */
 	readonly isCrowded: boolean;
 	/** Writes a message about a client, unless many were written just before. */
 	report(message: string): void;

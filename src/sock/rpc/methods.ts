@@ -71,7 +71,7 @@ export class MethodFolders {
 	}
 }
 
-/** The owner and the group of a folder are often meant to have a say; whoever starts the server is to know. */
+/** The owner and the group of a folder may be meant to decide; the user who starts the server gets a warning. */
 function warnOfWriters(shown: string, {uid, mode}: Stats): void {
 	const isForeign = uid !== 0 && uid !== process.geteuid?.();
 	const writers = [

@@ -12,7 +12,7 @@ export function formatPacket(framing: Framing, {data, sender}: Packet): Buffer {
 
 /**
  * The same for packets as they come from a socket, where any sender may put the byte into one that ends a record on stdout.
- * Nobody else is to lose anything by that: such a packet is printed as the several records it then is, with a message.
+ * No record is lost by that: such a packet is printed as several records, with a message.
  */
 export class PacketFormat {
 	private readonly separator: number | undefined;

@@ -51,7 +51,7 @@ class Handshakes {
 	private readonly open = new Set<Socket>();
 	/** Of those that are open: they have finished their handshake. */
 	private readonly secured = new Set<TLSSocket>();
-	/** Of those: nobody serves them yet. */
+	/** Of those: not served yet. */
 	private readonly waiting: TLSSocket[] = [];
 	private isOver = false;
 	private failure: unknown;
@@ -114,7 +114,7 @@ class Handshakes {
 		this.wake();
 	}
 
-	/** Until somebody has come or left, or it is over. */
+	/** Until a client has connected or left, or listening is over. */
 	private change(): Promise<void> {
 		return new Promise((resolve) => this.wakers.push(resolve));
 	}

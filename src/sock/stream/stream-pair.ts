@@ -68,7 +68,7 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 				if (to.writable) to.end();
 			});
 			from.on('error', fail);
-			// Nobody is left to hear the answer: the other side is not to wait for more, nor are we for it.
+			// No peer is left to read the answer: neither the other side nor we wait for more.
 			onHangUp(from, () => {
 				from.destroy();
 				to.destroySoon();
