@@ -1,5 +1,5 @@
 import {command} from '../common/command.js';
-import {socketNames} from '../objects/socket/runtime-sockets.js';
+import {about} from './about.js';
 import {call} from './call.js';
 import {connect} from './connect.js';
 import {hub} from './hub.js';
@@ -8,7 +8,6 @@ import {listen} from './listen.js';
 import {recv} from './recv.js';
 import {recvFd} from './recv-fd.js';
 import {relay} from './relay.js';
-import {remedies} from './remedies.js';
 import {remove} from './remove.js';
 import {send} from './send.js';
 import {sendFd} from './send-fd.js';
@@ -18,8 +17,7 @@ import {tap} from './tap.js';
 import {wait} from './wait.js';
 
 export const sock = command({
-	name: 'ipc-sock',
-	summary: 'Connect processes and pass records, calls and open files through local sockets',
+	...about,
 	verbs: {
 		listen,
 		connect,
@@ -37,10 +35,4 @@ export const sock = command({
 		stat,
 		remove,
 	},
-	examples: [
-		{purpose: 'listen, in one terminal', line: 'ipc-sock listen talk'},
-		{purpose: 'connect and send, in another terminal', line: 'ps -ef | ipc-sock connect talk'},
-	],
-	remedies,
-	names: socketNames,
 });
