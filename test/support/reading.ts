@@ -1,6 +1,6 @@
 import {type Line, readLine, valuesOf} from '../../src/common/command-line/command-line.js';
 import {addHint} from '../../src/common/command-line/did-you-mean.js';
-import {helpText} from '../../src/common/command-line/help.js';
+import {helpText} from '../../src/common/command-line/help-text.js';
 import {SystemError, UsageError, useRemedies} from '../../src/common/errors.js';
 import {status} from '../../src/common/exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from '../../src/common/output.js';
@@ -112,7 +112,7 @@ async function read(command: Command, words: readonly string[]): Promise<Ended |
 			configureOutput({command: command.name});
 			useRemedies(command.remedies ?? {});
 			const line = readLine(command, words);
-			if (line.kind === 'help') print(await helpText(command, line.topic));
+			if (line.kind === 'help') print(helpText(command, line.topic));
 			else if (line.kind === 'version') printLine(`${command.name} (ipc-tools) ${version}`);
 			else {
 				verb = line.reading.name;

@@ -1,12 +1,11 @@
 import yargs, {type Argv} from 'yargs';
-import {columnsOf, stdout} from '../output.js';
-import {type Command, type FoundVerb, operandSynopsis, optionName, type Verb} from '../verb.js';
-import {optionsOf} from './command-line.js';
+import {optionsOf} from '../common/command-line/command-line.js';
+import {type Command, operandSynopsis, optionName, type Verb} from '../common/verb.js';
 
-/** The help of a command, or of one of its verbs, laid out by yargs, which is loaded only for this. */
-export async function helpText(command: Command, topic: FoundVerb | undefined): Promise<string> {
-	const help = topic ? verbHelp(command, topic.name, topic.verb) : commandHelp(command);
-	const text = await help.wrap(Math.min(columnsOf(stdout), 100)).getHelp();
+/** The help of a command, or of one of its verbs, laid out by yargs for this many columns. The build keeps it in dist/help. */
+export async function helpText(command: Command, verb: string | undefined, columns: number): Promise<string> {
+	const help = verb === undefined ? commandHelp(command) : verbHelp(command, verb, command.verbs[verb] as Verb);
+	const text = await help.wrap(columns).getHelp();
 	// A digit as an option's letter comes out as `--null, --0`.
 	const digits = text.replace(/^ {6}(--[\w-]+), --([0-9])/gm, '  -$2, $1     ');
 	return `${digits.trimEnd()}\n`;
