@@ -38,6 +38,7 @@ void export_duplex(napi_env env, napi_value exports);
 void export_socket(napi_env env, napi_value exports);
 void export_sock_diag(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
+void export_users(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
 
 /* args.c: JavaScript values to C values. Each reader throws a TypeError and answers false when the value does not fit. */
@@ -99,6 +100,11 @@ bool wait_allows(struct wait *wait);
 bool wait_goes_on(struct wait *wait);
 void wait_end(struct wait *wait);
 int64_t monotonic_ns(void);
+/*
+ * The signals (bit 0 is signal 1) that were ignored when the process began. Who ignores one on our behalf, as nohup(1) does
+ * with SIGHUP, wants it to be so for us and for what we run. 0 under Node, which resets all of them as it starts.
+ */
+extern uint64_t ignored_at_start;
 /* A signal that does no harm where it comes unexpectedly, and is not in this set (bit 0 is signal 1). */
 int harmless_signal(uint64_t unfit);
 /* Whether a caught signal wants an end; answers so once for each. Sets errno to EINTR. */
@@ -126,6 +132,11 @@ bool guarded(void (*work)(void *context), void *context);
 
 /* shm.c: bytes into a file that never grows by it. ENXIO where they reach beyond its end, ENOSPC, or worse. mmap(2) */
 bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t length);
+
+/* user-database.c: NULL and -1 where no such user or group is known. The text is allocated; free() it. */
+char *name_of_user(uid_t uid);
+int64_t id_of_user(const char *name);
+int64_t id_of_group(const char *name);
 
 /* futex.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms);

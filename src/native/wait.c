@@ -28,6 +28,7 @@
 static volatile sig_atomic_t caught_signal; /* the first one, for good */
 static volatile sig_atomic_t not_taken[65];  /* by number: it came, and was not asked for yet */
 static volatile sig_atomic_t stop_pending;  /* one came, and no wait has ended for it yet */
+uint64_t ignored_at_start;
 static bool timer_exists;
 static int timer_id;
 
@@ -197,7 +198,10 @@ int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms)
 	}
 }
 
-/* catchSignals(numbers): from now on these end our waits instead of the process. sigaction(2) */
+/*
+ * catchSignals(numbers): from now on these end our waits instead of the process, except for those that were ignored when it
+ * began. sigaction(2)
+ */
 static napi_value js_catch_signals(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -208,6 +212,8 @@ static napi_value js_catch_signals(napi_env env, napi_callback_info info)
 	if (!need_timer())
 		return throw_errno(env, errno, "timer_create");
 	for (size_t i = 0; i < count; i++) {
+		if (ignored_at_start >> (numbers[i] - 1) & 1)
+			continue;
 		struct sigaction action;
 		memset(&action, 0, sizeof action);
 		action.sa_handler = on_signal;

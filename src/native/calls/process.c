@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,22 +60,6 @@ static napi_value js_pidfd_getfd(napi_env env, napi_callback_info info)
 	return descriptor < 0 ? throw_errno(env, errno, "pidfd_getfd") : js_number(env, descriptor);
 }
 
-/* userName(uid) -> text; undefined where no name is known. getpwuid_r(3) */
-static napi_value js_user_name(napi_env env, napi_callback_info info)
-{
-	struct arguments arguments;
-	int64_t uid;
-	struct passwd entry, *found;
-	char buffer[4096];
-	napi_value name;
-	if (!read_arguments(env, info, 1, &arguments) || !int64_argument(&arguments, 0, &uid))
-		return NULL;
-	if (getpwuid_r((uid_t)uid, &entry, buffer, sizeof buffer, &found) != 0 || !found)
-		return js_undefined(env);
-	napi_create_string_utf8(env, entry.pw_name, NAPI_AUTO_LENGTH, &name);
-	return name;
-}
-
 extern char **environ;
 
 /* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
@@ -91,9 +73,10 @@ static int become(char **words, char **environment, bool own_group, int terminal
 	if (terminal >= 0)
 		tcsetpgrp(terminal, getpid());
 	memset(&action, 0, sizeof action);
-	action.sa_handler = SIG_DFL;
-	for (int number = 1; number <= 64; number++)
+	for (int number = 1; number <= 64; number++) {
+		action.sa_handler = ignored_at_start >> (number - 1) & 1 ? SIG_IGN : SIG_DFL;
 		sigaction(number, &action, NULL);
+	}
 	/* Node has marked them so that nothing is passed on by accident; these are. */
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
 		fcntl(descriptor, F_SETFD, 0);
@@ -106,7 +89,7 @@ static int become(char **words, char **environment, bool own_group, int terminal
 /*
  * spawn(words, environment, ownGroup, terminal) -> pid
  *
- * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none ignored or caught.
+ * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none caught; ignored are those that were so for us.
  * `ownGroup`: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
  * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
  */
@@ -184,40 +167,7 @@ static napi_value js_waitpid(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* userId(name) -> number; undefined if no user has that name. getpwnam_r(3) */
-static napi_value js_user_id(napi_env env, napi_callback_info info)
-{
-	struct arguments arguments;
-	struct passwd entry, *found = NULL;
-	char *name, buffer[4096];
-	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
-		return NULL;
-	int error = getpwnam_r(name, &entry, buffer, sizeof buffer, &found);
-	free(name);
-	return error != 0 || !found ? js_undefined(env) : js_number(env, entry.pw_uid);
-}
-
-/* groupId(name) -> number; undefined if no group has that name. getgrnam_r(3) */
-static napi_value js_group_id(napi_env env, napi_callback_info info)
-{
-	enum { SIZE = 1 << 20 }; /* a group lists its members */
-	struct arguments arguments;
-	struct group entry, *found = NULL;
-	char *name;
-	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
-		return NULL;
-	char *buffer = malloc(SIZE);
-	int error = buffer ? getgrnam_r(name, &entry, buffer, SIZE, &found) : ENOMEM;
-	napi_value result = error != 0 || !found ? js_undefined(env) : js_number(env, entry.gr_gid);
-	free(buffer);
-	free(name);
-	return result;
-}
-
 static const struct export table[] = {
-	{"userName", js_user_name},
-	{"userId", js_user_id},
-	{"groupId", js_group_id},
 	{"exit", js_exit},
 	{"setChildSubreaper", js_set_child_subreaper},
 	{"pidfdOpen", js_pidfd_open},
