@@ -1,19 +1,21 @@
-// Makes dist/: one file per command with V8's code cache beside it, the library, and its types.
+// Makes dist/: the executable, for each command what runs it on Node, the help, the library and its types.
 import {spawnSync} from 'node:child_process';
-import {copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
+import {commandFolders, loadCommands} from './commands.mjs';
+import {buildEngine} from './engine.mjs';
+import {writeHelp} from './help.mjs';
+import {linkCommands} from './link-commands.mjs';
 
 const require = createRequire(import.meta.url);
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
 mkdirSync(dist, {recursive: true});
 
-const commands = readdirSync(join(root, 'src'), {withFileTypes: true})
-	.filter((entry) => entry.isDirectory() && existsSync(join(root, 'src', entry.name, 'main.ts')))
-	.map((entry) => entry.name);
+const commands = commandFolders(root);
 
 const shared = {
 	absWorkingDir: root,
@@ -28,7 +30,7 @@ const shared = {
 };
 
 /** Packages slow down the start, so each has its own file, which is read when it is first needed. */
-const packages = ['chalk', 'execa', 'fastest-levenshtein', 'yargs'];
+const packages = ['chalk', 'execa', 'fastest-levenshtein'];
 const packagesApart = {
 	name: 'packages-apart',
 	setup({onResolve}) {
@@ -62,8 +64,6 @@ const {metafile} = await build({
 	minifySyntax: true,
 	minifyWhitespace: true,
 	metafile: true,
-	// yargs looks for its translations beside its own file; we only use English.
-	define: {'import.meta.url': '"file:///ipc-tools/yargs/lib/shims/index.mjs"'},
 });
 
 await build({
@@ -77,11 +77,16 @@ await build({
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 
 writeLicenses(Object.keys(metafile.inputs));
+const declared = await loadCommands(root);
+await writeHelp(root, declared);
 run('node', ['src/build/compile-native.mjs']);
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
+const hasExecutable = await buildEngine({root, commands: declared.commands});
+if (!hasExecutable) rmSync(join(dist, 'ipc'), {force: true});
+linkCommands(root, {toExecutable: hasExecutable});
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});

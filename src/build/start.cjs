@@ -24,3 +24,9 @@ const start = (name) => {
 };
 
 module.exports = {load, start};
+
+// `node start.js ipc-sem run …`: how the executable becomes Node.
+if (require.main === module) {
+	const [name] = process.argv.splice(2, 1);
+	start(name);
+}

@@ -1,26 +1,25 @@
 import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
-import * as inspector from 'node:inspector';
 import {isKernelError, native} from '../native/index.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
-import {SIGUSR1} from './process/signals.js';
-import type {Command, FoundVerb} from './verb.js';
+import {prepareRuntime, requireNode, runtimeName} from './runtime.js';
+import type {Command, FoundVerb, Verb} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
 	configureOutput({command: command.name});
 	useRemedies(command.remedies ?? {});
-	takeSignalFromDebugger();
+	prepareRuntime();
 	const words = process.argv.slice(2);
 	guard(command, undefined, () => {
 		checkEncoding(words);
 		if (words[0]?.startsWith('--complete')) return printCandidates(command, words).then(() => leave(status.done));
 		const line = readLine(command, words);
 		if (line.kind === 'verb') return perform(command, line.reading);
-		return (line.kind === 'help' ? printHelp(command, line.topic) : printVersion(command)).then(() =>
+		return (line.kind === 'help' ? printHelp(command, line.topic) : printVersion(command, words)).then(() =>
 			leave(status.done),
 		);
 	});
@@ -35,40 +34,21 @@ async function printCandidates(command: Command, [request, ...words]: readonly s
 }
 
 async function printHelp(command: Command, topic: FoundVerb | undefined): Promise<void> {
-	const {helpText} = await import('./command-line/help.js');
-	print(await helpText(command, topic));
+	const {helpText} = await import('./command-line/help-text.js');
+	print(helpText(command, topic));
 }
 
-async function printVersion(command: Command): Promise<void> {
+async function printVersion(command: Command, words: readonly string[]): Promise<void> {
 	const {version} = await import('./version.js');
 	printLine(`${command.name} (ipc-tools) ${version}`);
+	if (words.includes('--verbose') || words.includes('-v')) printLine(`runtime: ${runtimeName()}`);
 }
-
-/**
- * Node would open its debugger's port for SIGUSR1, to every user of this machine. For one that came while Node started it
- * has: what that signal does to a program that has made no arrangement is then done late.
- */
-function takeSignalFromDebugger(): void {
-	native.defaultSignal(SIGUSR1);
-	if (!mayHaveDebugger() && !mayHaveDebugger()) return;
-	const isWanted = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((words) =>
-		/--inspect(-brk|-wait)?(=|\s|$)/.test(words),
-	);
-	// Slow to load, and not needed elsewhere.
-	if (isWanted || inspector.url() === undefined) return;
-	inspector.close();
-	// To the first process of a PID namespace it does nothing.
-	if (process.pid !== 1) endBy(SIGUSR1);
-}
-
-/** A function of its own: where one begins Node does what it was interrupted for. */
-const mayHaveDebugger = (): boolean => native.mayHaveDebugger();
 
 /** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
 function checkEncoding(words: readonly string[]): void {
 	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
 		throw new UsageError(
-			'the command line is not valid UTF-8, and Node cannot pass on such bytes (send them through stdin)',
+			'the command line is not valid UTF-8, and such bytes cannot be passed on (send them through stdin)',
 		);
 }
 
@@ -78,11 +58,17 @@ function perform(command: Command, reading: Reading): void {
 		configureOutput(options);
 		const leaveWith = (outcome: Outcome) =>
 			leave(outcome === timedOut ? ((options.timeoutStatus as number | undefined) ?? outcome.status) : outcome.status);
+		if (needsNode(reading.verb, operands, options, reading.command)) requireNode(command.name, reading.name);
 		const outcome = reading.verb.run(operands as never, options as never, reading.command);
 		// A verb that needs no event loop ends here and now.
 		return outcome instanceof Promise ? outcome.then(leaveWith) : leaveWith(outcome);
 	});
 }
+
+const needsNode = (verb: Verb, operands: unknown, options: unknown, command: readonly string[]): boolean =>
+	typeof verb.needsNode === 'function'
+		? verb.needsNode(operands as never, options as never, command)
+		: verb.needsNode === true;
 
 function guard(command: Command, reading: Reading | undefined, work: () => void | Promise<void>): void {
 	const onError = (error: unknown) => {
@@ -121,7 +107,10 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
 	// A defect: its stack helps to fix it.
-	tellRaw(`${command.name}: internal error\n${error instanceof Error ? error.stack : String(error)}\n`);
+	const stack = error instanceof Error ? (error.stack ?? '') : '';
+	const text = String(error);
+	// Not every engine begins the stack with the message.
+	tellRaw(`${command.name}: internal error\n${stack.startsWith(text) ? stack : `${text}\n${stack}`}\n`);
 	leave(status.systemError);
 }
 

@@ -67,19 +67,27 @@ export interface Verb {
 	/** A first word that is short for others, as `-9` is to kill(1): its long form, undefined for any other word. */
 	shorthand?(word: string): readonly string[] | undefined;
 	readonly examples: readonly Example[];
+	/**
+	 * It uses what only Node has, always or with these words: see src/engine. Asked before anything is opened or read.
+	 */
+	readonly needsNode?: boolean | ((operands: never, options: never, command: readonly string[]) => boolean);
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
 
-export interface Command {
+/** A command without its verbs. */
+export interface About {
 	readonly name: string;
 	readonly summary: string;
-	/** In help order. */
-	readonly verbs: Readonly<Record<string, Verb>>;
 	readonly examples: readonly Example[];
 	/** What to do about errors of its objects, which know no command. */
 	readonly remedies?: Remedies;
 	/** The names of the objects that exist, for completion. */
 	names?(): string[];
+}
+
+export interface Command extends About {
+	/** In help order. */
+	readonly verbs: Readonly<Record<string, Verb>>;
 }
 
 /** Declares a verb; the types of its operands and options reach `run` by inference. */
@@ -92,6 +100,9 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	takesCommand?: boolean | 'optional';
 	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
+	needsNode?:
+		| boolean
+		| ((operands: OperandValues<Names>, options: OptionValues<Flags>, command: readonly string[]) => boolean);
 	run(
 		operands: OperandValues<Names>,
 		options: OptionValues<Flags>,

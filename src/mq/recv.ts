@@ -46,6 +46,7 @@ export const recv = verb({
 			line: 'ipc-mq recv jobs --follow --jobs 2 --dead-letter failed -- ./work',
 		},
 	],
+	needsNode: (_operands, _options, command) => command.length > 0,
 	run({name}, options, command) {
 		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);

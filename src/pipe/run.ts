@@ -32,6 +32,7 @@ export const run = verb({
 		},
 		{purpose: 'stop both commands after a minute', line: "ipc-pipe run -t 1m -- ./fetch '|' ./load"},
 	],
+	needsNode: true,
 	async run(_, options, words) {
 		const stages = split(words);
 		using shutdown = new Shutdown();

@@ -27,6 +27,7 @@ export const update = verb({
 		{purpose: 'sort the lines in a segment', line: 'ipc-shm update list -- sort -u'},
 		{purpose: 'change a setting', line: "ipc-shm update config -- jq '.level += 1'"},
 	],
+	needsNode: true,
 	run({name}, options, command) {
 		const segment = SharedMemory.open(name);
 		const semaphore = options.lock === true ? undefined : options.lock;

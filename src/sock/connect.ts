@@ -7,7 +7,7 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {socketAddress} from '../objects/socket/socket-address.js';
+import {hasHostName, socketAddress} from '../objects/socket/socket-address.js';
 import {idle, insecure, type} from './options.js';
 import {checkSession, runSession} from './stream/session.js';
 
@@ -36,6 +36,7 @@ export const connect = verb({
 			line: 'echo status | ipc-sock connect @daemon --idle 2s',
 		},
 	],
+	needsNode: ({address}) => hasHostName(address),
 	run({address}, options) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});

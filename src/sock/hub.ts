@@ -43,6 +43,7 @@ export const hub = verb({
 		{purpose: 'start a chat room', line: 'ipc-sock hub chat'},
 		{purpose: 'join the chat room', line: 'ipc-sock connect chat'},
 	],
+	needsNode: true,
 	async run({address}, options) {
 		if (options.null && options.raw) throw new UsageError('--null and --raw cannot be combined');
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';

@@ -10,7 +10,7 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
-import {isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {hasHostName, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {backlog, idle, insecure, type} from './options.js';
 import {CommandServer} from './stream/command-server.js';
@@ -42,6 +42,7 @@ export const listen = verb({
 		{purpose: 'store what one client sends', line: 'ipc-sock listen upload > received'},
 		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
+	needsNode: ({address}, _options, command) => command.length > 0 || hasHostName(address),
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});

@@ -36,6 +36,7 @@ export const recvFd = verb({
 	},
 	takesCommand: true,
 	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
+	needsNode: true,
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
 		stopOnSignals();

@@ -42,6 +42,7 @@ export const relay = verb({
 			line: 'ipc-sock relay tls:0.0.0.0:7000 /run/app.sock --cert c.pem --key k.pem',
 		},
 	],
+	needsNode: true,
 	async run({from, to}, options) {
 		const credentials: Credentials = {cert: options.cert, key: options.key, ca: options.ca};
 		checkCredentials(from, to, credentials);

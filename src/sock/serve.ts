@@ -48,6 +48,7 @@ export const serve = verb({
 		{purpose: 'call ./methods/add from another process', line: 'ipc-sock call calc add 2 40'},
 		{purpose: 'keep four worker processes running', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
 	],
+	needsNode: true,
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
 		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');

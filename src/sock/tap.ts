@@ -23,6 +23,7 @@ export const tap = verb({
 		{purpose: 'trace the requests to Docker and its answers', line: 'sudo ipc-sock tap /run/docker.sock'},
 		{purpose: 'print only the requests', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
 	],
+	needsNode: true,
 	async run({address}, options) {
 		if (address.kind === 'abstract')
 			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);

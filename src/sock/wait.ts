@@ -6,7 +6,7 @@ import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {pause} from '../common/waiting.js';
 import {isListening} from '../objects/socket/listening.js';
-import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, hasHostName, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 
 const longestPauseMs = 50;
 
@@ -27,6 +27,7 @@ export const wait = verb({
 		},
 		{purpose: 'wait until the server has ended', line: 'ipc-sock wait /run/server.sock --gone'},
 	],
+	needsNode: ({address}) => hasHostName(address),
 	run({address}, options) {
 		if (address.kind === 'tls')
 			throw new UsageError(

@@ -41,6 +41,9 @@ export function parseSocketAddress(text: string): SocketAddress {
 	return scheme === 'unix' ? {kind: 'path', path: text.slice(5)} : address;
 }
 
+/** Whether it names a host that has to be looked up. */
+export const hasHostName = (address: SocketAddress): boolean => 'host' in address && isIP(address.host) === 0;
+
 function parseNetworkAddress(text: string, kind: 'tcp' | 'tls'): NetworkAddress {
 	const match = /^(?:\[([^\]]*)\]|([^:]*)):([^:]*)$/.exec(text.slice(4));
 	if (!match) refuse(text, what, `${kind}:HOST:PORT is expected, an IPv6 address in brackets`);

@@ -1,0 +1,215 @@
+// Makes dist/ipc: the six commands on the small runtime, in one executable. Without the engine's sources or a C compiler
+// that can link statically it says one line, and the commands run on Node.
+import {execFileSync, spawnSync} from 'node:child_process';
+import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {constants} from 'node:os';
+import {basename, join, relative} from 'node:path';
+import {getSystemErrorMap} from 'node:util';
+import {build} from 'esbuild';
+import {compileEngine, engineVersion} from './engine-sources.mjs';
+
+const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-cast-function-type'];
+const hardening = ['-fPIE', '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2'];
+const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
+
+/**
+ * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
+ * verb: help, mistakes, completion of a verb's name.
+ */
+function entriesOf(commands) {
+	const entries = new Map([['globals', `import './engine/node/globals.js';`]]);
+	for (const {folder, command, verbs} of commands) {
+		for (const {name, file, exported} of verbs)
+			entries.set(
+				`${folder}_${name}`,
+				`import {about} from './${folder}/about.js';
+import {${exported}} from './${file}.js';
+import {main} from './common/program.js';
+main({...about, verbs: {'${name}': ${exported}}});`,
+			);
+		const stubs = Object.entries(command.verbs).map(
+			([name, {aliases = []}]) => `'${name}': named(${JSON.stringify(aliases)})`,
+		);
+		const loaders = verbs.flatMap(({name, verb}) =>
+			[name, ...(verb.aliases ?? [])].map((word) => `'${word}': () => import('entry:${folder}_${name}')`),
+		);
+		entries.set(
+			folder,
+			`import {about} from './${folder}/about.js';
+import {named, start} from './engine/front.js';
+start(about, {${stubs.join(', ')}}, {${loaders.join(', ')}});`,
+		);
+	}
+	return entries;
+}
+
+/** Modules that only the small runtime has: its native layer, and what it needs of this Node's own tables. */
+const virtualModules = (arch) => ({
+	'ipc-tools:native': 'export const native = globalThis.engineNative;',
+	'ipc-tools:system-errors': `export const systemErrors = ${JSON.stringify(
+		Object.fromEntries([...getSystemErrorMap()].map(([number, entry]) => [-number, entry])),
+	)};`,
+	'ipc-tools:constants': `export const signals = ${JSON.stringify(constants.signals)};
+export const errno = ${JSON.stringify(constants.errno)};`,
+	'ipc-tools:target': `export const arch = '${arch}'; export const engineVersion = '${engineVersion}';`,
+});
+
+/** Puts the stand-ins of src/engine in the place of Node's modules. */
+const smallRuntime = ({source, entries, arch}) => ({
+	name: 'small-runtime',
+	setup({onLoad, onResolve}) {
+		const {standIns, nodeOnly} = JSON.parse(readFileSync(join(source, 'engine', 'modules.json'), 'utf8'));
+		const virtual = virtualModules(arch);
+		onResolve({filter: /^entry:/}, ({path}) => ({path: path.slice('entry:'.length), namespace: 'entry'}));
+		onLoad({filter: /.*/, namespace: 'entry'}, ({path}) => ({contents: entries.get(path), resolveDir: source}));
+		onResolve({filter: /^ipc-tools:/}, ({path}) => ({path, namespace: 'virtual', sideEffects: false}));
+		onLoad({filter: /.*/, namespace: 'virtual'}, ({path}) => ({contents: virtual[path]}));
+		onResolve({filter: /\/runtime\.js$/}, () => ({path: join(source, 'engine', 'runtime.ts')}));
+		onResolve({filter: /^(node:|execa$)/}, ({path}) => {
+			if (standIns[path]) return {path: join(source, 'engine', 'node', standIns[path]), sideEffects: false};
+			if (nodeOnly.includes(path)) return {path, namespace: 'node-only', sideEffects: false};
+			return {errors: [{text: `src/engine/modules.json does not name '${path}'`}]};
+		});
+		// A verb that uses one of these becomes Node before it does (`needsNode`).
+		onLoad({filter: /.*/, namespace: 'node-only'}, () => ({contents: 'module.exports = {};'}));
+	},
+});
+
+/**
+ * Makes the executable for this machine, or for `arch` and `compiler` where those are given; false, after one line, where that
+ * is not possible.
+ */
+export async function buildEngine({
+	root,
+	commands,
+	arch = process.env.IPC_ARCH || process.arch,
+	compiler = process.env.IPC_CC || process.env.CC || 'cc',
+	executable = join(root, 'dist', 'ipc'),
+}) {
+	const source = join(root, 'src');
+	const output = join(root, 'dist', 'engine');
+	rmSync(output, {recursive: true, force: true});
+	mkdirSync(output, {recursive: true});
+	const engine = compileEngine({root, compiler, arch});
+	if (!engine) return false;
+
+	const entries = entriesOf(commands);
+	await build({
+		absWorkingDir: root,
+		entryPoints: Object.fromEntries([...entries.keys()].map((name) => [name, `entry:${name}`])),
+		outdir: output,
+		bundle: true,
+		splitting: true,
+		format: 'esm',
+		platform: 'neutral',
+		mainFields: ['module', 'main'],
+		conditions: ['default'],
+		target: 'es2022',
+		minifySyntax: true,
+		logLevel: 'warning',
+		define: {__dirname: '"/"', 'process.arch': JSON.stringify(arch)},
+		plugins: [smallRuntime({source, entries, arch})],
+	});
+	const modules = readdirSync(output).filter((name) => name.endsWith('.js'));
+	run(engine.compile, [output, ...modules]);
+	writeTable(output, 'module', tableOfModules(modules, commands, output));
+	writeTable(output, 'text', tableOfTexts(join(root, 'dist')));
+
+	const native = join(source, 'native');
+	const host = join(source, 'engine', 'host');
+	const cFiles = (folder) => readdirSync(folder, {recursive: true}).filter((name) => name.endsWith('.c'));
+	const headers = execFileSync(process.execPath, ['-p', "require('node-api-headers').include_dir"], {
+		cwd: root,
+		encoding: 'utf8',
+	}).trim();
+	const built = spawnSync(
+		compiler,
+		[
+			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-O2'],
+			...[...hardening, ...sections, ...warnings],
+			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
+			// The executable finds users without NSS.
+			...cFiles(native)
+				.filter((name) => name !== 'user-database.c')
+				.map((name) => join(native, name)),
+			...cFiles(host)
+				.filter((name) => name !== 'compile.c')
+				.map((name) => join(host, name)),
+			...['module.c', 'module.S', 'text.c', 'text.S'].map((name) => join(output, name)),
+			...engine.objects,
+			...['-static-pie', '-Wl,--gc-sections', '-Wl,-z,relro,-z,now', '-s', '-lm', '-lpthread', '-lrt'],
+			...['-o', `${executable}.new`],
+		],
+		{cwd: root, stdio: 'inherit'},
+	);
+	if (built.status !== 0) {
+		console.error(`ipc-tools: the commands run on Node only: '${compiler}' could not link the executable`);
+		return false;
+	}
+	// In one step: a command that runs meanwhile has the old one or the new one.
+	renameSync(`${executable}.new`, executable);
+	return true;
+}
+
+/** The modules by the names they are looked up with: chunks by their file, verbs and aliases as `sem/post`, fronts as `sem`. */
+function tableOfModules(modules, commands, output) {
+	const table = new Map();
+	const fileOf = (name) => join(output, `${name}.js.bc`);
+	for (const file of modules) {
+		const name = basename(file, '.js');
+		if (name.startsWith('chunk-')) table.set(file, fileOf(name));
+		else table.set(name.replace('_', '/'), fileOf(name));
+		// As the modules import one another.
+		table.set(file, fileOf(name));
+	}
+	for (const {folder, verbs} of commands)
+		for (const {name, verb} of verbs)
+			for (const alias of verb.aliases ?? []) table.set(`${folder}/${alias}`, fileOf(`${folder}_${name}`));
+	return table;
+}
+
+/** The texts of dist/help. */
+function tableOfTexts(dist) {
+	const files = readdirSync(join(dist, 'help'), {recursive: true, withFileTypes: true}).filter((entry) =>
+		entry.isFile(),
+	);
+	return new Map(
+		files.map(({parentPath, path = parentPath, name}) => [relative(dist, join(path, name)), join(path, name)]),
+	);
+}
+
+/** A table of `struct resource` that is sorted by name; files with the same bytes are held once. */
+function writeTable(folder, kind, table) {
+	const symbols = new Map();
+	const assembly = [];
+	const rows = [...table]
+		.sort(([one], [other]) => (one < other ? -1 : 1))
+		.map(([name, file]) => {
+			const bytes = readFileSync(file, 'latin1');
+			let symbol = symbols.get(bytes);
+			if (!symbol) {
+				symbol = `${kind}_${symbols.size}`;
+				symbols.set(bytes, symbol);
+				assembly.push(
+					`\t.balign 8\n\t.globl ${symbol}\n${symbol}:\n\t.incbin "${file}"\n\t.globl ${symbol}_end\n${symbol}_end:\n`,
+				);
+			}
+			return `\t{"${name}", ${symbol}, ${symbol}_end},\n`;
+		});
+	writeFileSync(
+		join(folder, `${kind}.S`),
+		`\t.section .rodata\n${assembly.join('')}\t.section .note.GNU-stack,"",%progbits\n`,
+	);
+	writeFileSync(
+		join(folder, `${kind}.c`),
+		`#include "engine.h"\n${[...symbols.values()].map((symbol) => `extern const uint8_t ${symbol}[], ${symbol}_end[];\n`).join('')}
+static const struct resource rows[] = {\n${rows.join('')}};
+const struct resource_table bundled_${kind}s = {rows, ${rows.length}};\n`,
+	);
+}
+
+function run(program, words) {
+	const {status, error} = spawnSync(program, words, {stdio: 'inherit'});
+	if (error) throw error;
+	if (status !== 0) process.exit(status ?? 1);
+}

@@ -1,0 +1,80 @@
+/* Some verbs need what only Node has: the executable then becomes Node, before anything has been opened or read. */
+#include "engine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#define START "start.js" /* beside the executable: src/build/start.cjs */
+
+/* What Node does with the dispositions it finds, except that it forgets what was ignored. */
+void take_signals(void)
+{
+	struct sigaction found, ignore = {.sa_handler = SIG_IGN};
+	for (int number = 1; number <= 64; number++)
+		if (sigaction(number, NULL, &found) == 0 && found.sa_handler == SIG_IGN)
+			ignored_at_start |= (uint64_t)1 << (number - 1);
+	/* A write to a pipe without a reader, or to a file that is too large, is an error that can be handled. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+static void restore_signals(void)
+{
+	static const int ours[] = {SIGPIPE, SIGXFSZ};
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		if (!(ignored_at_start >> (ours[i] - 1) & 1))
+			sigaction(ours[i], &usual, NULL);
+}
+
+/* Where this executable lies, links resolved; without /proc, from the path it was started with. getauxval(3) */
+static bool find_executable(char *path)
+{
+	return realpath("/proc/self/exe", path) || realpath((const char *)getauxval(AT_EXECFN), path);
+}
+
+/* As execvp(3) looks for it. */
+static bool find_node(char *path)
+{
+	const char *folders = getenv("PATH");
+	for (const char *at = folders ? folders : "/usr/local/bin:/usr/bin:/bin"; *at;) {
+		size_t length = strcspn(at, ":");
+		if (length + sizeof "/node" <= PATH_MAX) {
+			memcpy(path, at, length);
+			strcpy(path + length, length > 0 ? "/node" : "./node");
+			if (access(path, X_OK) == 0)
+				return true;
+		}
+		at += length + (at[length] == ':');
+	}
+	return false;
+}
+
+const char *become_node(const char *command, int argc, char **argv)
+{
+	char node[PATH_MAX], script[PATH_MAX + sizeof START];
+	if (!find_executable(script))
+		return "the path of this executable is not known";
+	strcpy(strrchr(script, '/') + 1, START);
+	if (access(script, R_OK) != 0)
+		return "the package ipc-tools is not installed beside this executable";
+	if (!find_node(node))
+		return "'node' was not found; install Node 20 or later";
+	char **words = calloc((size_t)argc + 3, sizeof *words);
+	if (!words)
+		return "out of memory";
+	words[0] = node;
+	words[1] = script;
+	words[2] = (char *)command;
+	for (int i = 1; i < argc; i++)
+		words[i + 2] = argv[i];
+	restore_signals();
+	execv(node, words);
+	free(words);
+	return strerror(errno);
+}

@@ -1,0 +1,61 @@
+/*
+ * The small runtime: the commands' TypeScript, compiled to bytecode, on quickjs-ng, with the native layer (src/native)
+ * behind the same Node-API functions that Node offers.
+ */
+#ifndef IPC_ENGINE_H
+#define IPC_ENGINE_H
+
+#include "native.h"
+#include "quickjs.h"
+
+/* Bytes that the build has put into the executable, found by a name. Tables are sorted by name. */
+struct resource {
+	const char *name;
+	const uint8_t *bytes, *end;
+};
+
+struct resource_table {
+	const struct resource *rows;
+	size_t count;
+};
+
+/* ES modules as bytecode, and texts (help). The build writes both tables. */
+extern const struct resource_table bundled_modules, bundled_texts;
+
+/* resources.c: NULL where there is none. */
+const struct resource *find_resource(const struct resource_table *table, const char *name);
+
+/* node-api.c: the environment that src/native and the host functions are called with. */
+napi_env new_environment(JSContext *context);
+/* Calls the initialiser with an empty object and answers that object. */
+JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_value exports));
+/* Buffers that C makes get this prototype. */
+void set_buffer_prototype(napi_env env, JSValueConst prototype);
+/* Runs what napi_queue_async_work has been given; false when there is nothing to run. */
+bool run_async_work(napi_env env);
+
+/* node-api-values.c uses these of node-api.c. */
+JSContext *context_of(napi_env env);
+JSValue value_of(napi_value value);
+napi_status answer(napi_env env, JSValue value, napi_value *result);
+JSValueConst buffer_prototype_of(napi_env env);
+
+/* What the stand-ins for Node's modules need of the kernel: exports for the global `engineHost`. */
+napi_value initialise_host(napi_env env, napi_value exports);
+void export_host_files(napi_env env, napi_value exports);
+void export_host_process(napi_env env, napi_value exports);
+void export_host_text(napi_env env, napi_value exports);
+void export_host_resources(napi_env env, napi_value exports);
+
+/* process.c */
+void remember_command_line(int argc, char **argv);
+
+/*
+ * become-node.c: the process becomes Node, which runs the same command line with the same descriptors. Returns only where that
+ * failed: the reason in words.
+ */
+const char *become_node(const char *command, int argc, char **argv);
+/* Called once, first: learns what is ignored, and ignores SIGPIPE and SIGXFSZ. */
+void take_signals(void);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * The executable: finds the command by the name it was called with, and runs the module of that verb.
+ *
+ * Each verb is a module of its own, so that a start reads the bytecode of one verb and no more; what is no verb (help, a
+ * mistake, completion) is the business of the module that has the whole command.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#define GC_THRESHOLD (4 << 20) /* bytes: a one-shot verb never comes near, a stream stays below the budget for memory */
+
+napi_value napi_register_module_v1(napi_env env, napi_value exports);
+
+/* All names are whole: the build has resolved them. */
+static char *same_name(JSContext *context, const char *base, const char *name, void *opaque)
+{
+	(void)base, (void)opaque;
+	return js_strdup(context, strncmp(name, "./", 2) == 0 ? name + 2 : name);
+}
+
+static JSModuleDef *load_module(JSContext *context, const char *name, void *opaque)
+{
+	(void)opaque;
+	const struct resource *module = find_resource(&bundled_modules, name);
+	if (!module) {
+		JS_ThrowReferenceError(context, "no module '%s' in this executable", name);
+		return NULL;
+	}
+	JSValue value = JS_ReadObject(context, module->bytes, (size_t)(module->end - module->bytes), JS_READ_OBJ_BYTECODE);
+	return JS_IsException(value) ? NULL : JS_VALUE_GET_PTR(value);
+}
+
+/* A defect of ours: everything a user can do wrong has been reported by then. */
+static void complain(JSContext *context, JSValue error)
+{
+	const char *text = JS_ToCString(context, error);
+	JSValue stack = JS_GetPropertyStr(context, error, "stack");
+	const char *trace = JS_IsString(stack) ? JS_ToCString(context, stack) : NULL;
+	fprintf(stderr, "%s\n%s", text ? text : "an error without a text", trace ? trace : "");
+	_exit(1);
+}
+
+static void complain_of_pending(JSContext *context)
+{
+	complain(context, JS_GetException(context));
+}
+
+static void on_rejection(JSContext *context, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
+{
+	(void)opaque;
+	/* A handler may still be attached: it is looked at once nothing else is to be done. */
+	JSValue *pending = opaque;
+	JS_FreeValue(context, *pending);
+	*pending = is_handled ? JS_UNDEFINED : JS_DupValue(context, reason);
+	(void)promise;
+}
+
+static void evaluate(JSContext *context, const struct resource *module)
+{
+	JSValue code = JS_ReadObject(context, module->bytes, (size_t)(module->end - module->bytes), JS_READ_OBJ_BYTECODE);
+	if (JS_IsException(code) || JS_ResolveModule(context, code) < 0)
+		complain_of_pending(context);
+	JSValue result = JS_EvalFunction(context, code);
+	if (JS_IsException(result))
+		complain_of_pending(context);
+	JS_FreeValue(context, result);
+}
+
+/* Promises, then the pool's work, then timers, until there is nothing left. */
+static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSValue *rejection)
+{
+	JSValue global = JS_GetGlobalObject(context), run_timer = JS_GetPropertyStr(context, global, "runTimer");
+	JS_FreeValue(context, global);
+	for (;;) {
+		JSContext *other;
+		int jobs;
+		while ((jobs = JS_ExecutePendingJob(runtime, &other)) > 0)
+			;
+		if (jobs < 0)
+			complain_of_pending(other);
+		if (!JS_IsUndefined(*rejection))
+			complain(context, *rejection);
+		if (run_async_work(env))
+			continue;
+		JSValue ran = JS_Call(context, run_timer, JS_UNDEFINED, 0, NULL);
+		if (JS_IsException(ran))
+			complain_of_pending(context);
+		bool goes_on = JS_ToBool(context, ran) > 0;
+		JS_FreeValue(context, ran);
+		if (!goes_on && !JS_IsJobPending(runtime))
+			return;
+	}
+}
+
+/* Standard streams that are closed stay so for whoever reads and writes, and no file of ours takes their place. */
+static void occupy_standard_streams(void)
+{
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+			open("/", O_PATH | O_CLOEXEC);
+}
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* The module for a command line: that of the verb, else that of the whole command; NULL where the name is not one of ours. */
+static const struct resource *module_for(const char *path, const char *verb)
+{
+	char name[128];
+	const char *command = last_part(path);
+	if (strncmp(command, "ipc-", 4) != 0)
+		return NULL;
+	if (verb && snprintf(name, sizeof name, "%s/%s", command + 4, verb) < (int)sizeof name) {
+		const struct resource *module = find_resource(&bundled_modules, name);
+		if (module)
+			return module;
+	}
+	return snprintf(name, sizeof name, "%s", command + 4) < (int)sizeof name ? find_resource(&bundled_modules, name) : NULL;
+}
+
+/* Evaluates the module, and what it has put off. */
+static void run(const struct resource *module)
+{
+	JSRuntime *runtime = JS_NewRuntime();
+	JSContext *context = runtime ? JS_NewContextRaw(runtime) : NULL;
+	if (!context)
+		abort();
+	JS_SetGCThreshold(runtime, GC_THRESHOLD);
+	JS_AddIntrinsicBaseObjects(context);
+	JS_AddIntrinsicDate(context);
+	JS_AddIntrinsicRegExp(context);
+	JS_AddIntrinsicRegExpCompiler(context);
+	JS_AddIntrinsicJSON(context);
+	JS_AddIntrinsicMapSet(context);
+	JS_AddIntrinsicTypedArrays(context);
+	JS_AddIntrinsicPromise(context);
+	JS_AddIntrinsicBigInt(context);
+	JS_SetModuleLoaderFunc(runtime, same_name, load_module, NULL);
+	JSValue rejection = JS_UNDEFINED;
+	JS_SetHostPromiseRejectionTracker(runtime, on_rejection, &rejection);
+
+	napi_env env = new_environment(context);
+	JSValue global = JS_GetGlobalObject(context);
+	JS_SetPropertyStr(context, global, "engineHost", exports_of(env, initialise_host));
+	JS_SetPropertyStr(context, global, "engineNative", exports_of(env, napi_register_module_v1));
+	JS_FreeValue(context, global);
+
+	evaluate(context, find_resource(&bundled_modules, "globals"));
+	evaluate(context, module);
+	run_loop(runtime, context, env, &rejection);
+}
+
+static int refuse(const char *command, const char *what, const char *why)
+{
+	fprintf(stderr, "%s: %s: %s\n", command, what, why);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : NULL;
+	const char *path = argc > 0 ? argv[0] : "";
+	const struct resource *module = module_for(path, verb);
+	if (!module) {
+		path = (const char *)getauxval(AT_EXECFN);
+		module = module_for(path, verb);
+	}
+	if (!module) {
+		fputs("ipc: call it by the name of a command: ipc-pipe, ipc-signal, ipc-sem, ipc-mq, ipc-shm or ipc-sock\n", stderr);
+		return 2;
+	}
+	take_signals();
+	const char *runtime = getenv("IPC_RUNTIME");
+	if (runtime && strcmp(runtime, "node") == 0)
+		return refuse(last_part(path), "IPC_RUNTIME=node", become_node(last_part(path), argc, argv));
+	occupy_standard_streams();
+	remember_command_line(argc, argv);
+	run(module);
+	_exit(0);
+}

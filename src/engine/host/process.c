@@ -1,0 +1,202 @@
+/* What the stand-ins for node:process, node:crypto and performance need of the kernel. */
+#include "engine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int argument_count;
+static char **argument_words;
+
+void remember_command_line(int argc, char **argv)
+{
+	argument_count = argc;
+	argument_words = argv;
+}
+
+/* commandLine() -> the words after the command's name. */
+static napi_value js_command_line(napi_env env, napi_callback_info info)
+{
+	napi_value array, word;
+	(void)info;
+	napi_create_array(env, &array);
+	for (int i = 1; i < argument_count; i++) {
+		napi_create_string_utf8(env, argument_words[i], NAPI_AUTO_LENGTH, &word);
+		napi_set_element(env, array, (uint32_t)(i - 1), word);
+	}
+	return array;
+}
+
+/* environment() -> an object of texts. environ(7) */
+static napi_value js_environment(napi_env env, napi_callback_info info)
+{
+	napi_value object, value;
+	(void)info;
+	napi_create_object(env, &object);
+	for (char **at = environ; *at; at++) {
+		char *equals = strchr(*at, '=');
+		if (!equals || equals == *at)
+			continue;
+		char *name = strndup(*at, (size_t)(equals - *at));
+		if (!name)
+			return throw_errno(env, ENOMEM, "malloc");
+		napi_create_string_utf8(env, equals + 1, NAPI_AUTO_LENGTH, &value);
+		napi_set_named_property(env, object, name, value);
+		free(name);
+	}
+	return object;
+}
+
+/* ids() -> pid, ppid, uid, euid, gid, egid. getpid(2), getuid(2), getgid(2) */
+static napi_value js_ids(napi_env env, napi_callback_info info)
+{
+	const double all[] = {getpid(), getppid(), getuid(), geteuid(), getgid(), getegid()};
+	napi_value array;
+	(void)info;
+	napi_create_array_with_length(env, 6, &array);
+	for (uint32_t i = 0; i < 6; i++)
+		napi_set_element(env, array, i, js_number(env, all[i]));
+	return array;
+}
+
+/* umask(mask) -> the mask before; a negative one only looks. umask(2) */
+static napi_value js_umask(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int mask;
+	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &mask))
+		return NULL;
+	mode_t before = umask(mask < 0 ? 0 : (mode_t)mask);
+	if (mask < 0)
+		umask(before);
+	return js_number(env, before);
+}
+
+/* cwd() -> text, or a negative error number. getcwd(3) */
+static napi_value js_cwd(napi_env env, napi_callback_info info)
+{
+	char path[PATH_MAX];
+	napi_value result;
+	(void)info;
+	if (!getcwd(path, sizeof path))
+		return js_number(env, -errno);
+	napi_create_string_utf8(env, path, NAPI_AUTO_LENGTH, &result);
+	return result;
+}
+
+/* kill(pid, signal) -> 0, or a negative error number. kill(2) */
+static napi_value js_kill(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int pid, number;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &pid) ||
+	    !int_argument(&arguments, 1, &number))
+		return NULL;
+	return js_number(env, kill(pid, number) < 0 ? -errno : 0);
+}
+
+/* freeMemory() -> bytes. sysinfo(2) */
+static napi_value js_free_memory(napi_env env, napi_callback_info info)
+{
+	struct sysinfo now;
+	(void)info;
+	return js_number(env, sysinfo(&now) < 0 ? 0 : (double)now.freeram * now.mem_unit);
+}
+
+/* now() -> milliseconds of the monotonic clock. clock_gettime(2) */
+static napi_value js_now(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return js_number(env, (double)monotonic_ns() / 1e6);
+}
+
+/* wallClock() -> milliseconds since 1970. clock_gettime(2) */
+static napi_value js_wall_clock(napi_env env, napi_callback_info info)
+{
+	struct timespec now;
+	(void)info;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return js_number(env, (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6);
+}
+
+/* random(bytes): fills it. getrandom(2) */
+static napi_value js_random(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	if (!read_arguments(env, info, 1, &arguments) || !bytes_argument(&arguments, 0, &bytes))
+		return NULL;
+	for (size_t at = 0; at < bytes.length;) {
+		ssize_t count = getrandom(bytes.data + at, bytes.length - at, 0);
+		if (count > 0)
+			at += (size_t)count;
+		else if (errno != EINTR)
+			return throw_errno(env, errno, "getrandom");
+	}
+	return js_undefined(env);
+}
+
+/* sleep(ms): until a timer of the script is due. poll(2) */
+static napi_value js_sleep(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int64_t milliseconds;
+	if (!read_arguments(env, info, 1, &arguments) || !int64_argument(&arguments, 0, &milliseconds))
+		return NULL;
+	if (poll_until(NULL, 0, milliseconds) < 0)
+		return throw_errno(env, errno, "poll");
+	return js_undefined(env);
+}
+
+/* becomeNode(command): runs this command line on Node, or answers why it could not. execve(2) */
+static napi_value js_become_node(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	char *command;
+	napi_value result;
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &command))
+		return NULL;
+	const char *problem = become_node(command, argument_count, argument_words);
+	free(command);
+	napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &result);
+	return result;
+}
+
+static const struct export table[] = {
+	{"commandLine", js_command_line},
+	{"environment", js_environment},
+	{"ids", js_ids},
+	{"umask", js_umask},
+	{"cwd", js_cwd},
+	{"kill", js_kill},
+	{"freeMemory", js_free_memory},
+	{"now", js_now},
+	{"wallClock", js_wall_clock},
+	{"random", js_random},
+	{"sleep", js_sleep},
+	{"becomeNode", js_become_node},
+};
+
+void export_host_process(napi_env env, napi_value exports)
+{
+	EXPORT_ALL(env, exports, table);
+}
+
+napi_value initialise_host(napi_env env, napi_value exports)
+{
+	export_host_files(env, exports);
+	export_host_process(env, exports);
+	export_host_text(env, exports);
+	export_host_resources(env, exports);
+	return exports;
+}

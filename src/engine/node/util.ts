@@ -1,0 +1,1 @@
+export {getSystemErrorMap} from './system-errors.js';

@@ -1,0 +1,22 @@
+import {engineVersion} from 'ipc-tools:target';
+import {SystemError} from '../common/errors.js';
+import {host} from './node/host.js';
+
+/** The small runtime's side of src/common/runtime.ts. */
+
+export const runtimeName = (): string => `quickjs-ng ${engineVersion}`;
+
+/** There is no debugger here whose signal could be taken for ours. */
+export const prepareRuntime = (): void => {};
+
+/** A text that the build has made. */
+export function readBuiltText(name: string): string {
+	const text = host.builtText(name);
+	if (text === undefined) throw new Error(`the build made no ${name}`);
+	return text;
+}
+
+/** The process becomes Node, which runs the same command line. Nothing has been opened or read. */
+export function requireNode(command: string, verb: string): void {
+	throw new SystemError(`this use of ${verb} needs Node: ${host.becomeNode(command)}`);
+}
