@@ -10,7 +10,7 @@ const files = readdirSync(source, {recursive: true, encoding: 'utf8'}).filter(
 );
 const textOf = (path: string) => readFileSync(join(source, path), 'utf8');
 /** From left to right; a folder that is not named here is a command. */
-const layers = ['library', 'command', 'objects', 'common', 'native'];
+const layers = ['library', 'command', 'engine', 'objects', 'common', 'native'];
 const commands = new Set(
 	files.map((path) => path.split('/')[0] as string).filter((part) => !part.endsWith('.ts') && !layers.includes(part)),
 );
@@ -29,7 +29,7 @@ function importsOf(path: string): {files: string[]; packages: string[]} {
 const partOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : 'library');
 const rankOf = (part: string): number => layers.indexOf(commands.has(part) ? 'command' : part);
 
-test('imports go to the right: library or command, objects, common, native', () => {
+test('imports go to the right: library or command, engine, objects, common, native', () => {
 	assert.ok(files.length > 40 && commands.has('pipe'));
 	for (const path of files) {
 		const from = partOf(path);
@@ -39,6 +39,20 @@ test('imports go to the right: library or command, objects, common, native', () 
 			assert.ok(from === to || rankOf(from) < rankOf(to), `src/${path} must not import src/${imported}`);
 		}
 	}
+});
+
+test('the small runtime stands in for Node: no other folder knows it, and a list names what it has of Node', () => {
+	for (const path of files.filter((name) => partOf(name) !== 'engine'))
+		assert.deepEqual(
+			importsOf(path).files.filter((imported) => partOf(imported) === 'engine'),
+			[],
+			path,
+		);
+	const {standIns, nodeOnly} = JSON.parse(textOf('engine/modules.json'));
+	const imported = files.flatMap((path) =>
+		[...textOf(path).matchAll(/(?:from|import\() ?'(node:[^']+|execa)'/g)].map(([, name]) => name as string),
+	);
+	assert.deepEqual([...new Set(imported)].sort(), [...Object.keys(standIns), ...nodeOnly].sort());
 });
 
 test('a folder holds 25 files at most, a source file 500 lines', () => {
@@ -64,12 +78,11 @@ const onlyIn = (what: string, pattern: RegExp, ...places: string[]) =>
 		);
 		assert.ok(found.length > 0, 'nowhere at all: the rule has lost its object');
 	});
-onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'common/program.ts');
-onlyIn('yargs', /from 'yargs'/, 'common/command-line/help.ts');
+onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'common/program.ts', 'engine/front.ts');
 onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
 onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
-onlyIn('making an error of the kernel', /\bsyscall\b[^;]*\}\)/, 'common/errors.ts');
-onlyIn('loading the addon', /dlopen/, 'native/index.ts');
+onlyIn('making an error of the kernel', /\bsyscall\b[^;]*\}\)/, 'common/errors.ts', 'engine/node/system-errors.ts');
+onlyIn('loading the addon', /dlopen/, 'native/index.ts', 'engine/node/process.ts');
 
 test('objects know no command and no option: a command says what to type', () => {
 	// What marks a file as ours is not there to be typed.

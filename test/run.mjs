@@ -1,20 +1,26 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
 // of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (the processors); IPC_TEST_SEED, the seed of what is
 // random (another one each time; it is printed when a test has failed); IPC_TEST_EVERY_START=1, nothing is read in the tests' own
-// process instead of starting a command. --sanitize: the C is compiled with sanitizers, see support/sanitized.mjs.
+// process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with sanitizers, see support/sanitized.mjs.
 import {spawn} from 'node:child_process';
 import {createHash, randomInt} from 'node:crypto';
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
 import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/sanitized.mjs';
 import {summaryOfSkipped} from './support/skipped-summary.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const words = process.argv.slice(2);
-const isSanitized = words.includes('--sanitize');
+const {
+	values: {sanitize: isSanitized, runtime},
+	positionals: parts,
+} = parseArgs({
+	options: {sanitize: {type: 'boolean', default: false}, runtime: {type: 'string', default: 'small'}},
+	allowPositionals: true,
+});
 /** What the tests take for the package. */
 const home = isSanitized ? join(root, 'dist', 'sanitized') : root;
 const output = join(home, 'dist', 'test');
@@ -25,10 +31,11 @@ const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism());
 const seed = numberFrom('IPC_TEST_SEED', randomInt(2 ** 31));
 
 const environment = {...process.env, IPC_TEST_SEED: String(seed)};
+if (runtime === 'node') environment.IPC_RUNTIME = 'node';
+else delete environment.IPC_RUNTIME;
 // With it every start of Node reads certificates for longer than it takes otherwise.
 delete environment.NODE_EXTRA_CA_CERTS;
 
-const parts = words.filter((word) => word !== '--sanitize');
 const wanted = isSanitized && parts.length === 0 ? defaultParts : parts;
 const tests = filesIn(join(root, 'test'))
 	.filter((path) => path.endsWith('.test.ts'))

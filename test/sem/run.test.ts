@@ -223,7 +223,7 @@ test('what the command leaves running keeps the unit until it ends; `run` itself
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);
 	const fifo = world.file('fifo');
-	const script = `mkfifo ${fifo}; sh -c 'exec >/dev/null 2>&1; read line <${fifo}' & exit 6`;
+	const script = `mkfifo ${fifo}; sh -c 'exec >/dev/null 2>&1 3>&-; read line <${fifo}' & exit 6`;
 	const {status, stderr} = await world.sem('run', name, '-v', '--', 'bash', '-c', script);
 	assert.equal(status, 6);
 	assert.match(stderr, /\nipc-sem: a process that 'bash' left running keeps the unit\n$/);

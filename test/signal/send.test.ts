@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
-import {readFileSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import test from 'node:test';
 import {ProcessHandle} from '../../src/objects/signals/process-handle.js';
 import {needs} from '../support/needs.js';
@@ -120,9 +120,10 @@ test('signal 0 only checks its target', async (t) => {
 
 /** A thread of a process of Node's that is not its first. */
 async function threadOf(world: SignalWorld): Promise<number> {
-	const receiver = await world.receiver('wait', 'USR1');
-	const {stdout} = await world.shell(`ls /proc/${receiver.pid}/task | tail -1`);
-	return Number(stdout);
+	const {pid} = world.startOther(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+	const threads = () => readdirSync(`/proc/${pid}/task`);
+	await until('Node has started its threads', () => threads().length > 1);
+	return Number(threads().at(-1));
 }
 
 test("another user's process: not permitted, and whose it is", {skip: isRoot ? false : 'needs root'}, async (t) => {
