@@ -10,6 +10,7 @@ import {judgeRow} from './judge.mjs';
  *   rounds    {full, quick}
  *   prepare   optional, called once with the workshop
  *   ours      {name, measure, must, aim}: must and aim are absolute figures here, and optional
+ *   onNode    {must, aim} beside the same command on Node, where the usual ones do not fit
  *   peers     [{name, measure, needs, must, aim, mayStall}]: must and aim are ours/peer, and optional; `needs` names a
  *             program, or is {name, found(workshop)} for anything else; one that `mayStall` is known to, and fails nothing
  *
@@ -17,7 +18,7 @@ import {judgeRow} from './judge.mjs';
  * 'less' a ceiling.
  */
 export async function measureRow(row, workshop, {rounds, onRound}) {
-	const contenders = [{...row.ours, isOurs: true}, ...row.peers].map((contender) => ({
+	const contenders = [{...row.ours, isOurs: true}, onNode(row), ...row.peers].map((contender) => ({
 		...contender,
 		samples: [],
 		missing: missingOf(contender, workshop),
@@ -41,6 +42,13 @@ export async function measureRow(row, workshop, {rounds, onRound}) {
 	}
 	return judgeRow(row, contenders);
 }
+
+/** The executable must be no slower than the same command on Node, and where it only starts and ends, far faster. */
+const onNode = ({better, ours, onNode = better === 'more' ? {must: 0.95, aim: 1} : {must: 1.05, aim: 1}}) => ({
+	name: `${ours.name}, on Node`,
+	measure: (workshop) => workshop.onNode(ours.measure),
+	...onNode,
+});
 
 /** The name of what a contender needs and this machine does not have. */
 function missingOf({needs}, workshop) {

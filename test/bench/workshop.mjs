@@ -74,6 +74,16 @@ export class Workshop {
 		return join(root, 'bin', name);
 	}
 
+	/** Measures our commands on Node instead. */
+	async onNode(measure) {
+		this.environment.IPC_RUNTIME = 'node';
+		try {
+			return await measure(this);
+		} finally {
+			delete this.environment.IPC_RUNTIME;
+		}
+	}
+
 	/** One of the C programs beside this file. */
 	program(name) {
 		return join(this.folder, name);

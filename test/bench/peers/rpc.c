@@ -1,6 +1,7 @@
 /*
  * rpc serve PATH : answers JSON-RPC on a stream socket, a line each, with the parameters as the result
  * rpc call PATH IN_FLIGHT : each line of stdin as a request, each answer as a line of stdout
+ * rpc call-once PATH : one request of its own, and the answer
  * rpc requests COUNT : COUNT requests, a line each
  *
  * As a C program may do it that knows what its peer says: it looks for newlines and for `"params":` and `"id":`, and
@@ -127,6 +128,22 @@ static int call(const char *path, int in_flight)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int call_once(const char *path)
+{
+	static const char request[] = "{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[1,\"a\"],\"id\":1}\n";
+	struct sockaddr_un address;
+	char in[4096];
+	int connection = open_socket(path, &address);
+	if (connect(connection, (struct sockaddr *)&address, sizeof address) < 0)
+		fail("connect");
+	write_all(connection, request, sizeof request - 1);
+	ssize_t count = read(connection, in, sizeof in);
+	if (count <= 0)
+		fail("read");
+	write_all(1, in, (size_t)count);
+	return 0;
+}
+
 static int requests(long count)
 {
 	for (long i = 1; i <= count; i++)
@@ -140,8 +157,10 @@ int main(int count, char **words)
 		serve(words[2]);
 	if (count == 4 && strcmp(words[1], "call") == 0)
 		return call(words[2], atoi(words[3]));
+	if (count == 3 && strcmp(words[1], "call-once") == 0)
+		return call_once(words[2]);
 	if (count == 3 && strcmp(words[1], "requests") == 0)
 		return requests(atol(words[2]));
-	fprintf(stderr, "usage: rpc serve PATH | call PATH IN_FLIGHT | requests COUNT\n");
+	fprintf(stderr, "usage: rpc serve PATH | call PATH IN_FLIGHT | call-once PATH | requests COUNT\n");
 	return 2;
 }

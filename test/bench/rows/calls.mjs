@@ -48,15 +48,10 @@ export const calls = [
 		unit: 'ms',
 		better: 'less',
 		rounds: {full: 41, quick: 11},
+		onNode: {must: 0.3, aim: 0.15},
 		ours: {name: 'ipc-sock call', measure: start((workshop, path) => command(workshop, path, 'echo', '1', 'a'))},
 		peers: [
-			// Node's start and 15 ms, aiming for 5: with the 20 ms it takes here.
-			{
-				name: 'node, empty script',
-				measure: start((workshop) => [process.execPath, workshop.emptyScript]),
-				must: 1.75,
-				aim: 1.25,
-			},
+			{name: 'C', measure: start((workshop, path) => [workshop.program('rpc'), 'call-once', path]), must: 4, aim: 2},
 		],
 	},
 	{

@@ -1,6 +1,6 @@
 // Semaphores: one call from the shell, many through `batch`, and a unit held while a command runs.
 import {fileURLToPath} from 'node:url';
-import {emptyScript, python, start, startRounds} from './start-up.mjs';
+import {python, start, startRounds} from './start-up.mjs';
 
 const script = fileURLToPath(new URL('../peers/semaphore.py', import.meta.url));
 
@@ -45,29 +45,6 @@ const gnuSem = (id) => ['sem', '--will-cite', '--id', id, '--jobs', '1', '--fg',
 
 export const semaphore = [
 	{
-		id: 'start-up-sem-post',
-		title: 'start to end of ipc-sem post NAME',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: {
-			name: 'ipc-sem post',
-			measure: startWithSemaphore((workshop, name) => [workshop.command('ipc-sem'), 'post', name]),
-		},
-		peers: [
-			emptyScript,
-			{
-				name: 'C: sem_open, sem_post',
-				measure: startWithSemaphore((workshop, name) => [workshop.program('semaphore'), 'post', `/${name}`]),
-			},
-			{
-				name: 'python3, ctypes',
-				needs: 'python3',
-				measure: startWithSemaphore((_, name) => [python, script, 'post', `/${name}`]),
-			},
-		],
-	},
-	{
 		id: 'semaphore-batch',
 		title: '1 M pairs of wait and post (--quick: 200 k), a line each, all at once',
 		unit: 'k/s',
@@ -96,6 +73,7 @@ export const semaphore = [
 	{
 		id: 'semaphore-run',
 		title: 'start to end of ipc-sem run NAME -- true',
+		onNode: {must: 0.2, aim: 0.1},
 		unit: 'ms',
 		better: 'less',
 		rounds: startRounds,
@@ -106,11 +84,12 @@ export const semaphore = [
 		peers: [
 			{name: 'GNU sem', needs: 'sem', measure: start(() => gnuSem('bench-run')), must: 1},
 			{
-				name: 'node, empty script, then true',
-				measure: start(({emptyScript}) => ['sh', '-c', '"$0" "$1"; env true', process.execPath, emptyScript]),
-				aim: 1.1,
+				name: 'flock FILE true',
+				needs: 'flock',
+				measure: start(({emptyScript}) => ['flock', emptyScript, 'true']),
+				must: 2,
+				aim: 1.3,
 			},
-			{name: 'flock FILE true', needs: 'flock', measure: start(({emptyScript}) => ['flock', emptyScript, 'true'])},
 		],
 	},
 ];

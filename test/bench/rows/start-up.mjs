@@ -1,5 +1,5 @@
 // From spawn to exit of a verb that asks the kernel one thing and ends: what a loop in a shell pays each time.
-import {existsSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
 import {once, posixIpc} from './through-queue.mjs';
 
 export const startRounds = {full: 41, quick: 11};
@@ -9,99 +9,98 @@ const notNow = 3;
 export const start = (words, statuses) => async (workshop) =>
 	(await workshop.launch(words(workshop), {statuses})).elapsedMs;
 
-const nonblocking = (verb) => ({
-	name: `ipc-pipe ${verb} -n`,
-	measure: start((workshop) => [workshop.command('ipc-pipe'), verb, '-n', workshop.fifo], [notNow]),
-});
-
-/** One that nobody made: then it is made first, and removed at the end unless somebody else uses it. */
-const withFifoOfItsOwn = {
-	name: 'ipc-pipe send -n, FIFO made',
-	measure: start((workshop) => [workshop.command('ipc-pipe'), 'send', '-n', 'made-for-this'], [notNow]),
+/** `flock FILE true` starts two programs, /bin/true is the least that any program costs. */
+const flock = {
+	name: 'flock FILE true',
+	needs: 'flock',
+	measure: start(({emptyScript}) => ['flock', emptyScript, 'true']),
+	must: 1,
 };
+const nothing = {name: '/bin/true', measure: start(() => ['/bin/true']), aim: 2};
 
 /** Each time with a queue of its own, which is empty. */
 const startWithQueue = (words, statuses) => (workshop) =>
 	workshop.withQueue((name) => start(() => words(workshop, name), statuses)(workshop));
 
-export const emptyScript = {
-	name: 'node, empty script',
-	measure: start(({emptyScript}) => [process.execPath, emptyScript]),
-	must: 1.35,
-	aim: 1.1,
-};
-
 /** A python3 in the PATH may be a shell script that looks for the real one, which would not be python's fault. */
 export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
-const installed = [
+const others = [
 	{name: 'GNU sem', needs: 'sem', words: () => ['sem', '--will-cite', '--id', 'bench', '--fg', 'true']},
+	{name: 'node, empty script', words: ({emptyScript}) => [process.execPath, emptyScript]},
 	{name: 'python3 -c pass', needs: 'python3', words: () => [python, '-c', 'pass']},
-	{name: 'flock FILE true', needs: 'flock', words: ({emptyScript}) => ['flock', emptyScript, 'true']},
 	// Some call the help text a failure.
 	{name: 'nc -h', needs: 'nc', words: () => ['nc', '-h'], statuses: [0, 1]},
 ].map(({name, needs, words, statuses}) => ({name, needs, measure: start(words, statuses)}));
 
+/** What is done once and ends: all have the same budgets. */
+const verb = (id, what, measure, peers = []) => ({
+	id: `start-up-${id}`,
+	title: `start to end of ${what}`,
+	unit: 'ms',
+	better: 'less',
+	rounds: startRounds,
+	onNode: {must: 0.12, aim: 0.06},
+	ours: {name: what, measure},
+	peers: [flock, nothing, ...peers],
+});
+
+const ofCommand =
+	(command, ...words) =>
+	(workshop) => [workshop.command(command), ...words];
+
+const withSemaphore =
+	(...words) =>
+	(workshop) =>
+		workshop.withSemaphore((name) => start(ofCommand('ipc-sem', words[0], name, ...words.slice(1)))(workshop));
+
+/** A segment with a counter. */
+const withCounter =
+	(...words) =>
+	(workshop) =>
+		workshop.withSegment((name, path) => {
+			writeFileSync(path, Buffer.alloc(8));
+			return start(ofCommand('ipc-shm', words[0], name, ...words.slice(1)))(workshop);
+		});
+
+/** A verb's help, a mistake, a TAB: read from what the build has made. */
+const explaining = (id, what, statuses, command, ...words) => ({
+	...verb(id, what, start(ofCommand(command, ...words), statuses)),
+	peers: [{name: 'ipc-sem value', measure: withSemaphore('value'), must: 1.5, aim: 1}, nothing],
+});
+
 export const startUp = [
-	{
-		id: 'start-up-send',
-		title: 'start to end of ipc-pipe send -n on a FIFO that nobody reads',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: nonblocking('send'),
-		peers: [emptyScript, withFifoOfItsOwn, ...installed],
-	},
-	{
-		id: 'start-up-recv',
-		title: 'start to end of ipc-pipe recv -n on a FIFO that nobody writes',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: nonblocking('recv'),
-		peers: [emptyScript],
-	},
-	{
-		id: 'start-up-mq-send',
-		title: 'start to end of ipc-mq send NAME x',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: {
-			name: 'ipc-mq send',
-			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'send', name, 'x']),
+	verb('pipe-wait', 'ipc-pipe wait -n', start(ofCommand('ipc-pipe', 'wait', 'bench', '-n'), [notNow]), others),
+	verb('sem-post', 'ipc-sem post', withSemaphore('post'), [
+		{
+			name: 'C: sem_open, sem_post',
+			measure: (workshop) =>
+				workshop.withSemaphore((name) => start(() => [workshop.program('semaphore'), 'post', `/${name}`])(workshop)),
 		},
-		peers: [
-			emptyScript,
+	]),
+	verb('sem-value', 'ipc-sem value', withSemaphore('value')),
+	verb(
+		'mq-send',
+		'ipc-mq send',
+		startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'send', name, 'x']),
+		[
 			{name: 'C: mq_open, mq_send', measure: startWithQueue(once.C)},
 			{name: 'python3, posix_ipc', needs: posixIpc, measure: startWithQueue(once.posixIpc)},
 		],
-	},
-	{
-		id: 'start-up-mq-recv',
-		title: 'start to end of ipc-mq recv -n on an empty queue',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: {
-			name: 'ipc-mq recv -n',
-			measure: startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'recv', '-n', name], [notNow]),
-		},
-		peers: [emptyScript],
-	},
-	{
-		id: 'start-up-signal-send',
-		title: 'start to end of ipc-signal send 0 PID',
-		unit: 'ms',
-		better: 'less',
-		rounds: startRounds,
-		ours: {
-			name: 'ipc-signal send 0',
-			measure: start((workshop) => [workshop.command('ipc-signal'), 'send', '0', process.pid]),
-		},
-		peers: [
-			emptyScript,
-			{name: 'C: kill', measure: start((workshop) => [workshop.program('signals'), 'once', process.pid])},
-		],
-	},
+	),
+	verb(
+		'mq-recv',
+		'ipc-mq recv -n',
+		startWithQueue((workshop, name) => [workshop.command('ipc-mq'), 'recv', '-n', name], [notNow]),
+	),
+	verb('shm-get', 'ipc-shm get', withCounter('get')),
+	verb('shm-add', 'ipc-shm add', withCounter('add', '1')),
+	verb('signal-send', 'ipc-signal send 0', start(ofCommand('ipc-signal', 'send', '0', String(process.pid))), [
+		{name: 'C: kill', measure: start((workshop) => [workshop.program('signals'), 'once', process.pid])},
+	]),
+	verb('sock-wait', 'ipc-sock wait -n', start(ofCommand('ipc-sock', 'wait', 'nobody', '-n'), [notNow])),
+	explaining('help', 'ipc-sock --help', [0], 'ipc-sock', '--help'),
+	explaining('verb-help', 'ipc-sem run --help', [0], 'ipc-sem', 'run', '--help'),
+	explaining('mistake', 'an unknown option', [2], 'ipc-sem', 'post', '--nme'),
+	explaining('completion', 'one TAB', [0], 'ipc-sem', '--complete', 'ipc-sem', 'post', ''),
 ];
