@@ -505,53 +505,6 @@ test('tap: the new socket has the mode and the owner of the other, whatever the 
 	for (const line of tap.output.toString().trim().split('\n')) assert.equal(JSON.parse(line).connection, 1);
 });
 
-test(
-	'tap: the owner of the folder puts a link in place of the new socket: no other file changes',
-	needsRoot,
-	async (t) => {
-		const world = new SocketWorld(t);
-		const compiled = await world.shell(
-			`cc -shared -fPIC -D_GNU_SOURCE -o '${world.file('replace.so')}' '${join(root, 'test', 'peers', 'preload', 'replace-bound.c')}' -ldl`,
-		);
-		assert.equal(compiled.status, 0, compiled.stderr);
-		const folder = world.file('foreign');
-		const path = join(folder, 'api');
-		const victim = world.file('victim');
-		writeFileSync(victim, 'of root', {mode: 0o600});
-		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown 65533 '${folder}'`);
-		const server = world.startOther('setpriv', [
-			...asAnother.split(' ').slice(1),
-			...[peer('sock-peer'), 'hold', path, 'stream'],
-		]);
-		await server.printed('ready\n');
-		chmodSync(path, 0o666);
-		const env = {LD_PRELOAD: world.file('replace.so'), IPC_TEST_VICTIM: victim};
-		const {stdout, stderr} = await world.start('ipc-sock', ['tap', path, '-c', '1'], {env}).end();
-		const {uid, mode} = statSync(victim);
-		assert.deepEqual([uid, mode & 0o777], [0, 0o600]);
-		assert.equal(stdout.toString(), '');
-		assert.equal(stderr, `ipc-sock: cannot tap '${path}': another process has replaced 'api.tapped'\n`);
-		// It was replaced, and not merely not found.
-		assert.equal(readlinkSync(`${path}.tapped`), victim);
-		assert.ok(world.isSocket(`${path}.tapped.away`));
-	},
-);
-
-test('tap: the new socket has the mode and the owner of the other, whatever the umask', needsRoot, async (t) => {
-	const world = new SocketWorld(t);
-	await world.ready(['listen', 'api', '-k', '--', 'cat']);
-	chmodSync(world.path('api'), 0o662);
-	chownSync(world.path('api'), 65_533, 65_532);
-	const tap = world.startOther('sh', ['-c', 'umask 077; exec ipc-sock tap api --json --ready-fd 3'], {});
-	await tap.ready();
-	const {uid, gid, mode} = statSync(world.path('api'));
-	assert.deepEqual([uid, gid, mode & 0o777], [65_533, 65_532, 0o662]);
-	assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'through'}), 'through');
-	// Its own probe is no connection.
-	await tap.printed('close');
-	for (const line of tap.output.toString().trim().split('\n')) assert.equal(JSON.parse(line).connection, 1);
-});
-
 test('tap: the reader of its output leaves: everything is put back', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'api', '-k', '--', 'cat']);
