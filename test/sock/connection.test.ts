@@ -5,6 +5,7 @@ import {needs} from '../support/needs.js';
 import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
+import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -18,7 +19,7 @@ test('the story: two commands talk, and nothing stays', async (t) => {
 	world.assertNothingLeft();
 });
 
-for (const address of [`@ipc-test-${process.pid}`, 'unix:here', './there', 'name'])
+for (const address of [`@${uniqueName()}`, 'unix:here', './there', 'name'])
 	test(`an address: ${address}`, async (t) => {
 		const world = new SocketWorld(t);
 		const words = address;
@@ -155,6 +156,7 @@ test('no process there, no process any more, not a socket, not allowed: the reas
 		`ipc-sock: cannot connect to '${world.file('dead')}': no process listens there: a process that has ended left the file behind\n`,
 	);
 	world.random('file', 1);
+	const none = `@${uniqueName()}`;
 	assertFails(
 		await world.sock('connect', world.file('file')),
 		1,
@@ -163,7 +165,7 @@ test('no process there, no process any more, not a socket, not allowed: the reas
 	assertFails(
 		await world.sock('connect', `@ipc-test-none-${process.pid}`),
 		1,
-		`ipc-sock: cannot connect to '@ipc-test-none-${process.pid}': no process listens there\n`,
+		`ipc-sock: cannot connect to '${none}': no process listens there\n`,
 	);
 	await world.stranger('hold', world.file('dgram'), 'dgram');
 	assertFails(

@@ -159,7 +159,7 @@ test('relay from tls: --max holds, handshakes included, and no variable turns ve
 	const file = (name: string) => world.file(name);
 	const env = {NODE_TLS_REJECT_UNAUTHORIZED: '0'};
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
-	const port = 40_000 + (process.pid % 20_000);
+	const port = await freePort();
 	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', '--max', '2', ...server], {env});
 	const silent = Array.from({length: 20}, () => connect({host: '127.0.0.1', port}).on('error', () => {}));

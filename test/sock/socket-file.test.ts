@@ -5,6 +5,7 @@ import {needs} from '../support/needs.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
+import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -55,7 +56,7 @@ test('a living listener does not notice that it was asked', async (t) => {
 
 test('an abstract name that a process uses', async (t) => {
 	const world = new SocketWorld(t);
-	const name = `@ipc-test-taken-${process.pid}`;
+	const name = `@${uniqueName()}`;
 	const alive = await world.stranger('hold', name, 'stream');
 	assertFails(
 		await world.sock('listen', name),
