@@ -36,6 +36,12 @@ export function cleanEnvironment(extra: Record<string, string> = {}): Record<str
 	return {PATH: `${join(root, 'bin')}:${PATH}`, HOME, LANG, TERM: 'dumb', SHLVL: '1', ...extra};
 }
 
+/** What runs now. A test file that is interrupted leaves none of it behind. */
+const alive = new Set<Running>();
+process.on('exit', () => {
+	for (const running of alive) running.killGroup();
+});
+
 /** A program that runs, in a process group of its own. */
 export class Running {
 	readonly child: ChildProcess;
@@ -76,8 +82,10 @@ export class Running {
 			isLate = true;
 			this.killGroup();
 		}, milliseconds).unref();
+		alive.add(this);
 		// One that could not be started has no other end.
 		await once(this.child, 'close').catch(() => {});
+		alive.delete(this);
 		clearTimeout(timer);
 		if (isLate)
 			throw new Error(
@@ -125,6 +133,8 @@ export class Running {
 	}
 
 	killGroup(): void {
+		// It could not be started: that number would mean every process.
+		if (this.pid < 0) return;
 		try {
 			process.kill(-this.pid, 'SIGKILL');
 		} catch {
