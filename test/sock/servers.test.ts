@@ -7,6 +7,7 @@ import test from 'node:test';
 import {needs} from '../support/needs.js';
 import {socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
+import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
@@ -89,11 +90,12 @@ test('SIGTERM: the commands are told, the socket goes', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('a thousand clients at once, each with its own answer: relay in front of a command', async (t) => {
+test('many clients at once, each with its own answer: relay in front of a command', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'back', '-k', '--max', '20', '--', 'cat']);
 	await world.ready(['relay', 'front', 'back']);
-	const clients = await Promise.all(Array.from({length: 1000}, () => client(world.path('front'))));
+	const count = rounds(200, 1000);
+	const clients = await Promise.all(Array.from({length: count}, () => client(world.path('front'))));
 	for (const [i, {socket}] of clients.entries()) socket.end(`client ${i}\n`);
 	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
 	assert.deepEqual(
@@ -169,7 +171,7 @@ test('relay from tls: --max holds, handshakes included, and no variable turns ve
 	const target = `tls:localhost:${port}`;
 	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
 	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')], {env});
-	const settings = {input: 'secret\n', deadlineMs: 60_000};
+	const settings = {input: 'secret\n'};
 	for (let i = 0; i < 4; i++) assertDone(await world.run('ipc-sock', ['connect', 'good'], settings), 'SECRET\n');
 
 	const unverified = await world.ready(['relay', 'unverified', target, ...client('client')], {env});
@@ -337,7 +339,7 @@ test('relay, tap: a client that had ended its output and then left is not kept, 
 
 test('hub: clients that never end their lines do not fill the memory together', async (t) => {
 	const world = new SocketWorld(t);
-	const hub = await world.ready(['hub', 'room'], {deadlineMs: 60_000});
+	const hub = await world.ready(['hub', 'room']);
 	const greedy = await Promise.all(Array.from({length: 20}, () => client(world.path('room'))));
 	// Each within its own limit.
 	for (const {socket} of greedy) socket.write(Buffer.alloc(15 * 1024 ** 2, 'x'));
