@@ -39,7 +39,7 @@ test('drop: a slow reader misses whole lines and delays no other reader, and the
 	const world = new World(t);
 	await world.pipe('create', 'slow');
 	const slow = world.startOther(peer('fifo-peer'), ['read', world.path('slow')]);
-	const quick = world.start('ipc-pipe', ['recv', 'quick']);
+	const quick = await world.start('ipc-pipe', ['recv', 'quick', '--ready-fd', '3']).ready();
 	const source = world.start('ipc-pipe', [
 		'tee',
 		'quick',
@@ -50,7 +50,7 @@ test('drop: a slow reader misses whole lines and delays no other reader, and the
 		'64K',
 		'--json',
 		'-t',
-		'300ms',
+		'1s',
 	]);
 	const part = lines(10_000);
 	// At a pace that a reader can keep.

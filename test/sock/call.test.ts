@@ -90,7 +90,7 @@ const answeredBy = (kind: string, what: string, ...words: string[]) =>
 	});
 answeredBy('lightningd', 'over several lines, two newlines behind, the connection kept open, notifications before');
 answeredBy('geth', 'a line');
-answeredBy('late', 'after a second, in two parts, the connection kept open');
+answeredBy('late', 'after a moment, in two parts, the connection kept open');
 answeredBy('lsp', 'headers both ways', '--framing', 'headers');
 answeredBy('nul', 'NUL both ways', '--framing', 'null');
 

@@ -175,13 +175,13 @@ for (const type of ['dgram', 'seqpacket'])
 			const world = new SocketWorld(t);
 			await world.shell(`chmod 755 '${world.scratch}'`);
 			const path = world.file('s');
-			const listener = await world.ready(['listen', path, '--type', type, '--idle', '500ms', '--allow', 'uid:root'], {
+			const listener = await world.ready(['listen', path, '--type', type, '--idle', '2s', '--allow', 'uid:root'], {
 				input: 'for a friend\n',
 			});
 			const intruder = world.shell(`exec ${asAnother} ${peer('sock-peer')} packet ${path} ${type} intruder`);
 			await until('it was turned away', () => listener.errors !== '');
 			await intruder;
-			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '500ms'], {
+			const friend = await world.run('ipc-sock', ['connect', path, '--type', type, '--idle', '2s'], {
 				input: 'friend\n',
 			});
 			assertDone(friend, 'for a friend\n');
@@ -203,9 +203,9 @@ test('clients that are turned away do not put a timeout off, nor fill the log', 
 	]) {
 		const path = world.file(words.join(''));
 		const [verb = '', ...rest] = words;
-		const server = await world.ready([verb, path, '-t', '1', '--allow', 'uid:root', ...rest]);
+		const server = await world.ready([verb, path, '-t', '600ms', '--allow', 'uid:root', ...rest]);
 		const packet = `${peer('sock-peer')} packet ${path} ${words[2]} x 2> /dev/null`;
-		const flood = world.shell(`exec ${asAnother} sh -c 'while [ -e ${path} ]; do ${packet}; done'`);
+		const flood = world.shell(`exec ${asAnother} sh -c 'while [ -e ${path} ]; do ${packet}; sleep 0.01; done'`);
 		await server.closed;
 		await flood;
 		assert.equal(server.child.exitCode, 124, words.join(' '));

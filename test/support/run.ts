@@ -26,7 +26,7 @@ export interface RunSettings {
 }
 
 /** Long, since the machine may be busy with something else: only a program that hangs gets there. */
-const deadlineMs = 120_000;
+const deadlineMs = 300_000;
 
 /** The environment a command sees: nothing of ours that could change what it does. */
 export function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
