@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import {peakMemory, sleepsIn} from '../support/proc.js';
+import {isStopped, peakMemory, sleepsIn} from '../support/proc.js';
 import {randomBytes} from '../support/random.js';
 import {rounds} from '../support/rounds.js';
 import {peer} from '../support/run.js';
@@ -149,7 +149,11 @@ test('recv --writers ends after N have come and gone, two at once counted as two
 		peer.stdin.write(`x ${word}\n`);
 		await peer.printed('2\n');
 	}
-	await Promise.all(peers.map(({peer}) => peer.end()));
+	// Both leave before it looks again.
+	receiver.kill('SIGSTOP');
+	await until('it has stopped', () => isStopped(receiver.pid));
+	for (const {peer} of peers) await peer.end();
+	receiver.kill('SIGCONT');
 	assertDone(await world.run('ipc-pipe', ['send', 'x'], {input: 'c\n'}));
 	assertDone(await receiver.end(), 'a\nb\nc\n');
 	world.assertNothingLeft();
