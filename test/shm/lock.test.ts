@@ -65,7 +65,7 @@ test('--lock=SEM holds a unit of a semaphore, and gives it back, also when kille
 	);
 	victim.kill('SIGKILL');
 	await victim.end();
-	assertDone(await world.shm('add', name, '1', `--lock=${semaphore}`, '-t', '5'), '1 2\n');
+	assertDone(await world.shm('add', name, '1', `--lock=${semaphore}`, '-t', '250'), '1 2\n');
 	assertDone(await world.run('ipc-sem', ['value', semaphore]), '1\n');
 	assertDone(await world.shm('update', name, `--lock=${semaphore}`, '--', 'cat'), '');
 	assertDone(await world.run('ipc-sem', ['value', semaphore]), '1\n');

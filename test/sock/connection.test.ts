@@ -110,7 +110,7 @@ test('a late reply from a server that keeps the connection open: without a word 
 	const world = new SocketWorld(t);
 	const path = world.file('late');
 	await world.stranger('late', path, 'one ', 'two\n');
-	const {status, stdout} = await world.run('ipc-sock', ['connect', path, '-t', '2'], {input: 'q\n'});
+	const {status, stdout} = await world.run('ipc-sock', ['connect', path, '-t', '4'], {input: 'q\n'});
 	assert.deepEqual([status, stdout.toString()], [124, 'one two\n']);
 });
 

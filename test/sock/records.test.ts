@@ -172,7 +172,7 @@ test('nothing comes: --timeout; a count that is not reached says how far it came
 	const world = new SocketWorld(t);
 	assertFails(await world.sock('recv', 'x', '-t', '20ms'), 124, '');
 	const receiver = await world.ready(['recv', 'x', '-c', '3', '-t', '1s']);
-	assertDone(await world.sock('send', 'x', 'one'), '');
+	connect(world.path('x')).end('one\n');
 	const {status, stdout, stderr} = await receiver.end();
 	assert.deepEqual(
 		[status, stdout.toString(), stderr],
@@ -219,10 +219,12 @@ for (const [type, framing, sent, printed] of [
 	test(`a packet that its framing cannot carry is printed in parts, and recv goes on (${type}, ${framing})`, async (t) => {
 		const world = new SocketWorld(t);
 		const receiver = await world.ready(['recv', 'x', '--type', type, '--framing', framing, '--follow']);
-		const send = (input: string) =>
-			world.run('ipc-sock', ['send', 'x', '--type', type, '--framing', 'length'], {input: framed(input)});
-		assertDone(await send(sent), '');
-		for (let i = 0; i < 15; i++) assertDone(await send(sent), '');
+		const send = (...packets: string[]) =>
+			world.run('ipc-sock', ['send', 'x', '--type', type, '--framing', 'length'], {
+				input: Buffer.concat(packets.map(framed)),
+			});
+		// Soon after one another, since every five seconds one more is reported.
+		assertDone(await send(...Array<string>(16).fill(sent)), '');
 		assertDone(await send('after'), '');
 		await receiver.printed('after');
 		receiver.kill();
