@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import test from 'node:test';
 import {commands as declared, readHere} from './support/reading.js';
 import {launcher, root, run} from './support/run.js';
+import {uniqueName} from './support/unique-name.js';
 import {assertFails, runCommand, World} from './support/world.js';
 
 const {version, bin, engines, os} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -143,13 +144,14 @@ for (const command of commands) {
 		assert.deepEqual(await candidates('completion', 'f'), ['fish']);
 		assertFails(await world.run(command, ['completion', 'tcsh']), 2, /'tcsh' is not one of bash, zsh, fish/);
 		if (!(await verbsOf(command)).includes('create')) return;
-		const names = ['log', 'jobs'].map((word) => `${word}-${process.pid}-${command}`);
+		const names = ['log', 'jobs'].map((word) => uniqueName(word));
 		t.after(() => world.run(command, ['remove', ...names]));
 		await world.run(command, ['create', ...names, ...(command === 'ipc-shm' ? ['--size', '1K'] : [])]);
 		const found = linesOf((await world.run(command, ['--complete', command, 'stat', ''])).stdout);
 		assert.ok(names.every((name) => found.includes(name)));
+		const begun = names[0]?.slice(0, -1);
 		const completed = await world.shell(
-			`source <(${command} completion bash); COMP_LINE='${command} stat log'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} log stat; echo "\${COMPREPLY[@]}"`,
+			`source <(${command} completion bash); COMP_LINE='${command} stat ${begun}'; COMP_POINT=\${#COMP_LINE}; _${command.replace('-', '_')} ${command} ${begun} stat; echo "\${COMPREPLY[@]}"`,
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});

@@ -4,6 +4,7 @@ import {closeSync, readFileSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
 import {root} from './support/run.js';
+import {uniqueName} from './support/unique-name.js';
 import {World} from './support/world.js';
 
 test('as a library: import and require give the classes, with types', async (t) => {
@@ -33,7 +34,7 @@ test('a queue as a library: sent, received, iterated over without holding up the
 	const {MessageQueue, SystemError} = (await import(
 		join(root, 'dist', 'index.js')
 	)) as typeof import('../src/index.js');
-	const name = `ipc-tools-test-library-${process.pid}`;
+	const name = uniqueName('library');
 	assert.equal(MessageQueue.create(name, {maxmsg: 3, msgsize: 64}), true);
 	t.after(() => MessageQueue.remove(name));
 	assert.equal(MessageQueue.create(name), false);
@@ -71,7 +72,7 @@ test('a queue as a library: sent, received, iterated over without holding up the
 
 test('a semaphore as a library: taken and given, held and released, and the dead give theirs back', async (t) => {
 	const {Semaphore, UsageError} = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
-	const name = `ipc-tools-test-library-${process.pid}`;
+	const name = uniqueName('library');
 	assert.equal(Semaphore.create(name, {value: 2, mode: 0o640}), true);
 	t.after(() => Semaphore.remove(name));
 	assert.equal(Semaphore.create(name), false);
@@ -118,7 +119,7 @@ test('a segment and a ring as a library: words of every type, bytes, a lock, rec
 	const {SharedMemory, Ring, SystemError, UsageError} = (await import(
 		join(root, 'dist', 'index.js')
 	)) as typeof import('../src/index.js');
-	const name = `ipc-tools-test-library-shm-${process.pid}`;
+	const name = uniqueName('library');
 	assert.equal(SharedMemory.create(name, {size: 64}), true);
 	t.after(() => SharedMemory.remove(name));
 	assert.equal(SharedMemory.create(name, {size: 64}), false);

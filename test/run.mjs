@@ -1,12 +1,17 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
-// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (the processors); IPC_TEST_SEED, the seed of what is
-// random (another one each time; it is printed when a test has failed); IPC_TEST_EVERY_START=1, nothing is read in the tests' own
-// process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with sanitizers, see support/sanitized.mjs.
-import {spawn} from 'node:child_process';
+// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (one more than processors, since tests also wait);
+// IPC_TEST_SEED, the seed of what is random (another one each time; it is printed when a test has failed); IPC_TEST_LONG=1, tests that
+// prove something by repetition alone repeat it more often (npm run test:long); IPC_TEST_EVERY_START=1, nothing is read in the tests'
+// own process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with
+// sanitizers, see support/sanitized.mjs.
+import {spawn, spawnSync} from 'node:child_process';
 import {createHash, randomInt} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {once} from 'node:events';
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
-import {basename, dirname, join} from 'node:path';
+import {basename, delimiter, dirname, join, relative} from 'node:path';
+import {run as runTests} from 'node:test';
+import {spec as Spec} from 'node:test/reporters';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
@@ -25,9 +30,10 @@ const {
 const home = isSanitized ? join(root, 'dist', 'sanitized') : root;
 const output = join(home, 'dist', 'test');
 const peers = join(output, 'peers');
-const skipped = join(output, 'skipped.jsonl');
+/** How long each test file took in its last run, in milliseconds. */
+const durations = join(peers, '.durations.json');
 const compiler = process.env.CC || 'cc';
-const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism());
+const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism() + 1);
 const seed = numberFrom('IPC_TEST_SEED', randomInt(2 ** 31));
 
 const environment = {...process.env, IPC_TEST_SEED: String(seed)};
@@ -55,20 +61,74 @@ if (isSanitized) {
 	Object.assign(environment, sanitizedEnvironment(compiler));
 }
 
-const compiled = tests.map((path) => join(output, path.slice(join(root, 'test').length).replace(/\.ts$/, '.mjs')));
-const reporters = [
-	['spec', 'stdout'],
-	[join(root, 'test', 'support', 'skipped-reporter.mjs'), skipped],
-].flatMap(([reporter, destination]) => [`--test-reporter=${reporter}`, `--test-reporter-destination=${destination}`]);
-const status = await ended(
-	process.execPath,
-	['--enable-source-maps', '--test', ...reporters, `--test-concurrency=${jobs}`, ...compiled],
-	home,
-);
-const summary = summaryOfSkipped(existsSync(skipped) ? readFileSync(skipped, 'utf8') : '');
+findPython();
+const {failed, reasons} = await runFiles(longestFirst(tests).map(compiledFrom));
+const summary = summaryOfSkipped(reasons);
 if (summary) console.log(summary);
-if (status !== 0) console.log(`what was random came from the seed ${seed}; the same again: IPC_TEST_SEED=${seed}`);
-process.exitCode = status;
+if (failed) console.log(`what was random came from the seed ${seed}; the same again: IPC_TEST_SEED=${seed}`);
+process.exitCode = failed ? 1 : 0;
+
+function compiledFrom(path) {
+	return join(output, relative(join(root, 'test'), path).replace(/\.ts$/, '.mjs'));
+}
+
+/** A python3 that is a script (pyenv) takes three times as long to find Python as Python takes to start. */
+function findPython() {
+	const {status, stdout} = spawnSync('python3', ['-c', 'import os; print(os.readlink("/proc/self/exe"))'], {
+		encoding: 'utf8',
+	});
+	if (status !== 0) return;
+	const folder = join(peers, 'bin');
+	mkdirSync(folder, {recursive: true});
+	rmSync(join(folder, 'python3'), {force: true});
+	symlinkSync(stdout.trim(), join(folder, 'python3'));
+	environment.PATH = [folder, environment.PATH].join(delimiter);
+}
+
+/** The longest at the end would leave processors without work. For a file that has not run yet, a byte stands for a millisecond. */
+function longestFirst(paths) {
+	const known = lastDurations();
+	const weight = (path) => known[titleOf(path)] ?? statSync(path).size;
+	return [...paths].sort((a, b) => weight(b) - weight(a));
+}
+
+/** The same for the source of a test and for what it was compiled to. */
+function titleOf(path) {
+	return relative(path.startsWith(output) ? output : join(root, 'test'), path).replace(/\.\w+$/, '');
+}
+
+function lastDurations() {
+	return JSON.parse(readIfThere(durations) ?? '{}');
+}
+
+/** Each file in a process of its own. */
+async function runFiles(files) {
+	// The runner gives its own environment, folder and options to these processes.
+	process.chdir(home);
+	process.execArgv.push('--enable-source-maps');
+	for (const name of Object.keys(process.env)) delete process.env[name];
+	Object.assign(process.env, environment);
+	const took = {};
+	const reasons = [];
+	let failed = false;
+	const stream = runTests({files, concurrency: jobs});
+	const note = ({file, nesting, skip, details}) => {
+		if (skip !== undefined && skip !== false) reasons.push(skip === true ? '' : String(skip));
+		if (nesting > 0 || !file) return;
+		const title = titleOf(file);
+		took[title] = (took[title] ?? 0) + Math.round(details.duration_ms);
+	};
+	stream.on('test:pass', note);
+	stream.on('test:fail', (data) => {
+		failed = true;
+		note(data);
+	});
+	const report = stream.compose(new Spec());
+	report.pipe(process.stdout);
+	await once(report, 'end');
+	writeFileSync(durations, JSON.stringify({...lastDurations(), ...took}));
+	return {failed, reasons};
+}
 
 /** The commands, the library and the addon; nothing is done where neither their sources nor they themselves have changed. */
 async function buildProduct() {
@@ -158,9 +218,9 @@ async function run(program, words) {
 }
 
 /** The status a program ends with. */
-function ended(program, words, folder = root) {
+function ended(program, words) {
 	return new Promise((resolve, reject) => {
-		const child = spawn(program, words, {cwd: folder, stdio: 'inherit', env: environment});
+		const child = spawn(program, words, {cwd: root, stdio: 'inherit', env: environment});
 		child.on('error', reject);
 		child.on('close', (code) => resolve(code ?? 1));
 	});

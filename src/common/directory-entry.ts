@@ -4,8 +4,11 @@ import {AT_FDCWD, LOCK_EX, LOCK_UN, native, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_R
 import {attempt, explain, hasCode, quoted, SystemError} from './errors.js';
 import {openRuntimeFolder, runtimeFolderPath} from './runtime-folder.js';
 
-/** Other processes hold a folder for microseconds. A process that holds it longer has been stopped or is hostile. */
-const folderTimeoutMs = 1000;
+/**
+ * Other processes hold a folder for as long as it takes to look at all processes: milliseconds, and on a busy machine more than a
+ * second when several processes leave at once. A process that holds it longer has been stopped or is hostile.
+ */
+const folderTimeoutMs = 10_000;
 
 /**
  * The folder that a FIFO or a socket lies in, open, and its name there. Whatever is asked or done goes through the open

@@ -60,6 +60,7 @@ export class Delivery {
 	private readonly met = new Set<string>();
 	/** What the processes that we wait for were called: once they have ended nothing is found by it any more. */
 	private readonly metNumbers = new Set<number>();
+	private readonly metGroups = new Set<number>();
 	private readonly metNames = new Set<string>();
 	private readonly trees: {target: Target; tree: ProcessTree}[] = [];
 	private hasFailed = false;
@@ -162,10 +163,13 @@ export class Delivery {
 	private isMetAgain({pid, group, startTime}: Recipient): boolean {
 		if (this.settings.scope === 'process' && !this.settings.waits) return false;
 		const key = group === undefined ? `${pid} ${startTime}` : `group ${group} ${startTime}`;
-		// One that has no start time was reaped while it was opened: it is the one of that number that was met before.
-		const isKnown = this.met.has(key) || (group === undefined && startTime === undefined && this.metNumbers.has(pid));
+		// Without a start time, the process was reaped while it was opened, or the leader of the group was reaped before: it
+		// is the process or the group of that number that was met before.
+		const isNumberMet = group === undefined ? this.metNumbers.has(pid) : this.metGroups.has(group);
+		const isKnown = this.met.has(key) || (startTime === undefined && isNumberMet);
 		this.met.add(key);
 		this.metNumbers.add(pid);
+		if (group !== undefined) this.metGroups.add(group);
 		return isKnown;
 	}
 

@@ -7,6 +7,7 @@ import {done} from '../../src/common/exit.js';
 import {anyText, wholeNumber} from '../../src/common/formats/text-format.js';
 import {any, type Command, one, optional, optionName, type Verb, verb} from '../../src/common/verb.js';
 import {fc} from '../support/property.js';
+import {rounds} from '../support/rounds.js';
 
 const text = anyText('TEXT');
 const command: Command = {
@@ -298,7 +299,7 @@ test('what is written as a command line is read back as it was', () => {
 				{name, verb: command.verbs[name], operands, options: expected, command: takesCommand ? run : []},
 			);
 		}),
-		{numRuns: 3000},
+		{numRuns: rounds(600, 6000)},
 	);
 });
 
@@ -319,6 +320,6 @@ test('any words at all are read or refused with a reason', () => {
 				assert.notEqual(error.message, '');
 			}
 		}),
-		{numRuns: 3000},
+		{numRuns: rounds(600, 6000)},
 	);
 });

@@ -144,7 +144,6 @@ for (const [shell, {program, begin}] of Object.entries(shells)) {
 		const terminal = world.startOther(peer('terminal-peer'), program, {
 			cwd: home,
 			env: {HOME: home},
-			deadlineMs: 120_000,
 		});
 		const enter = async (line: string, mark: string) => {
 			terminal.stdin.write(`${line}\n`);

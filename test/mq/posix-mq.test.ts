@@ -3,6 +3,7 @@ import {createRequire} from 'node:module';
 import {join} from 'node:path';
 import test from 'node:test';
 import {root} from '../support/run.js';
+import {uniqueName} from '../support/unique-name.js';
 import {assertDone, World} from '../support/world.js';
 
 /** The npm package posix-mq, a stranger to us: what it uses of the kernel's queues is none of our code. */
@@ -27,7 +28,7 @@ function loadPeer(): (new () => PosixMq) | undefined {
 
 const Peer = loadPeer();
 const skip = Peer ? false : 'needs posix-mq: npm ci --prefix test/peers/posix-mq';
-const name = `ipc-tools-test-posix-mq-${process.pid}`;
+const name = uniqueName();
 
 test('posix-mq sees our queue, its attributes, priorities and bytes', {skip}, async (t) => {
 	const world = new World(t);

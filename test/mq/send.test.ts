@@ -190,7 +190,7 @@ test('SIGTERM while it waits for room ends it by that signal, and what was sent 
 	const world = new QueueWorld(t);
 	const name = await world.queue('--maxmsg', '2');
 	const sender = world.start('ipc-mq', ['send', name], {input: 'a\nb\nc\n'});
-	assertDone(await world.mq('wait', name, '-t', '5'));
+	assertDone(await world.mq('wait', name, '-t', '250'));
 	while ((await world.level(name)) < 2);
 	sender.kill();
 	const {signal, stderr} = await sender.end();

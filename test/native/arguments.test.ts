@@ -3,6 +3,7 @@ import {closeSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {isKernelError, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../../src/native/index.js';
 import {fc} from '../support/property.js';
+import {uniqueName} from '../support/unique-name.js';
 
 /** Those whose purpose is to end or to hold up the process, which this one is not to be. */
 const dangerous = new Set([
@@ -109,7 +110,7 @@ test('a wait ends on its deadline', () => {
 });
 
 test('a semaphore is used only as what it is: another value, one that is unmapped, or one that may only be read', (t) => {
-	const name = `ipc-test-arguments-${process.pid}`;
+	const name = uniqueName();
 	native.semCreate(`/${name}`, 0o600, 1);
 	t.after(() => native.semUnlink(`/${name}`));
 	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDONLY, 0, -1);
@@ -137,7 +138,7 @@ test('a semaphore is used only as what it is: another value, one that is unmappe
 });
 
 test('a tagged change happens as a whole, or not at all', (t) => {
-	const name = `ipc-test-tagged-${process.pid}`;
+	const name = uniqueName();
 	native.semCreate(`/${name}`, 0o600, 1);
 	t.after(() => native.semUnlink(`/${name}`));
 	const descriptor = native.openat(-100, `/dev/shm/sem.${name}`, O_RDWR, 0, -1);

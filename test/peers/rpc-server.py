@@ -2,7 +2,7 @@
 
 lightningd   answers pretty-printed, two newlines after each, keeps the connection open, sends a notification before
 geth         reads bare or in lines, one or a batch, answers in lines
-late         answers after a second, in two parts, and keeps the connection open
+late         answers after a moment, in two parts, and keeps the connection open
 qmp, mpv     as QEMU and mpv do, with events in between
 qmp-busy     as QEMU, but it refuses everything
 lsp          Content-Length headers both ways
@@ -89,7 +89,7 @@ def serve(connection):
             say(json.dumps(answers if many else answers[0]) + '\n')
         elif kind == 'late':
             text = json.dumps(response(request)) + '\n'
-            time.sleep(1)
+            time.sleep(0.2)
             say(text[:20])
             time.sleep(0.2)
             say(text[20:])

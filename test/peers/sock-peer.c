@@ -2,7 +2,7 @@
  * sock-peer VERB ADDR … : a stranger at the other end of a local socket. ADDR is a path, or @NAME.
  *
  *   hold ADDR stream|dgram|seqpacket [bound]   binds, listens unless `bound`, says "ready" and sleeps
- *   late ADDR TEXT TEXT       answers whatever comes with two texts, half a second apart, and never closes
+ *   late ADDR TEXT TEXT       answers whatever comes with two texts, a moment apart, and never closes
  *   send-fd ADDR FILE         connects and passes on FILE, opened for reading
  *   recv-fd ADDR              listens, and prints what the descriptor it gets has to say
  *   packet ADDR TYPE TEXT…    connects and sends each text as a packet
@@ -67,13 +67,13 @@ static int connected(const char *text, int type)
 
 static void late(const char *address, const char *one, const char *two)
 {
-	const struct timespec second = {1, 0}, half = {0, 500000000};
+	const struct timespec moment = {0, 200000000};
 	char buffer[1000];
 	int connection = accept(bound(address, SOCK_STREAM, true), NULL, NULL);
 	check(read(connection, buffer, sizeof buffer) > 0, "read");
-	nanosleep(&second, NULL);
+	nanosleep(&moment, NULL);
 	check(write(connection, one, strlen(one)) > 0, "write");
-	nanosleep(&half, NULL);
+	nanosleep(&moment, NULL);
 	check(write(connection, two, strlen(two)) > 0, "write");
 	pause();
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {writesTo} from '../support/proc.js';
-import {randomBytes} from '../support/random.js';
+import {randomBelow, randomBytes} from '../support/random.js';
+import {rounds} from '../support/rounds.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -58,10 +59,11 @@ test('small and huge records from many senders, larger than any buffer, arrive w
 	assert.equal(sum(seen), 3 * sum(sizes));
 });
 
-test('a million lines, in order, none missing', async (t) => {
+test('many lines, in order, none missing', async (t) => {
 	const world = new World(t);
+	const count = rounds(200_000, 1_000_000);
 	const ended = await world.shell(
-		'seq 1000000 | ipc-pipe send x --framing lines & ipc-pipe recv x --framing lines | cmp - <(seq 1000000) && wait && echo same',
+		`seq ${count} | ipc-pipe send x --framing lines & ipc-pipe recv x --framing lines | cmp - <(seq ${count}) && wait && echo same`,
 	);
 	assertDone(ended, 'same\n');
 });
@@ -253,24 +255,26 @@ test('--raw: all of stdin is one record that no other sender interrupts', async 
 test('a sender killed at any moment leaves only whole lines behind it', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'x');
+	const kills = rounds(3, 20);
 	for (const length of [50, 10_000, 200_000]) {
 		const receiver = await world
-			.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--writers', '7', '--ready-fd', '3'])
+			.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--writers', `${kills + 1}`, '--ready-fd', '3'])
 			.ready();
 		writeFileSync(world.file('lines'), `${'x'.repeat(length)}\n`.repeat(Math.ceil(30_000_000 / length)));
-		for (let i = 0; i < 6; i++) {
+		for (let i = 0; i < kills; i++) {
 			const sender = world.startOther('bash', ['-c', `exec ipc-pipe send x --framing lines <${world.file('lines')}`]);
 			// What flows may still be left of the sender before, and one that never opened the FIFO does not count as a writer.
 			await until('it has opened the FIFO', () => writesTo(sender.pid, world.path('x')));
 			const before = receiver.received;
-			await until('lines flow', () => receiver.received > before + i * 150_000);
+			const amount = randomBelow(750_000);
+			await until('lines flow', () => receiver.received > before + amount);
 			sender.kill('SIGKILL');
 			await sender.end();
 		}
 		assertDone(await world.run('ipc-pipe', ['send', 'x', '--framing', 'lines'], {input: 'last\n'}));
 		const lines = (await receiver.end()).stdout.toString().split('\n');
 		assert.deepEqual(lines.slice(-2), ['last', '']);
-		assert.ok(lines.length > 8);
+		assert.ok(lines.length > 2);
 		assert.ok(
 			lines.slice(0, -2).every((line) => line.length === length),
 			`a line of ${length} bytes was torn`,

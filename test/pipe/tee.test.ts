@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
+import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -39,7 +40,8 @@ test('drop: a slow reader misses whole lines and delays no other reader, and the
 	const world = new World(t);
 	await world.pipe('create', 'slow');
 	const slow = world.startOther(peer('fifo-peer'), ['read', world.path('slow')]);
-	const quick = world.start('ipc-pipe', ['recv', 'quick']);
+	await until('the slow one waits for a writer', () => sleepsIn(slow.pid, /fifo|partner/));
+	const quick = await world.start('ipc-pipe', ['recv', 'quick', '--ready-fd', '3']).ready();
 	const source = world.start('ipc-pipe', [
 		'tee',
 		'quick',
@@ -50,7 +52,7 @@ test('drop: a slow reader misses whole lines and delays no other reader, and the
 		'64K',
 		'--json',
 		'-t',
-		'300ms',
+		'1s',
 	]);
 	const part = lines(10_000);
 	// At a pace that a reader can keep.
@@ -134,6 +136,7 @@ test('a blocking tee gives up on a reader that does not read: 124, and says whic
 	const world = new World(t);
 	await world.pipe('create', 'slow');
 	const slow = world.startOther(peer('fifo-peer'), ['read', world.path('slow')]);
+	await until('the slow one waits for a writer', () => sleepsIn(slow.pid, /fifo|partner/));
 	const ended = await world.run('ipc-pipe', ['tee', 'slow', '-t', '100ms', '--buffer', '64K'], {input: lines(500_000)});
 	assertFails(ended, 124, /^ipc-pipe: gave up: the buffer of 'slow' is full, [0-9]+ bytes not sent\n$/);
 	await slow.end();

@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import test from 'node:test';
 import {isAlive} from '../support/proc.js';
 import {random} from '../support/random.js';
+import {rounds} from '../support/rounds.js';
 import type {Running} from '../support/run.js';
 import {fileOf, SemaphoreWorld, untilWaiting} from '../support/semaphores.js';
 import {until} from '../support/until.js';
@@ -51,7 +52,7 @@ test('many at once, in many rounds: nobody is left behind', async (t) => {
 	const log = world.file('log');
 	const parties = 4;
 	const rounds = 5;
-	const script = `for i in {1..${rounds}}; do echo $i >>${log}; ipc-sem barrier ${name} -p ${parties} -t 15 || exit; done`;
+	const script = `for i in {1..${rounds}}; do echo $i >>${log}; ipc-sem barrier ${name} -p ${parties} -t 250 || exit; done`;
 	const ends = await Promise.all(Array.from({length: parties}, () => world.shell(script)));
 	for (const ended of ends) assertDone(ended, '');
 	// Nobody begins a round before all have ended the one before.
@@ -171,16 +172,19 @@ test('a barrier that is open and still there, since its last one was killed befo
 test('the last ones killed at any moment: those who wait leave together, or wait for one that comes', async (t) => {
 	const world = new BarrierWorld(t);
 	const name = world.name();
-	for (let round = 0; round < 10; round++) {
-		const first = await world.comes(name, 2, '-t', '15');
-		const last = world.startSem('barrier', name, '-p', '2', '-t', '15');
-		const killer = setTimeout(() => last.kill('SIGKILL'), random() * 160);
+	const start = performance.now();
+	assertDone(await world.sem('barrier', name, '-p', '1'), '');
+	const wholeMs = performance.now() - start;
+	for (let round = 0; round < rounds(8, 100); round++) {
+		const first = await world.comes(name, 2);
+		const last = world.startSem('barrier', name, '-p', '2');
+		const killer = setTimeout(() => last.kill('SIGKILL'), random() * wholeMs * 1.5);
 		await last.end();
 		clearTimeout(killer);
 		await until('it is dead', () => !isAlive(last.pid));
 		// Where it was not opened, one more does that; where it was, there is nobody to wait for.
 		if (isWaiting(first)) {
-			const {status} = await world.sem('barrier', name, '-p', '2', '-t', '700ms');
+			const {status} = await world.sem('barrier', name, '-p', '2', '-t', '100ms');
 			assert.ok(status === 0 || status === 124, `status ${status} in round ${round}`);
 		}
 		assertDone(await first.end(), '');

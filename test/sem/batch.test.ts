@@ -95,7 +95,7 @@ test('the reader of the answers goes while it waits: it ends by SIGPIPE, and tak
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const {stdout, stderr} = await world.shell(
-		`{ { echo "wait ${name} 15s"; sleep 15 & echo $! >${world.file('sleep')}; wait; } | { ipc-sem batch; echo $? >&3; kill $(cat ${world.file('sleep')}); } | true; } 3>&1`,
+		`{ { echo "wait ${name} 250s"; sleep 250 & echo $! >${world.file('sleep')}; wait; } | { ipc-sem batch; echo $? >&3; kill $(cat ${world.file('sleep')}); } | true; } 3>&1`,
 	);
 	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
 	assert.equal(waitersOf(name), 0);

@@ -4,13 +4,14 @@ import test, {type TestContext} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Semaphore} from '../../src/objects/semaphore/semaphore.js';
 import {randomBelow} from '../support/random.js';
+import {rounds} from '../support/rounds.js';
 import {type Ended, peer} from '../support/run.js';
 import {fileOf, mostInside, SemaphoreWorld} from '../support/semaphores.js';
 import {assertDone} from '../support/world.js';
 
-/** How often the random ones kill. A long run: IPC_TEST_KILLS=5000 */
-const kills = Number(process.env.IPC_TEST_KILLS ?? 120);
-const deadlineMs = 120_000 + kills * 100;
+/** How many processes the random tests kill. */
+const kills = Number(process.env.IPC_TEST_KILLS ?? rounds(40, 1000));
+const deadlineMs = 300_000 + kills * 100;
 
 /** Free units, read from the file: neither our code nor libc's. */
 const valueIn = (name: string): number => readFileSync(fileOf(name)).readUInt32LE(0);
@@ -44,10 +45,13 @@ function assertKilled({signal, stderr}: Ended): void {
 
 test('killed before each single call to the kernel: the units come out even, and the living one keeps its own', async (t) => {
 	const world = new KillWorld(t);
-	/** Every second call, with a semaphore of its own. */
+	// A run usually takes every fourth call, from one that the seed chooses, and a long run takes all of them.
+	const step = rounds(4, 1);
+	const start = 1 + randomBelow(step);
+	/** Every second one of these calls, with a semaphore of its own. */
 	const walk = async (first: number): Promise<number> => {
 		const {name, semaphore} = await world.threeUnits(t);
-		for (let last = first; ; last += 2) {
+		for (let last = first; ; last += 2 * step) {
 			const ended = await world.victim('steps', name, String(last)).end();
 			if (ended.signal === null) {
 				assert.deepEqual([ended.status, ended.stderr], [0, '']);
@@ -67,8 +71,8 @@ test('killed before each single call to the kernel: the units come out even, and
 			world.leaveDead(semaphore);
 		}
 	};
-	const ends = await Promise.all([walk(1), walk(2)]);
-	t.diagnostic(`${Math.min(...ends) - 1} calls`);
+	const ends = await Promise.all([walk(start), walk(start + step)]);
+	t.diagnostic(`killed before every ${step}th of about ${Math.min(...ends) - 1} calls`);
 	assert.ok(Math.min(...ends) > 100, 'it has not been through all of it');
 });
 

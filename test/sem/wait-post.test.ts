@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
+import {rounds} from '../support/rounds.js';
 import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -178,7 +179,7 @@ test('a semaphore that is removed and made again while one waits: that one has t
 test('thousands of takes by C programs, by us and by a `run` between them: as many units at the end as at first', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(2);
-	const pairs = 20_000;
+	const pairs = rounds(4000, 20_000);
 	const input = `wait ${name}\npost ${name}\n`.repeat(pairs);
 	const strangers = [1, 2].map(() => world.startStranger(['pairs', name, String(pairs)]));
 	const ours = [1, 2].map(() => world.run('ipc-sem', ['batch'], {input}));

@@ -3,6 +3,7 @@ import {rmSync} from 'node:fs';
 import test from 'node:test';
 import {sleepsIn} from '../support/proc.js';
 import {SegmentWorld} from '../support/segments.js';
+import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -47,7 +48,7 @@ test('readers share the lock, and a name that is removed meanwhile is told', asy
 test('--lock=SEM holds a unit of a semaphore, and gives it back, also when killed', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment(64);
-	const semaphore = `ipc-test-shm-${process.pid}-lock`;
+	const semaphore = uniqueName();
 	t.after(() => rmSync(`/dev/shm/sem.${semaphore}`, {force: true}));
 	assertFails(await world.shm('add', name, '1', `--lock=${semaphore}`), 1, /no such semaphore/);
 	assertDone(await world.run('ipc-sem', ['create', semaphore]), '');
@@ -64,7 +65,7 @@ test('--lock=SEM holds a unit of a semaphore, and gives it back, also when kille
 	);
 	victim.kill('SIGKILL');
 	await victim.end();
-	assertDone(await world.shm('add', name, '1', `--lock=${semaphore}`, '-t', '5'), '1 2\n');
+	assertDone(await world.shm('add', name, '1', `--lock=${semaphore}`, '-t', '250'), '1 2\n');
 	assertDone(await world.run('ipc-sem', ['value', semaphore]), '1\n');
 	assertDone(await world.shm('update', name, `--lock=${semaphore}`, '--', 'cat'), '');
 	assertDone(await world.run('ipc-sem', ['value', semaphore]), '1\n');

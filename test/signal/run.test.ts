@@ -195,7 +195,7 @@ if pid == 0:
 seen = b''
 def until(text, since=0):
     global seen
-    end = time.time() + 10
+    end = time.time() + 250
     while text not in seen[since:]:
         if time.time() > end: sys.exit('waited in vain for %r in %r' % (text, seen))
         if select.select([fd], [], [], 0.1)[0]:

@@ -167,9 +167,9 @@ refuses(
 	['--escalate', 'TERM:5x,KILL', '1'],
 	"--escalate: '5x' is not a duration: unknown unit 'x' (use ms, s, m, h or d)",
 );
-refuses(['HUP', '1', '--escalate', 'TERM:5s,KILL'], '--escalate begins with TERM, not with HUP');
+refuses(['HUP', '1', '--escalate', 'TERM:250s,KILL'], '--escalate begins with TERM, not with HUP');
 refuses(
-	['15', '1', '--escalate', 'TERM:5s,KILL'],
+	['15', '1', '--escalate', 'TERM:250s,KILL'],
 	"'15' could be a signal or a process: --escalate names the signals, so leave it out",
 );
 
@@ -178,7 +178,7 @@ test('--wait until it has ended; on a living process 124', async (t) => {
 	const sleeper = world.sleeper();
 	assertFails(await world.signal('send', '0', String(sleeper.pid), '--wait', '-t', '50ms'), 124, '');
 	assertFails(await world.signal('send', 'CONT', String(sleeper.pid), '--wait', '-t', '50ms', '-E', '5'), 5, '');
-	assertDone(await world.signal('send', 'TERM', String(sleeper.pid), '--wait', '-t', '10'), '');
+	assertDone(await world.signal('send', 'TERM', String(sleeper.pid), '--wait', '-t', '250'), '');
 	assert.ok(!isAlive(sleeper.pid));
 });
 
@@ -212,7 +212,7 @@ test('TERM ignored: --escalate goes on to KILL, and says what it took', async (t
 	const {status, stdout, stderr} = await world.signal(
 		'send',
 		'--escalate',
-		'TERM:100ms,INT:10s,KILL',
+		'TERM:100ms,INT:250s,KILL',
 		`${deaf.pid}`,
 		'--json',
 	);
@@ -254,7 +254,7 @@ test('--tree: the process and all its descendants', async (t) => {
 	const dry = await world.signal('send', 'TERM', `${tree.pid}`, '--tree', '--dry-run');
 	assert.equal(dry.stdout.toString().split('\n').length - 1, pids.length);
 	assert.ok(pids.every(isAlive));
-	assertDone(await world.signal('send', 'TERM', `${tree.pid}`, '--tree', '--wait', '-t', '10'), '');
+	assertDone(await world.signal('send', 'TERM', `${tree.pid}`, '--tree', '--wait', '-t', '250'), '');
 	assert.deepEqual(pids.filter(isAlive), []);
 });
 
@@ -264,7 +264,7 @@ test('--tree on one that has children all the time', async (t) => {
 		.startOther('bash', ['-c', 'echo; while :; do (sleep 60 & sleep 60; :) & sleep 0.01; done'])
 		.printed('\n');
 	await until('some are there', () => descendants(storm.pid).length > 20);
-	assertDone(await world.signal('send', 'KILL', `${storm.pid}`, '--tree', '--wait', '-t', '10'), '');
+	assertDone(await world.signal('send', 'KILL', `${storm.pid}`, '--tree', '--wait', '-t', '250'), '');
 	assert.deepEqual(
 		processes().filter(({group, state}) => group === storm.pid && state !== 'Z'),
 		[],
@@ -285,7 +285,7 @@ test('--group: the whole process group in one step, others untouched', async (t)
 	const child = Number(group.output.toString());
 	const other = world.sleeper();
 	// The group of any member is meant.
-	assertDone(await world.signal('send', 'KILL', String(child), '--group', '--wait', '-t', '10'), '');
+	assertDone(await world.signal('send', 'KILL', String(child), '--group', '--wait', '-t', '250'), '');
 	assert.equal((await group.end()).signal, 'SIGKILL');
 	assert.ok(!isAlive(child) && isAlive(other.pid));
 });
@@ -373,7 +373,7 @@ test('a kernel without pidfd: the start time is compared', async (t) => {
 test('a target given twice is waited for, and told about, once; a group gets its signal once', async (t) => {
 	const world = new SignalWorld(t);
 	const pid = world.sleeper().pid;
-	const {status, stderr} = await world.signal('send', '--escalate', 'TERM:5s,KILL', `${pid}`, `${pid}`);
+	const {status, stderr} = await world.signal('send', '--escalate', 'TERM:250s,KILL', `${pid}`, `${pid}`);
 	assert.equal(status, 0);
 	assert.match(stderr, new RegExp(`^ipc-signal: ${pid} ended on TERM after [0-9.]+m?s\n$`));
 	const leader = await world.startOther('bash', ['-c', 'sleep 60 & echo $!; wait']).printed('\n');
@@ -382,7 +382,7 @@ test('a target given twice is waited for, and told about, once; a group gets its
 	const tree = ['--tree', `${leader.pid}`, leader.output.toString().trim()];
 	const dry = await world.signal('send', 'TERM', ...tree, '--dry-run', '--json');
 	assert.equal(dry.stdout.toString().split('\n').length - 1, 2);
-	const ended = await world.signal('send', '--escalate', 'TERM:5s,KILL', ...words);
+	const ended = await world.signal('send', '--escalate', 'TERM:250s,KILL', ...words);
 	assert.equal(ended.status, 0);
 	assert.match(ended.stderr, new RegExp(`^ipc-signal: the process group ${leader.pid} ended on TERM after [^\n]*\n$`));
 	// Without waiting each target is one signal, as with kill(1).
@@ -395,7 +395,7 @@ for (const scope of [[], ['--tree'], ['--group']])
 	test(`a target given twice${scope.map((word) => ` with ${word}`)}: that it has ended and is gone before its second mention is no failure`, async (t) => {
 		const world = new SignalWorld(t);
 		const sleeper = world.sleeper();
-		const sender = world.start('ipc-signal', ['send', '--escalate', 'TERM:5s,KILL', ...scope]);
+		const sender = world.start('ipc-signal', ['send', '--escalate', 'TERM:250s,KILL', ...scope]);
 		sender.stdin.write(`${sleeper.pid}\n`);
 		// Gone, not only ended: we have asked for its status.
 		await sleeper.closed;
@@ -405,6 +405,25 @@ for (const scope of [[], ['--tree'], ['--group']])
 		const who = scope[0] === '--group' ? 'the process group ' : '';
 		assert.match(stderr, new RegExp(`^ipc-signal: ${who}${sleeper.pid} ended on TERM after [^\n]*\n$`));
 	});
+
+test('a group given twice: that its leader is gone before its second mention does not make it another group', async (t) => {
+	const world = new SignalWorld(t);
+	// The member ignores TERM, and its leader does not.
+	const leader = await world
+		.startOther('bash', ['-c', 'trap "" TERM; sleep 60 & trap - TERM; echo $!; wait'])
+		.printed('\n');
+	const member = leader.output.toString().trim();
+	const sender = world.start('ipc-signal', ['send', '--escalate', 'TERM:100ms,KILL', '--group']);
+	sender.stdin.write(`${leader.pid}\n`);
+	await until('the leader is gone', () => processes().every(({pid}) => pid !== leader.pid));
+	sender.stdin.end(`${member}\n`);
+	const {status, stderr} = await sender.end();
+	assert.equal(status, 0);
+	assert.match(
+		stderr,
+		new RegExp(`^ipc-signal: the process group ${leader.pid} ended on KILL after [^\n]* \\(TERM had no effect\\)\n$`),
+	);
+});
 
 test('a name given twice: that its receiver has ended before its second mention is no failure; one never met is', async (t) => {
 	const world = new SignalWorld(t);

@@ -102,7 +102,7 @@ test('every thread blocks what is waited for, whatever signals those are', async
 	}
 });
 
-for (const words of [[], ['--timeout', '10']])
+for (const words of [[], ['--timeout', '250']])
 	test(`wait --count 3 ${words.join(' ')}: each signal has the whole time anew, and without --timeout for ever`, async (t) => {
 		const world = new SignalWorld(t);
 		const receiver = await world.receiver('wait', 'USR1', '--count', '3', ...words);

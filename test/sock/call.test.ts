@@ -90,7 +90,7 @@ const answeredBy = (kind: string, what: string, ...words: string[]) =>
 	});
 answeredBy('lightningd', 'over several lines, two newlines behind, the connection kept open, notifications before');
 answeredBy('geth', 'a line');
-answeredBy('late', 'after a second, in two parts, the connection kept open');
+answeredBy('late', 'after a moment, in two parts, the connection kept open');
 answeredBy('lsp', 'headers both ways', '--framing', 'headers');
 answeredBy('nul', 'NUL both ways', '--framing', 'null');
 
@@ -134,29 +134,33 @@ test('mpv: commands with their parameters, request_id, events in between', needs
 	assertFails(await mpv('nonsense'), 1, 'ipc-sock: nonsense: invalid parameter\n');
 });
 
-test('mpv: a batch sends integers as request_id, and prints the ids that the calls had', async (t) => {
-	const world = new CallWorld(t);
-	const path = await world.stranger('mpv');
-	const ids = ['"a"', '1.50', 'null', '12345678901234567890', '3', '"3"', undefined, '2'];
-	const input = ids.map((id) => `{"method":"show"${id === undefined ? '' : `,"id":${id}`},"params":{}}\n`).join('');
-	const {status, stdout, stderr} = await world.run('ipc-sock', ['call', path, '--batch', '--preset', 'mpv'], {input});
-	assert.deepEqual([status, stderr], [0, '']);
-	assert.deepEqual(
-		stdout.toString().split('\n').slice(0, -1),
-		ids.map((id) => `{"jsonrpc":"2.0","result":{"name":"show"},"id":${id ?? 7}}`),
-	);
-	const failing = '{"method":"nonsense","id":"x"}\n{"method":"show","params":{},"id":"x"}\n';
-	// An id may be used again once its call is answered.
-	const again = await world.run('ipc-sock', ['call', path, '--batch', '--preset', 'mpv', '--in-flight', '1'], {
-		input: failing,
-	});
-	assert.deepEqual([again.status, again.stderr], [1, 'ipc-sock: 1 of 2 calls failed\n']);
-	assert.equal(
-		again.stdout.toString(),
-		'{"jsonrpc":"2.0","error":{"code":0,"message":"invalid parameter"},"id":"x"}\n' +
-			'{"jsonrpc":"2.0","result":{"name":"show"},"id":"x"}\n',
-	);
-});
+test(
+	'mpv: a batch sends integers as request_id, and prints the ids that the calls had',
+	needs('python3'),
+	async (t) => {
+		const world = new CallWorld(t);
+		const path = await world.stranger('mpv');
+		const ids = ['"a"', '1.50', 'null', '12345678901234567890', '3', '"3"', undefined, '2'];
+		const input = ids.map((id) => `{"method":"show"${id === undefined ? '' : `,"id":${id}`},"params":{}}\n`).join('');
+		const {status, stdout, stderr} = await world.run('ipc-sock', ['call', path, '--batch', '--preset', 'mpv'], {input});
+		assert.deepEqual([status, stderr], [0, '']);
+		assert.deepEqual(
+			stdout.toString().split('\n').slice(0, -1),
+			ids.map((id) => `{"jsonrpc":"2.0","result":{"name":"show"},"id":${id ?? 7}}`),
+		);
+		const failing = '{"method":"nonsense","id":"x"}\n{"method":"show","params":{},"id":"x"}\n';
+		// An id may be used again once its call is answered.
+		const again = await world.run('ipc-sock', ['call', path, '--batch', '--preset', 'mpv', '--in-flight', '1'], {
+			input: failing,
+		});
+		assert.deepEqual([again.status, again.stderr], [1, 'ipc-sock: 1 of 2 calls failed\n']);
+		assert.equal(
+			again.stdout.toString(),
+			'{"jsonrpc":"2.0","error":{"code":0,"message":"invalid parameter"},"id":"x"}\n' +
+				'{"jsonrpc":"2.0","result":{"name":"show"},"id":"x"}\n',
+		);
+	},
+);
 
 test('a server of version 1.0, and one that cannot tell which call it refuses', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
@@ -281,7 +285,7 @@ test('a batch as a coprocess: each answer is there before the next call is writt
 	const world = new CallWorld(t);
 	world.method('add', 'echo $(($1 + $2))');
 	await world.serveMethods();
-	const batch = world.start('ipc-sock', ['call', 'calc', '--batch', '-t', '10']);
+	const batch = world.start('ipc-sock', ['call', 'calc', '--batch', '-t', '250']);
 	for (const number of [1, 2, 3]) {
 		batch.stdin.write(`{"method":"add","params":[${number},1]}\n`);
 		await batch.printed(`"result":${number + 1},"id":${number}}\n`);

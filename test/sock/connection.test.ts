@@ -5,6 +5,7 @@ import {needs} from '../support/needs.js';
 import {sleepsIn} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
+import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -18,7 +19,7 @@ test('the story: two commands talk, and nothing stays', async (t) => {
 	world.assertNothingLeft();
 });
 
-for (const address of [`@ipc-test-${process.pid}`, 'unix:here', './there', 'name'])
+for (const address of [`@${uniqueName()}`, 'unix:here', './there', 'name'])
 	test(`an address: ${address}`, async (t) => {
 		const world = new SocketWorld(t);
 		const words = address;
@@ -30,10 +31,10 @@ for (const address of [`@ipc-test-${process.pid}`, 'unix:here', './there', 'name
 
 /** Both ways at once, more than any buffer holds, through pipes and through files. */
 const exchange = (title: string, run: (world: SocketWorld) => Promise<void>, ...programs: string[]) =>
-	test(`30 MB of random bytes both ways at once, unchanged: ${title}`, needs(...programs), async (t) => {
+	test(`10 MB of random bytes both ways at once, unchanged: ${title}`, needs(...programs), async (t) => {
 		const world = new SocketWorld(t);
-		const one = world.random('one', 30 * megabytes);
-		const two = world.random('two', 30 * megabytes);
+		const one = world.random('one', 10 * megabytes);
+		const two = world.random('two', 10 * megabytes);
 		await run(world);
 		assert.ok(readFileSync(world.file('one.got')).equals(one));
 		assert.ok(readFileSync(world.file('two.got')).equals(two));
@@ -56,7 +57,7 @@ exchange('ipc-sock and ipc-sock, TCP', async (world) => {
 	const address = `tcp:127.0.0.1:${await freePort()}`;
 	await shell(
 		world,
-		`ipc-sock listen ${address} < one > two.got & ipc-sock wait ${address} -t 60; ipc-sock connect ${address} < two > one.got`,
+		`ipc-sock listen ${address} < one > two.got & ipc-sock wait ${address} -t 250; ipc-sock connect ${address} < two > one.got`,
 	);
 });
 exchange(
@@ -64,7 +65,7 @@ exchange(
 	async (world) =>
 		shell(
 			world,
-			`${background('socat -t20 - UNIX-LISTEN:s < one > two.got', 's')}; ipc-sock connect ./s < two | cat > one.got`,
+			`${background('socat -t250 - UNIX-LISTEN:s < one > two.got', 's')}; ipc-sock connect ./s < two | cat > one.got`,
 		),
 	'socat',
 );
@@ -73,7 +74,7 @@ exchange(
 	async (world) =>
 		shell(
 			world,
-			`${background('cat one | ipc-sock listen ./s > two.got', 's')}; socat -t20 - UNIX-CONNECT:s < two > one.got`,
+			`${background('cat one | ipc-sock listen ./s > two.got', 's')}; socat -t250 - UNIX-CONNECT:s < two > one.got`,
 		),
 	'socat',
 );
@@ -83,7 +84,7 @@ exchange(
 		// An nc that listens leaves once we have ended, whether or not it has sent all: so we end last.
 		shell(
 			world,
-			`${background('nc -N -lU s < one > two.got', 's')}; (cat two; until [ $(stat -c %s one.got) = 30000000 ]; do sleep 0.01; done) | ipc-sock connect ./s > one.got`,
+			`${background('nc -N -lU s < one > two.got', 's')}; (cat two; until [ $(stat -c %s one.got) = ${10 * megabytes} ]; do sleep 0.01; done) | ipc-sock connect ./s > one.got`,
 		),
 	'nc',
 );
@@ -94,7 +95,7 @@ exchange(
 	'nc',
 );
 
-/** A reply that comes after a second, in two parts, from a server that never closes. */
+/** A reply that comes after a while, in two parts, from a server that never closes. */
 const lateReply = (title: string, ...words: string[]) =>
 	test(`a late reply from a server that keeps the connection open is printed whole: ${title}`, async (t) => {
 		const world = new SocketWorld(t);
@@ -103,13 +104,13 @@ const lateReply = (title: string, ...words: string[]) =>
 		assertDone(await world.run('ipc-sock', ['connect', path, ...words], {input: 'q\n'}), 'part one, part two\n');
 	});
 lateReply('until one line has come', '--count', '1');
-lateReply('until a silence', '--idle', '2s');
+lateReply('until a silence', '--idle', '3s');
 
 test('a late reply from a server that keeps the connection open: without a word for when to end, --timeout ends it', async (t) => {
 	const world = new SocketWorld(t);
 	const path = world.file('late');
 	await world.stranger('late', path, 'one ', 'two\n');
-	const {status, stdout} = await world.run('ipc-sock', ['connect', path, '-t', '2'], {input: 'q\n'});
+	const {status, stdout} = await world.run('ipc-sock', ['connect', path, '-t', '4'], {input: 'q\n'});
 	assert.deepEqual([status, stdout.toString()], [124, 'one two\n']);
 });
 
@@ -155,15 +156,16 @@ test('no process there, no process any more, not a socket, not allowed: the reas
 		`ipc-sock: cannot connect to '${world.file('dead')}': no process listens there: a process that has ended left the file behind\n`,
 	);
 	world.random('file', 1);
+	const none = `@${uniqueName()}`;
 	assertFails(
 		await world.sock('connect', world.file('file')),
 		1,
 		`ipc-sock: '${world.file('file')}' is a regular file, not a socket\n`,
 	);
 	assertFails(
-		await world.sock('connect', `@ipc-test-none-${process.pid}`),
+		await world.sock('connect', none),
 		1,
-		`ipc-sock: cannot connect to '@ipc-test-none-${process.pid}': no process listens there\n`,
+		`ipc-sock: cannot connect to '${none}': no process listens there\n`,
 	);
 	await world.stranger('hold', world.file('dgram'), 'dgram');
 	assertFails(
@@ -284,7 +286,7 @@ for (const type of ['seqpacket', 'dgram'])
 		const records = (word: string) =>
 			Buffer.from(Array.from({length: 3000}, (_, i) => `${word}${i}`.padEnd(1000, '.')).join('\n')).toString();
 		const [one, two] = [`${records('a')}\n`, `${records('b')}\n`];
-		const words = ['--type', type, ...(type === 'dgram' ? ['--idle', '2s'] : [])];
+		const words = ['--type', type, ...(type === 'dgram' ? ['--idle', '4s'] : [])];
 		const listener = await world.ready(['listen', 'p', ...words], {input: one});
 		const client = world.start('ipc-sock', ['connect', 'p', ...words], {input: two});
 		assertDone(await client.end(), one);
@@ -349,7 +351,7 @@ test('a descriptor of a stranger: what it sends before it is killed is all here'
 
 test('datagrams both ways: the listener answers whom it has heard', async (t) => {
 	const world = new SocketWorld(t);
-	const listener = await world.ready(['listen', 'd', '--type', 'dgram', '--idle', '500ms'], {input: 'answer\n'});
+	const listener = await world.ready(['listen', 'd', '--type', 'dgram', '--idle', '2s'], {input: 'answer\n'});
 	const asked = await world.run('ipc-sock', ['connect', 'd', '--type', 'dgram', '-c', '1'], {input: 'one\ntwo\n'});
 	assertDone(asked, 'answer\n');
 	assertDone(await listener.end(), 'one\ntwo\n');

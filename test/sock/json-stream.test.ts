@@ -4,6 +4,7 @@ import {Broken, JsonScan} from '../../src/sock/rpc/json-scan.js';
 import {JsonSplitter, type MessageFraming, usualLimits} from '../../src/sock/rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from '../../src/sock/rpc/json-text.js';
 import {fc} from '../support/property.js';
+import {rounds} from '../support/rounds.js';
 
 /** All that comes out of a stream, in these pieces: messages as text, what is broken in brackets. */
 function split(pieces: readonly Uint8Array[], limits = usualLimits): {seen: string[]; framing: MessageFraming} {
@@ -112,7 +113,7 @@ test('a structure comes out if JSON.parse takes it, and else is reported as none
 			if (found instanceof Broken) assert.ok(bytes.length > scan.at && !isJson(bytes.toString()), raw);
 			if (isJson(bytes.toString())) assert.equal(seen, bytes.toString().trimEnd());
 		}),
-		{numRuns: 5000},
+		{numRuns: rounds(1000, 10_000)},
 	);
 });
 

@@ -6,6 +6,7 @@ import {sockaddrInet} from '../../src/objects/socket/inet.js';
 import {checkSecurity, formatSocketAddress, parseSocketAddress} from '../../src/objects/socket/socket-address.js';
 import {fc} from '../support/property.js';
 import {SocketWorld} from '../support/sockets.js';
+import {uniqueName} from '../support/unique-name.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 test('wait: until a process accepts, and until none does', async (t) => {
@@ -26,8 +27,9 @@ test('wait: until a process accepts, and until none does', async (t) => {
 	const leaving = await world.ready(['wait', 's', '--gone']);
 	listener.kill();
 	assertDone(await leaving.end(), '');
-	await world.stranger('hold', `@ipc-test-wait-${process.pid}`, 'dgram');
-	assertDone(await world.sock('wait', `@ipc-test-wait-${process.pid}`), '');
+	const address = `@${uniqueName()}`;
+	await world.stranger('hold', address, 'dgram');
+	assertDone(await world.sock('wait', address), '');
 });
 
 test('list and stat: type, state, who listens, who is connected; what is stale is marked', async (t) => {
@@ -72,7 +74,7 @@ test('list and stat: type, state, who listens, who is connected; what is stale i
 	assert.match(text, /^path: +\/.*\/d\ntype: +stream\nstate: +listening\nmode: +0600\n/);
 	assert.match((await world.sock('stat', 'c')).stdout.toString(), /stale: the file exists, but no process uses it/);
 	assertFails(await world.sock('stat', 'e'), 1, "ipc-sock: cannot show 'e': no such socket (see: ipc-sock list)\n");
-	const name = `@ipc-test-list-${process.pid}`;
+	const name = `@${uniqueName()}`;
 	await world.stranger('hold', name, 'stream');
 	assert.ok(
 		(await world.sock('list', '--all', '--no-headings', '-o', 'name')).stdout.toString().split('\n').includes(name),

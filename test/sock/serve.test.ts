@@ -10,6 +10,7 @@ import {needs} from '../support/needs.js';
 import {isAlive, peakMemory, pidsOf, socketsOf} from '../support/proc.js';
 import {fc} from '../support/property.js';
 import {isRoot} from '../support/queues.js';
+import {rounds} from '../support/rounds.js';
 import {peer, root, run} from '../support/run.js';
 import {freePort} from '../support/sockets.js';
 import {until} from '../support/until.js';
@@ -349,7 +350,7 @@ const fails = (what: string, lines: string[], error: object) =>
 	test(`a method that ${what}`, async (t) => {
 		const world = new CallWorld(t);
 		world.method('bad', ...lines);
-		await world.serveMethods('--timeout', '2');
+		await world.serveMethods('--timeout', '250');
 		const client = await world.client('calc');
 		assert.deepEqual(errorOf(await client.say(request('bad', [], 1)).rest()), error);
 	});
@@ -405,7 +406,7 @@ test('a call that takes too long is ended with all it has started; others are se
 	world.method('slow', `sleep ${long} &`, `sleep ${long}`);
 	world.method('stubborn', `trap '' TERM`, `echo before >&2`, `while :; do sleep 0.05; done`);
 	world.method('quick', 'echo 1');
-	await world.serveMethods('--timeout', '0.5', '--jobs', '3');
+	await world.serveMethods('--timeout', '3', '--jobs', '3');
 	const client = await world.client('calc');
 	client.say(request('slow', [], 1) + request('stubborn', [], 2));
 	await until('it runs', () => pidsOf('sleep', long).length === 2);
@@ -414,10 +415,10 @@ test('a call that takes too long is ended with all it has started; others are se
 	assert.deepEqual(
 		answers.sort((a, b) => a.id - b.id),
 		[
-			{jsonrpc: '2.0', error: {code: -32001, message: "'slow' timed out after 500ms"}, id: 1},
+			{jsonrpc: '2.0', error: {code: -32001, message: "'slow' timed out after 3.0s"}, id: 1},
 			{
 				jsonrpc: '2.0',
-				error: {code: -32001, message: "'stubborn' timed out after 500ms", data: {stderr: 'before\n'}},
+				error: {code: -32001, message: "'stubborn' timed out after 3.0s", data: {stderr: 'before\n'}},
 				id: 2,
 			},
 		],
@@ -601,16 +602,19 @@ test('a flood of clients over --max: a few lines say so, and there is room again
 	const first = await world.client('calc');
 	assert.equal(await first.say(request('one', [], 1)).line(), `${result(1, '1')}\n`);
 	// They stay as long as they are allowed to.
+	const start = performance.now();
 	const others = Array.from({length: 300}, () => new Client(connect({path: world.path('calc'), allowHalfOpen: true})));
 	for (const other of others) assert.match(await other.line(), /"Too many connections"/);
 	assert.ok(socketsOf(server.pid) < 150, `${socketsOf(server.pid)} sockets are open`);
 	await first.rest();
 	await until('there is room again', async () => (await world.call('calc', 'one')).status === 0);
-	assert.ok(socketsOf(server.pid) > 60, 'those that were turned away are there still');
+	const areThere = socketsOf(server.pid) > 60;
+	// They may stay for five seconds.
+	if (performance.now() - start < 4500) assert.ok(areThere, 'those that were turned away are there still');
 	for (const other of others) other.leave();
 	server.kill();
 	const lines = (await server.end()).stderr.trimEnd().split('\n');
-	assert.ok(lines.length <= 13, lines.join('\n'));
+	assert.ok(lines.length <= 30, lines.join('\n'));
 	assert.match(lines.at(-1) ?? '', /^ipc-sock: \d+ more messages like this were left out$/);
 });
 
@@ -621,7 +625,7 @@ test('one client with many calls does not keep the others from their turn', asyn
 	const greedy = await world.client('calc');
 	greedy.say(Array.from({length: 300}, (_, i) => request('wait', [], i)).join(''));
 	await greedy.line();
-	assertDone(await world.call('calc', 'wait', '-t', '60'), '1\n');
+	assertDone(await world.call('calc', 'wait', '-t', '250'), '1\n');
 	greedy.leave();
 });
 
@@ -629,7 +633,15 @@ test('no more than --jobs run at a time', async (t) => {
 	const world = new CallWorld(t);
 	const counter = world.file('counter');
 	mkdirSync(counter);
-	world.method('count', `touch ${counter}/$$`, 'sleep 0.1', `ls ${counter} | wc -l`, `rm ${counter}/$$`);
+	// The first two wait for each other.
+	const both = world.file('both');
+	world.method(
+		'count',
+		`touch ${counter}/$$`,
+		`until [ -e ${both} ] || [ $(ls ${counter} | wc -l) -ge 2 ]; do sleep 0.01; done; touch ${both}`,
+		`ls ${counter} | wc -l`,
+		`sleep 0.02; rm ${counter}/$$`,
+	);
 	await world.serveMethods('--jobs', '2');
 	const client = await world.client('calc');
 	client.say(Array.from({length: 12}, (_, i) => request('count', [], i)).join(''));
@@ -665,7 +677,7 @@ test('a command as all methods: which one is in its environment, status 127 is n
 
 test('workers stay, and answer as they like', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
-	await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '1', ...worker]);
+	await world.serve('calc', ['--worker', '--jobs', '1', ...worker]);
 	assertDone(await world.call('calc', 'echo', '1', 'a b', '12345678901234567890'), '[1,"a b",12345678901234567890]\n');
 	assertDone(await world.call('calc', 'text'), '"no JSON at all"\n');
 	assertFails(await world.call('calc', 'fail', 'x'), 1, 'ipc-sock: fail: as you wish (5): ["x"]\n');
@@ -673,7 +685,7 @@ test('workers stay, and answer as they like', needs('python3'), async (t) => {
 	assertDone(await world.call('calc', 'pid'), pid);
 	const {stdout} = await world.call('calc', 'peer');
 	assert.equal(JSON.parse(stdout.toString()).uid, process.getuid?.());
-	// It dies, or takes too long: the next call gets another.
+	// It dies: the next call gets another.
 	assertFails(
 		await world.call('calc', 'die'),
 		1,
@@ -681,10 +693,24 @@ test('workers stay, and answer as they like', needs('python3'), async (t) => {
 	);
 	const second = (await world.call('calc', 'pid')).stdout.toString();
 	assert.notEqual(second, pid);
+});
+
+test('a worker that takes too long is ended, and the next call gets another', needs('python3'), async (t) => {
+	const world = new CallWorld(t);
+	await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '1', ...worker]);
+	let pid = '';
+	// On a busy machine a second may be too short for the start of Python.
+	const hasAnswered = async () => {
+		const {status, stdout} = await world.call('calc', 'pid');
+		pid = stdout.toString();
+		return status === 0;
+	};
+	await until('a worker answers', hasAnswered);
+	const late = pid;
 	assertFails(await world.call('calc', 'sleep', '60'), 1, "ipc-sock: sleep: 'sleep' timed out after 1.0s (-32001)\n");
-	const third = (await world.call('calc', 'pid')).stdout.toString();
-	assert.notEqual(third, second);
-	await until('the late one has ended', () => !existsSync(`/proc/${second.trim()}`) || !isAlive(Number(second)));
+	await until('the next worker answers', hasAnswered);
+	assert.notEqual(pid, late);
+	await until('the late one has ended', () => !existsSync(`/proc/${late.trim()}`) || !isAlive(Number(late)));
 });
 
 for (const [stream, closing] of [
@@ -700,7 +726,7 @@ for (const [stream, closing] of [
 			`case $line in *close*) ${closing}; sleep ${longSleep()};; *leave*) echo 1; ${closing}; sleep ${longSleep()};; esac`,
 			'echo $$; done',
 		);
-		await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '20', '--', path]);
+		await world.serve('calc', ['--worker', '--jobs', '1', '--timeout', '250', '--', path]);
 		const {stdout: first} = await world.call('calc', 'pid');
 		if (stream === 'stdout') {
 			const message = `ipc-sock: close: '${path}' closed its stdout before it answered (-32000)\n`;
@@ -752,20 +778,20 @@ test('a worker that cannot be run is an error of each call', async (t) => {
 		);
 });
 
-test('a thousand clients at once, each with many calls: every answer is the right one', needs('python3'), async (t) => {
+test('many clients at once, each with many calls: every answer is the right one', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	await world.serve('calc', ['--worker', ...worker]);
-	const calls = 20;
-	const {status, stdout, stderr} = await run(peer('rpc-clients'), [world.path('calc'), '1000', String(calls)]);
-	assert.deepEqual([status, stdout.toString(), stderr], [0, `${1000 * calls}\n`, '']);
+	const [clients, calls] = [rounds(300, 1000), 20];
+	const {status, stdout, stderr} = await run(peer('rpc-clients'), [world.path('calc'), `${clients}`, `${calls}`]);
+	assert.deepEqual([status, stdout.toString(), stderr], [0, `${clients * calls}\n`, '']);
 });
 
-test('a hundred clients at once, a process for each call', async (t) => {
+test('many clients at once, a process for each call', async (t) => {
 	const world = new CallWorld(t);
 	world.method('echo', 'printf \'"%s"\' "$1/$2"');
 	await world.serveMethods('--jobs', '8');
 	const lines = Array.from({length: 3}, (_, i) => request('echo', [i, 'x'], i)).join('');
-	const clients = await Promise.all(Array.from({length: 100}, () => world.client('calc')));
+	const clients = await Promise.all(Array.from({length: rounds(40, 100)}, () => world.client('calc')));
 	const heard = await Promise.all(clients.map((client) => client.say(lines).rest()));
 	for (const text of heard) {
 		const answers = text

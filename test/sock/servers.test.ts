@@ -7,6 +7,7 @@ import test from 'node:test';
 import {needs} from '../support/needs.js';
 import {socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
+import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
@@ -89,11 +90,12 @@ test('SIGTERM: the commands are told, the socket goes', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('a thousand clients at once, each with its own answer: relay in front of a command', async (t) => {
+test('many clients at once, each with its own answer: relay in front of a command', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'back', '-k', '--max', '20', '--', 'cat']);
 	await world.ready(['relay', 'front', 'back']);
-	const clients = await Promise.all(Array.from({length: 1000}, () => client(world.path('front'))));
+	const count = rounds(200, 1000);
+	const clients = await Promise.all(Array.from({length: count}, () => client(world.path('front'))));
 	for (const [i, {socket}] of clients.entries()) socket.end(`client ${i}\n`);
 	await Promise.all(clients.map(({socket}) => once(socket, 'end')));
 	assert.deepEqual(
@@ -159,7 +161,7 @@ test('relay from tls: --max holds, handshakes included, and no variable turns ve
 	const file = (name: string) => world.file(name);
 	const env = {NODE_TLS_REJECT_UNAUTHORIZED: '0'};
 	await world.ready(['listen', 'app', '-k', '--', 'tr', 'a-z', 'A-Z']);
-	const port = 40_000 + (process.pid % 20_000);
+	const port = await freePort();
 	const server = ['--cert', file('server.pem'), '--key', file('server.key'), '--ca', file('ca.pem')];
 	const entrance = await world.ready(['relay', `tls:127.0.0.1:${port}`, 'app', '--max', '2', ...server], {env});
 	const silent = Array.from({length: 20}, () => connect({host: '127.0.0.1', port}).on('error', () => {}));
@@ -169,7 +171,7 @@ test('relay from tls: --max holds, handshakes included, and no variable turns ve
 	const target = `tls:localhost:${port}`;
 	const client = (who: string) => ['--cert', file(`${who}.pem`), '--key', file(`${who}.key`)];
 	await world.ready(['relay', 'good', target, '--ca', file('ca.pem'), ...client('client')], {env});
-	const settings = {input: 'secret\n', deadlineMs: 60_000};
+	const settings = {input: 'secret\n'};
 	for (let i = 0; i < 4; i++) assertDone(await world.run('ipc-sock', ['connect', 'good'], settings), 'SECRET\n');
 
 	const unverified = await world.ready(['relay', 'unverified', target, ...client('client')], {env});
@@ -337,7 +339,7 @@ test('relay, tap: a client that had ended its output and then left is not kept, 
 
 test('hub: clients that never end their lines do not fill the memory together', async (t) => {
 	const world = new SocketWorld(t);
-	const hub = await world.ready(['hub', 'room'], {deadlineMs: 60_000});
+	const hub = await world.ready(['hub', 'room']);
 	const greedy = await Promise.all(Array.from({length: 20}, () => client(world.path('room'))));
 	// Each within its own limit.
 	for (const {socket} of greedy) socket.write(Buffer.alloc(15 * 1024 ** 2, 'x'));
@@ -456,53 +458,6 @@ test('tap: the listener ends meanwhile, nothing stays; what cannot be tapped', a
 	const dead = await world.stranger('hold', world.file('s'), 'stream');
 	await dead.kill('SIGKILL').end();
 	assertFails(await world.sock('tap', world.file('s')), 1, /no process listens there/);
-});
-
-test(
-	'tap: the owner of the folder puts a link in place of the new socket: no other file changes',
-	needsRoot,
-	async (t) => {
-		const world = new SocketWorld(t);
-		const compiled = await world.shell(
-			`cc -shared -fPIC -D_GNU_SOURCE -o '${world.file('replace.so')}' '${join(root, 'test', 'peers', 'preload', 'replace-bound.c')}' -ldl`,
-		);
-		assert.equal(compiled.status, 0, compiled.stderr);
-		const folder = world.file('foreign');
-		const path = join(folder, 'api');
-		const victim = world.file('victim');
-		writeFileSync(victim, 'of root', {mode: 0o600});
-		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown 65533 '${folder}'`);
-		const server = world.startOther('setpriv', [
-			...asAnother.split(' ').slice(1),
-			...[peer('sock-peer'), 'hold', path, 'stream'],
-		]);
-		await server.printed('ready\n');
-		chmodSync(path, 0o666);
-		const env = {LD_PRELOAD: world.file('replace.so'), IPC_TEST_VICTIM: victim};
-		const {stdout, stderr} = await world.start('ipc-sock', ['tap', path, '-c', '1'], {env}).end();
-		const {uid, mode} = statSync(victim);
-		assert.deepEqual([uid, mode & 0o777], [0, 0o600]);
-		assert.equal(stdout.toString(), '');
-		assert.equal(stderr, `ipc-sock: cannot tap '${path}': another process has replaced 'api.tapped'\n`);
-		// It was replaced, and not merely not found.
-		assert.equal(readlinkSync(`${path}.tapped`), victim);
-		assert.ok(world.isSocket(`${path}.tapped.away`));
-	},
-);
-
-test('tap: the new socket has the mode and the owner of the other, whatever the umask', needsRoot, async (t) => {
-	const world = new SocketWorld(t);
-	await world.ready(['listen', 'api', '-k', '--', 'cat']);
-	chmodSync(world.path('api'), 0o662);
-	chownSync(world.path('api'), 65_533, 65_532);
-	const tap = world.startOther('sh', ['-c', 'umask 077; exec ipc-sock tap api --json --ready-fd 3'], {});
-	await tap.ready();
-	const {uid, gid, mode} = statSync(world.path('api'));
-	assert.deepEqual([uid, gid, mode & 0o777], [65_533, 65_532, 0o662]);
-	assertDone(await world.run('ipc-sock', ['connect', 'api'], {input: 'through'}), 'through');
-	// Its own probe is no connection.
-	await tap.printed('close');
-	for (const line of tap.output.toString().trim().split('\n')) assert.equal(JSON.parse(line).connection, 1);
 });
 
 test(

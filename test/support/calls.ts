@@ -25,6 +25,7 @@ export class CallWorld extends World {
 			cwd: this.scratch,
 			...settings,
 		});
+		this.servers.push(server);
 		return server.ready();
 	}
 

@@ -1,9 +1,8 @@
 import type {TestContext} from 'node:test';
 import {isKernelError, native} from '../../src/native/index.js';
 import {type Ended, peer, run} from './run.js';
+import {uniqueName} from './unique-name.js';
 import {assertDone, World} from './world.js';
-
-let counter = 0;
 
 /** Small queues: a user's queues together may take 800 KiB, which is nine of the default attributes. */
 export const small = ['--maxmsg', '10', '--msgsize', '256'] as const;
@@ -29,8 +28,7 @@ export class QueueWorld extends World {
 
 	/** A name that no queue has. */
 	name(): string {
-		const random = Math.random().toString(36).slice(2, 8);
-		const name = `ipc-test-${process.pid}-${counter++}-${random}`;
+		const name = uniqueName();
 		this.names.push(name);
 		return name;
 	}

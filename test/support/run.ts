@@ -26,7 +26,7 @@ export interface RunSettings {
 }
 
 /** Long, since the machine may be busy with something else: only a program that hangs gets there. */
-const deadlineMs = 120_000;
+const deadlineMs = 300_000;
 
 /** The environment a command sees: nothing of ours that could change what it does. */
 export function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
@@ -35,6 +35,12 @@ export function cleanEnvironment(extra: Record<string, string> = {}): Record<str
 	// file, whatever that does; but not where it is a shell within a shell.
 	return {PATH: `${join(root, 'bin')}:${PATH}`, HOME, LANG, TERM: 'dumb', SHLVL: '1', ...extra};
 }
+
+/** What runs now. A test file that is interrupted leaves none of it behind. */
+const alive = new Set<Running>();
+process.on('exit', () => {
+	for (const running of alive) running.killGroup();
+});
 
 /** A program that runs, in a process group of its own. */
 export class Running {
@@ -76,8 +82,10 @@ export class Running {
 			isLate = true;
 			this.killGroup();
 		}, milliseconds).unref();
+		alive.add(this);
 		// One that could not be started has no other end.
 		await once(this.child, 'close').catch(() => {});
+		alive.delete(this);
 		clearTimeout(timer);
 		if (isLate)
 			throw new Error(
@@ -125,6 +133,8 @@ export class Running {
 	}
 
 	killGroup(): void {
+		// It could not be started: that number would mean every process.
+		if (this.pid < 0) return;
 		try {
 			process.kill(-this.pid, 'SIGKILL');
 		} catch {

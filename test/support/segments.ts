@@ -2,9 +2,8 @@ import {readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {TestContext} from 'node:test';
 import {type Ended, peer, type Running, type RunSettings, run} from './run.js';
+import {uniqueName} from './unique-name.js';
 import {assertDone, World} from './world.js';
-
-let counter = 0;
 
 /**
  * A world with shared memory segments, which are the whole machine's: their names occur nowhere else. Those that were handed out
@@ -22,8 +21,7 @@ export class SegmentWorld extends World {
 
 	/** A name that no segment has. */
 	name(): string {
-		const random = Math.random().toString(36).slice(2, 8);
-		const name = `ipc-test-shm-${process.pid}-${counter++}-${random}`;
+		const name = uniqueName('shm');
 		this.names.push(name);
 		return name;
 	}

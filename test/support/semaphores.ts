@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import {existsSync, readFileSync, rmSync} from 'node:fs';
 import type {TestContext} from 'node:test';
 import {type Ended, peer, type Running, type RunSettings, run} from './run.js';
+import {uniqueName} from './unique-name.js';
 import {until} from './until.js';
 import {assertDone, World} from './world.js';
-
-let counter = 0;
 
 export const isRoot = process.getuid?.() === 0;
 export const needsRoot = {skip: !isRoot && 'needs root to become another user, or to mount'};
@@ -42,8 +41,7 @@ export class SemaphoreWorld extends World {
 
 	/** A name that no semaphore has. */
 	name(): string {
-		const random = Math.random().toString(36).slice(2, 8);
-		const name = `ipc-test-${process.pid}-${counter++}-${random}`;
+		const name = uniqueName();
 		this.names.push(name);
 		return name;
 	}

@@ -1,15 +1,11 @@
 /**
- * One line for all that was skipped, from what skipped-reporter.mjs wrote: `skipped: 14 tests need mandoc, nc, socat; 2 tests need
- * root`. Undefined when nothing was.
+ * One line for all that was skipped, from the reason of each test: `skipped: 14 tests need mandoc, nc, socat; 2 tests need root`.
+ * Undefined when nothing was.
  *
- * @param {string} lines
+ * @param {readonly string[]} reasons
  * @returns {string | undefined}
  */
-export function summaryOfSkipped(lines) {
-	const reasons = lines
-		.split('\n')
-		.filter((line) => line !== '')
-		.map((line) => /** @type {{why: string}} */ (JSON.parse(line)).why);
+export function summaryOfSkipped(reasons) {
 	if (reasons.length === 0) return undefined;
 	/** @type {Set<string>} */
 	const programs = new Set();

@@ -1,6 +1,7 @@
+import {randomInt} from 'node:crypto';
 import {once} from 'node:events';
 import {existsSync, statSync, writeFileSync} from 'node:fs';
-import {type AddressInfo, createServer} from 'node:net';
+import {createServer} from 'node:net';
 import {randomBytes} from './random.js';
 import {type Ended, peer, type Running, type RunSettings} from './run.js';
 import {World} from './world.js';
@@ -34,12 +35,21 @@ export class SocketWorld extends World {
 	}
 }
 
-/** A TCP port of 127.0.0.1 that the kernel has just handed out, and that nobody has any more. */
+/**
+ * A TCP port of 127.0.0.1 that no process uses. It is below the range from which the kernel chooses ports for others
+ * (net.ipv4.ip_local_port_range), so that no connection gets it before the test does.
+ */
 export async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const {port} = server.address() as AddressInfo;
-	server.close();
-	await once(server, 'close');
-	return port;
+	for (;;) {
+		const port = randomInt(20_000, 32_000);
+		const server = createServer();
+		try {
+			await once(server.listen(port, '127.0.0.1'), 'listening');
+		} catch {
+			continue;
+		}
+		server.close();
+		await once(server, 'close');
+		return port;
+	}
 }

@@ -20,9 +20,13 @@ export class World {
 	readonly scratch = mkdtempSync(join(tmpdir(), 'ipc-tools-test-'));
 	readonly folder = join(this.scratch, 'run');
 	private readonly processes: Running[] = [];
+	/** Those that end what they have started outside of their process group, when TERM tells them to end. */
+	protected readonly servers: Running[] = [];
 
 	constructor(t: TestContext) {
-		t.after(() => {
+		t.after(async () => {
+			for (const server of this.servers) server.kill();
+			await Promise.allSettled(this.servers.map(({closed}) => closed));
 			for (const process of this.processes) process.killGroup();
 			rmSync(this.scratch, {recursive: true, force: true});
 		});
