@@ -295,6 +295,7 @@ test('another user gets permission denied from every verb, and is told whose it 
 		[`post ${name} --create`, 1],
 		[`value ${name}`, 1],
 		[`stat ${name}`, 1],
+		[`watch ${name}`, 1],
 		[`reap ${name}`, 1],
 		[`run ${name} -- true`, 125],
 	] as const)
