@@ -1,5 +1,5 @@
 import {SystemError} from './errors.js';
-import {tellError} from './output.js';
+import {OutputError, tellError} from './output.js';
 
 /** Calls `work` for each name and continues after a failure, which is reported; returns whether all succeeded. */
 export function forEachName<Name>(names: readonly Name[], work: (name: Name) => void): boolean {
@@ -8,7 +8,7 @@ export function forEachName<Name>(names: readonly Name[], work: (name: Name) => 
 		try {
 			work(name);
 		} catch (error) {
-			if (!(error instanceof SystemError)) throw error;
+			if (!(error instanceof SystemError) || error instanceof OutputError) throw error;
 			tellError(error.message);
 			allWell = false;
 		}

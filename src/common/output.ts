@@ -55,10 +55,14 @@ export function print(data: string | Uint8Array): void {
 	}
 }
 
+/** stdout cannot be written to: what comes next cannot be printed either. */
+export class OutputError extends SystemError {}
+
 /** What a failed write to stdout means. */
 export function explainStdout(error: unknown): unknown {
 	if (hasCode(error, 'EPIPE')) return new EndBySignal(sigpipe);
-	return explain('cannot write to stdout', error, {EBADF: 'it is closed'});
+	const explained = explain('cannot write to stdout', error, {EBADF: 'it is closed'});
+	return explained instanceof SystemError ? new OutputError(explained.message, {cause: error}) : explained;
 }
 
 /** As many bytes as stdout takes without failing; the failure itself is the caller's to explain. */

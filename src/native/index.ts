@@ -151,11 +151,8 @@ export interface Native {
 	semWaiters(semaphore: SemaphoreHandle): number;
 	/** sem_trywait(3): whether there was a unit, which is taken then. */
 	semTrywait(semaphore: SemaphoreHandle): boolean;
-	/**
-	 * sem_post(3), this many times; returns how many units were posted. None if there is no room for all, fewer if the
-	 * room ran out meanwhile.
-	 */
-	semPost(semaphore: SemaphoreHandle, count: number): number;
+	/** Adds this many units and wakes as many processes, if there is room for all, atomically. sem_post(3) */
+	semPost(semaphore: SemaphoreHandle, count: number): boolean;
 	/** futex(2): waits until the value is not zero, without taking a unit. */
 	semAwait(semaphore: SemaphoreHandle, timeoutMs: number): void;
 	/** futex(2): wakes this many waiting processes, so that they look again. */

@@ -140,6 +140,8 @@ int64_t id_of_group(const char *name);
 
 /* futex.c: futex(2) between processes. -1 with EAGAIN when the word holds something else, ETIMEDOUT or EINTR. */
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms);
+/* The same until this CLOCK_MONOTONIC time (negative: without limit), and any signal ends it. */
+int futex_sleep(uint32_t *word, uint32_t expected, int64_t deadline_ns);
 void futex_wake(uint32_t *word, int count);
 
 /*

@@ -11,12 +11,16 @@
  * Why SIGURG: without our handler it is ignored, so a late one does no harm. Where the user waits for SIGURG itself it
  * is blocked, and another one has to do.
  *
+ * Why sometimes a thread: RLIMIT_SIGPENDING counts timers together with queued signals. A user whose queue is full gets no
+ * timer, and then a thread sends the signal at the same times.
+ *
  * The state is static because a signal handler has no other.
  */
 #include "native.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -29,8 +33,14 @@ static volatile sig_atomic_t caught_signal; /* the first one, for good */
 static volatile sig_atomic_t not_taken[65];  /* by number: it came, and was not asked for yet */
 static volatile sig_atomic_t stop_pending;  /* one came, and no wait has ended for it yet */
 uint64_t ignored_at_start;
-static bool timer_exists;
+static bool can_nudge;
 static int timer_id;
+static int main_thread, nudge_signal;
+
+/* What the thread has to do, if there is one. */
+static bool has_thread;
+static int64_t nudge_ns = -1; /* CLOCK_MONOTONIC; negative: not at all */
+static uint32_t nudge_changes;
 
 /* The kernel's own layout: neither libc names the thread member portably (timer_create(2)). */
 struct kernel_sigevent {
@@ -45,6 +55,12 @@ struct kernel_sigevent {
 
 static void nudge_at(int64_t deadline_ns)
 {
+	if (has_thread) {
+		__atomic_store_n(&nudge_ns, deadline_ns, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&nudge_changes, 1, __ATOMIC_SEQ_CST);
+		futex_wake(&nudge_changes, 1);
+		return;
+	}
 	struct itimerspec when;
 	memset(&when, 0, sizeof when);
 	if (deadline_ns >= 0) {
@@ -84,25 +100,56 @@ int harmless_signal(uint64_t unfit)
 	return SIGURG;
 }
 
-static bool need_timer(void)
+/* Nudges as the timer does: at nudge_ns, and then every few milliseconds until that changes. */
+static void *run_thread(void *unused)
 {
-	if (timer_exists)
+	(void)unused;
+	for (;;) {
+		uint32_t changes = __atomic_load_n(&nudge_changes, __ATOMIC_SEQ_CST);
+		int64_t next_ns = __atomic_load_n(&nudge_ns, __ATOMIC_SEQ_CST);
+		if (next_ns >= 0 && next_ns <= monotonic_ns()) {
+			syscall(SYS_tgkill, getpid(), main_thread, nudge_signal);
+			next_ns = monotonic_ns() + AGAIN_NS;
+		}
+		futex_sleep(&nudge_changes, changes, next_ns);
+	}
+	return NULL;
+}
+
+static bool start_thread(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	/* It takes no signal away from the other threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int number = pthread_create(&thread, NULL, run_thread, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = number;
+	has_thread = number == 0;
+	return has_thread;
+}
+
+static bool need_nudge(void)
+{
+	if (can_nudge)
 		return true;
 	uint64_t blocked = 0;
 	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked);
-	int nudge = harmless_signal(blocked);
+	nudge_signal = harmless_signal(blocked);
+	main_thread = (int)syscall(SYS_gettid);
 	struct kernel_sigevent event;
 	memset(&event, 0, sizeof event);
-	event.signal = nudge;
+	event.signal = nudge_signal;
 	event.notify = NOTIFY_THREAD;
-	event.thread = (int)syscall(SYS_gettid);
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0)
+	event.thread = main_thread;
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0 && !start_thread())
 		return false;
 	struct sigaction action;
 	memset(&action, 0, sizeof action);
 	action.sa_handler = on_nudge; /* no SA_RESTART: to interrupt is all it is for */
-	sigaction(nudge, &action, NULL);
-	timer_exists = true;
+	sigaction(nudge_signal, &action, NULL);
+	can_nudge = true;
 	return true;
 }
 
@@ -131,7 +178,7 @@ void wait_begin(struct wait *wait, int64_t timeout_ms)
 	if (timeout_ms < 0)
 		return;
 	wait->deadline_ns = monotonic_ns() + timeout_ms * 1000000;
-	if (need_timer())
+	if (need_nudge())
 		nudge_at(wait->deadline_ns);
 }
 
@@ -156,7 +203,7 @@ bool wait_goes_on(struct wait *wait)
 void wait_end(struct wait *wait)
 {
 	int saved = errno;
-	if (timer_exists && wait->deadline_ns >= 0)
+	if (can_nudge && wait->deadline_ns >= 0)
 		nudge_at(stop_pending ? 0 : -1);
 	errno = saved;
 }
@@ -209,7 +256,7 @@ static napi_value js_catch_signals(napi_env env, napi_callback_info info)
 	size_t count;
 	if (!read_arguments(env, info, 1, &arguments) || !int32_array_argument(&arguments, 0, &numbers, &count))
 		return NULL;
-	if (!need_timer())
+	if (!need_nudge())
 		return throw_errno(env, errno, "timer_create");
 	for (size_t i = 0; i < count; i++) {
 		if (ignored_at_start >> (numbers[i] - 1) & 1)

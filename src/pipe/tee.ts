@@ -177,9 +177,10 @@ class FanOut {
 		return done;
 	}
 
+	/** An empty buffer always takes a piece, so that data moves however small the buffer is. */
 	private hasRoom(): boolean {
 		const {policy, most} = this.settings;
-		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting < most);
+		return policy !== 'block' || this.subscribers.every(({waiting}) => waiting === 0 || waiting < most);
 	}
 
 	private slowest(): TeeOutput {

@@ -3,7 +3,7 @@ import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
 import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
+import {lookAtAllSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 
 export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -25,7 +25,7 @@ export const list = verb({
 	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run(_, options) {
 		const columns = chooseColumns(semaphoreColumns, options.output);
-		const rows = lookAtSemaphores(allSemaphores());
+		const rows = lookAtAllSemaphores();
 		if (options.json) for (const row of rows) printJson(row);
 		else await printTable(columns, rows, {headings: !options.noHeadings});
 		return done;

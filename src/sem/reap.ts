@@ -1,7 +1,7 @@
 import {SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {json} from '../common/options.js';
 import {printJson, printLine, tellVerbose} from '../common/output.js';
 import {any, verb} from '../common/verb.js';
@@ -26,15 +26,24 @@ export const reap = verb({
 			return allWell ? done : failed;
 		}
 		for (const name of allSemaphores()) {
-			try {
-				using semaphore = Semaphore.tryOpen(name);
-				if (semaphore) report(formatAddress(name), semaphore.reap());
-			} catch (error) {
-				// The semaphore of another user, or not a semaphore: still look at the others.
-				if (!(error instanceof SystemError)) throw error;
-				tellVerbose(error.message);
-			}
+			const reaped = tryReap(name);
+			if (reaped !== undefined) report(formatAddress(name), reaped);
 		}
 		return done;
 	},
 });
+
+/**
+ * Undefined for the semaphore of another user, and for what is not a semaphore: the others are reaped all the same. A
+ * function of its own, because esbuild's `using` in a loop throws the error of an earlier round again.
+ */
+function tryReap(name: Address): number | undefined {
+	try {
+		using semaphore = Semaphore.tryOpen(name);
+		return semaphore?.reap();
+	} catch (error) {
+		if (!(error instanceof SystemError)) throw error;
+		tellVerbose(error.message);
+		return undefined;
+	}
+}

@@ -4,7 +4,7 @@ import {formatFields, formatTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import {semaphoreName} from '../objects/semaphore/semaphore.js';
-import {allSemaphores, lookAtSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
+import {lookAtAllSemaphores, lookAtSemaphore, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 import {semaphoreColumns} from './list.js';
 import {describeSemaphore} from './stat.js';
 
@@ -21,7 +21,11 @@ export const watch = verb({
 		};
 		await watchObjects(
 			{
-				look: () => lookAtSemaphores(name ? [name] : allSemaphores()),
+				look() {
+					if (!name) return lookAtAllSemaphores();
+					const status = lookAtSemaphore(name);
+					return status ? [status] : [];
+				},
 				key: (status) => status.name,
 				gone: (removed) => ({name: removed, removed: true}),
 				draw: (now) => (name ? drawOne(now[0]) : formatTable(semaphoreColumns, now, {headings: true})),

@@ -3,7 +3,7 @@ import {printable, SystemError, type UsageError} from '../common/errors.js';
 import {done, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {signalName} from '../common/formats/signal-name.js';
-import {printJson, printLine, tell, tellError, tellVerbose} from '../common/output.js';
+import {printLine, tell, tellError, tellVerbose} from '../common/output.js';
 import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {pause} from '../common/waiting.js';
@@ -67,6 +67,7 @@ export class Delivery {
 	private isHidingSaid = false;
 	private wasFull = false;
 	private wasLate = false;
+	private outputFailure: {error: unknown} | undefined;
 
 	constructor(private readonly settings: DeliverySettings) {}
 
@@ -106,6 +107,7 @@ export class Delivery {
 	/** Waits, escalates, reports. */
 	finish(): Outcome {
 		if (this.settings.waits && !this.settings.dryRun) this.waitAndEscalate();
+		if (this.outputFailure) throw this.outputFailure.error;
 		if (this.hasFailed) return failed;
 		if (this.wasLate) return timedOut;
 		return this.wasFull ? notNow : done;
@@ -188,7 +190,7 @@ export class Delivery {
 			else tellVerbose(said);
 		} else if (dryRun) {
 			report.result = 'dry-run';
-			if (!json) printLine(`${report.signal} to ${this.describe(recipient)}`);
+			if (!json) this.print(`${report.signal} to ${this.describe(recipient)}`);
 		} else {
 			this.attempt(target, recipient, report, inTree);
 		}
@@ -196,7 +198,7 @@ export class Delivery {
 			this.waitedFor.push({recipient, report});
 			return;
 		}
-		if (json && report.result !== 'failed') printJson(report);
+		if (json && report.result !== 'failed') this.print(JSON.stringify(report));
 		if (!inTree) recipient[Symbol.dispose]();
 	}
 
@@ -262,7 +264,8 @@ export class Delivery {
 			if (living.length === 0 || deadline.hasPassed) break;
 		}
 		this.reportLiving(living, tried);
-		if (this.settings.json) for (const {report} of this.waitedFor) if (report.result !== 'failed') printJson(report);
+		if (!this.settings.json) return;
+		for (const {report} of this.waitedFor) if (report.result !== 'failed') this.print(JSON.stringify(report));
 	}
 
 	private reportLiving(living: readonly Sent[], tried: readonly string[]): void {
@@ -316,6 +319,20 @@ export class Delivery {
 		this.hasFailed = true;
 		tellError(message);
 		const signal = signalName(this.firstSignal);
-		if (this.settings.json) printJson({target: target.shown, pid, signal, result: 'failed', error: message});
+		if (this.settings.json)
+			this.print(JSON.stringify({target: target.shown, pid, signal, result: 'failed', error: message}));
+	}
+
+	/**
+	 * A stdout that cannot be written to, or has no reader, ends the command after the last signal: it must not keep
+	 * signals from other targets, nor leave a tree stopped that was about to be killed.
+	 */
+	private print(line: string): void {
+		if (this.outputFailure) return;
+		try {
+			printLine(line);
+		} catch (error) {
+			this.outputFailure = {error};
+		}
 	}
 }

@@ -206,6 +206,8 @@ refuses(
 	"unknown option '--timeoutStatus'; did you mean '--timeout-status'?",
 	'send',
 );
+refuses(['send', 'a', '--timeo', '5'], "unknown option '--timeo'; did you mean '--timeout'?", 'send');
+refuses(['send', 'a', '--time', '5'], "unknown option '--time'; did you mean '--timeout'?", 'send');
 refuses(['send', 'a', '--hlep'], "unknown option '--hlep'; did you mean '--help'?", 'send');
 refuses(['send', 'a', '--frobnicate'], "unknown option '--frobnicate'", 'send');
 refuses(['send', 'a', '--no-tee'], "unknown option '--no-tee'", 'send');

@@ -135,6 +135,12 @@ test('a semaphore is used only as what it is: another value, one that is unmappe
 		assert.throws(() => native.semGetvalue(other as never), /must be a handle of this kind/);
 	assert.throws(() => native.semCreate(`/${name}`, 0o600, 1), hasCode('EEXIST'));
 	for (const value of [-1, 2 ** 31]) assert.throws(() => native.semCreate('/x', 0o600, value), hasCode('EINVAL'));
+	const ours = native.openat(-100, `/dev/shm/sem.${name}`, O_RDWR, 0, -1);
+	t.after(() => closeSync(ours));
+	const writable = native.semMap(ours, true);
+	assert.throws(() => native.semPost(writable, -1), hasCode('EINVAL'));
+	assert.equal(native.semPost(writable, 2 ** 40), false);
+	assert.equal(native.semGetvalue(writable), 1);
 });
 
 test('a tagged change happens as a whole, or not at all', (t) => {

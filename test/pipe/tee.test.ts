@@ -132,6 +132,13 @@ test('block: the slowest sets the pace, and no reader misses anything', async (t
 	assertDone(await slow.end(), input);
 });
 
+test('block: a buffer of 0 bytes passes one piece at a time', async (t) => {
+	const world = new World(t);
+	const input = lines(50_000);
+	assertDone(await world.pipe('tee', '-', '--buffer', '0', '-t', '0'), '');
+	assertDone(await world.run('ipc-pipe', ['tee', '-', '--buffer', '0'], {input}), input);
+});
+
 test('a blocking tee gives up on a reader that does not read: 124, and says which', async (t) => {
 	const world = new World(t);
 	await world.pipe('create', 'slow');

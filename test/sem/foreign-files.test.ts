@@ -97,6 +97,7 @@ const lines = [
 	['value', 1],
 	['stat', 1],
 	['stat --json', 1],
+	['watch', 1],
 	['reap', 1],
 	['run', 125],
 	['run --create', 125],

@@ -112,3 +112,33 @@ test('more semaphores at once than there are descriptors: each that cannot be op
 	assert.ok(answers.some((answer) => /^error .*RLIMIT_NOFILE/.test(answer)));
 	assert.equal(answers[60], '2');
 });
+
+test('reap reports each file that is not a semaphore once', needsMount, async (t) => {
+	const world = new SemaphoreWorld(t);
+	const ended = await inOwnFolder(
+		world,
+		'-o size=1m',
+		'echo text >/dev/shm/sem.a; ipc-sem create b c && ipc-sem reap --verbose',
+	);
+	assert.deepEqual(
+		[ended.status, ended.stdout.toString(), ended.stderr],
+		[0, '', "ipc-sem: cannot open 'a': it is not a semaphore: /dev/shm/sem.a has 5 bytes, a semaphore has 32\n"],
+	);
+});
+
+test('reap into a full device fails', needsMount, async (t) => {
+	const world = new SemaphoreWorld(t);
+	for (const words of ['reap', 'reap a b'])
+		assertFails(
+			await inOwnFolder(
+				world,
+				'-o size=1m',
+				`ipc-sem create a b
+				for each in a b; do ipc-sem run $each -- sh -c "kill -9 \\$PPID"; done 2>/dev/null
+				for each in a b; do until ipc-sem stat $each | grep -q dead; do sleep 0.01; done; done
+				ipc-sem ${words} >/dev/full`,
+			),
+			1,
+			'ipc-sem: cannot write to stdout: no space left on the device\n',
+		);
+});

@@ -243,6 +243,19 @@ test('post to a semaphore that has the most units there can be says so, and post
 	assert.equal(await world.value(name), mostUnits);
 });
 
+test('post adds all units in one step: no process sees some of them', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(0);
+	const posting = world.startSem('post', name, '--count', String(mostUnits));
+	let seen = 0;
+	await until('there are units', async () => {
+		seen = await world.value(name);
+		return seen > 0;
+	});
+	assert.equal(seen, mostUnits);
+	assertDone(await posting.end(), '');
+});
+
 test('what is not a name for a semaphore is used wrongly, and nothing is done with the others', async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = world.name();
@@ -282,6 +295,7 @@ test('another user gets permission denied from every verb, and is told whose it 
 		[`post ${name} --create`, 1],
 		[`value ${name}`, 1],
 		[`stat ${name}`, 1],
+		[`watch ${name}`, 1],
 		[`reap ${name}`, 1],
 		[`run ${name} -- true`, 125],
 	] as const)

@@ -47,6 +47,30 @@ for (const words of [
 		assert.match((await stranger.end()).stdout.toString(), /^ready\n1 /);
 	});
 
+test('a full stdout is reported once, and all targets have got the signal', async (t) => {
+	const world = new SignalWorld(t);
+	const strangers = [await world.stranger('receive', 1, 1), await world.stranger('receive', 1, 1)];
+	const pids = strangers.map(({pid}) => pid).join(' ');
+	assertFails(
+		await world.shell(`ipc-signal send HUP ${pids} --json >/dev/full`),
+		1,
+		'ipc-signal: cannot write to stdout: no space left on the device\n',
+	);
+	for (const stranger of strangers) assert.match((await stranger.end()).stdout.toString(), /^ready\n1 /);
+});
+
+test('a reader that leaves does not keep a tree that is to be killed stopped', async (t) => {
+	const world = new SignalWorld(t);
+	const root = world.startOther('bash', ['-c', 'sleep 1000 & sleep 1000 & echo ready; wait']);
+	await root.printed('ready');
+	const gone = world.file('gone');
+	const sent = await world.shell(
+		`{ until [ -e ${gone} ]; do sleep 0.01; done; ipc-signal send --tree KILL ${root.pid} --json; echo $? >&2; } | { exec <&-; touch ${gone}; }`,
+	);
+	assert.equal(sent.stderr, '141\n');
+	assert.equal((await root.end()).signal, 'SIGKILL');
+});
+
 test('send -RTMIN+3 and -RTMAX-1', async (t) => {
 	const world = new SignalWorld(t);
 	for (const [word, number] of [

@@ -16,12 +16,13 @@ function didYouMean(word: string, candidates: readonly string[]): string {
 		.filter(
 			({candidate, steps}) => steps <= Math.max(1, Math.floor(candidate.length / 2)) || candidate.startsWith(word),
 		)
-		.sort((a, b) => a.steps - b.steps);
+		.sort((a, b) => a.steps - b.steps || a.candidate.length - b.candidate.length);
 	return nearest ? `; did you mean '${nearest.candidate}'?` : '';
 }
 
-/** The same letters in another order are one slip of the hand, not two. */
+/** The same letters in another order are one slip of the hand, not two. An abbreviation is nearer than any slip. */
 function stepsBetween(word: string, candidate: string): number {
+	if (word !== '' && candidate.startsWith(word)) return 0;
 	const letters = (text: string) => [...text].sort().join('');
 	return letters(word) === letters(candidate) ? Math.min(1, distance(word, candidate)) : distance(word, candidate);
 }

@@ -10,19 +10,24 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
+int futex_sleep(uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+	struct timespec rest = {0, 0};
+	int64_t left = deadline_ns < 0 ? 0 : deadline_ns - monotonic_ns();
+	if (left > 0) {
+		rest.tv_sec = left / 1000000000;
+		rest.tv_nsec = left % 1000000000;
+	}
+	return (int)syscall(SYS_futex, word, FUTEX_WAIT, expected, deadline_ns < 0 ? NULL : &rest, NULL, 0);
+}
+
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms)
 {
 	int64_t deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000;
 	for (;;) {
 		if (take_stop())
 			return -1;
-		struct timespec rest = {0, 0};
-		int64_t left = deadline_ns < 0 ? 0 : deadline_ns - monotonic_ns();
-		if (left > 0) {
-			rest.tv_sec = left / 1000000000;
-			rest.tv_nsec = left % 1000000000;
-		}
-		if (syscall(SYS_futex, word, FUTEX_WAIT, expected, deadline_ns < 0 ? NULL : &rest, NULL, 0) == 0)
+		if (futex_sleep(word, expected, deadline_ns) == 0)
 			return 0;
 		if (errno != EINTR)
 			return -1;

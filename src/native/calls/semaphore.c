@@ -5,9 +5,9 @@
  * (sem_open(3) checks nothing: a file that is too short would end us with SIGBUS), and what is mapped is used by libc's
  * own functions, so that all programs agree about it.
  *
- * Two operations that libc does not have, since counting holders needs them to survive a kill at any moment:
- * takeTagged and giveTagged change the value and a tag beside it in one instruction. A later process sees by the
- * tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
+ * Three operations that libc does not have, since they have to survive a kill at any moment: post adds several units
+ * in one instruction; takeTagged and giveTagged change the value and a tag beside it in one instruction. A later process
+ * sees by the tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
  *
  *	bytes   glibc (new_sem)          musl (__val)
  *	0..3    value                    value; the highest bit: a process waits
@@ -299,23 +299,31 @@ static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
 	return semaphore && touch(env, semaphore, try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
 }
 
+/* In a loop of sem_post(3) a kill would leave some of the units posted, and many units would take minutes. */
 static void post_units(void *context)
 {
 	struct touch *touch = context;
-	uint32_t value = __atomic_load_n(&touch->words->value, __ATOMIC_SEQ_CST) & VALUE_MASK;
-	if (touch->argument <= (int64_t)SEM_VALUE_MAX - (int64_t)value)
-		while (touch->result < touch->argument && sem_post(touch->semaphore) == 0)
-			touch->result++;
+	struct words *words = touch->words;
+	if (touch->argument < 0) {
+		touch->problem = EINVAL;
+		return;
+	}
+	uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
+	do {
+		if (touch->argument > (int64_t)SEM_VALUE_MAX - (int64_t)(value & VALUE_MASK))
+			return;
+	} while (!__atomic_compare_exchange_n(&words->value, &value, value + (uint32_t)touch->argument, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	touch->result = 1;
+	if (__atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST) > 0)
+		futex_wake(&words->value, (int)touch->argument);
 }
 
-/*
- * semPost(handle, count) -> how many units more: all, or fewer when others fill it up to SEM_VALUE_MAX meanwhile.
- * None where there was no room for all of them from the start. sem_post(3)
- */
+/* semPost(handle, count) -> whether there was room for all, and they are posted, in one step. sem_post(3) */
 static napi_value js_sem_post(napi_env env, napi_callback_info info)
 {
 	struct touch context = {0};
-	return touch_with(env, info, post_units, &context, "sem_post") ? js_number(env, (double)context.result) : NULL;
+	return touch_with(env, info, post_units, &context, "sem_post") ? js_boolean(env, context.result) : NULL;
 }
 
 static void await_unit(void *context)

@@ -38,12 +38,17 @@ export function statusOf(semaphore: Semaphore): SemaphoreStatus {
 	};
 }
 
-/** Looks at semaphores and takes nothing; skips names that are missing, are not semaphores, or cannot be opened. */
-export function lookAtSemaphores(names: readonly Address[]): SemaphoreStatus[] {
-	return names.flatMap((name) => {
+/** Looks at a semaphore and takes nothing; undefined while there is none of that name. */
+export function lookAtSemaphore(name: Address): SemaphoreStatus | undefined {
+	using semaphore = Semaphore.tryOpen(name, 'look');
+	return semaphore && statusOf(semaphore);
+}
+
+/** Looks at all semaphores; skips files that are not semaphores, and semaphores that cannot be opened. */
+export function lookAtAllSemaphores(): SemaphoreStatus[] {
+	return allSemaphores().flatMap((name) => {
 		try {
-			using semaphore = Semaphore.tryOpen(name, 'look');
-			return semaphore ? [statusOf(semaphore)] : [];
+			return lookAtSemaphore(name) ?? [];
 		} catch (error) {
 			if (error instanceof SystemError) return [];
 			throw error;

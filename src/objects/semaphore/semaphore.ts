@@ -191,13 +191,11 @@ export class Semaphore implements Disposable {
 		return this.untilTaken(take, timeoutMs) ?? false;
 	}
 
-	/** Adds units and wakes as many waiting processes. sem_post(3) */
+	/** Adds units, all or none, and wakes as many waiting processes. sem_post(3) */
 	post(count = 1): void {
-		const posted = this.explained('post to', () => native.semPost(this.handle, count));
-		if (posted === count) return;
-		const sofar = posted > 0 ? ` (${posted} were posted)` : '';
+		if (this.explained('post to', () => native.semPost(this.handle, count))) return;
 		throw new SystemError(
-			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and the maximum is ${mostUnits}${sofar}`,
+			`cannot post ${countOf(count, 'unit')} to ${quoted(this.shownName)}: it has ${this.value}, and the maximum is ${mostUnits}`,
 		);
 	}
 
