@@ -1,5 +1,5 @@
 import {closeSync, fstatSync} from 'node:fs';
-import {attempt, quoted, SystemError} from '../common/errors.js';
+import {attempt, quoted, SystemError, UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import {tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
@@ -11,11 +11,13 @@ import {AT_FDCWD, native, O_RDONLY} from '../native/index.js';
 import {segmentName} from '../objects/segment/segment-name.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {lockOptions, underLock} from './lock.js';
+import {checkMayShrink, forceShrink} from './shrink.js';
 
 export const update = verb({
 	summary: 'Replace the contents with the output of a filter',
 	operands: {name: one(segmentName)},
 	options: {
+		force: forceShrink,
 		keepSize: {help: 'keep the size and fill up with NUL bytes, for mapped segments'},
 		lock: {...lockOptions.lock, help: 'also hold a unit of semaphore SEM; the segment is always locked'},
 		timeout: {...lockOptions.timeout, help: 'give up waiting for the lock after DURATION (status 124)'},
@@ -29,17 +31,23 @@ export const update = verb({
 	],
 	needsNode: true,
 	run({name}, options, command) {
+		if (options.force && options.keepSize) throw new UsageError('--force and --keep-size cannot be combined');
 		const segment = SharedMemory.open(name);
 		const semaphore = options.lock === true ? undefined : options.lock;
-		const work = () => replace(segment, command, options.keepSize);
+		const work = () => replace(segment, command, options);
 		const inner = () => underLock(segment, 'exclusive', {...options, lock: true}, work);
 		const outcome = semaphore ? underLock(segment, 'exclusive', options, inner) : inner();
 		return Promise.resolve(outcome).finally(() => segment.close());
 	},
 });
 
+interface SizeWishes {
+	keepSize: boolean;
+	force: boolean;
+}
+
 /** Changes nothing before the filter has succeeded and its whole output is complete. */
-async function replace(segment: SharedMemory, command: readonly string[], keepsSize: boolean): Promise<Outcome> {
+async function replace(segment: SharedMemory, command: readonly string[], wishes: SizeWishes): Promise<Outcome> {
 	const output = native.memfdCreate('ipc-shm-update');
 	// An open file description of its own: the filter reads from its beginning, and does not share our lock.
 	const input = attempt(`cannot update ${quoted(segment.shownName)}`, () =>
@@ -54,7 +62,7 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 		const unchanged = `${quoted(segment.shownName)} is unchanged`;
 		if (problem !== null) tellError(`${problem}; ${unchanged}`);
 		else if (status !== 0) tellError(`${quoted(command[0] as string)} ${describeEnd({status})}: ${unchanged}`);
-		else writeBack(segment, output, keepsSize);
+		else writeBack(segment, output, wishes);
 		return endedWith(status);
 	} finally {
 		closeSync(output);
@@ -62,15 +70,17 @@ async function replace(segment: SharedMemory, command: readonly string[], keepsS
 	}
 }
 
-function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): void {
+function writeBack(segment: SharedMemory, output: number, {keepSize, force}: SizeWishes): void {
 	segment.checkIsThere('update');
 	const tried = `cannot update ${quoted(segment.shownName)}`;
 	const {size: bytes} = fstatSync(output);
 	const before = segment.size;
-	if (keepsSize && bytes > before)
+	if (keepSize && bytes > before)
 		throw new SystemError(
 			`${tried}: the output has ${bytes} bytes and the segment has ${before} (--keep-size); ${quoted(segment.shownName)} is unchanged`,
 		);
+	if (bytes < before && !keepSize && !force)
+		checkMayShrink(segment, '--keep-size fills up with NULs, --force shrinks it anyway');
 	// With the memory reserved, nothing can fail half way.
 	segment.reserve(bytes, tried);
 	try {
@@ -78,7 +88,7 @@ function writeBack(segment: SharedMemory, output: number, keepsSize: boolean): v
 	} catch (error) {
 		throw explainMove(error, {to: quoted(segment.shownName), from: 'the output'});
 	}
-	if (keepsSize) clear(segment, bytes, before);
+	if (keepSize) clear(segment, bytes, before);
 	else if (bytes < before) segment.truncate(bytes);
 	segment.checkIsThere('update');
 }

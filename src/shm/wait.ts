@@ -1,8 +1,9 @@
 import {UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
-import {announceReady} from '../common/output.js';
+import {announceReady, stdout} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
+import {endIfBroken, eventsOf} from '../common/waiting.js';
 import {segmentName} from '../objects/segment/segment-name.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {condition} from '../objects/segment/word.js';
@@ -32,7 +33,10 @@ export const wait = verb({
 		const isWanted = options.until(type);
 		using segment = SharedMemory.open(name, 'read');
 		announceReady(options.readyFd);
-		const value = segment.wait(type, options.offset ?? 0, isWanted, options.nonblock ? 0 : (options.timeout ?? -1));
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		const value = segment.wait(type, options.offset ?? 0, isWanted, timeoutMs, () =>
+			endIfBroken(eventsOf(stdout, 0, 0)),
+		);
 		if (value === undefined) return options.nonblock ? notNow : timedOut;
 		printValue(showWord(value), options.json);
 		return done;

@@ -76,7 +76,8 @@ export const call = verb({
 		const encode = (request: Request) => encodeMessage(dialect.format(request), framing);
 		const talk = (socket: LocalSocket): Outcome => {
 			using _ = socket;
-			const channel = new CallChannel(socket, {...usualLimits, mostBytes: options.maxSize ?? mostRecordBytes});
+			const limits = {...usualLimits, mostBytes: options.maxSize ?? mostRecordBytes};
+			const channel = new CallChannel(socket, limits, !options.notify);
 			dialect.greet?.(channel, deadline);
 			if (options.batch) {
 				const {inFlight = usualInFlight, notify} = options;

@@ -54,6 +54,29 @@ test('--keep-size fills up with NULs, and refuses what is longer', async (t) => 
 	assert.equal(world.contents(name).toString('latin1'), 'short\n\0\0\0\0');
 });
 
+test('shorter output does not shrink a segment that another process maps, unless forced', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment('0123456789');
+	const mapper = await world.startStranger('shm-peer', 'map', name);
+	assertFails(
+		await world.shm('update', name, '--', 'echo', 'short'),
+		125,
+		`ipc-shm: cannot shrink '${name}': process (${mapper.pid} shm-peer) would get SIGBUS when touching the removed part (--keep-size fills up with NULs, --force shrinks it anyway)\n`,
+	);
+	assert.equal(world.contents(name).toString(), '0123456789');
+	assertDone(await world.shm('update', name, '--', 'echo', 'as long as'), '');
+	assert.equal(world.contents(name).toString(), 'as long as\n');
+	assertDone(await world.shm('update', name, '--keep-size', '--', 'echo', 'short'), '');
+	assert.equal(world.size(name), 11);
+	assertDone(await world.shm('update', name, '--force', '--', 'echo', 'short'), '');
+	assert.equal(world.contents(name).toString(), 'short\n');
+	assertFails(
+		await world.shm('update', name, '--force', '--keep-size', '--', 'true'),
+		2,
+		/--force and --keep-size cannot be combined/,
+	);
+});
+
 test('many at once lose none', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment('0\n');

@@ -171,6 +171,14 @@ test('wait gives up in time, at once, on a signal, or when the segment is remove
 	assertFails(await left.end(), 1, `ipc-shm: cannot wait for '${name}': it has been removed\n`);
 });
 
+test('wait ends by SIGPIPE when the reader of stdout leaves', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(8);
+	const line = `ipc-shm wait ${name} --until =1 --timeout 60 | true; echo \${PIPESTATUS[0]}`;
+	const {stdout, stderr} = await world.shell(line);
+	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
+});
+
 test('a segment that others cut and grow all the time ends nobody by SIGBUS', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment(65_536);

@@ -293,6 +293,26 @@ test('a batch as a coprocess: each answer is there before the next call is writt
 	assert.equal((await batch.end()).status, 0);
 });
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
+const statusOfCall = 'echo ${PIPESTATUS[-2]} >&2';
+
+test('the reader of stdout leaves while a call or a batch waits: SIGPIPE at once, and not at the next answer', async (t) => {
+	const world = new CallWorld(t);
+	world.method('answer', 'echo 1');
+	world.method('never', 'exec sleep 60');
+	await world.serveMethods();
+	const single = await world.shell(`ipc-sock call calc never | true; ${statusOfCall}`);
+	assert.deepEqual([single.status, single.stderr], [0, '141\n']);
+	// The batch waits for its next line, which does not come while its writer lives.
+	const calls = world.file('calls');
+	const line = `mkfifo ${calls}; exec 9<>${calls}; echo '{"method":"answer"}' >&9; ipc-sock call calc --batch <${calls} | head -n 1; ${statusOfCall}`;
+	const batch = await world.shell(line);
+	assert.deepEqual([batch.stdout.toString(), batch.stderr], ['{"jsonrpc":"2.0","result":1,"id":1}\n', '141\n']);
+	// A notification prints nothing, so that it needs no reader.
+	const notified = await world.shell(`ipc-sock call calc answer --notify | true; ${statusOfCall}`);
+	assert.deepEqual([notified.status, notified.stderr], [0, '0\n']);
+});
+
 test('a batch that cannot go on says so, and prints what came before', needs('python3'), async (t) => {
 	const world = new CallWorld(t);
 	const path = await world.stranger('geth');
@@ -319,6 +339,12 @@ test('a batch that cannot go on says so, and prints what came before', needs('py
 		'line 2 of stdin has the id 7, which is still in use',
 		'1 call',
 	);
+	for (const id of ['[1]', '{}', 'true'])
+		await fails(
+			`{"method":"a"}\n{"method":"b","id":${id}}\n{"method":"c"}\n`,
+			'line 2 of stdin has an "id" that is not a string, a number or null',
+			'1 call',
+		);
 	const bad = 'is not valid UTF-8, as JSON must be';
 	await fails(Buffer.from([0x22, 0xff, 0x22, 10]), `line 1 of stdin ${bad}`, '0 calls');
 	await fails(Buffer.from('{"method":"a"}\n"\xff', 'latin1'), `line 2 of stdin ${bad}`, '1 call');

@@ -302,14 +302,21 @@ export class SharedMemory implements Disposable {
 	/**
 	 * Waits until a word meets a condition, and returns its value; undefined when it did not in time. Blocks. A process
 	 * that changes the word and wakes (futex(2), on its address or, of 64 bits, on that of its low half) is noticed at
-	 * once, other processes within 100 ms.
+	 * once, other processes within 100 ms. `look` is called before each sleep, of 100 ms at most.
 	 */
-	wait(type: WordType, offset: number, isWanted: (value: bigint) => boolean, timeoutMs = -1): bigint | undefined {
+	wait(
+		type: WordType,
+		offset: number,
+		isWanted: (value: bigint) => boolean,
+		timeoutMs = -1,
+		look?: () => void,
+	): bigint | undefined {
 		const deadline = new Deadline(timeoutMs);
 		for (;;) {
 			const value = this.load(type, offset);
 			if (isWanted(value)) return value;
 			if (deadline.hasPassed) return undefined;
+			look?.();
 			const woken = this.touch('wait for', type, offset, (mapping) =>
 				native.futexWait(mapping, offset, BigInt.asUintN(32, value), deadline.waitMs(lookAgainMs)),
 			);

@@ -26,6 +26,8 @@ export interface BatchSettings {
 	timeoutMs: number;
 }
 
+const idKinds: ReadonlySet<string> = new Set(['string', 'number', 'null']);
+
 /** Identifies a call: servers write numbers and strings in their own form, with the same meaning. */
 type Key = number | string;
 
@@ -188,7 +190,11 @@ export class BatchCaller {
 		const params = members.get('params');
 		if (params !== undefined && kindOf(params) !== 'array' && kindOf(params) !== 'object')
 			return new NoCall('has "params" that are neither an array nor an object');
-		const id = this.settings.notify ? undefined : (members.get('id') ?? this.freeId(number));
+		const given = members.get('id');
+		// The server could not say which call it refuses, and the answers to all others would be lost.
+		if (given !== undefined && !idKinds.has(kindOf(given)))
+			return new NoCall('has an "id" that is not a string, a number or null');
+		const id = this.settings.notify ? undefined : (given ?? this.freeId(number));
 		const sentId = this.dialect.hasIntegerIds && id !== undefined ? String(number) : id;
 		let request: string;
 		try {

@@ -1,6 +1,7 @@
 import type {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
-import {PollSet} from '../../common/waiting.js';
+import {stdout} from '../../common/output.js';
+import {endIfBroken, PollSet} from '../../common/waiting.js';
 import {native, POLLIN, POLLOUT} from '../../native/index.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {Broken} from './json-scan.js';
@@ -16,14 +17,17 @@ export class CallChannel {
 	/** True once the peer sends no more. */
 	hasEnded = false;
 	private readonly splitter: JsonSplitter;
-	private readonly poll = new PollSet<'channel' | 'also'>();
+	private readonly poll = new PollSet<'channel' | 'also' | 'stdout'>();
 	private outgoing: Buffer[] = [];
 	private offset = 0;
 
 	constructor(
 		readonly socket: LocalSocket,
 		limits: SplitLimits,
+		/** Answers are printed: a wait ends us by SIGPIPE when the reader of stdout leaves. */
+		prints: boolean,
 	) {
+		if (prints) this.poll.watch('stdout', stdout);
 		this.splitter = new JsonSplitter(limits);
 	}
 
@@ -98,6 +102,7 @@ export class CallChannel {
 		this.poll.watch('channel', descriptor, this.isSending ? POLLIN | POLLOUT : POLLIN);
 		this.poll.watch('also', also, POLLIN);
 		if (!this.poll.wait(timeoutMs)) throw new TimedOut();
+		endIfBroken(this.poll.eventsOf('stdout'));
 		return this.poll.eventsOf('also') !== 0;
 	}
 
