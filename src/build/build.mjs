@@ -76,7 +76,6 @@ await build({
 });
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 
-writeLicenses(Object.keys(metafile.inputs));
 run('node', ['src/build/compile-native.mjs']);
 const declared = await loadCommands(root);
 await writeHelp(root, declared);
@@ -84,17 +83,18 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
-const hasExecutable = await buildEngine({root, commands: declared.commands});
-if (!hasExecutable) rmSync(join(dist, 'ipc'), {force: true});
-linkCommands(root, {toExecutable: hasExecutable});
+const executable = await buildEngine({root, commands: declared.commands});
+if (!executable) rmSync(join(dist, 'ipc'), {force: true});
+linkCommands(root, {toExecutable: executable !== undefined});
+writeLicenses([...Object.keys(metafile.inputs), ...(executable?.inputs ?? [])], executable?.license);
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
 	if (status !== 0) process.exit(status ?? 1);
 }
 
-/** The licences of the bundled packages. */
-function writeLicenses(inputs) {
+/** The licences of the bundled packages, and of the engine. */
+function writeLicenses(inputs, engineLicense) {
 	const names = new Set(
 		inputs.map((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1]).filter((name) => name !== undefined),
 	);
@@ -104,6 +104,7 @@ function writeLicenses(inputs) {
 		const {version, license} = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 		return `${name} ${version} (${license})\n\n${file ? readFileSync(join(folder, file), 'utf8').trim() : ''}\n`;
 	});
+	if (engineLicense) texts.push(`quickjs-ng (MIT)\n\n${engineLicense}\n`);
 	rmSync(join(dist, 'LICENSES.txt'), {force: true});
 	writeFileSync(join(dist, 'LICENSES.txt'), texts.join(`\n${'-'.repeat(72)}\n\n`));
 }

@@ -117,8 +117,8 @@ function debianMirror() {
 }
 
 /**
- * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, where there
- * is no engine: everything works on Node then.
+ * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, where the
+ * engine cannot be had: everything works on Node then.
  */
 export function compileEngine({root, compiler, arch}) {
 	const found = findSources();
@@ -166,5 +166,10 @@ export function compileEngine({root, compiler, arch}) {
 		],
 		{stdio: 'inherit'},
 	);
-	return tool.status === 0 ? {objects, headers: found.folder, compile} : undefined;
+	// It begins with its licence.
+	const license = readFileSync(join(found.folder, 'quickjs.c'), 'utf8')
+		.split('*/', 1)[0]
+		.replace(/^[ /*]+/gm, '')
+		.trim();
+	return tool.status === 0 ? {objects, headers: found.folder, compile, license} : undefined;
 }

@@ -76,8 +76,8 @@ const smallRuntime = ({source, entries, arch}) => ({
 });
 
 /**
- * Makes the executable for this machine, or for `arch` and `compiler` where those are given; false, after one line, where that
- * is not possible.
+ * Makes the executable for this machine, or for `arch` and `compiler` where those are given. Answers the files that are in it, and
+ * the engine's licence; undefined, after one line, where it could not be made.
  */
 export async function buildEngine({
 	root,
@@ -91,11 +91,12 @@ export async function buildEngine({
 	rmSync(output, {recursive: true, force: true});
 	mkdirSync(output, {recursive: true});
 	const engine = compileEngine({root, compiler, arch});
-	if (!engine) return false;
+	if (!engine) return undefined;
 
 	const entries = entriesOf(commands);
-	await build({
+	const {metafile} = await build({
 		absWorkingDir: root,
+		metafile: true,
 		entryPoints: Object.fromEntries([...entries.keys()].map((name) => [name, `entry:${name}`])),
 		outdir: output,
 		bundle: true,
@@ -144,11 +145,11 @@ export async function buildEngine({
 	);
 	if (built.status !== 0) {
 		console.error(`ipc-tools: the commands run on Node only: '${compiler}' could not link the executable`);
-		return false;
+		return undefined;
 	}
 	// In one step: a command that runs meanwhile has the old one or the new one.
 	renameSync(`${executable}.new`, executable);
-	return true;
+	return {inputs: Object.keys(metafile.inputs), license: engine.license};
 }
 
 /** The modules by the names they are looked up with: chunks by their file, verbs and aliases as `sem/post`, fronts as `sem`. */

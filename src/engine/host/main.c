@@ -1,8 +1,8 @@
 /*
  * The executable: finds the command by the name it was called with, and runs the module of that verb.
  *
- * Each verb is a module of its own, so that a start reads the bytecode of one verb and no more; what is no verb (help, a
- * mistake, completion) is the business of the module that has the whole command.
+ * Each verb is a module of its own, so that a start reads the bytecode of one verb and no more. A command line without a verb
+ * (help, a mistake, completion) runs the module of the command, which knows the names of the verbs only.
  */
 #include "engine.h"
 
@@ -100,7 +100,7 @@ static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSVal
 	}
 }
 
-/* Standard streams that are closed stay so for whoever reads and writes, and no file of ours takes their place. */
+/* Standard streams that are closed cannot be read or written, as before, and no file of ours takes their place. */
 static void occupy_standard_streams(void)
 {
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
