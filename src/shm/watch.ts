@@ -25,6 +25,8 @@ export const watch = verb({
 			{
 				look: () => lookAtSegments(name ? [name] : allSegments()),
 				key: (status) => status.name,
+				// A process that is just starting a program cannot be inspected for a moment.
+				essence: (status) => ({...status, unseen: null}),
 				gone: (removed) => ({name: removed, removed: true}),
 				draw: (now) => (name ? drawOne(now[0]) : formatTable(segmentColumns, now, {headings: true})),
 			},

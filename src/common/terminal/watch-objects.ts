@@ -18,6 +18,8 @@ export interface Watching<Status> {
 	look(): Status[];
 	/** Identifies an object among the others. */
 	key(status: Status): string;
+	/** A status without what may change although nothing happens to the object; the whole status where that is left out. */
+	essence?(status: Status): unknown;
 	/** What is printed for one that is there no more. */
 	gone(key: string): object;
 	/** The whole screen. */
@@ -26,7 +28,7 @@ export interface Watching<Status> {
 
 /** Looks again and again: draws in place on a terminal, prints a JSON line per change elsewhere. */
 export async function watchObjects<Status>(
-	{look, key, gone, draw}: Watching<Status>,
+	{look, key, essence = (status) => status, gone, draw}: Watching<Status>,
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
@@ -38,7 +40,7 @@ export async function watchObjects<Status>(
 			const now = new Map(look().map((status) => [key(status), status]));
 			const news: object[] = [];
 			for (const [name, status] of now) {
-				const text = JSON.stringify(status);
+				const text = JSON.stringify(essence(status));
 				if (before.get(name) !== text) news.push(status as object);
 				before.set(name, text);
 			}
