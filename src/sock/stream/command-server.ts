@@ -72,6 +72,7 @@ export class CommandServer {
 			this.listener.close();
 		}
 		await Promise.all(this.running);
+		access.finish();
 		stopping.finish();
 		if (this.hasTimedOut) return timedOut;
 		return most === 1 ? endedWith(this.lastStatus) : done;
