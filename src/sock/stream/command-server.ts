@@ -91,12 +91,12 @@ export class CommandServer {
 		);
 		connection.close();
 		stopping.passOnTo(running);
-		const {status, problem} = await running.ended;
+		const {status, signal, problem} = await running.ended;
 		this.lastStatus = status;
 		if (problem) tellError(problem);
 		else if (status !== 0 && most > 1)
 			tellVerbose(
-				`${quoted(command[0] as string)} ${describeEnd({status})}${peer ? ` for ${describePeer(peer)}` : ''}`,
+				`${quoted(command[0] as string)} ${describeEnd({status, signal})}${peer ? ` for ${describePeer(peer)}` : ''}`,
 			);
 	}
 }
