@@ -130,10 +130,10 @@ export class Worker {
 		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
 		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
 		stop.passOnTo(running);
-		const {status: code, problem} = await running.ended;
+		const {status: code, signal, problem} = await running.ended;
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
-		return {status: status.systemError, why: `${quoted(command[0] as string)} ${describeEnd({status: code})}`};
+		return {status: status.systemError, why: `${quoted(command[0] as string)} ${describeEnd({status: code, signal})}`};
 	}
 
 	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {

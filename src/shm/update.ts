@@ -57,11 +57,11 @@ async function replace(segment: SharedMemory, command: readonly string[], wishes
 		using shutdown = new Shutdown();
 		const running = await startCommand(command, {stdin: input, stdout: output});
 		shutdown.passOnTo(running);
-		const {status, problem} = await running.ended;
+		const {status, signal, problem} = await running.ended;
 		shutdown.finish();
 		const unchanged = `${quoted(segment.shownName)} is unchanged`;
 		if (problem !== null) tellError(`${problem}; ${unchanged}`);
-		else if (status !== 0) tellError(`${quoted(command[0] as string)} ${describeEnd({status})}: ${unchanged}`);
+		else if (status !== 0) tellError(`${quoted(command[0] as string)} ${describeEnd({status, signal})}: ${unchanged}`);
 		else writeBack(segment, output, wishes);
 		return endedWith(status);
 	} finally {

@@ -220,6 +220,8 @@ refuses(['recv', '-15'], "unknown option '-1' in '-15'", 'recv');
 refuses(['work', '-inf', 'a'], "unknown option '-n' in '-inf'", 'work');
 refuses(['send', 'a', '--tee=yes'], '--tee takes no value', 'send');
 refuses(['send', 'a', '--tee='], '--tee takes no value', 'send');
+refuses(['send', 'a', '--help=yes'], '--help takes no value', 'send');
+refuses(['send', 'a', '--version='], '--version takes no value', 'send');
 refuses(['send', 'a', '-t'], '--timeout needs a value: TEXT', 'send');
 refuses(['send', 'a', '--timeout-status', '--tee'], '--timeout-status needs a value: N', 'send');
 refuses(['send', 'a', '-nt', '-n'], '--timeout needs a value: TEXT', 'send');

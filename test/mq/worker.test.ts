@@ -47,7 +47,7 @@ test('a command that a real-time signal ends has failed: Node takes it for one t
 	assertFails(
 		await world.mq('recv', name, '--', 'bash', '-c', 'kill -RTMAX $$'),
 		1,
-		`ipc-mq: 'bash' exited with status 192: returned the message to '${name}'\n`,
+		`ipc-mq: 'bash' was killed by SIGRTMAX: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 	const ends = '64 65 66 67 68 69 70 71'.split(' ');
@@ -271,7 +271,7 @@ test('a command that a signal ends has failed', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--', 'sh', '-c', 'kill -9 $$'),
 		1,
-		`ipc-mq: 'sh' exited with status 137: returned the message to '${name}'\n`,
+		`ipc-mq: 'sh' was killed by SIGKILL: returned the message to '${name}'\n`,
 	);
 	await isBack(world, name);
 });

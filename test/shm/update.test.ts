@@ -34,7 +34,7 @@ test('a failing filter changes nothing, and its status is passed on', async (t) 
 		'-c',
 		'echo x; exit 7',
 	);
-	await failing(137, /exited with status 137/, 'sh', '-c', 'echo x; kill -9 $$');
+	await failing(137, /'sh' was killed by SIGKILL: '.*' is unchanged/, 'sh', '-c', 'echo x; kill -9 $$');
 	await failing(127, new RegExp(`^ipc-shm: cannot run '/no/such': not found; '${name}' is unchanged\n$`), '/no/such');
 	await failing(126, /cannot run '\/': .*is unchanged/, '/');
 	assertFails(await world.shm('update', name), 2, /the command to run is missing/);

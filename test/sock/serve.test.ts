@@ -618,6 +618,21 @@ test('a flood of clients over --max: a few lines say so, and there is room again
 	assert.match(lines.at(-1) ?? '', /^ipc-sock: \d+ more messages like this were left out$/);
 });
 
+for (const [verb, ...words] of [
+	['serve', '--', 'true'],
+	['listen', '--keep-open', '--', 'true'],
+] as const)
+	test(`${verb} with a command reports at its end how many refused clients it did not report`, async (t) => {
+		const world = new CallWorld(t);
+		const server = await world.serving(verb, 'closed', ['--allow', 'uid:65532', ...words]);
+		const clients = await Promise.all(Array.from({length: 30}, () => world.client('closed')));
+		await Promise.all(clients.map((client) => client.rest()));
+		server.kill();
+		const lines = (await server.end()).stderr.trimEnd().split('\n');
+		assert.equal(lines.length, 11, lines.join('\n'));
+		assert.equal(lines.at(-1), 'ipc-sock: 20 more messages like this were left out');
+	});
+
 test('one client with many calls does not keep the others from their turn', async (t) => {
 	const world = new CallWorld(t);
 	world.method('wait', 'sleep 0.05', 'echo 1');

@@ -125,6 +125,23 @@ test('the mode is there before anybody can connect; the umask applies', async (t
 
 const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
 
+test("a listener does not notice that another user's listen and remove are refused", needsRoot, async (t) => {
+	const world = new SocketWorld(t);
+	await world.shell(`chmod 755 '${world.scratch}'`);
+	const path = world.file('s');
+	const listener = await world.ready(['listen', path, '--mode', '666', '--count', '1']);
+	await world.shell(`chmod 666 '${path}'`);
+	const refused = async (verb: string, why: string) => {
+		const {status, stderr} = await world.shell(`exec ${asAnother} ipc-sock ${verb} ${path}`);
+		assert.deepEqual([status, stderr], [1, `ipc-sock: ${why}\n`]);
+	};
+	await refused('listen', `cannot listen on '${path}': a process of root already uses it`);
+	await refused('remove', `cannot remove '${path}': a process of root uses it (--force removes it anyway)`);
+	// It still waits for its only client.
+	assertDone(await world.run('ipc-sock', ['connect', path], {input: 'it is me\n'}), '');
+	assert.equal((await listener.end()).stdout.toString(), 'it is me\n');
+});
+
 test('another user is turned away by the mode, and by --allow', {
 	skip: needsRoot.skip || needs('socat').skip,
 }, async (t) => {

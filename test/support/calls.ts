@@ -20,8 +20,18 @@ export class CallWorld extends World {
 	}
 
 	/** `ipc-sock serve`, once it can be called. */
-	async serve(address: string, words: readonly string[], settings: RunSettings = {}): Promise<Running> {
-		const server = this.start('ipc-sock', ['serve', address, '--ready-fd', '3', ...words], {
+	serve(address: string, words: readonly string[], settings: RunSettings = {}): Promise<Running> {
+		return this.serving('serve', address, words, settings);
+	}
+
+	/** Any verb that serves clients, once they can connect. */
+	async serving(
+		verb: 'serve' | 'listen',
+		address: string,
+		words: readonly string[],
+		settings: RunSettings = {},
+	): Promise<Running> {
+		const server = this.start('ipc-sock', [verb, address, '--ready-fd', '3', ...words], {
 			cwd: this.scratch,
 			...settings,
 		});

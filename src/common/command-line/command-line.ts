@@ -203,6 +203,10 @@ class Lexer {
 	}
 
 	private refuseOption(name: string): void {
+		if (isHelp(name) || isVersion(name)) {
+			this.refuse(`${name} takes no value`);
+			return;
+		}
 		const candidates = Object.keys(this.declared).map((key) => `--${optionName(key)}`);
 		this.refuse(`unknown option '${name}'`, {word: name, candidates: [...candidates, '--help', '--version']});
 	}

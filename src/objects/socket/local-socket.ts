@@ -20,11 +20,12 @@ import {
 	SOCK_SEQPACKET,
 	SOCK_STREAM,
 	SOL_SOCKET,
+	type UnixSocketRow,
 } from '../../native/index.js';
 import {connectReasons, NoSuchSocket} from './connect-errors.js';
 import {formatSocketAddress, isLocal, type LocalAddress, parseSocketAddress} from './socket-address.js';
 import {bindAddress, handleAddress, sockaddrUn} from './unix-address.js';
-import {allUnixSockets, describeHolders, describeProcess, isBoundTo, isOwn} from './unix-sockets.js';
+import {allUnixSockets, describeHolders, isBoundTo, isOwn} from './unix-sockets.js';
 
 export type SocketType = 'stream' | 'dgram' | 'seqpacket';
 
@@ -451,29 +452,19 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 
 /** The process that uses the socket, in words. */
 export function ownerOf(handle: number): string {
-	const rows = allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle)));
-	return describeHolders(rows) ?? (isOwn(rows) ? 'this process' : ownerByConnecting(handle)) ?? 'another process';
+	return describeOwner(allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle))));
 }
 
-/** Other users' descriptors do not show, but a listener's credentials are visible to a client that connects. */
-function ownerByConnecting(handle: number): string | undefined {
-	for (const type of ['stream', 'seqpacket'] as const) {
-		const probe = newSocket(type, true);
-		try {
-			native.connect(probe, handleAddress(handle), -1);
-			const [pid] = native.getsockoptPeercred(probe);
-			return pid > 0 ? `process ${describeProcess(pid)}` : undefined;
-		} catch {
-			// It has the other type, or its queue is full.
-		} finally {
-			closeSync(probe);
-		}
-	}
-	return undefined;
+/**
+ * The kernel does not show which process of another user it is. Only a connection would tell: that is the one client that
+ * `ipc-sock listen` waits for, and a command that a server starts.
+ */
+function describeOwner(rows: readonly UnixSocketRow[]): string {
+	const [uid, ...more] = [...new Set(rows.map((row) => row.uid))];
+	const isForeign = more.length === 0 && uid !== undefined && uid !== process.geteuid?.();
+	const user = isForeign ? `a process of ${native.userName(uid) ?? `user ${uid}`}` : 'another process';
+	return describeHolders(rows) ?? (isOwn(rows) ? 'this process' : user);
 }
-
-const describeOwner = (rows: Parameters<typeof describeHolders>[0]): string =>
-	describeHolders(rows) ?? (isOwn(rows) ? 'this process' : 'another process');
 
 function removeOwn({place, identity}: OwnFile): void {
 	try {

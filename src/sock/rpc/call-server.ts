@@ -84,6 +84,7 @@ export class CallServer implements CallQueue {
 		await Promise.all(running.map(({ended}) => ended));
 		await this.runner.close();
 		this.notices.finish();
+		this.settings.access.finish();
 	}
 
 	private welcome(accepted: LocalSocket): void {

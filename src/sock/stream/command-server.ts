@@ -72,6 +72,7 @@ export class CommandServer {
 			this.listener.close();
 		}
 		await Promise.all(this.running);
+		access.finish();
 		stopping.finish();
 		if (this.hasTimedOut) return timedOut;
 		return most === 1 ? endedWith(this.lastStatus) : done;
@@ -90,12 +91,12 @@ export class CommandServer {
 		);
 		connection.close();
 		stopping.passOnTo(running);
-		const {status, problem} = await running.ended;
+		const {status, signal, problem} = await running.ended;
 		this.lastStatus = status;
 		if (problem) tellError(problem);
 		else if (status !== 0 && most > 1)
 			tellVerbose(
-				`${quoted(command[0] as string)} ${describeEnd({status})}${peer ? ` for ${describePeer(peer)}` : ''}`,
+				`${quoted(command[0] as string)} ${describeEnd({status, signal})}${peer ? ` for ${describePeer(peer)}` : ''}`,
 			);
 	}
 }
