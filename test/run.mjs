@@ -15,6 +15,7 @@ import {spec as Spec} from 'node:test/reporters';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
+import {linkCommands} from '../src/build/link-commands.mjs';
 import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/sanitized.mjs';
 import {summaryOfSkipped} from './support/skipped-summary.mjs';
 
@@ -56,6 +57,12 @@ mkdirSync(peers, {recursive: true});
 for (const name of readdirSync(output)) if (name !== 'peers') rmSync(join(output, name), {recursive: true});
 const prepared = await Promise.allSettled([buildProduct(), ...peerSources().map(compilePeer), bundleTests()]);
 for (const {status, reason} of prepared) if (status === 'rejected') throw reason;
+// On Node the small scripts start the commands, as on a system for which there is no executable.
+const hasExecutable = existsSync(join(root, 'dist', 'ipc'));
+if (runtime === 'node') {
+	linkCommands(root, {toExecutable: false});
+	process.on('exit', () => linkCommands(root, {toExecutable: hasExecutable}));
+}
 if (isSanitized) {
 	await makeSanitized({root, home, compiler, run});
 	Object.assign(environment, sanitizedEnvironment(compiler));
@@ -140,7 +147,7 @@ async function buildProduct() {
 	const source = digest([process.version, compiler], inputs);
 	const product = () =>
 		filesIn(join(root, 'dist')).filter(
-			(path) => !['test', 'sanitized'].some((folder) => path.startsWith(join(root, 'dist', folder, '/'))),
+			(path) => !['test', 'sanitized', 'commands'].some((folder) => path.startsWith(join(root, 'dist', folder, '/'))),
 		);
 	if (readIfThere(stamp) === digest([source], product())) return;
 	await run(process.execPath, ['src/build/build.mjs']);

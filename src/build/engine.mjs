@@ -9,7 +9,17 @@ import {build} from 'esbuild';
 import {compileEngine, engineVersion} from './engine-sources.mjs';
 
 const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-cast-function-type'];
-const hardening = ['-fPIE', '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2'];
+const hardening = ['-O2', '-fPIE', '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2'];
+const sanitizers = [
+	'-O1',
+	'-g',
+	'-fPIE',
+	'-fno-omit-frame-pointer',
+	'-fsanitize=address,undefined',
+	'-fno-sanitize-recover=all',
+];
+/** Static: it runs in an empty root folder, and needs no loader, which takes as long as all the rest of a start. */
+const linking = ['-static-pie', '-s'];
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
 /**
@@ -85,6 +95,7 @@ export async function buildEngine({
 	arch = process.env.IPC_ARCH || process.arch,
 	compiler = process.env.IPC_CC || process.env.CC || 'cc',
 	executable = join(root, 'dist', 'ipc'),
+	sanitize = false,
 }) {
 	const source = join(root, 'src');
 	const output = join(root, 'dist', 'engine');
@@ -126,8 +137,8 @@ export async function buildEngine({
 	const built = spawnSync(
 		compiler,
 		[
-			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-O2'],
-			...[...hardening, ...sections, ...warnings],
+			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
+			...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
 			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
 			// The executable finds users without NSS.
 			...cFiles(native)
@@ -138,7 +149,8 @@ export async function buildEngine({
 				.map((name) => join(host, name)),
 			...['module.c', 'module.S', 'text.c', 'text.S'].map((name) => join(output, name)),
 			...engine.objects,
-			...['-static-pie', '-Wl,--gc-sections', '-Wl,-z,relro,-z,now', '-s', '-lm', '-lpthread', '-lrt'],
+			...(sanitize ? ['-pie'] : linking),
+			...['-Wl,--gc-sections', '-Wl,-z,relro,-z,now', '-lm', '-lpthread', '-lrt'],
 			...['-o', `${executable}.new`],
 		],
 		{cwd: root, stdio: 'inherit'},

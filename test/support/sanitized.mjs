@@ -3,6 +3,8 @@ import {execFileSync} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {join} from 'node:path';
+import {loadCommands} from '../../src/build/commands.mjs';
+import {buildEngine} from '../../src/build/engine.mjs';
 
 /** The tests that run where no others are named: all of the native layer and the library, and some data through each command. */
 export const defaultParts = [
@@ -46,7 +48,7 @@ export async function makeSanitized({root, home, compiler, run}) {
 	for (const name of ['man', 'src', 'test', 'package.json', 'README.md', 'CHANGELOG.md', 'package-lock.json'])
 		if (!existsSync(join(home, name))) symlinkSync(join(root, name), join(home, name));
 	for (const name of readdirSync(join(root, 'dist')))
-		if (!['test', 'sanitized', 'native.node'].includes(name))
+		if (!['test', 'sanitized', 'native.node', 'ipc', 'commands'].includes(name))
 			cpSync(join(root, 'dist', name), join(home, 'dist', name), {recursive: true});
 
 	const native = join(root, 'src', 'native');
@@ -61,20 +63,24 @@ export async function makeSanitized({root, home, compiler, run}) {
 		...['-o', join(home, 'dist', 'native.node')],
 	]);
 
-	// The runtime is for this Node alone: what a command starts must not see it.
-	const settings = sanitizedEnvironment(compiler);
-	const names = Object.keys(settings);
+	const {commands} = await loadCommands(root);
+	const executable = join(home, 'dist', 'ipc');
+	if (!(await buildEngine({root, commands, executable, sanitize: true})))
+		throw new Error('the executable could not be made');
+
+	// The runtime's settings are for ours alone: what a command starts must not see LD_PRELOAD.
+	const {LD_PRELOAD, ...options} = sanitizedEnvironment(compiler);
+	const exports = Object.entries(options)
+		.map(([name, value]) => `export ${name}='${value}'`)
+		.join('; ');
 	rmSync(join(home, 'bin'), {recursive: true, force: true});
-	mkdirSync(join(home, 'bin', 'start'), {recursive: true});
-	for (const command of readdirSync(join(root, 'bin'))) {
-		const start = join(home, 'bin', 'start', `${command}.cjs`);
-		writeFileSync(
-			start,
-			`for (const name of ${JSON.stringify(names)}) delete process.env[name];\nrequire('../../dist/start.js').start('${command}');\n`,
+	mkdirSync(join(home, 'bin', 'node'), {recursive: true});
+	const writeScript = (path, text) => writeFileSync(path, `#!/bin/bash\n${text}\n`, {mode: 0o755});
+	// For uses that become Node.
+	writeScript(join(home, 'bin', 'node', 'node'), `export LD_PRELOAD='${LD_PRELOAD}'; exec '${process.execPath}' "$@"`);
+	for (const command of readdirSync(join(root, 'bin')))
+		writeScript(
+			join(home, 'bin', command),
+			`unset LD_PRELOAD; ${exports}; PATH="${join(home, 'bin', 'node')}:$PATH" exec -a '${command}' '${executable}' "$@"`,
 		);
-		const exports = names.map((name) => `${name}='${settings[name]}'`).join(' ');
-		writeFileSync(join(home, 'bin', command), `#!/bin/sh\n${exports} exec '${process.execPath}' '${start}' "$@"\n`, {
-			mode: 0o755,
-		});
-	}
 }
