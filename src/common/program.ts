@@ -111,7 +111,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	const text = String(error);
 	// Not every engine begins the stack with the message.
 	tellRaw(`${command.name}: internal error\n${stack.startsWith(text) ? stack : `${text}\n${stack}`}\n`);
-	leave(status.systemError);
+	leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 }
 
 function endBy(signal: number): never {

@@ -4,6 +4,7 @@ import {formatFields, formatTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import {queueName} from '../objects/queue/message-queue.js';
+import {MessageQueue} from '../objects/queue/message-queue.js';
 import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 import {queueColumns} from './list.js';
 import {describeQueue} from './stat.js';
@@ -21,7 +22,12 @@ export const watch = verb({
 		};
 		await watchObjects(
 			{
-				look: () => lookAtQueues(name ? [name] : allQueues()),
+				look() {
+					if (!name) return lookAtQueues(allQueues());
+					// One that cannot be opened is an error, unlike one that is not there yet.
+					MessageQueue.tryOpen(name, 'receive')?.close();
+					return lookAtQueues([name]);
+				},
 				key: (status) => status.name,
 				gone: (removed) => ({name: removed, removed: true}),
 				draw: (now) => (name ? drawOne(now[0]) : formatTable(queueColumns, now, {headings: true})),

@@ -330,6 +330,7 @@ test('another user gets permission denied, from every verb', needsRoot, async (t
 		`recv ${name} --all`,
 		`wait ${name}`,
 		`stat ${name}`,
+		`watch ${name}`,
 		`purge ${name}`,
 		`copy ${name} ${other}`,
 	])
