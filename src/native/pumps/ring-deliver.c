@@ -8,6 +8,9 @@
 
 static void copy_out(const struct ring *ring, uint64_t at, uint8_t *to, size_t length)
 {
+	/* An empty record has no memory to copy to. */
+	if (length == 0)
+		return;
 	size_t first = length < ring->capacity - at ? length : (size_t)(ring->capacity - at);
 	memcpy(to, ring->data + at, first);
 	if (first < length)
