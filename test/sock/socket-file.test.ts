@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import {existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
 import {asAnother, isRoot} from '../support/queues.js';
-import {peer} from '../support/run.js';
+import {peer, root} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
@@ -110,6 +111,28 @@ test('what stands in its place at the end is not removed', async (t) => {
 	await ours.closed;
 	assert.equal(inode(path), theirs);
 });
+
+test(
+	'the example of the manual removes all stale files, whatever their names, and none is no mistake',
+	needs('jq'),
+	async (t) => {
+		const world = new SocketWorld(t);
+		const page = readFileSync(join(root, 'man', 'ipc-sock.1'), 'utf8');
+		const line = /^\.Dl (ipc\\-sock list .*remove.*)$/m.exec(page)?.[1] ?? '';
+		const written = line
+			.replaceAll('\\-', '-')
+			.replaceAll('\\(aq', "'")
+			.replaceAll('\\(dq', '"')
+			.replaceAll('\\e', '\\');
+		const clean = async () => assertDone(await world.shell(written), '');
+		await clean();
+		mkdirSync(world.path('.'), {mode: 0o700});
+		for (const name of ['-a', 'b c'])
+			await (await world.stranger('hold', world.path(name), 'stream')).kill('SIGKILL').end();
+		await clean();
+		assert.ok(!existsSync(world.path('-a')) && !existsSync(world.path('b c')));
+	},
+);
 
 test('the mode is there before anybody can connect; the umask applies', async (t) => {
 	const world = new SocketWorld(t);
