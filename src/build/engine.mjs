@@ -77,7 +77,7 @@ const smallRuntime = ({source, entries, arch}) => ({
 
 /**
  * Makes the executable for this machine, or for `arch` and `compiler` where those are given; false, after one line, where that
- * is not possible.
+ * is not possible. `extra` are modules by the name that the executable is called by for them, after `ipc-`.
  */
 export async function buildEngine({
 	root,
@@ -85,15 +85,16 @@ export async function buildEngine({
 	arch = process.env.IPC_ARCH || process.arch,
 	compiler = process.env.IPC_CC || process.env.CC || 'cc',
 	executable = join(root, 'dist', 'ipc'),
+	output = join(root, 'dist', 'engine'),
+	extra = new Map(),
 }) {
 	const source = join(root, 'src');
-	const output = join(root, 'dist', 'engine');
 	rmSync(output, {recursive: true, force: true});
 	mkdirSync(output, {recursive: true});
-	const engine = compileEngine({root, compiler, arch});
+	const engine = compileEngine({root, compiler, arch, output});
 	if (!engine) return false;
 
-	const entries = entriesOf(commands);
+	const entries = new Map([...entriesOf(commands), ...extra]);
 	await build({
 		absWorkingDir: root,
 		entryPoints: Object.fromEntries([...entries.keys()].map((name) => [name, `entry:${name}`])),
