@@ -15,6 +15,7 @@ import {spec as Spec} from 'node:test/reporters';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
+import {buildEngine} from '../src/build/engine.mjs';
 import {linkCommands} from '../src/build/link-commands.mjs';
 import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/sanitized.mjs';
 import {summaryOfSkipped} from './support/skipped-summary.mjs';
@@ -57,6 +58,7 @@ mkdirSync(peers, {recursive: true});
 for (const name of readdirSync(output)) if (name !== 'peers') rmSync(join(output, name), {recursive: true});
 const prepared = await Promise.allSettled([buildProduct(), ...peerSources().map(compilePeer), bundleTests()]);
 for (const {status, reason} of prepared) if (status === 'rejected') throw reason;
+if (tests.some((path) => path.includes('/engine/'))) await buildCases();
 // On Node the small scripts start the commands, as on a system for which there is no executable.
 const hasExecutable = existsSync(join(root, 'dist', 'ipc'));
 if (runtime === 'node') {
@@ -153,6 +155,21 @@ async function buildProduct() {
 	await run(process.execPath, ['src/build/build.mjs']);
 	mkdirSync(dirname(stamp), {recursive: true});
 	writeFileSync(stamp, digest([source], product()));
+}
+
+/** The tests' own executable: see engine/cases.ts. */
+async function buildCases() {
+	const executable = join(peers, 'ipc-cases');
+	const inputs = [
+		...filesIn(join(root, 'src')),
+		...['calls.ts', 'cases.ts'].map((name) => join(root, 'test', 'engine', name)),
+	];
+	const expected = digest([compiler], inputs);
+	if (existsSync(executable) && readIfThere(`${executable}.stamp`) === expected) return;
+	rmSync(executable, {force: true});
+	const extra = new Map([['cases', `import '../test/engine/cases.js';`]]);
+	if (await buildEngine({root, commands: [], executable, output: join(peers, 'engine'), extra}))
+		writeFileSync(`${executable}.stamp`, expected);
 }
 
 function peerSources() {

@@ -76,6 +76,7 @@ await build({
 });
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 
+// The commands' own declarations can only be read where the addon is.
 run('node', ['src/build/compile-native.mjs']);
 const declared = await loadCommands(root);
 await writeHelp(root, declared);

@@ -120,7 +120,7 @@ function debianMirror() {
  * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, where the
  * engine cannot be had: everything works on Node then.
  */
-export function compileEngine({root, compiler, arch}) {
+export function compileEngine({root, compiler, arch, output}) {
 	const found = findSources();
 	if (!found.folder) {
 		console.error(`ipc-tools: the commands run on Node only: ${found.why}`);
@@ -147,7 +147,7 @@ export function compileEngine({root, compiler, arch}) {
 		}
 		renameSync(`${object}.${process.pid}`, object);
 	}
-	const compile = join(root, 'dist', 'engine', 'compile');
+	const compile = join(output, 'compile');
 	const local = process.env.CC || 'cc';
 	const tool = spawnSync(
 		local,

@@ -87,7 +87,8 @@ const smallRuntime = ({source, entries, arch}) => ({
 
 /**
  * Makes the executable for this machine, or for `arch` and `compiler` where those are given. Answers the files that are in it, and
- * the engine's licence; undefined, after one line, where it could not be made.
+ * the engine's licence; undefined, after one line, where it could not be made. `extra` are modules by the name that
+ * the executable is called by for them, after `ipc-`.
  */
 export async function buildEngine({
 	root,
@@ -96,15 +97,16 @@ export async function buildEngine({
 	compiler = process.env.IPC_CC || process.env.CC || 'cc',
 	executable = join(root, 'dist', 'ipc'),
 	sanitize = false,
+	output = join(root, 'dist', 'engine'),
+	extra = new Map(),
 }) {
 	const source = join(root, 'src');
-	const output = join(root, 'dist', 'engine');
 	rmSync(output, {recursive: true, force: true});
 	mkdirSync(output, {recursive: true});
-	const engine = compileEngine({root, compiler, arch});
+	const engine = compileEngine({root, compiler, arch, output});
 	if (!engine) return undefined;
 
-	const entries = entriesOf(commands);
+	const entries = new Map([...entriesOf(commands), ...extra]);
 	const {metafile} = await build({
 		absWorkingDir: root,
 		metafile: true,

@@ -77,8 +77,13 @@ export function namesInRuntimeFolder(type: number): string[] {
 	}
 }
 
+/** Whatever keeps us from looking is reported by the call that opens the folder. */
 function isLink(path: string): boolean {
-	return lstatSync(path, {throwIfNoEntry: false})?.isSymbolicLink() ?? false;
+	try {
+		return lstatSync(path).isSymbolicLink();
+	} catch {
+		return false;
+	}
 }
 
 function make(path: string): void {

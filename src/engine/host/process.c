@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -94,17 +93,6 @@ static napi_value js_cwd(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* kill(pid, signal) -> 0, or a negative error number. kill(2) */
-static napi_value js_kill(napi_env env, napi_callback_info info)
-{
-	struct arguments arguments;
-	int pid, number;
-	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &pid) ||
-	    !int_argument(&arguments, 1, &number))
-		return NULL;
-	return js_number(env, kill(pid, number) < 0 ? -errno : 0);
-}
-
 /* freeMemory() -> bytes. sysinfo(2) */
 static napi_value js_free_memory(napi_env env, napi_callback_info info)
 {
@@ -178,7 +166,6 @@ static const struct export table[] = {
 	{"ids", js_ids},
 	{"umask", js_umask},
 	{"cwd", js_cwd},
-	{"kill", js_kill},
 	{"freeMemory", js_free_memory},
 	{"now", js_now},
 	{"wallClock", js_wall_clock},

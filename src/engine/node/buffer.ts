@@ -1,13 +1,13 @@
 import {host} from './host.js';
 
-/** node:buffer, as far as the commands use it. Everything that is here does what Node's does, errors included. */
+/** node:buffer, as far as the commands use it. What is here does what Node's does: test/engine/stand-ins.test.ts compares them. */
 
 type Encoding = string;
 
 const base64Letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** utf8, latin1, hex or base64, whichever way it is written. */
-function encodingOf(name: Encoding | undefined): 'utf8' | 'latin1' | 'ascii' | 'hex' | 'base64' {
+function encodingOf(name: Encoding | undefined): 'utf8' | 'latin1' | 'hex' | 'base64' {
 	switch (name?.toLowerCase()) {
 		case undefined:
 		case 'utf8':
@@ -16,8 +16,6 @@ function encodingOf(name: Encoding | undefined): 'utf8' | 'latin1' | 'ascii' | '
 		case 'latin1':
 		case 'binary':
 			return 'latin1';
-		case 'ascii':
-			return 'ascii';
 		case 'hex':
 			return 'hex';
 		case 'base64':
@@ -32,7 +30,6 @@ function encode(text: string, encoding: Encoding | undefined): Uint8Array {
 		case 'utf8':
 			return host.encodeUtf8(text);
 		case 'latin1':
-		case 'ascii':
 			return Uint8Array.from({length: text.length}, (_, i) => text.charCodeAt(i));
 		case 'hex':
 			return encodeHex(text);
@@ -52,9 +49,15 @@ function encodeHex(text: string): Uint8Array {
 	return bytes;
 }
 
+/** How many bytes Node makes room for: up to two `=` at the end stand for nothing. */
+function base64Size(text: string): number {
+	const length = text.length - (/={1,2}$/.exec(text)?.[0].length ?? 0);
+	return (length >> 2) * 3 + (((length & 3) + 1) >> 1);
+}
+
 /** Characters that are not of the alphabet are passed over, those of the URL alphabet are taken; it ends at a `=`. */
 function encodeBase64(text: string): Uint8Array {
-	const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4));
+	const bytes = new Uint8Array(base64Size(text));
 	let filled = 0;
 	let bits = 0;
 	let count = 0;
@@ -65,6 +68,7 @@ function encodeBase64(text: string): Uint8Array {
 		bits = ((bits << 6) | value) & 0xffffff;
 		count += 6;
 		if (count < 8) continue;
+		if (filled === bytes.length) break;
 		count -= 8;
 		bytes[filled++] = bits >> count;
 	}
@@ -121,9 +125,8 @@ export class Buffer extends Uint8Array {
 		return ofBytes(Uint8Array.of(...bytes));
 	}
 
-	static alloc(size: number, fill?: number | string | Uint8Array): Buffer {
-		const buffer = new Buffer(size);
-		return fill === undefined ? buffer : buffer.fill(fill as number);
+	static alloc(size: number): Buffer {
+		return new Buffer(size);
 	}
 
 	static allocUnsafe(size: number): Buffer {
@@ -134,29 +137,18 @@ export class Buffer extends Uint8Array {
 		return new Buffer(size);
 	}
 
-	static byteLength(value: string | ArrayBufferView | ArrayBuffer, encoding?: Encoding): number {
-		if (typeof value !== 'string') return value.byteLength;
-		return encodingOf(encoding) === 'utf8' ? host.utf8Length(value) : encode(value, encoding).length;
+	static byteLength(value: string | Uint8Array): number {
+		return typeof value === 'string' ? host.utf8Length(value) : value.byteLength;
 	}
 
-	static isBuffer(value: unknown): value is Buffer {
-		return value instanceof Buffer;
-	}
-
-	static concat(list: readonly Uint8Array[], length?: number): Buffer {
-		const total = length ?? list.reduce((sum, piece) => sum + piece.length, 0);
-		const all = new Buffer(total);
+	static concat(list: readonly Uint8Array[]): Buffer {
+		const all = new Buffer(list.reduce((sum, piece) => sum + piece.length, 0));
 		let filled = 0;
 		for (const piece of list) {
-			const part = piece.length > total - filled ? piece.subarray(0, total - filled) : piece;
-			all.set(part, filled);
-			filled += part.length;
+			all.set(piece, filled);
+			filled += piece.length;
 		}
 		return all;
-	}
-
-	static compare(one: Uint8Array, other: Uint8Array): number {
-		return host.compare(one, other);
 	}
 
 	override subarray(start?: number, end?: number): Buffer {
@@ -172,18 +164,13 @@ export class Buffer extends Uint8Array {
 
 	override toString(encoding?: Encoding, start?: number, end?: number): string {
 		const from = bound(start, 0, this.length);
-		const to = Math.max(from, bound(end, this.length, this.length));
+		const to = bound(end, this.length, this.length);
+		if (from >= to) return '';
 		switch (encodingOf(encoding)) {
 			case 'utf8':
 				return host.decodeUtf8(this, from, to);
 			case 'latin1':
 				return host.decodeLatin1(this, from, to);
-			case 'ascii':
-				return host.decodeLatin1(
-					Uint8Array.prototype.slice.call(this, from, to).map((byte) => byte & 0x7f),
-					0,
-					to - from,
-				);
 			case 'hex': {
 				let text = '';
 				for (let i = from; i < to; i++) text += hexPairs[this[i] as number];
@@ -194,27 +181,12 @@ export class Buffer extends Uint8Array {
 		}
 	}
 
-	latin1Slice(start?: number, end?: number): string {
-		return this.toString('latin1', start, end);
-	}
-
-	utf8Slice(start?: number, end?: number): string {
-		return this.toString('utf8', start, end);
-	}
-
-	toJSON(): {type: 'Buffer'; data: number[]} {
-		return {type: 'Buffer', data: Array.from(this)};
-	}
-
 	equals(other: Uint8Array): boolean {
 		return this.length === other.length && host.compare(this, other) === 0;
 	}
 
-	compare(other: Uint8Array): number {
-		return host.compare(this, other);
-	}
-
 	copy(target: Uint8Array, targetStart = 0, start = 0, end = this.length): number {
+		if (targetStart < 0 || start < 0 || start > this.length || end < 0) throw outOfRange();
 		if (targetStart >= target.length || start >= end) return 0;
 		const piece = this.subarray(start, Math.min(end, this.length, start + target.length - targetStart));
 		target.set(piece, targetStart);
@@ -227,35 +199,21 @@ export class Buffer extends Uint8Array {
 		return host.indexOf(this, typeof value === 'string' ? encode(value, encoding) : value, start);
 	}
 
-	override lastIndexOf(value: number | string | Uint8Array, from?: number, encoding?: Encoding): number {
-		const last = from === undefined ? this.length : from < 0 ? this.length + from : from;
-		if (typeof value === 'number') return last < 0 ? -1 : super.lastIndexOf(value & 0xff, last);
-		const wanted = typeof value === 'string' ? encode(value, encoding) : value;
-		for (let at = Math.min(last, this.length - wanted.length); at >= 0; at--)
-			if (host.compare(this.subarray(at, at + wanted.length), wanted) === 0) return at;
-		return -1;
+	/** Of a byte. */
+	override lastIndexOf(value: number, from?: number): number {
+		const last = Math.trunc(Number(from ?? this.length));
+		return super.lastIndexOf(value & 0xff, Number.isNaN(last) ? this.length : last);
 	}
 
 	override includes(value: number | string | Uint8Array, from?: number): boolean {
 		return this.indexOf(value, from) >= 0;
 	}
 
-	override fill(value: number | string | Uint8Array, start?: number, end?: number): this {
-		if (typeof value === 'number') return super.fill(value & 0xff, start, end);
-		const pattern = typeof value === 'string' ? encode(value, undefined) : value;
-		const to = end ?? this.length;
-		for (let i = start ?? 0; i < to; i++)
-			this[i] = pattern.length > 0 ? (pattern[(i - (start ?? 0)) % pattern.length] as number) : 0;
-		return this;
-	}
-
-	/** `write(text, offset, length, encoding)`; the numbers may be left out. Never writes a part of a character. */
-	write(text: string, offset?: number | Encoding, length?: number | Encoding, encoding?: Encoding): number {
-		if (typeof offset === 'string') return this.write(text, 0, undefined, offset);
-		if (typeof length === 'string') return this.write(text, offset, undefined, length);
-		const start = offset ?? 0;
+	/** Never writes a part of a character. */
+	write(text: string, start: number, length: number, encoding: Encoding): number {
+		if (start > this.length || length > this.length) throw outOfRange();
 		const bytes = encode(text, encoding);
-		let count = Math.min(bytes.length, this.length - start, length ?? Number.POSITIVE_INFINITY);
+		let count = Math.min(bytes.length, this.length - start, length);
 		if (count < bytes.length && encodingOf(encoding) === 'utf8')
 			while (count > 0 && ((bytes[count] as number) & 0xc0) === 0x80) count--;
 		this.set(bytes.subarray(0, count), start);
@@ -266,43 +224,36 @@ export class Buffer extends Uint8Array {
 const ofBytes = (bytes: Uint8Array): Buffer =>
 	new Buffer(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
 
-/** readUInt32LE, writeDoubleBE and so on: Node's name for each of DataView's. */
+const outOfRange = () => Object.assign(new RangeError('a value is out of range'), {code: 'ERR_OUT_OF_RANGE'});
+
+/** Node's name for each of DataView's that is used, how wide it is, and the range of what may be written. */
 const numbers = {
-	UInt8: 'Uint8',
-	Int8: 'Int8',
-	UInt16: 'Uint16',
-	Int16: 'Int16',
-	UInt32: 'Uint32',
-	Int32: 'Int32',
-	BigUInt64: 'BigUint64',
-	BigInt64: 'BigInt64',
-	Float: 'Float32',
-	Double: 'Float64',
-};
-const widths: Record<string, number> = {Uint8: 1, Int8: 1, Uint16: 2, Int16: 2, Uint32: 4, Int32: 4, Float32: 4};
+	UInt16: ['Uint16', 2, 0, 0xffff],
+	UInt32: ['Uint32', 4, 0, 0xffff_ffff],
+	Int32: ['Int32', 4, -(2 ** 31), 2 ** 31 - 1],
+	BigUInt64: ['BigUint64', 8, 0n, 2n ** 64n - 1n],
+	Double: ['Float64', 8, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+} as const;
 
 type Reader = (at: number, isLittle: boolean) => number | bigint;
 type Writer = (at: number, value: number | bigint, isLittle: boolean) => void;
 const views = DataView.prototype as unknown as Record<string, Reader & Writer>;
 
-for (const [name, kind] of Object.entries(numbers)) {
+for (const [name, [kind, width, least, most]] of Object.entries(numbers)) {
 	const read = views[`get${kind}`] as Reader;
 	const write = views[`set${kind}`] as Writer;
-	const width = widths[kind] ?? 8;
-	for (const end of width === 1 ? [''] : ['LE', 'BE']) {
-		const isLittle = end !== 'BE';
+	for (const end of ['LE', 'BE']) {
+		const isLittle = end === 'LE';
 		const reader = function (this: Buffer, at = 0) {
 			return read.call(viewOf(this), at, isLittle);
 		};
 		const writer = function (this: Buffer, value: number | bigint, at = 0) {
+			if (value < least || value > most) throw outOfRange();
 			write.call(viewOf(this), at, value, isLittle);
 			return at + width;
 		};
-		const names = [`${name}${end}`, `${name}${end}`.replace('UInt', 'Uint')];
-		for (const each of new Set(names)) {
-			Object.defineProperty(Buffer.prototype, `read${each}`, {value: reader, configurable: true, writable: true});
-			Object.defineProperty(Buffer.prototype, `write${each}`, {value: writer, configurable: true, writable: true});
-		}
+		Object.defineProperty(Buffer.prototype, `read${name}${end}`, {value: reader});
+		Object.defineProperty(Buffer.prototype, `write${name}${end}`, {value: writer});
 	}
 }
 

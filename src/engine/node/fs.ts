@@ -127,12 +127,11 @@ interface StatOptions {
 function statOf(path: string, follow: boolean, options: StatOptions | undefined): Stats | undefined {
 	const fields = host.stat(path, follow);
 	if (typeof fields !== 'number') return new Stats(fields);
-	if (options?.throwIfNoEntry === false && (fields === -ENOENT || fields === -ENOTDIR)) return undefined;
+	if (options?.throwIfNoEntry === false && fields === -ENOENT) return undefined;
 	throw systemError(fields, follow ? 'stat' : 'lstat', path);
 }
 
 const ENOENT = 2;
-const ENOTDIR = 20;
 
 export function fstatSync(descriptor: number): Stats;
 export function fstatSync(descriptor: number, options: {bigint: true}): BigIntStats;
@@ -231,6 +230,7 @@ export function readSync(
 	position: number | bigint | null = null,
 ): number {
 	const span = spanOf(bytes, offset, length, position);
+	if (span.length === 0) return 0;
 	return check<number>(host.read(descriptor, bytes, span.offset, span.length, span.position), 'read');
 }
 

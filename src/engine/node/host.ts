@@ -49,8 +49,6 @@ export interface Host {
 	umask(mask: number): number;
 	/** getcwd(3). */
 	cwd(): string | number;
-	/** kill(2). */
-	kill(pid: number, signal: number): number;
 	/** sysinfo(2): bytes. */
 	freeMemory(): number;
 	/** clock_gettime(2): milliseconds of the monotonic clock. */

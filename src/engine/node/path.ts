@@ -42,12 +42,9 @@ export function basename(path: string): string {
 	return trimmed.slice(trimmed.lastIndexOf('/') + 1);
 }
 
+/** Several slashes in front of the last part lose one. */
 export function dirname(path: string): string {
-	if (path === '') return '.';
-	const trimmed = path.replace(/\/+$/, '');
-	if (trimmed === '') return '/';
-	const slash = trimmed.lastIndexOf('/');
-	if (slash < 0) return '.';
-	const folder = trimmed.slice(0, slash).replace(/\/+$/, '');
-	return folder === '' ? (path.startsWith('//') && slash === 1 ? '//' : '/') : folder;
+	const end = path.replace(/\/+$/, '').lastIndexOf('/');
+	if (end > 0) return path.startsWith('/') && end === 1 ? '//' : path.slice(0, end);
+	return path.startsWith('/') ? '/' : '.';
 }

@@ -41,11 +41,6 @@ export const process = {
 		if (typeof folder === 'number') throw systemError(folder, 'uv_cwd');
 		return folder;
 	},
-	kill(pid: number, signal: number): true {
-		const result = host.kill(pid, signal);
-		if (result < 0) throw systemError(result, 'kill');
-		return true;
-	},
 	/** The native layer is a part of the executable. */
 	dlopen(module: {exports: unknown}): void {
 		module.exports = native;
