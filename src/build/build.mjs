@@ -77,9 +77,10 @@ await build({
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 
 writeLicenses(Object.keys(metafile.inputs));
+// Before the declarations are read: they load it.
+run('node', ['src/build/compile-native.mjs']);
 const declared = await loadCommands(root);
 await writeHelp(root, declared);
-run('node', ['src/build/compile-native.mjs']);
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
