@@ -85,9 +85,12 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
-const hasExecutable = await buildEngine({root, commands: declared.commands});
-if (!hasExecutable) rmSync(join(dist, 'ipc'), {force: true});
-linkCommands(root, {toExecutable: hasExecutable});
+const whyNot = await buildEngine({root, commands: declared.commands});
+if (whyNot) {
+	console.error(`ipc-tools: the commands run on Node only: ${whyNot}`);
+	rmSync(join(dist, 'ipc'), {force: true});
+}
+linkCommands(root, {toExecutable: !whyNot});
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
