@@ -85,9 +85,12 @@ run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
 const executable = await buildEngine({root, commands: declared.commands});
-if (!executable) rmSync(join(dist, 'ipc'), {force: true});
-linkCommands(root, {toExecutable: executable !== undefined});
-writeLicenses([...Object.keys(metafile.inputs), ...(executable?.inputs ?? [])], executable?.license);
+if (executable.why) {
+	console.error(`ipc-tools: the commands run on Node only: ${executable.why}`);
+	rmSync(join(dist, 'ipc'), {force: true});
+}
+linkCommands(root, {toExecutable: !executable.why});
+writeLicenses([...Object.keys(metafile.inputs), ...(executable.inputs ?? [])], executable.license);
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});

@@ -117,59 +117,57 @@ function debianMirror() {
 }
 
 /**
- * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, where the
- * engine cannot be had: everything works on Node then.
+ * The engine's objects for the target, and the compiler of bytecode, which runs on this machine and so has objects of its own
+ * where the target is another one. `{why}` where there is no engine.
  */
-export function compileEngine({root, compiler, arch, output}) {
-	const found = findSources();
-	if (!found.folder) {
-		console.error(`ipc-tools: the commands run on Node only: ${found.why}`);
-		return undefined;
-	}
-	const key = createHash('sha256')
-		.update(`${expectedHash} ${compiler} ${flags.join(' ')} ${arch}`)
-		.digest('hex')
-		.slice(0, 16);
-	const folder = join(cacheFolder(), `engine-${engineVersion}-${key}`);
-	const objects = files.map((name) => join(folder, name.replace(/\.c$/, '.o')));
-	mkdirSync(folder, {recursive: true});
-	for (const [i, name] of files.entries()) {
-		const object = objects[i];
-		if (existsSync(object)) continue;
-		const made = spawnSync(
-			compiler,
-			[...flags, '-w', '-c', join(found.folder, name), '-o', `${object}.${process.pid}`],
-			{stdio: 'inherit'},
-		);
-		if (made.status !== 0) {
-			console.error('ipc-tools: the commands run on Node only: the engine could not be compiled');
-			return undefined;
-		}
-		renameSync(`${object}.${process.pid}`, object);
-	}
-	const compile = join(output, 'compile');
+export function compileEngine({root, compiler, output}) {
+	const {folder: headers, why} = findSources();
+	if (!headers) return {why};
 	const local = process.env.CC || 'cc';
+	const objects = compileObjects(headers, compiler);
+	const localObjects = compileObjects(headers, local);
+	if (!objects || !localObjects) return {why: `'${objects ? local : compiler}' could not compile the engine`};
+	const compile = join(output, 'compile');
 	const tool = spawnSync(
 		local,
 		[
-			'-std=gnu11',
-			'-O1',
-			'-w',
-			'-I',
-			found.folder,
+			...['-std=gnu11', '-O1', '-w', '-I', headers],
 			join(root, 'src', 'engine', 'host', 'compile.c'),
-			...objects,
-			'-lm',
-			'-lpthread',
-			'-o',
-			compile,
+			...localObjects,
+			...['-lm', '-lpthread', '-o', compile],
 		],
 		{stdio: 'inherit'},
 	);
 	// It begins with its licence.
-	const license = readFileSync(join(found.folder, 'quickjs.c'), 'utf8')
+	const license = readFileSync(join(headers, 'quickjs.c'), 'utf8')
 		.split('*/', 1)[0]
 		.replace(/^[ /*]+/gm, '')
 		.trim();
-	return tool.status === 0 ? {objects, headers: found.folder, compile, license} : undefined;
+	return tool.status === 0
+		? {objects, headers, compile, license}
+		: {why: `'${local}' could not link the compiler of bytecode`};
+}
+
+/** The engine's objects, compiled once for each compiler and each version of it; undefined where that failed. */
+function compileObjects(sources, compiler) {
+	const version = spawnSync(compiler, ['-dumpmachine', '-dumpfullversion'], {encoding: 'utf8'});
+	if (version.status !== 0) return undefined;
+	const key = createHash('sha256')
+		.update(`${expectedHash} ${compiler} ${version.stdout} ${flags.join(' ')}`)
+		.digest('hex')
+		.slice(0, 16);
+	const folder = join(cacheFolder(), `engine-${engineVersion}-${key}`);
+	mkdirSync(folder, {recursive: true});
+	const objects = [];
+	for (const name of files) {
+		const object = join(folder, name.replace(/\.c$/, '.o'));
+		objects.push(object);
+		if (existsSync(object)) continue;
+		const made = spawnSync(compiler, [...flags, '-w', '-c', join(sources, name), '-o', `${object}.${process.pid}`], {
+			stdio: 'inherit',
+		});
+		if (made.status !== 0) return undefined;
+		renameSync(`${object}.${process.pid}`, object);
+	}
+	return objects;
 }

@@ -1,11 +1,12 @@
 // Makes dist/ipc: the six commands on the small runtime, in one executable. Without the engine's sources or a C compiler
-// that can link statically it says one line, and the commands run on Node.
+// that can link statically the commands run on Node.
 import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {constants} from 'node:os';
-import {basename, join, relative} from 'node:path';
+import {basename, dirname, join, relative} from 'node:path';
 import {getSystemErrorMap} from 'node:util';
 import {build} from 'esbuild';
+import {inspect} from './elf.mjs';
 import {compileEngine, engineVersion} from './engine-sources.mjs';
 
 const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-cast-function-type'];
@@ -18,8 +19,6 @@ const sanitizers = [
 	'-fsanitize=address,undefined',
 	'-fno-sanitize-recover=all',
 ];
-/** Static: it runs in an empty root folder, and needs no loader, which takes as long as all the rest of a start. */
-const linking = ['-static-pie', '-s'];
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
 /**
@@ -87,8 +86,8 @@ const smallRuntime = ({source, entries, arch}) => ({
 
 /**
  * Makes the executable for this machine, or for `arch` and `compiler` where those are given. Answers the files that are in it, and
- * the engine's licence; undefined, after one line, where it could not be made. `extra` are modules by the name that
- * the executable is called by for them, after `ipc-`.
+ * the engine's licence; `{why}` where it could not be made. `extra` are modules by the name that the executable is called by for
+ * them, after `ipc-`. What is needed on the way stays in `output`.
  */
 export async function buildEngine({
 	root,
@@ -97,14 +96,15 @@ export async function buildEngine({
 	compiler = process.env.IPC_CC || process.env.CC || 'cc',
 	executable = join(root, 'dist', 'ipc'),
 	sanitize = false,
-	output = join(root, 'dist', 'engine'),
+	output = join(dirname(executable), 'engine'),
 	extra = new Map(),
 }) {
 	const source = join(root, 'src');
 	rmSync(output, {recursive: true, force: true});
 	mkdirSync(output, {recursive: true});
-	const engine = compileEngine({root, compiler, arch, output});
-	if (!engine) return undefined;
+	const engine = compileEngine({root, compiler, output});
+	if (engine.why) return {why: engine.why};
+	const link = sanitize ? {before: ['-pie'], after: []} : waysToLink(compiler, output);
 
 	const entries = new Map([...entriesOf(commands), ...extra]);
 	const {metafile} = await build({
@@ -139,6 +139,7 @@ export async function buildEngine({
 	const built = spawnSync(
 		compiler,
 		[
+			...link.before,
 			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
 			...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
 			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
@@ -151,19 +152,42 @@ export async function buildEngine({
 				.map((name) => join(host, name)),
 			...['module.c', 'module.S', 'text.c', 'text.S'].map((name) => join(output, name)),
 			...engine.objects,
-			...(sanitize ? ['-pie'] : linking),
-			...['-Wl,--gc-sections', '-Wl,-z,relro,-z,now', '-lm', '-lpthread', '-lrt'],
+			...['-Wl,--gc-sections', '-Wl,-z,relro,-z,now', ...(sanitize ? [] : ['-s']), '-lm', '-lpthread', '-lrt'],
+			...link.after,
 			...['-o', `${executable}.new`],
 		],
 		{cwd: root, stdio: 'inherit'},
 	);
-	if (built.status !== 0) {
-		console.error(`ipc-tools: the commands run on Node only: '${compiler}' could not link the executable`);
-		return undefined;
-	}
+	if (built.status !== 0) return {why: `'${compiler}' could not link the executable`};
 	// In one step: a command that runs meanwhile has the old one or the new one.
 	renameSync(`${executable}.new`, executable);
 	return {inputs: Object.keys(metafile.inputs), license: engine.license};
+}
+
+/**
+ * Static: it runs in an empty root folder, and needs no loader, which would take as long as all the rest of a start.
+ *
+ * The words that make a static executable which is loaded at another address each time. Debian's musl-gcc is a file of specs for
+ * the compiler of glibc, and those do not know -static-pie: they link dynamically. So with it we name musl's start files ourselves,
+ * as the specs of GCC do.
+ */
+function waysToLink(compiler, output) {
+	const probe = join(output, 'probe.c');
+	writeFileSync(probe, 'int main(void) { return 0; }\n');
+	const usual = {before: ['-static-pie'], after: []};
+	const made = spawnSync(compiler, ['-fPIE', '-static-pie', probe, '-o', `${probe}.out`], {stdio: 'ignore'});
+	if (made.status === 0 && !inspect(`${probe}.out`).isDynamic) return usual;
+	const {stderr} = spawnSync(compiler, ['-###', probe], {encoding: 'utf8', env: {...process.env, LC_ALL: 'C'}});
+	const folder = /(\S*\/)S?crt1\.o\b/.exec(stderr)?.[1].replace(/^"/, '');
+	if (!folder || !existsSync(`${folder}rcrt1.o`)) return usual;
+	const ofCompiler = (name) => execFileSync(compiler, [`-print-file-name=${name}`], {encoding: 'utf8'}).trim();
+	return {
+		before: [
+			...['-nostartfiles', '-static', '-Wl,-pie,--no-dynamic-linker,-z,text'],
+			...[`${folder}rcrt1.o`, `${folder}crti.o`, ofCompiler('crtbeginS.o')],
+		],
+		after: [ofCompiler('crtendS.o'), `${folder}crtn.o`],
+	};
 }
 
 /** The modules by the names they are looked up with: chunks by their file, verbs and aliases as `sem/post`, fronts as `sem`. */

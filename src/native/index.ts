@@ -132,6 +132,8 @@ export interface Native {
 	mountMqueue(): number;
 	/** sem_overview(7): the bytes of a semaphore's file. ENOSYS if this libc's semaphores are unknown. */
 	semSize(): number;
+	/** sem_overview(7): what the name of a semaphore's file begins with: `sem.` with glibc, nothing with musl. */
+	semPrefix(): string;
 	/** sem_open(3), the name with its slash. EEXIST when there is one. The umask applies. */
 	semCreate(name: string, mode: number, value: number): void;
 	/** sem_unlink(3), the name with its slash. */

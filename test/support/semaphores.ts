@@ -12,8 +12,11 @@ export const needsRoot = {skip: !isRoot && 'needs root to become another user, o
 /** A word before a command: a user that is neither ours nor privileged. */
 export const asAnother = 'setpriv --reuid 65533 --clear-groups';
 
-/** Where libc keeps them: sem_overview(7). */
-export const fileOf = (name: string): string => `/dev/shm/sem.${name}`;
+const {glibcVersionRuntime} =
+	(process.report?.getReport() as {header: {glibcVersionRuntime?: string}} | undefined)?.header ?? {};
+
+/** Where libc keeps them: sem_overview(7). musl puts nothing before the name. */
+export const fileOf = (name: string): string => `/dev/shm/${glibcVersionRuntime ? 'sem.' : ''}${name}`;
 
 /** A holder as --json shows it. */
 export interface Holder {

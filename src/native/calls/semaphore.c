@@ -10,10 +10,12 @@
  * sees by the tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
  *
  *	bytes   glibc (new_sem)          musl (__val)
- *	0..3    value                    value; the highest bit: a process waits
+ *	0..3    value                    value, and in it the mark that a process waits: see below
  *	4..7    how many wait            how many wait
  *	8..11   128: shared              0: shared
  *	12..15  padding: our tag         unused: our tag
+ *
+ * musl's mark: since 1.2.4 the highest bit beside the value; before, -1 in the place of the value 0.
  */
 #include "native.h"
 
@@ -27,13 +29,16 @@
 #include <unistd.h>
 
 #ifdef __GLIBC__
-#define VALUE_MASK 0xffffffffu
 #define SHARED_WORD 128
+#define PREFIX "sem." /* of the file's name; musl has none, so a segment of shared memory can have the same file */
 #else
-#define VALUE_MASK 0x7fffffffu
 #define SHARED_WORD 0
-#define SOMEBODY_WAITS 0x80000000u
+#define PREFIX ""
 #endif
+#define HIGHEST_BIT 0x80000000u
+
+/* How libc notes in the value that a process waits. */
+enum mark { NO_MARK, MARK_BIT, MARK_MINUS_ONE };
 
 struct words {
 	_Alignas(16) uint32_t value;
@@ -45,6 +50,7 @@ struct words {
 struct semaphore {
 	struct words *words; /* NULL once it is unmapped */
 	bool writable;
+	enum mark mark;
 };
 
 static const napi_type_tag type_tag = {0x6f8a1c52d0b34e77, 0x9a3d5e10c7f24b86};
@@ -103,6 +109,38 @@ static bool layout_is_known(void)
 		return false;
 	words = probe.words;
 	return words.value == 5 && words.waiters == 0 && words.shared == SHARED_WORD;
+}
+
+/* Asks musl itself: this file may be compiled with one version and linked with another. */
+static enum mark mark_of_libc(void)
+{
+#ifdef __GLIBC__
+	return NO_MARK;
+#else
+	union {
+		sem_t semaphore;
+		struct words words;
+	} probe;
+	sem_init(&probe.semaphore, 1, 0);
+	probe.words.value = HIGHEST_BIT;
+	return sem_post(&probe.semaphore) == 0 && probe.words.value == 1 ? MARK_BIT : MARK_MINUS_ONE;
+#endif
+}
+
+static uint32_t units_of(uint32_t value, enum mark mark)
+{
+	if (mark == MARK_MINUS_ONE)
+		return value & HIGHEST_BIT ? 0 : value;
+	return mark == MARK_BIT ? value & ~HIGHEST_BIT : value;
+}
+
+/* semPrefix() -> what the name of a semaphore's file begins with. sem_overview(7) */
+static napi_value js_sem_prefix(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	napi_value result = NULL;
+	napi_create_string_utf8(env, PREFIX, NAPI_AUTO_LENGTH, &result);
+	return result;
 }
 
 /* semSize() -> the bytes of a semaphore's file. ENOSYS where this libc's semaphores are unknown. sem_overview(7) */
@@ -179,6 +217,7 @@ static napi_value js_sem_map(napi_env env, napi_callback_info info)
 	}
 	semaphore->words = memory;
 	semaphore->writable = writable;
+	semaphore->mark = mark_of_libc();
 	struct look look = {.words = memory};
 	int number = !guarded(look_at, &look) ? errno : look.shared != SHARED_WORD ? EILSEQ : 0;
 	if (number) {
@@ -205,6 +244,7 @@ static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
 struct touch {
 	struct words *words;
 	sem_t *semaphore;
+	enum mark mark;
 	int64_t argument;
 	int64_t result;
 	int problem;
@@ -215,6 +255,7 @@ static bool touch(napi_env env, struct semaphore *semaphore, void (*work)(void *
 {
 	touch->words = semaphore->words;
 	touch->semaphore = libc_semaphore(semaphore);
+	touch->mark = semaphore->mark;
 	if (!guarded(work, touch))
 		touch->problem = errno;
 	if (touch->problem)
@@ -308,15 +349,17 @@ static void post_units(void *context)
 		touch->problem = EINVAL;
 		return;
 	}
-	uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
+	uint32_t units, value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
 	do {
-		if (touch->argument > (int64_t)SEM_VALUE_MAX - (int64_t)(value & VALUE_MASK))
+		units = units_of(value, touch->mark);
+		if (touch->argument > (int64_t)SEM_VALUE_MAX - (int64_t)units)
 			return;
-	} while (!__atomic_compare_exchange_n(&words->value, &value, value + (uint32_t)touch->argument, false,
-					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+		/* Without a mark: all that wait are woken, and those that go on waiting set it again. */
+	} while (!__atomic_compare_exchange_n(&words->value, &value, units + (uint32_t)touch->argument, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
 	touch->result = 1;
-	if (__atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST) > 0)
-		futex_wake(&words->value, (int)touch->argument);
+	if (value != units || __atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST) > 0)
+		futex_wake(&words->value, touch->mark == NO_MARK ? (int)touch->argument : INT_MAX);
 }
 
 /* semPost(handle, count) -> whether there was room for all, and they are posted, in one step. sem_post(3) */
@@ -334,15 +377,15 @@ static void await_unit(void *context)
 	__atomic_add_fetch(&words->waiters, 1, __ATOMIC_SEQ_CST);
 	while (!touch->problem) {
 		uint32_t value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST);
-		if (value & VALUE_MASK)
+		if (units_of(value, touch->mark) > 0)
 			break;
-#ifdef SOMEBODY_WAITS
-		if (!(value & SOMEBODY_WAITS) &&
-		    !__atomic_compare_exchange_n(&words->value, &value, value | SOMEBODY_WAITS, false,
-						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-			continue;
-		value |= SOMEBODY_WAITS;
-#endif
+		if (touch->mark != NO_MARK) {
+			uint32_t marked = touch->mark == MARK_BIT ? HIGHEST_BIT : UINT32_MAX;
+			if (value != marked && !__atomic_compare_exchange_n(&words->value, &value, marked, false,
+									     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				continue;
+			value = marked;
+		}
 		if (deadline_ns >= 0)
 			left = (deadline_ns - monotonic_ns() + 999999) / 1000000;
 		if (futex_wait(&words->value, value, deadline_ns >= 0 && left < 0 ? 0 : left) < 0 && errno != EAGAIN)
@@ -415,7 +458,7 @@ static bool exchange(struct words *words, const struct words *expected, const st
 }
 
 /* Adds `step` (1 or -1) to the value and sets the tag, together. False where there is nothing to take, or no room. */
-static bool change_tagged(struct words *words, int step, uint32_t tag)
+static bool change_tagged(struct words *words, enum mark mark, int step, uint32_t tag)
 {
 	for (;;) {
 		/* Torn by others meanwhile it fits nothing, and is read again. */
@@ -425,11 +468,11 @@ static bool change_tagged(struct words *words, int step, uint32_t tag)
 			.shared = __atomic_load_n(&words->shared, __ATOMIC_SEQ_CST),
 			.tag = __atomic_load_n(&words->tag, __ATOMIC_SEQ_CST),
 		};
-		uint32_t units = old.value & VALUE_MASK;
+		uint32_t units = units_of(old.value, mark);
 		if (step < 0 ? units == 0 : units >= SEM_VALUE_MAX)
 			return false;
 		struct words new = old;
-		new.value = old.value + (uint32_t)step;
+		new.value = (mark == MARK_BIT ? old.value & HIGHEST_BIT : 0) | (units + (uint32_t)step);
 		new.tag = tag;
 		if (exchange(words, &old, &new))
 			return true;
@@ -439,7 +482,7 @@ static bool change_tagged(struct words *words, int step, uint32_t tag)
 static void take_tagged(void *context)
 {
 	struct touch *touch = context;
-	touch->result = change_tagged(touch->words, -1, (uint32_t)touch->argument);
+	touch->result = change_tagged(touch->words, touch->mark, -1, (uint32_t)touch->argument);
 }
 
 /* semTakeTagged(handle, tag) -> whether a unit was there and is taken, and the tag set, in one step. */
@@ -452,7 +495,7 @@ static napi_value js_sem_take_tagged(napi_env env, napi_callback_info info)
 static void give_tagged(void *context)
 {
 	struct touch *touch = context;
-	touch->result = change_tagged(touch->words, 1, (uint32_t)touch->argument);
+	touch->result = change_tagged(touch->words, touch->mark, 1, (uint32_t)touch->argument);
 }
 
 /* semGiveTagged(handle, tag) -> whether there was room for one more, and the tag set, atomically. Wakes no process. */
@@ -464,6 +507,7 @@ static napi_value js_sem_give_tagged(napi_env env, napi_callback_info info)
 
 static const struct export table[] = {
 	{"semSize", js_sem_size},
+	{"semPrefix", js_sem_prefix},
 	{"semCreate", js_sem_create},
 	{"semUnlink", js_sem_unlink},
 	{"semMap", js_sem_map},

@@ -124,11 +124,15 @@ export class SemaphoreHolders {
 		private readonly handle: SemaphoreHandle,
 	) {}
 
+	/** Whether a file of this size can have such a list behind its semaphore. */
+	static isSize(size: number): boolean {
+		return size >= headerAt + headerBytes && (size - headerAt - headerBytes) % placeBytes === 0;
+	}
+
 	/** Whether a file has such a list behind its semaphore. */
 	static isThere(descriptor: number): boolean {
 		const bytes = Buffer.alloc(magic.length);
-		const {size} = fstatSync(descriptor);
-		if (size < headerAt + headerBytes || (size - headerAt - headerBytes) % placeBytes !== 0) return false;
+		if (!SemaphoreHolders.isSize(fstatSync(descriptor).size)) return false;
 		return readSync(descriptor, bytes, 0, bytes.length, headerAt) === bytes.length && bytes.equals(magic);
 	}
 

@@ -20,7 +20,6 @@ export interface SemaphoreSettings {
 export const mostUnits = 2 ** 31 - 1;
 
 const folder = '/dev/shm';
-const prefix = 'sem.';
 
 /** A waiting process looks at this interval whether a holder has died without releasing its unit. */
 const lookAgainMs = 500;
@@ -135,9 +134,10 @@ export class Semaphore implements Disposable {
 
 	/** The names of all semaphores, sorted. Other files may be among them: opening one tells. */
 	static names(): string[] {
+		const prefix = native.semPrefix();
 		try {
 			return readdirSync(folder)
-				.filter((name) => name.startsWith(prefix) && name.length > prefix.length)
+				.filter((name) => (prefix === '' ? hasSize(name) : name.startsWith(prefix) && name.length > prefix.length))
 				.map((name) => name.slice(prefix.length))
 				.sort();
 		} catch (error) {
@@ -317,7 +317,13 @@ function semaphoreBytes(): number {
 	return bytes;
 }
 
-const pathOf = ({name}: SemaphoreName): string => `${folder}/${prefix}${name}`;
+const pathOf = ({name}: SemaphoreName): string => `${folder}/${native.semPrefix()}${name}`;
+
+/** With musl all segments of shared memory are beside the semaphores: only those of this size may be semaphores. */
+function hasSize(file: string): boolean {
+	const stat = lstatSync(`${folder}/${file}`, {throwIfNoEntry: false});
+	return stat?.isFile() === true && (stat.size === semaphoreBytes() || SemaphoreHolders.isSize(stat.size));
+}
 
 type SemaphoreName = Address & {kind: 'name'};
 
