@@ -298,7 +298,7 @@ test('packets nobody takes: --timeout gives up, and says how many were sent', as
 	await world.stranger('hold', world.file('full'), 'dgram', 'bound');
 	const {status, stderr} = await world.run(
 		'ipc-sock',
-		['connect', world.file('full'), '--type', 'dgram', '-t', '50ms'],
+		['connect', world.file('full'), '--type', 'dgram', '-t', '2s'],
 		{input: 'x\n'.repeat(5000)},
 	);
 	assert.equal(status, 124);
