@@ -246,8 +246,12 @@ const withFullPipe = (then: string): string[] => [
 		'words = ["ipc-signal", "wait", "RTMIN", "--count", "3", "--ready-fd", str(b)]',
 		'p = subprocess.Popen(words, stdout=w, pass_fds=[b])',
 		'os.close(w); os.read(a, 1)',
-		`for i in range(3): os.kill(p.pid, ${rtmin})`,
 		'def field(name): return [l for l in open("/proc/%d/status" % p.pid) if l.startswith(name)][0].split()[1]',
+		// Stopped meanwhile: it takes all of them at once, before it waits for room for the first.
+		'os.kill(p.pid, signal.SIGSTOP)',
+		'while field("State") != "T": time.sleep(0.001)',
+		`for i in range(3): os.kill(p.pid, ${rtmin})`,
+		'os.kill(p.pid, signal.SIGCONT)',
 		'while field("ShdPnd") != "0" * 16: time.sleep(0.001)',
 		then,
 	].join('\n'),
