@@ -117,8 +117,8 @@ function debianMirror() {
 }
 
 /**
- * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, where there
- * is no engine: everything works on Node then.
+ * The engine's objects for the target and the compiler of bytecode for this machine. Undefined, after one line, without
+ * an engine: everything works on Node then.
  */
 export function compileEngine({root, compiler, arch, output}) {
 	const found = findSources();

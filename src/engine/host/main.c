@@ -1,7 +1,7 @@
 /*
  * The executable: finds the command by the name it was called with, and runs the module of that verb.
  *
- * Each verb is a module of its own, so that a start reads the bytecode of one verb and no more; what is no verb (help, a
+ * Each verb is a module of its own, so that a start reads the bytecode of one verb and no more; what is not a verb (help, a
  * mistake, completion) is the business of the module that has the whole command.
  */
 #include "engine.h"
@@ -101,7 +101,7 @@ static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSVal
 }
 
 /*
- * Standard streams that are closed stay so for whoever reads and writes, and no file of ours takes their place. Not with a
+ * Standard streams that are closed fail when they are read or written, and no file of ours takes their place. Not with a
  * folder where another file can be had: a command that is run has the same streams, and may be in a chroot(2).
  */
 static void occupy_standard_streams(void)
