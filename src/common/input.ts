@@ -28,7 +28,7 @@ export function readInputNow(buffer: Buffer, offset: number): number {
 	try {
 		return native.read(stdin, buffer, offset, buffer.length - offset);
 	} catch (error) {
-		throw explain('cannot read stdin', error, {EISDIR: 'it is a folder'});
+		throw explain('cannot read stdin', error, {EISDIR: 'it is a folder', EBADF: 'it is not open for reading'});
 	}
 }
 

@@ -18,5 +18,5 @@ export function readBuiltText(name: string): string {
 
 /** The process becomes Node, which runs the same command line. Nothing has been opened or read. */
 export function requireNode(command: string, verb: string): void {
-	throw new SystemError(`this use of ${verb} needs Node: ${host.becomeNode(command)}`);
+	throw new SystemError(`this use of ${verb} needs Node, but ${host.becomeNode(command)}`);
 }

@@ -59,12 +59,12 @@ const char *become_node(const char *command, int argc, char **argv)
 {
 	char node[PATH_MAX], script[PATH_MAX + sizeof START];
 	if (!find_executable(script))
-		return "the path of this executable is not known";
+		return "this executable does not know its own path (mount /proc)";
 	strcpy(strrchr(script, '/') + 1, START);
 	if (access(script, R_OK) != 0)
-		return "the package ipc-tools is not installed beside this executable";
+		return "this executable is not in the folder of its package (install ipc-tools with npm)";
 	if (!find_node(node))
-		return "'node' was not found; install Node 20 or later";
+		return "'node' is not in PATH (install Node 20 or later)";
 	char **words = calloc((size_t)argc + 3, sizeof *words);
 	if (!words)
 		return "out of memory";

@@ -100,12 +100,16 @@ static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSVal
 	}
 }
 
-/* Standard streams that are closed cannot be read or written, as before, and no file of ours takes their place. */
+/*
+ * Standard streams that are closed fail when they are read or written, and no file of ours takes their place. Not with a
+ * folder where another file can be had: a command that is run has the same streams, and may be in a chroot(2).
+ */
 static void occupy_standard_streams(void)
 {
+	const char *const files[] = {"/dev/null", (const char *)getauxval(AT_EXECFN), "/"};
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
-		if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
-			open("/", O_PATH | O_CLOEXEC);
+		for (int i = 0; i < 3 && fcntl(descriptor, F_GETFD) < 0 && errno == EBADF; i++)
+			open(files[i], O_PATH | O_CLOEXEC);
 }
 
 static const char *last_part(const char *path)

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {onlyOnSmall} from '../support/runtime.js';
+import {SemaphoreWorld} from '../support/semaphores.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+test('a standard stream that is closed is an error, and no file of ours takes its place', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	assertFails(await world.shell('ipc-signal list >&-'), 1, 'ipc-signal: cannot write to stdout: it is closed\n');
+	assertFails(await world.shell('ipc-sem stat ipc-test-missing 2>&-'), 1, '');
+	assertDone(
+		await world.shell(`ipc-sem run ${name} -- readlink /proc/self/fd/0 /proc/self/fd/2 <&- 2>&-`),
+		'/dev/null\n/dev/null\n',
+	);
+});
+
+test('a command that is run has the dispositions we were started with', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const line = `ipc-sem run ${name} -- grep SigIgn /proc/self/status`;
+	assertDone(await world.shell(line), 'SigIgn:\t0000000000000000\n');
+	assertDone(await world.shell(`trap '' HUP PIPE; ${line}`), 'SigIgn:\t0000000000001001\n');
+});
+
+test('a command that is run has the other descriptors', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	assertDone(await world.shell(`ipc-sem run ${name} -- bash -c 'cat <&9' 9<<<text`), 'text\n');
+});
+
+test('without Node on PATH, what needs it says so and what to do', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	const ended = await world.shell('sock=$(command -v ipc-sock); PATH=/nonexistent $sock relay a b');
+	assert.match(
+		ended.stderr,
+		/^ipc-sock: this use of relay needs Node, but 'node' is not in PATH \(install Node 20 or later\)\n$/,
+	);
+	assert.equal(ended.status, 1);
+});
