@@ -90,7 +90,9 @@ if (whyNot) {
 	console.error(`ipc-tools: the commands run on Node only: ${whyNot}`);
 	rmSync(join(dist, 'ipc'), {force: true});
 }
-linkCommands(root, {toExecutable: !whyNot});
+// npm runs this after `prepack`, which has made the launchers: the archive cannot hold links.
+const isPacking = ['pack', 'publish'].includes(process.env.npm_command);
+linkCommands(root, {toExecutable: !whyNot && !isPacking});
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
