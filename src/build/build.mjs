@@ -89,7 +89,9 @@ if (executable.why) {
 	console.error(`ipc-tools: the commands run on Node only: ${executable.why}`);
 	rmSync(join(dist, 'ipc'), {force: true});
 }
-linkCommands(root, {toExecutable: !executable.why});
+// npm runs this after `prepack`, which has made the launchers: the archive cannot hold links.
+const isPacking = ['pack', 'publish'].includes(process.env.npm_command);
+linkCommands(root, {toExecutable: !executable.why && !isPacking});
 writeLicenses([...Object.keys(metafile.inputs), ...(executable.inputs ?? [])], executable.license);
 
 function run(program, args) {

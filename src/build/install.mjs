@@ -1,20 +1,53 @@
-// On installation of the published package: compiles the addon if no prebuilt one fits, and makes the code cache for
-// the installed Node. In a clone nothing is built yet; `prepare` does all of it.
+// On installation of the published package: takes the executable and the addon that were made for this system in advance, or
+// compiles the addon, and makes the code cache for the installed Node. In a clone nothing is built yet; `prepare` does all of it.
 import {spawnSync} from 'node:child_process';
-import {existsSync, readFileSync} from 'node:fs';
+import {copyFileSync, existsSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {compileNative} from './compile-native.mjs';
+import {linkCommands} from './link-commands.mjs';
+import {localTarget} from './targets.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const dist = join(root, 'dist');
+const prebuilt = join(root, 'prebuilds', localTarget());
 const commands = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin).filter((name) =>
-	existsSync(join(root, 'dist', `${name}.js`)),
+	existsSync(join(dist, `${name}.js`)),
 );
-if (commands.length > 0) {
-	run('src/build/compile-native.mjs', '--unless-prebuilt');
-	for (const command of commands) run('src/build/code-cache.cjs', command);
+// A clone holds the sources of the executable, and builds its own.
+if (commands.length > 0 && !existsSync(join(root, 'src', 'engine'))) {
+	const hasExecutable = takePrebuilt('ipc', runs);
+	const why = takePrebuilt('native.node', loads) ? undefined : compileNative({root});
+	if (why) console.error(`ipc-tools: ${why}`);
+	// Without the addon the executable still does all that does not need Node.
+	if (why && !hasExecutable) process.exit(1);
+	if (hasExecutable) linkCommands(root, {toExecutable: true});
+	for (const command of commands)
+		spawnSync(process.execPath, ['src/build/code-cache.cjs', command], {cwd: root, stdio: 'inherit'});
 }
 
-function run(...words) {
-	const {status} = spawnSync(process.execPath, words, {cwd: root, stdio: 'inherit'});
-	if (status !== 0) process.exit(status ?? 1);
+/** Whether it is in dist/ now: copied there, since the executable looks for Node's part beside itself. */
+function takePrebuilt(name, works) {
+	const copy = join(dist, `${name}.new`);
+	if (!existsSync(join(prebuilt, name))) return false;
+	copyFileSync(join(prebuilt, name), copy);
+	const isGood = works(copy);
+	if (isGood) renameSync(copy, join(dist, name));
+	else rmSync(copy);
+	return isGood;
+}
+
+/** It may be for another processor, or the file system may not allow programs: then the commands run on Node. */
+function runs(path) {
+	const {status} = spawnSync(path, ['--version'], {argv0: 'ipc-sem', stdio: 'ignore'});
+	return status === 0;
+}
+
+function loads(path) {
+	try {
+		process.dlopen({exports: {}}, path);
+		return true;
+	} catch {
+		return false;
+	}
 }

@@ -439,11 +439,17 @@ export interface KernelError extends Error {
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
 
-/** A prebuilt addon is part of the published package; one compiled here lies in dist/ and is taken first. */
+/**
+ * Prebuilt addons are part of the published package; one compiled or copied on installation lies in dist/ and is taken first.
+ * Node's report names the version of glibc, and musl not at all.
+ */
 function addonPath(): string {
 	const root = join(__dirname, '..');
 	const compiled = join(root, 'dist', 'native.node');
-	return existsSync(compiled) ? compiled : join(root, 'prebuilds', `linux-${process.arch}.node`);
+	if (existsSync(compiled)) return compiled;
+	const {header} = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
+	const libc = header.glibcVersionRuntime ? 'glibc' : 'musl';
+	return join(root, 'prebuilds', `linux-${process.arch}-${libc}`, 'native.node');
 }
 
 function load(): Native {

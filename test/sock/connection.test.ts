@@ -296,11 +296,9 @@ for (const type of ['seqpacket', 'dgram'])
 test('packets nobody takes: --timeout gives up, and says how many were sent', async (t) => {
 	const world = new SocketWorld(t);
 	await world.stranger('hold', world.file('full'), 'dgram', 'bound');
-	const {status, stderr} = await world.run(
-		'ipc-sock',
-		['connect', world.file('full'), '--type', 'dgram', '-t', '2s'],
-		{input: 'x\n'.repeat(5000)},
-	);
+	const {status, stderr} = await world.run('ipc-sock', ['connect', world.file('full'), '--type', 'dgram', '-t', '2s'], {
+		input: 'x\n'.repeat(5000),
+	});
 	assert.equal(status, 124);
 	assert.match(stderr, /^ipc-sock: gave up on '.*': [0-9]+ records sent\n$/);
 });

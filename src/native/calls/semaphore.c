@@ -5,19 +5,10 @@
  * (sem_open(3) checks nothing: a file that is too short would end us with SIGBUS), and what is mapped is used by libc's
  * own functions, so that all programs agree about it.
  *
- * Three operations that libc does not have, since they have to survive a kill at any moment: post adds several units
- * in one instruction; takeTagged and giveTagged change the value and a tag beside it in one instruction. A later process
- * sees by the tag whether the change of a dead process has happened. Both libcs leave the word of the tag alone:
- *
- *	bytes   glibc (new_sem)          musl (__val)
- *	0..3    value                    value, and in it the mark that a process waits: see below
- *	4..7    how many wait            how many wait
- *	8..11   128: shared              0: shared
- *	12..15  padding: our tag         unused: our tag
- *
- * musl's mark: since 1.2.4 the highest bit beside the value; before, -1 in the place of the value 0.
+ * What libc cannot do is in semaphore-words.c.
  */
 #include "native.h"
+#include "semaphore-words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,23 +20,10 @@
 #include <unistd.h>
 
 #ifdef __GLIBC__
-#define SHARED_WORD 128
 #define PREFIX "sem." /* of the file's name; musl has none, so a segment of shared memory can have the same file */
 #else
-#define SHARED_WORD 0
 #define PREFIX ""
 #endif
-#define HIGHEST_BIT 0x80000000u
-
-/* How libc notes in the value that a process waits. */
-enum mark { NO_MARK, MARK_BIT, MARK_MINUS_ONE };
-
-struct words {
-	_Alignas(16) uint32_t value;
-	uint32_t waiters;
-	uint32_t shared;
-	uint32_t tag;
-};
 
 struct semaphore {
 	struct words *words; /* NULL once it is unmapped */
@@ -95,45 +73,6 @@ static napi_value js_boolean(napi_env env, bool truth)
 	return result;
 }
 
-/* Whether this libc's semaphores look as described above: the changes that go round libc hang on it. */
-static bool layout_is_known(void)
-{
-	struct words words;
-	_Static_assert(sizeof(sem_t) >= sizeof words, "sem_t is smaller than expected");
-	union {
-		sem_t semaphore;
-		struct words words;
-	} probe;
-	memset(&probe, 0xff, sizeof probe);
-	if (sem_init(&probe.semaphore, 1, 5) != 0)
-		return false;
-	words = probe.words;
-	return words.value == 5 && words.waiters == 0 && words.shared == SHARED_WORD;
-}
-
-/* Asks musl itself: this file may be compiled with one version and linked with another. */
-static enum mark mark_of_libc(void)
-{
-#ifdef __GLIBC__
-	return NO_MARK;
-#else
-	union {
-		sem_t semaphore;
-		struct words words;
-	} probe;
-	sem_init(&probe.semaphore, 1, 0);
-	probe.words.value = HIGHEST_BIT;
-	return sem_post(&probe.semaphore) == 0 && probe.words.value == 1 ? MARK_BIT : MARK_MINUS_ONE;
-#endif
-}
-
-static uint32_t units_of(uint32_t value, enum mark mark)
-{
-	if (mark == MARK_MINUS_ONE)
-		return value & HIGHEST_BIT ? 0 : value;
-	return mark == MARK_BIT ? value & ~HIGHEST_BIT : value;
-}
-
 /* semPrefix() -> what the name of a semaphore's file begins with. sem_overview(7) */
 static napi_value js_sem_prefix(napi_env env, napi_callback_info info)
 {
@@ -147,7 +86,7 @@ static napi_value js_sem_prefix(napi_env env, napi_callback_info info)
 static napi_value js_sem_size(napi_env env, napi_callback_info info)
 {
 	(void)info;
-	return layout_is_known() ? js_number(env, sizeof(sem_t)) : throw_errno(env, ENOSYS, "sem_init");
+	return semaphore_layout_is_known() ? js_number(env, sizeof(sem_t)) : throw_errno(env, ENOSYS, "sem_init");
 }
 
 /* semCreate(name, mode, value): the name with its slash; EEXIST when there is one. The umask applies. sem_open(3) */
@@ -418,65 +357,6 @@ static napi_value js_sem_wake(napi_env env, napi_callback_info info)
 {
 	struct touch context = {0};
 	return touch_with(env, info, wake, &context, "futex") ? js_undefined(env) : NULL;
-}
-
-/* All four words at once, if they still are what is expected. */
-static bool exchange(struct words *words, const struct words *expected, const struct words *desired)
-{
-#if defined(__x86_64__)
-	uint64_t old[2], new[2];
-	bool done;
-	memcpy(old, expected, sizeof old);
-	memcpy(new, desired, sizeof new);
-	__asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
-			 : "=q"(done), "+m"(*words), "+a"(old[0]), "+d"(old[1])
-			 : "b"(new[0]), "c"(new[1])
-			 : "cc", "memory");
-	return done;
-#elif defined(__aarch64__)
-	uint64_t old[2], new[2], low, high;
-	uint32_t busy;
-	memcpy(old, expected, sizeof old);
-	memcpy(new, desired, sizeof new);
-	__asm__ volatile("1:	ldaxp %[low], %[high], %[words]\n"
-			 "	cmp %[low], %[old0]\n"
-			 "	ccmp %[high], %[old1], #0, eq\n"
-			 "	b.ne 2f\n"
-			 "	stlxp %w[busy], %[new0], %[new1], %[words]\n"
-			 "	cbnz %w[busy], 1b\n"
-			 "	b 3f\n"
-			 "2:	clrex\n"
-			 "	mov %w[busy], #1\n"
-			 "3:\n"
-			 : [low] "=&r"(low), [high] "=&r"(high), [busy] "=&r"(busy), [words] "+Q"(*words)
-			 : [old0] "r"(old[0]), [old1] "r"(old[1]), [new0] "r"(new[0]), [new1] "r"(new[1])
-			 : "cc", "memory");
-	return !busy;
-#else
-#error "an exchange of 16 bytes is needed; it is known for x86-64 and AArch64"
-#endif
-}
-
-/* Adds `step` (1 or -1) to the value and sets the tag, together. False where there is nothing to take, or no room. */
-static bool change_tagged(struct words *words, enum mark mark, int step, uint32_t tag)
-{
-	for (;;) {
-		/* Torn by others meanwhile it fits nothing, and is read again. */
-		struct words old = {
-			.value = __atomic_load_n(&words->value, __ATOMIC_SEQ_CST),
-			.waiters = __atomic_load_n(&words->waiters, __ATOMIC_SEQ_CST),
-			.shared = __atomic_load_n(&words->shared, __ATOMIC_SEQ_CST),
-			.tag = __atomic_load_n(&words->tag, __ATOMIC_SEQ_CST),
-		};
-		uint32_t units = units_of(old.value, mark);
-		if (step < 0 ? units == 0 : units >= SEM_VALUE_MAX)
-			return false;
-		struct words new = old;
-		new.value = (mark == MARK_BIT ? old.value & HIGHEST_BIT : 0) | (units + (uint32_t)step);
-		new.tag = tag;
-		if (exchange(words, &old, &new))
-			return true;
-	}
 }
 
 static void take_tagged(void *context)
