@@ -41,7 +41,8 @@ export const process = {
 		if (typeof folder === 'number') throw systemError(folder, 'uv_cwd');
 		return folder;
 	},
-	/** The native layer is a part of the executable. */
+	/** The native layer is a part of the executable: no file of it is looked for. */
+	report: {getReport: () => ({header: {}})},
 	dlopen(module: {exports: unknown}): void {
 		module.exports = native;
 	},
