@@ -7,7 +7,8 @@
 export {SystemError, UsageError} from './common/errors.js';
 export {isKernelError, type KernelError} from './native/index.js';
 export {type CreateSettings, Fifo} from './objects/fifo/fifo.js';
-export {type Message, MessageQueue, type QueueAccess, type QueueAttributes} from './objects/queue/message-queue.js';
+export {MessageQueue} from './objects/queue/message-queue.js';
+export type {Message, QueueAccess, QueueAttributes} from './objects/queue/queue.js';
 export {Ring} from './objects/ring/ring.js';
 export {type SegmentAccess, type SegmentSettings, SharedMemory} from './objects/segment/shared-memory.js';
 export type {WordType} from './objects/segment/word.js';

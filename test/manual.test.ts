@@ -3,8 +3,8 @@ import {execFileSync, spawnSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
-import {optionsOf} from '../src/common/command-line/command-line.js';
 import {status} from '../src/common/exit.js';
+import {everywhere} from '../src/common/options.js';
 import {type Command, operandSynopsis, optionName} from '../src/common/verb.js';
 import {mq} from '../src/mq/index.js';
 import {pipe} from '../src/pipe/index.js';
@@ -95,8 +95,7 @@ for (const command of commands) {
 
 	test(`${command.name}(1) names the options that every verb takes`, {skip}, () => {
 		const text = rendered(`${command.name}.1`);
-		for (const key of Object.keys(optionsOf({...Object.values(command.verbs)[0], options: {}} as never)))
-			assert.match(text, new RegExp(`--${optionName(key)}\\b`));
+		for (const key of Object.keys(everywhere)) assert.match(text, new RegExp(`--${optionName(key)}\\b`));
 	});
 }
 

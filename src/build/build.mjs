@@ -74,6 +74,15 @@ await build({
 	minifyWhitespace: true,
 	plugins: [packagesApart, loadedLate],
 });
+// The client of NATS, in the thread that it gets.
+const worker = await build({
+	...shared,
+	entryPoints: {'cluster-worker': 'src/cluster/worker/main.ts'},
+	outdir: 'dist',
+	minifySyntax: true,
+	minifyWhitespace: true,
+	metafile: true,
+});
 await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', plugins: [packagesApart]});
 
 // The commands' own declarations can only be read where the addon is.
@@ -92,7 +101,10 @@ if (executable.why) {
 // npm runs this after `prepack`, which has made the launchers: the archive cannot hold links.
 const isPacking = ['pack', 'publish'].includes(process.env.npm_command);
 linkCommands(root, {toExecutable: !executable.why && !isPacking});
-writeLicenses([...Object.keys(metafile.inputs), ...(executable.inputs ?? [])], executable.license);
+writeLicenses(
+	[...Object.keys(metafile.inputs), ...Object.keys(worker.metafile.inputs), ...(executable.inputs ?? [])],
+	executable.license,
+);
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});

@@ -1,4 +1,5 @@
 import yargs, {type Argv} from 'yargs';
+import {clusterOptions} from '../common/cluster.js';
 import {optionsOf} from '../common/command-line/command-line.js';
 import {type Command, operandSynopsis, optionName, type Verb} from '../common/verb.js';
 
@@ -39,12 +40,16 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 		);
 	if (verb.aliases?.length) help.epilogue(`Also: ${command.name} ${verb.aliases.join(', ')}`);
 	for (const [key, option] of Object.entries(optionsOf(verb))) {
+		// Five lines that few readers look for.
+		if (key in clusterOptions) continue;
 		const {placeholder} = option.value ?? {};
 		const shown = !option.value
 			? optionName(key)
 			: optionName(key) + (option.optionalValue ? `[=${placeholder}]` : ` ${placeholder}`);
 		help.option(shown, {...(option.short ? {alias: option.short} : {}), describe: option.help});
 	}
+	if (verb.cluster)
+		help.epilogue('A name may be on a NATS cluster, as in nats://HOST/NAME: see ipc-cluster(7), also for its options.');
 	if (verb.examples.length) help.epilogue(examplesText(verb.examples));
 	return help;
 }

@@ -1,12 +1,15 @@
 import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
 import {isKernelError, native} from '../native/index.js';
+import {clusterAddressIn, clusterOptions, configureCluster} from './cluster.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
-import {hasCode, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
+import {hasCode, quoted, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
 import {prepareRuntime, requireNode, runtimeName} from './runtime.js';
-import type {Command, FoundVerb, Verb} from './verb.js';
+import {type Command, type FoundVerb, optionName, type Verb} from './verb.js';
+
+type Values = Readonly<Record<string, unknown>>;
 
 /** argv -> verb -> run -> report -> exit status. */
 export function main(command: Command): void {
@@ -58,11 +61,27 @@ function perform(command: Command, reading: Reading): void {
 		configureOutput(options);
 		const leaveWith = (outcome: Outcome) =>
 			leave(outcome === timedOut ? ((options.timeoutStatus as number | undefined) ?? outcome.status) : outcome.status);
-		if (needsNode(reading.verb, operands, options, reading.command)) requireNode(command.name, reading.name);
-		const outcome = reading.verb.run(operands as never, options as never, reading.command);
+		const isOnCluster = usesCluster(reading, operands, options);
+		if (isOnCluster || needsNode(reading.verb, operands, options, reading.command))
+			requireNode(command.name, reading.name);
+		const run = () => reading.verb.run(operands as never, options as never, reading.command);
+		const outcome = isOnCluster ? command.loadCluster?.().then(run) : run();
 		// A verb that needs no event loop ends here and now.
-		return outcome instanceof Promise ? outcome.then(leaveWith) : leaveWith(outcome);
+		return outcome instanceof Promise ? outcome.then(leaveWith) : leaveWith(outcome as Outcome);
 	});
+}
+
+/** Whether an object on a cluster is named; then how to connect is in the options. */
+function usesCluster({verb, name}: Reading, operands: Values, options: Values): boolean {
+	const address = clusterAddressIn([...Object.values(operands), ...Object.values(options)]);
+	if (address && !verb.cluster)
+		throw new UsageError(`${quoted(address.shown)} is on a cluster, and '${name}' works on this machine only`);
+	if (!verb.cluster) return false;
+	const needless = Object.keys(clusterOptions).find((key) => options[key] !== undefined);
+	if (!address && needless)
+		throw new UsageError(`--${optionName(needless)} needs a name on a cluster: nats:NAME or nats://HOST/NAME`);
+	configureCluster(options);
+	return address !== undefined;
 }
 
 const needsNode = (verb: Verb, operands: unknown, options: unknown, command: readonly string[]): boolean =>

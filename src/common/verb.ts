@@ -71,6 +71,8 @@ export interface Verb {
 	 * It uses what only Node has, always or with these words: see src/engine. Asked before anything is opened or read.
 	 */
 	readonly needsNode?: boolean | ((operands: never, options: never, command: readonly string[]) => boolean);
+	/** It also works on objects on a cluster: see src/cluster. */
+	readonly cluster?: boolean;
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
 
@@ -83,6 +85,8 @@ export interface About {
 	readonly remedies?: Remedies;
 	/** The names of the objects that exist, for completion. */
 	names?(): string[];
+	/** Loads what its verbs need for objects on a cluster. */
+	loadCluster?(): Promise<unknown>;
 }
 
 export interface Command extends About {
@@ -100,6 +104,7 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	takesCommand?: boolean | 'optional';
 	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
+	cluster?: boolean;
 	needsNode?:
 		| boolean
 		| ((operands: OperandValues<Names>, options: OptionValues<Flags>, command: readonly string[]) => boolean);

@@ -12,4 +12,5 @@ export const about: About = {
 	],
 	remedies,
 	names: queueNames,
+	loadCluster: () => import('../cluster/queue/index.js'),
 };

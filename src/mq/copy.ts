@@ -4,9 +4,9 @@ import * as common from '../common/options.js';
 import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
-import {putBack} from '../objects/queue/put-back.js';
-import {RescuedMessages} from '../objects/queue/rescued-messages.js';
+import {putBack, receiptsOf} from '../objects/queue/put-back.js';
+import {queueName, queuesAt} from '../objects/queue/queues.js';
+import {rescuedOf} from '../objects/queue/rescued-messages.js';
 import {attributes, checkAttributes} from './options.js';
 
 export const copy = verb({
@@ -23,17 +23,22 @@ export const copy = verb({
 		...attributes,
 		json: {help: 'print the number of moved messages as JSON'},
 	},
+	cluster: true,
 	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq copy jobs archive --create'}],
 	run({source, destination}, options) {
 		checkAttributes(options);
 		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
-		using from = MessageQueue.open(source, 'both');
-		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode} = options;
-		using to = MessageQueue.open(destination, 'send', options.create ? {maxmsg, msgsize, mode} : undefined);
-		if (sameQueue(from, to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
+		using from = queuesAt(source).open(source, 'both');
+		const {maxmsg = from.maxmsg, msgsize = from.msgsize, mode, replicas} = options;
+		using to = queuesAt(destination).open(
+			destination,
+			'send',
+			options.create ? {maxmsg, msgsize, mode, replicas} : undefined,
+		);
+		if (from.isSameAs(to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
 		stopOnSignals();
-		using rescued = new RescuedMessages(from.shownName);
-		const there = from.messages + (rescued.count() ?? 0);
+		using rescued = rescuedOf(from);
+		const there = from.messages + (rescued?.count() ?? 0);
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? there);
 		const waits = options.follow || options.count !== undefined;
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
@@ -44,7 +49,7 @@ export const copy = verb({
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {
-			const message = rescued.take() ?? from.receive({timeoutMs: waits ? timeoutMs : 0});
+			const message = rescued?.take() ?? from.receive({timeoutMs: waits ? timeoutMs : 0});
 			if (!message) {
 				report(!waits);
 				return waits ? (options.nonblock ? notNow : timedOut) : done;
@@ -62,14 +67,10 @@ export const copy = verb({
 				report(false);
 				return options.nonblock ? notNow : timedOut;
 			}
+			from.receipts?.confirm(receiptsOf([message]));
 			moved++;
 		}
 		report(true);
 		return done;
 	},
 });
-
-function sameQueue(one: MessageQueue, other: MessageQueue): boolean {
-	const [a, b] = [one.identity, other.identity];
-	return a.dev === b.dev && a.ino === b.ino;
-}

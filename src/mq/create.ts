@@ -5,13 +5,14 @@ import {formatAddress} from '../common/formats/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
+import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {attributes} from './options.js';
 
 export const create = verb({
 	summary: 'Create queues; each stays until it is removed',
 	operands: {names: many(queueName)},
 	options: {...attributes, exclusive},
+	cluster: true,
 	examples: [
 		{
 			purpose: 'create a queue for ten messages of up to 4 KiB, open to your group',
@@ -21,9 +22,9 @@ export const create = verb({
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
-			if (MessageQueue.create(name, options)) return;
+			if (queuesAt(name).create(name, options)) return;
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
-			using queue = MessageQueue.tryOpen(name, 'receive');
+			using queue = queuesAt(name).tryOpen(name, 'receive');
 			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
 			tell(`${shown} already exists${what}`);
 		});

@@ -1,10 +1,12 @@
+import {clusterFormat} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
 import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
-import {verb} from '../common/verb.js';
-import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
+import {optional, verb} from '../common/verb.js';
+import type {QueueStatus} from '../objects/queue/queue-status.js';
+import {lookAtAllQueues} from '../objects/queue/queues.js';
 
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},
@@ -12,22 +14,24 @@ export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
 	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
-	{name: 'mode', value: ({mode}) => mode},
-	{name: 'owner', value: ({owner}) => owner},
-	{name: 'open', align: 'right', value: ({users}) => String(users?.length ?? '?')},
+	{name: 'mode', value: ({mode}) => mode ?? ''},
+	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'open', align: 'right', value: ({users, cluster}) => (cluster ? '' : String(users?.length ?? '?'))},
 	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
 ];
 
 export const list = verb({
 	summary: 'List all queues that this user can open, with messages and processes',
 	aliases: ['ls'],
+	operands: {cluster: optional(clusterFormat)},
 	options: {json, noHeadings, output},
+	cluster: true,
 	examples: [
 		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},
 	],
-	async run(_, options) {
+	async run({cluster}, options) {
 		const columns = chooseColumns(queueColumns, options.output);
-		const rows = lookAtQueues(allQueues());
+		const rows = lookAtAllQueues(cluster);
 		if (options.json) for (const row of rows) printJson(row);
 		else await printTable(columns, rows, {headings: !options.noHeadings});
 		return done;

@@ -2,20 +2,19 @@ import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
 import {printJson, printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
-import {RescuedMessages} from '../objects/queue/rescued-messages.js';
+import {queueName, queuesAt} from '../objects/queue/queues.js';
+import {rescuedOf} from '../objects/queue/rescued-messages.js';
 
 export const purge = verb({
 	summary: 'Delete all messages of a queue and print how many were deleted',
 	operands: {name: one(queueName)},
 	options: {json},
+	cluster: true,
 	examples: [{purpose: 'empty a queue', line: 'ipc-mq purge jobs'}],
 	run({name}, options) {
-		using queue = MessageQueue.open(name, 'receive');
-		using rescued = new RescuedMessages(queue.shownName);
-		let purged = rescued.discardAll();
-		// Only as many as are queued now: with a busy sender the loop would never end otherwise.
-		for (let left = queue.messages; left > 0 && queue.tryReceive(); left--) purged++;
+		using queue = queuesAt(name).open(name, 'receive');
+		using rescued = rescuedOf(queue);
+		const purged = (rescued?.discardAll() ?? 0) + queue.purge();
 		if (options.json) printJson({purged});
 		else printLine(String(purged));
 		return done;

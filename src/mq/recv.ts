@@ -1,6 +1,6 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, failed, notNow, timedOut} from '../common/exit.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
@@ -9,8 +9,9 @@ import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {MessageReceiver} from '../objects/queue/message-receiver.js';
+import type {Queue, QueueAttributes} from '../objects/queue/queue.js';
+import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {attributes, checkAttributes} from './options.js';
 import {Worker} from './worker.js';
 
@@ -39,6 +40,7 @@ export const recv = verb({
 		readyFd: common.readyFd,
 	},
 	takesCommand: 'optional',
+	cluster: true,
 	examples: [
 		{purpose: 'receive the next message; exit with status 124 after five seconds', line: 'ipc-mq recv jobs -t 5'},
 		{
@@ -104,15 +106,14 @@ export const recv = verb({
 });
 
 /** Opens the queue for sending too, if that is allowed: messages that are not delivered are returned to it. */
-function openToReceive(
-	name: Parameters<typeof MessageQueue.open>[0],
-	create: Parameters<typeof MessageQueue.open>[2],
-): MessageQueue {
+function openToReceive(name: Address, create: QueueAttributes | undefined): Queue {
+	const queues = queuesAt(name);
 	try {
-		return MessageQueue.open(name, 'both', create);
+		return queues.open(name, 'both', create);
 	} catch (error) {
+		if (name.kind === 'cluster') throw error;
 		try {
-			return MessageQueue.open(name, 'receive');
+			return queues.open(name, 'receive');
 		} catch {
 			throw error;
 		}

@@ -6,8 +6,8 @@ import * as common from '../common/options.js';
 import {expectInput, tell} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
 import {MessageSender} from '../objects/queue/message-sender.js';
+import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {attributes, checkAttributes, priority} from './options.js';
 
 export const send = verb({
@@ -25,6 +25,7 @@ export const send = verb({
 		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'send one urgent message', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
 		{purpose: 'send each line as a message', line: 'ls | ipc-mq send jobs --create'},
@@ -34,7 +35,7 @@ export const send = verb({
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0)
 			throw new UsageError('framing cannot be combined with operands: each operand is one message');
-		using queue = MessageQueue.open(name, 'send', options.create ? options : undefined);
+		using queue = queuesAt(name).open(name, 'send', options.create ? options : undefined);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
 			priority: options.priority,

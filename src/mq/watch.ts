@@ -3,8 +3,8 @@ import {Levels} from '../common/terminal/redraw.js';
 import {formatFields, formatTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {MessageQueue, queueName} from '../objects/queue/message-queue.js';
-import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
+import type {QueueStatus} from '../objects/queue/queue-status.js';
+import {lookAtAllQueues, queueName, queuesAt} from '../objects/queue/queues.js';
 import {queueColumns} from './list.js';
 import {describeQueue} from './stat.js';
 
@@ -12,6 +12,7 @@ export const watch = verb({
 	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(queueName)},
 	options: watchOptions,
+	cluster: true,
 	examples: [{purpose: 'watch the fill level of a queue', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
@@ -22,10 +23,10 @@ export const watch = verb({
 		await watchObjects(
 			{
 				look() {
-					if (!name) return lookAtQueues(allQueues());
+					if (!name) return lookAtAllQueues();
 					// One that cannot be opened is an error, unlike one that is not there yet.
-					MessageQueue.tryOpen(name, 'receive')?.close();
-					return lookAtQueues([name]);
+					queuesAt(name).tryOpen(name, 'receive')?.close();
+					return queuesAt(name).look([name]);
 				},
 				key: (status) => status.name,
 				gone: (removed) => ({name: removed, removed: true}),

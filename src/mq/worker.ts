@@ -6,11 +6,19 @@ import {tell, tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
 import {startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
-import {type Message, MessageQueue} from '../objects/queue/message-queue.js';
-import {full, putBackTimeoutMs, reasonNotSent, reportKept, reportRemoved} from '../objects/queue/put-back.js';
-import {type KeptMessage, RescuedMessages} from '../objects/queue/rescued-messages.js';
+import {
+	full,
+	putBackTimeoutMs,
+	reasonNotSent,
+	receiptsOf,
+	reportKept,
+	reportRemoved,
+} from '../objects/queue/put-back.js';
+import type {Message, Queue} from '../objects/queue/queue.js';
+import {queuesAt} from '../objects/queue/queues.js';
+import {type KeptMessage, RescuedMessages, rescuedOf} from '../objects/queue/rescued-messages.js';
 
-/** A wait in libuv's thread pool has to end now and then, to check whether a signal told us to stop. */
+/** The interval at which a worker looks for messages that others could not put back. */
 const sliceMs = 50;
 
 export interface Work {
@@ -46,13 +54,19 @@ export class Worker {
 	private taken = 0;
 	/** What could not go back at once. */
 	private readonly held: Held[] = [];
-	private readonly rescued: RescuedMessages;
+	private readonly rescued: RescuedMessages | undefined;
+	/** Resolves once no hand takes another message. */
+	private readonly ending: Promise<void>;
+	private end: () => void = () => {};
 
 	constructor(
-		private readonly queue: MessageQueue,
+		private readonly queue: Queue,
 		private readonly work: Work,
 	) {
-		this.rescued = new RescuedMessages(queue.shownName);
+		this.rescued = rescuedOf(queue);
+		this.ending = new Promise((resolve) => {
+			this.end = resolve;
+		});
 	}
 
 	/**
@@ -62,6 +76,7 @@ export class Worker {
 	async run(): Promise<'complete' | 'empty' | Failure> {
 		using stop = new Shutdown();
 		using _ = this.rescued;
+		void stop.stopped.then(this.end);
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
 		await this.placeHeld(stop);
@@ -86,6 +101,7 @@ export class Worker {
 			} catch (error) {
 				this.giveBack(message);
 				this.defect ??= error;
+				this.end();
 			}
 			if (this.isEnding(stop)) return true;
 		}
@@ -100,10 +116,11 @@ export class Worker {
 		const deadline = new Deadline(this.work.timeoutMs);
 		for (;;) {
 			if (this.isEnding(stop)) return undefined;
-			const message = this.rescued.take() ?? this.queue.tryReceive();
+			const message =
+				this.rescued?.take() ??
+				(await this.queue.receiveLater(deadline.waitMs(this.rescued ? sliceMs : undefined), this.ending));
 			if (message) return message;
 			if (deadline.hasPassed) return undefined;
-			await this.queue.waitInBackground(deadline.waitMs(sliceMs));
 		}
 	}
 
@@ -111,7 +128,10 @@ export class Worker {
 		const {retries} = this.work;
 		for (let attempt = 0; ; attempt++) {
 			const failure = await this.runOnce(message, stop);
-			if (failure === undefined) return;
+			if (failure === undefined) {
+				this.queue.receipts?.confirm(receiptsOf([message]));
+				return;
+			}
 			if (this.isEnding(stop)) {
 				this.giveBack(message);
 				return;
@@ -140,17 +160,21 @@ export class Worker {
 		const {deadLetter} = this.work;
 		if (deadLetter && canRun) {
 			if (this.sendTo(deadLetter, message)) {
+				// Sent first: one that is killed in between leaves it twice rather than never.
+				this.queue.receipts?.confirm(receiptsOf([message]));
 				tell(`${why}: moved the message to ${quoted(formatAddress(deadLetter))}`);
 				return;
 			}
 		}
 		const isBack = this.giveBack(message);
+		this.end();
 		this.failure ??= {status, why: isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why};
 	}
 
 	private sendTo(deadLetter: Address, message: Message): boolean {
 		try {
-			using queue = MessageQueue.open(deadLetter, 'send', {maxmsg: this.queue.maxmsg, msgsize: this.queue.msgsize});
+			const {maxmsg, msgsize} = this.queue;
+			using queue = queuesAt(deadLetter).open(deadLetter, 'send', {maxmsg, msgsize});
 			if (queue.trySend(message.data, message.priority)) return true;
 			tellError(`cannot send to ${quoted(formatAddress(deadLetter))}: the queue is full`);
 		} catch (error) {
@@ -162,6 +186,10 @@ export class Worker {
 
 	/** Whether the message is back in its queue. One that finds no room is held, and lies in a file in case we are killed. */
 	private giveBack(message: Message): boolean {
+		if (this.queue.receipts) {
+			this.queue.receipts.giveBack(receiptsOf([message]));
+			return true;
+		}
 		if (reportRemoved(this.queue, 1)) return false;
 		let why = full;
 		try {

@@ -1,3 +1,4 @@
+import {clusterOptions} from '../cluster.js';
 import {UsageError} from '../errors.js';
 import {everywhere} from '../options.js';
 import {
@@ -27,7 +28,11 @@ export type Line =
 	| {readonly kind: 'help'; readonly topic: FoundVerb | undefined}
 	| {readonly kind: 'version'};
 
-export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({...verb.options, ...everywhere});
+export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({
+	...verb.options,
+	...(verb.cluster ? clusterOptions : {}),
+	...everywhere,
+});
 
 /**
  * Reads a command line with the data of the verbs.

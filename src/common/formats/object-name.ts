@@ -1,4 +1,5 @@
 import {UsageError} from '../errors.js';
+import {type ClusterAddress, looksLikeCluster, parseClusterAddress} from './cluster-address.js';
 
 /** What a name on the command line stands for. */
 export type Address =
@@ -8,11 +9,11 @@ export type Address =
 	| {kind: 'path'; path: string}
 	/** An abstract socket; the `@` is gone. */
 	| {kind: 'abstract'; name: string}
-	/** An address on a cluster. */
-	| {kind: 'cluster'; url: string};
+	/** An object on a cluster. */
+	| ClusterAddress;
 
 /** An address on this machine. */
-export type LocalAddress = Exclude<Address, {kind: 'cluster'}>;
+export type LocalAddress = Exclude<Address, ClusterAddress>;
 
 const longestName = 255;
 const longestPath = 4095;
@@ -45,7 +46,7 @@ function checkPart(text: string, part: string): void {
 /** Reads a name as all six commands do: see ipc-tools(7), NAMES. */
 export function parseAddress(text: string): Address {
 	checkText(text);
-	if (/^nats:\/\//.test(text)) return {kind: 'cluster', url: text};
+	if (looksLikeCluster(text)) return parseClusterAddress(text);
 	if (text.startsWith('@')) {
 		if (text.length === 1) refuse(text, 'nothing follows the @');
 		return {kind: 'abstract', name: text.slice(1)};
@@ -67,7 +68,7 @@ export function parseAddress(text: string): Address {
 export function parseLocalAddress(name: string | Address): LocalAddress {
 	const address = typeof name === 'string' ? parseAddress(name) : name;
 	if (address.kind !== 'cluster') return address;
-	throw new UsageError(`'${address.url}' is an address on a cluster, which this version does not reach`);
+	throw new UsageError(`'${address.shown}' is on a cluster, and an object on this machine is expected`);
 }
 
 /** An address as messages show it: the way it is written on the command line. */
@@ -80,6 +81,6 @@ export function formatAddress(address: Address): string {
 		case 'abstract':
 			return `@${address.name}`;
 		case 'cluster':
-			return address.url;
+			return address.shown;
 	}
 }

@@ -1,4 +1,5 @@
 import {closeSync, fstatSync, readSync} from 'node:fs';
+import {Deadline} from '../../common/deadline.js';
 import {explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
@@ -17,25 +18,7 @@ import {
 	POLLOUT,
 } from '../../native/index.js';
 import {explainAttributes, type QueueLimits, readLimits} from './limits.js';
-
-/** One received message. */
-export interface Message {
-	data: Buffer;
-	/** 0 to 32767; the highest is received first. */
-	priority: number;
-}
-
-export const highestPriority = 32_767;
-
-/** How many messages of which size a queue holds; the system's default replaces what is left out. */
-export interface QueueAttributes {
-	maxmsg?: number | undefined;
-	msgsize?: number | undefined;
-	/** Permission bits; the umask applies. Default 0600. */
-	mode?: number | undefined;
-}
-
-export type QueueAccess = 'send' | 'receive' | 'both';
+import {highestPriority, type Message, type Queue, type QueueAccess, type QueueAttributes} from './queue.js';
 
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
 
@@ -57,7 +40,9 @@ const unframed = -2;
  * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile. To receive
  * without blocking the event loop, iterate: `for await (const {data, priority} of queue)`.
  */
-export class MessageQueue implements Disposable {
+export class MessageQueue implements Queue {
+	readonly keepsRescued = true;
+
 	/** Capacity in messages. */
 	readonly maxmsg: number;
 	/** Maximum bytes of a message. */
@@ -221,6 +206,11 @@ export class MessageQueue implements Disposable {
 		}
 	}
 
+	/** Cuts and sends in C, many records in one call: see `mqSendRecords` in native/index.ts. */
+	sendRecords(buffer: Buffer, filled: number, separator: number, priority: number, timeoutMs: number) {
+		return native.mqSendRecords(this.descriptor, buffer, 0, filled, separator, priority, timeoutMs);
+	}
+
 	/** Why a message was refused, in numbers. */
 	explainSend(error: unknown, length: number): unknown {
 		return explain(`cannot send to ${quoted(this.shownName)}`, error, {
@@ -284,6 +274,34 @@ export class MessageQueue implements Disposable {
 		return native.pollInBackground(this.descriptor, POLLIN, mostMs);
 	}
 
+	/** A message as it arrives, without blocking the event loop; undefined when there was none in time, or once `stopped` resolves. */
+	async receiveLater(timeoutMs: number, stopped: Promise<void>): Promise<Message | undefined> {
+		const deadline = new Deadline(timeoutMs);
+		let isStopped = false;
+		void stopped.then(() => {
+			isStopped = true;
+		});
+		for (;;) {
+			const message = this.tryReceive();
+			if (message || deadline.hasPassed || isStopped) return message;
+			await this.waitInBackground(deadline.waitMs(sliceMs));
+			if (isStopped) return undefined;
+		}
+	}
+
+	/** Deletes as many messages as there are now: with a busy sender there would be no end otherwise. */
+	purge(): number {
+		let purged = 0;
+		for (let left = this.messages; left > 0 && this.tryReceive(); left--) purged++;
+		return purged;
+	}
+
+	isSameAs(other: Queue): boolean {
+		if (!(other instanceof MessageQueue)) return false;
+		const [ours, theirs] = [this.identity, other.identity];
+		return ours.dev === theirs.dev && ours.ino === theirs.ino;
+	}
+
 	/** Messages as they arrive, without end and without blocking the event loop. */
 	async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
 		for (;;) {
@@ -302,6 +320,8 @@ export class MessageQueue implements Disposable {
 	}
 }
 
+/** A wait in libuv's thread pool has to end now and then, to check whether a signal told us to stop. */
+const sliceMs = 50;
 /** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
 const backgroundMs = 100;
 

@@ -1,14 +1,17 @@
+import {Deadline} from '../../common/deadline.js';
 import {hasCode, SystemError} from '../../common/errors.js';
 import {encodeRecord, type Framing, jsonRecord, separatorOf} from '../../common/framing/framing.js';
 import {stdout, tellError} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
-import type {Message, MessageQueue} from './message-queue.js';
-import {putBack} from './put-back.js';
-import {RescuedMessages} from './rescued-messages.js';
+import {putBack, receiptsOf} from './put-back.js';
+import type {Message, Queue} from './queue.js';
+import {rescuedOf} from './rescued-messages.js';
 import {Joiner} from './split.js';
 import {type Batch, StdoutDelivery} from './stdout-delivery.js';
 
 const batchBytes = 65_536;
+/** While the reader of stdout has not read all, this often is looked whether it has. */
+const confirmSliceMs = 100;
 /** At most this many messages are received at once, if many fit a batch. */
 const indexLength = 3 * 1024;
 
@@ -52,7 +55,7 @@ export class MessageReceiver {
 	private arena: Arena | undefined;
 
 	constructor(
-		private readonly queue: MessageQueue,
+		private readonly queue: Queue,
 		private readonly receiving: Receiving,
 	) {
 		this.delivery = new StdoutDelivery(queue);
@@ -62,7 +65,10 @@ export class MessageReceiver {
 	run(): boolean {
 		const {framing, joins} = this.receiving;
 		try {
-			return joins || framing === 'json' ? this.receiveSingly() : this.receiveRescued() || this.receiveBatches();
+			const isComplete =
+				joins || framing === 'json' ? this.receiveSingly() : this.receiveRescued() || this.receiveBatches();
+			this.delivery.finish();
+			return isComplete;
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.delivery.readerLeft();
 			throw error;
@@ -71,8 +77,9 @@ export class MessageReceiver {
 
 	/** Receives what an earlier receiver could not return to the queue; returns whether that is all that is wanted. */
 	private receiveRescued(): boolean {
-		using rescued = new RescuedMessages(this.queue.shownName);
+		using rescued = rescuedOf(this.queue);
 		const {framing, most, progress} = this.receiving;
+		if (!rescued) return false;
 		while (this.received < most) {
 			this.delivery.allowance();
 			const message = rescued.take();
@@ -94,19 +101,39 @@ export class MessageReceiver {
 			const arena = this.arenaFor(msgsize);
 			const buffer = arena.buffer.subarray(arena.usedBytes);
 			const index = arena.index.subarray(arena.usedIndex);
-			const count = this.queue.receiveMany(buffer, separator, allowed, stdout, timeoutMs, index);
+			const count = this.whileConfirming(timeoutMs, (ms) =>
+				this.queue.receiveMany(buffer, separator, allowed, stdout, ms, index),
+			);
 			if (count === 0) return false;
+			const receipts = this.queue.receipts?.ofLast;
 			const end = (i: number) => (index[3 * i] as number) + (index[3 * i + 1] as number) + (separator >= 0 ? 1 : 0);
 			const bytes = buffer.subarray(0, end(count - 1));
 			arena.usedBytes += bytes.length;
 			arena.usedIndex += 3 * count;
 			arena.batches++;
 			const release = () => this.release(arena);
-			this.delivery.deliver({bytes, expand: () => expand(buffer, index, count, end), release}, count);
+			this.delivery.deliver(
+				{bytes, expand: () => expand(buffer, index, count, end, receipts), release, ...(receipts ? {receipts} : {})},
+				count,
+			);
 			this.received += count;
 			progress?.add(count);
 		}
 		return true;
+	}
+
+	/**
+	 * Waits for a message; meanwhile what the reader of stdout has read is confirmed to a queue that wants that, so that none of it is
+	 * received again when we are killed.
+	 */
+	private whileConfirming<Found>(timeoutMs: number, receive: (timeoutMs: number) => Found): Found {
+		if (!this.queue.receipts) return receive(timeoutMs);
+		const deadline = new Deadline(timeoutMs);
+		for (;;) {
+			const isWaiting = this.delivery.confirmRead();
+			const found = receive(deadline.waitMs(isWaiting ? confirmSliceMs : undefined));
+			if (found || deadline.hasPassed) return found;
+		}
 	}
 
 	/** Memory with room for at least one message. Many small batches share it. */
@@ -142,14 +169,14 @@ export class MessageReceiver {
 		const {framing, most, timeoutMs, joins, waitsForNothing, progress} = this.receiving;
 		const joiner = new Joiner();
 		const losses = new LossReport(joiner);
-		using rescued = new RescuedMessages(this.queue.shownName);
-		let isRescued = true;
+		using rescued = rescuedOf(this.queue);
+		let isRescued = rescued !== undefined;
 		try {
 			while (this.received < most) {
 				this.delivery.allowance();
-				let message: Message | undefined = isRescued ? rescued.take() : undefined;
+				let message: Message | undefined = isRescued ? rescued?.take() : undefined;
 				isRescued = message !== undefined;
-				message ??= this.queue.receive({timeoutMs, watched: stdout});
+				message ??= this.whileConfirming(timeoutMs, (ms) => this.queue.receive({timeoutMs: ms, watched: stdout}));
 				if (!message) {
 					if (joiner.pending.length > 0 && waitsForNothing)
 						throw new SystemError(
@@ -195,7 +222,7 @@ class LossReport {
 	}
 }
 
-function join(joiner: Joiner, message: Message, queue: MessageQueue) {
+function join(joiner: Joiner, message: Message, queue: Queue) {
 	try {
 		return joiner.add(message);
 	} catch (error) {
@@ -204,10 +231,18 @@ function join(joiner: Joiner, message: Message, queue: MessageQueue) {
 	}
 }
 
-function expand(buffer: Buffer, index: Int32Array, count: number, end: (i: number) => number) {
+function expand(
+	buffer: Buffer,
+	index: Int32Array,
+	count: number,
+	end: (i: number) => number,
+	receipts: readonly string[] | undefined,
+) {
 	return Array.from({length: count}, (_, i) => {
 		const [start, length, priority] = index.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
-		return {end: end(i), messages: [{data: buffer.subarray(start, start + length), priority}]};
+		const receipt = receipts?.[i];
+		const message = {data: buffer.subarray(start, start + length), priority, ...(receipt ? {receipt} : {})};
+		return {end: end(i), messages: [message]};
 	});
 }
 
@@ -218,5 +253,5 @@ function asBatch(framing: Framing, record: Buffer, priority: number, parts: Mess
 			: framing === 'lines' || framing === 'null'
 				? Buffer.concat([record, Buffer.of(separatorOf(framing) as number)])
 				: encodeRecord(framing, record);
-	return {bytes, expand: () => [{end: bytes.length, messages: parts}]};
+	return {bytes, expand: () => [{end: bytes.length, messages: parts}], receipts: receiptsOf(parts)};
 }

@@ -12,8 +12,7 @@ import {readInput} from '../../common/input.js';
 import {stdin, tell} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import {growPipe} from '../../common/transfer.js';
-import {native} from '../../native/index.js';
-import {highestPriority, type MessageQueue} from './message-queue.js';
+import {highestPriority, type Queue} from './queue.js';
 import {split} from './split.js';
 
 const readBytes = 1024 ** 2;
@@ -33,7 +32,7 @@ export class MessageSender {
 	sent = 0;
 
 	constructor(
-		private readonly queue: MessageQueue,
+		private readonly queue: Queue,
 		private readonly sending: Sending,
 	) {}
 
@@ -57,15 +56,7 @@ export class MessageSender {
 			const count = readInput(buffer, filled);
 			if (count === 0) break;
 			filled += count;
-			const {used, records, problem} = native.mqSendRecords(
-				this.queue.descriptor,
-				buffer,
-				0,
-				filled,
-				separator,
-				priority,
-				timeoutMs,
-			);
+			const {used, records, problem} = this.queue.sendRecords(buffer, filled, separator, priority, timeoutMs);
 			this.sent += records;
 			progress?.add(records);
 			if (problem === 'EAGAIN' || problem === 'ETIMEDOUT') return false;

@@ -1,7 +1,7 @@
 import {countOf, quoted, SystemError} from '../../common/errors.js';
 import {tellError} from '../../common/output.js';
 import {isKernelError} from '../../native/index.js';
-import type {Message, MessageQueue} from './message-queue.js';
+import type {Message, Queue} from './queue.js';
 import {type KeptMessage, RescuedMessages} from './rescued-messages.js';
 
 /** How long a full queue may keep us from putting messages back. */
@@ -11,8 +11,12 @@ export const putBackTimeoutMs = 2000;
  * Messages that were taken and not delivered go back, with their priorities, and true is answered. Those that find no
  * room in time, or that we may not send, are kept in files, and what became of them is reported.
  */
-export function putBack(queue: MessageQueue, messages: readonly Message[]): boolean {
+export function putBack(queue: Queue, messages: readonly Message[]): boolean {
 	if (messages.length === 0) return true;
+	if (queue.receipts) {
+		queue.receipts.giveBack(receiptsOf(messages));
+		return true;
+	}
 	if (reportRemoved(queue, messages.length)) return false;
 	const rest: Message[] = [];
 	let why = full;
@@ -38,7 +42,7 @@ export function reasonNotSent(error: unknown): string {
 }
 
 /** What is put into a queue that has been removed is gone with it. */
-export function reportRemoved(queue: MessageQueue, count: number): boolean {
+export function reportRemoved(queue: Queue, count: number): boolean {
 	if (!queue.isRemoved) return false;
 	tellError(`${countOf(count, 'message')} not delivered could not be put back: the queue has been removed`);
 	return true;
@@ -46,7 +50,7 @@ export function reportRemoved(queue: MessageQueue, count: number): boolean {
 
 /** Leaves messages in files for the next receiver, those too that lie in one already, and says so; or that they are lost. */
 export function reportKept(
-	queue: MessageQueue,
+	queue: Queue,
 	all: number,
 	why: string,
 	rest: readonly (Message & {kept?: KeptMessage | undefined})[],
@@ -70,3 +74,7 @@ export function reportKept(
 	}
 	if (lost > 0) tellError(`${notBack(lost)}, and ${lost === 1 ? 'it is' : 'they are'} lost: ${whyLost}`);
 }
+
+/** What confirms these messages or gives them back, where their queue wants that. */
+export const receiptsOf = (messages: readonly Message[]): string[] =>
+	messages.map(({receipt}) => receipt).filter((receipt) => receipt !== undefined);

@@ -23,15 +23,25 @@ export interface QueueStatus {
 	msgsize: number;
 	/** Bytes of payload in it; null while it changes faster than it can be looked at. */
 	bytes: number | null;
-	/** Octal, as chmod(1) takes it. */
-	mode: string;
-	owner: string;
+	/** Octal, as chmod(1) takes it; null on a cluster, where the server says who may do what. */
+	mode: string | null;
+	owner: string | null;
 	/** Processes that have the queue open; only root sees processes of other users. Null where /proc shows no processes. */
 	users: QueueUser[] | null;
 	/** The process registered for notification, or null. */
 	notifyPid: number | null;
 	/** Messages of this user that found no room to go back; null where the runtime folder cannot be looked at. */
 	rescued: number | null;
+	/** Of a queue on a cluster only. */
+	cluster?: {
+		/** Messages that a receiver has and has not confirmed. */
+		inHand: number;
+		replicas: number;
+		/** The name of the server that leads, where there are several. */
+		leader: string | null;
+		/** When it was made. */
+		created: string;
+	};
 }
 
 /** Looks at queues and receives nothing; skips queues that are missing or cannot be opened. */

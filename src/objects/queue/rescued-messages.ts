@@ -16,7 +16,7 @@ import {
 	O_RDWR,
 } from '../../native/index.js';
 import {hardMostBytes} from './limits.js';
-import {highestPriority, type Message} from './message-queue.js';
+import {highestPriority, type Message, type Queue} from './queue.js';
 
 /**
  * Messages that were taken from a queue, could not be delivered and found no room to go back: a file for each in the
@@ -45,6 +45,10 @@ export interface KeptMessage {
 	/** From now on receivers take it. */
 	release(): void;
 }
+
+/** Those of a queue; undefined where it needs none, since what is received stays in it until it is confirmed. */
+export const rescuedOf = (queue: Queue): RescuedMessages | undefined =>
+	queue.keepsRescued ? new RescuedMessages(queue.shownName) : undefined;
 
 export class RescuedMessages implements Disposable {
 	private folder: number | undefined;

@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {countOf, SystemError} from '../../common/errors.js';
 import {formatSize} from '../../common/formats/size.js';
-import type {Message} from './message-queue.js';
+import type {Message} from './queue.js';
 
 /**
  * Records longer than a message. Each part begins with 16 bytes: a random number for the record (8), the part's place

@@ -5,8 +5,8 @@ import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import {isReady} from '../../common/waiting.js';
 import {PIPE_BUF, POLLOUT} from '../../native/index.js';
-import type {Message, MessageQueue} from './message-queue.js';
 import {putBack} from './put-back.js';
+import type {Message, Queue} from './queue.js';
 
 /** How long we wait for a reader after a signal told us to stop. */
 const stopTimeoutMs = 500;
@@ -21,6 +21,8 @@ export interface Batch {
 	expand(): {end: number; messages: Message[]}[];
 	/** Called once its bytes are not needed any more. */
 	release?(): void;
+	/** What confirms its messages to their queue, where that wants it. */
+	receipts?: readonly string[];
 }
 
 /**
@@ -38,11 +40,12 @@ export class StdoutDelivery {
 	/** Batches with bytes that may be unread, and where each begins in all bytes written. */
 	private unread: {start: number; batch: Batch}[] = [];
 
-	constructor(private readonly queue: MessageQueue) {}
+	constructor(private readonly queue: Queue) {}
 
 	/** How many messages may be written now; waits until the reader has proved that it keeps reading. */
 	allowance(): number {
 		if (!this.reader.isPipe) return mostAtOnce;
+		if (this.queue.receipts) this.confirmRead();
 		if (this.delivered < cautiousMessages) {
 			if (this.delivered > 0 && !this.reader.waitUntilRead()) this.readerLeft();
 			return 1;
@@ -63,6 +66,7 @@ export class StdoutDelivery {
 		try {
 			this.write(batch.bytes);
 			this.delivered += messages;
+			if (!this.reader.isPipe) this.confirm(batch);
 		} catch (error) {
 			if (hasCode(error, 'EPIPE')) this.readerLeft();
 			this.putBackAfter(this.written);
@@ -98,12 +102,32 @@ export class StdoutDelivery {
 		const first = this.unread[0];
 		// Asking the kernel each time would cost more than keeping a few batches longer.
 		if (!first || this.written - first.start < 65_536) return;
+		this.confirmRead();
+	}
+
+	/** Forgets the batches that the reader has read; returns whether there are others. */
+	confirmRead(): boolean {
+		if (this.unread.length === 0 || !this.reader.isPipe) return false;
 		const seen = this.written - this.reader.unreadBytes();
 		this.unread = this.unread.filter(({start, batch}) => {
 			const isNeeded = start + batch.bytes.length > seen;
-			if (!isNeeded) batch.release?.();
+			if (!isNeeded) {
+				this.confirm(batch);
+				batch.release?.();
+			}
 			return isNeeded;
 		});
+		return this.unread.length > 0;
+	}
+
+	/** All that was written counts as delivered: a reader that has not left will read it. */
+	finish(): void {
+		for (const {batch} of this.unread) if (this.reader.isPipe) this.confirm(batch);
+		this.unread = [];
+	}
+
+	private confirm({receipts = []}: Batch): void {
+		this.queue.receipts?.confirm(receipts);
 	}
 
 	private putBackAfter(offset: number): void {

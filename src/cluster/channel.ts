@@ -1,0 +1,206 @@
+import {closeSync} from 'node:fs';
+import {join} from 'node:path';
+import {MessageChannel, type MessagePort, receiveMessageOnPort, Worker} from 'node:worker_threads';
+import {type ConnectionSettings, connectionSettings} from '../common/cluster.js';
+import {Deadline} from '../common/deadline.js';
+import {kernelError} from '../common/errors.js';
+import type {ClusterAddress} from '../common/formats/cluster-address.js';
+import {showServer} from '../common/formats/cluster-address.js';
+import {tell, tellError} from '../common/output.js';
+import {isBroken, PollSet} from '../common/waiting.js';
+import {native, POLLIN} from '../native/index.js';
+import {type Answer, flags, type Methods, type WorkerStart} from './protocol.js';
+import {Refusal} from './refusal.js';
+
+const SOCK_STREAM = 1;
+/** How long the end of a command may be kept waiting by a cluster: to give back what is in hand. */
+const closeTimeoutMs = 3000;
+
+type Result<Table extends Methods, Name extends keyof Table> = Awaited<ReturnType<Table[Name]>>;
+
+/**
+ * A connection to a cluster. The client of NATS needs an event loop and our verbs wait in the kernel, so the client has a thread of
+ * its own, and a call of it waits in poll(2) for a byte on a socket. So a caught signal and the end of a reader end this wait as they
+ * end any other, and a verb is written once for both kinds of object.
+ */
+export class Channel implements Disposable {
+	private readonly worker: Worker;
+	private readonly port: MessagePort;
+	private readonly flags = new Int32Array(new SharedArrayBuffer(4 * flags.length));
+	private readonly ourEnd: number;
+	private readonly theirEnd: number;
+	private readonly poll = new PollSet<'answer' | 'watched'>();
+	private readonly drained = Buffer.alloc(64);
+	private lastId = 0;
+	private readonly answers = new Map<number, Answer>();
+	private readonly expected = new Map<number, (answer: Answer) => void>();
+	private isClosed = false;
+
+	constructor(settings: ConnectionSettings) {
+		[this.ourEnd, this.theirEnd] = native.socketpair(SOCK_STREAM);
+		const {port1, port2} = new MessageChannel();
+		this.port = port1;
+		const start: WorkerStart = {
+			settings,
+			shown: settings.servers.map(showServer).join(','),
+			clientName: `ipc-tools ${process.pid}`,
+			wake: this.theirEnd,
+			shared: this.flags.buffer as SharedArrayBuffer,
+		};
+		// Memory for one connection, not for a program.
+		this.worker = new Worker(join(__dirname, 'cluster-worker.js'), {
+			workerData: {...start, port: port2},
+			transferList: [port2],
+			execArgv: [],
+			stdin: false,
+			resourceLimits: {maxYoungGenerationSizeMb: 16},
+		});
+		this.worker.unref();
+		this.port.unref();
+		this.poll.watch('answer', this.ourEnd, POLLIN);
+	}
+
+	/**
+	 * Calls a method of the worker and waits for its answer as long as the method takes; a method that waits has its own limit.
+	 * `watched` is a descriptor: when its reader leaves, the wait ends with EPIPE. poll(2)
+	 *
+	 * @throws Refusal when the cluster refused; the kernel's EINTR for a caught signal.
+	 */
+	call<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+		watched = -1,
+	): Result<Table, Name> {
+		const id = this.post(method, args);
+		this.poll.watch('watched', watched);
+		for (;;) {
+			this.takeMessages();
+			const answer = this.answers.get(id);
+			if (answer) {
+				this.answers.delete(id);
+				return resultOf(answer) as Result<Table, Name>;
+			}
+			this.poll.wait(-1);
+			if (isBroken(this.poll.eventsOf('watched'))) throw kernelError('EPIPE', 'poll');
+			this.drain();
+		}
+	}
+
+	/** The same for what has to be done on the way out: no signal ends the wait. Undefined where there was no answer in time. */
+	callAtEnd<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+		timeoutMs = closeTimeoutMs,
+	): Result<Table, Name> | undefined {
+		const id = this.post(method, args);
+		const deadline = new Deadline(timeoutMs);
+		for (;;) {
+			const sent = Atomics.load(this.flags, flags.sent);
+			this.takeMessages();
+			const answer = this.answers.get(id);
+			if (answer) {
+				this.answers.delete(id);
+				return resultOf(answer) as Result<Table, Name>;
+			}
+			if (deadline.hasPassed) return undefined;
+			Atomics.wait(this.flags, flags.sent, sent, deadline.leftMs);
+		}
+	}
+
+	/** The same without blocking the event loop. */
+	callLater<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+	): Promise<Result<Table, Name>> {
+		if (this.port.listenerCount('message') === 0) this.port.on('message', (answer: Answer) => this.handle(answer));
+		this.port.ref();
+		const id = this.post(method, args);
+		return new Promise((resolve, reject) => {
+			this.expected.set(id, (answer) => {
+				try {
+					resolve(resultOf(answer) as Result<Table, Name>);
+				} catch (error) {
+					reject(error);
+				}
+			});
+		});
+	}
+
+	private post(method: string, args: readonly unknown[]): number {
+		const id = ++this.lastId;
+		this.port.postMessage({id, method, args});
+		return id;
+	}
+
+	private drain(): void {
+		// Before the flag: a byte that comes now belongs to a message that is taken below.
+		native.read(this.ourEnd, this.drained, 0, this.drained.length);
+		Atomics.store(this.flags, flags.woken, 0);
+	}
+
+	private takeMessages(): void {
+		for (let got = receiveMessageOnPort(this.port); got; got = receiveMessageOnPort(this.port))
+			this.handle(got.message as Answer);
+	}
+
+	private handle(answer: Answer): void {
+		if ('notice' in answer) tell(answer.notice);
+		else if ('defect' in answer) throw new Error(`in the thread of the cluster's client: ${answer.defect}`);
+		else {
+			const expected = this.expected.get(answer.id);
+			this.expected.delete(answer.id);
+			if (expected) expected(answer);
+			else this.answers.set(answer.id, answer);
+		}
+	}
+
+	/** Gives back what is in hand, and closes the connection. Waits a moment at most. */
+	[Symbol.dispose](): void {
+		if (this.isClosed) return;
+		this.isClosed = true;
+		const problem = this.callAtEnd<CloseMethods, 'close'>('close', []);
+		if (problem === undefined) tellError('the cluster does not answer: what is in hand comes back to it after a while');
+		this.port.close();
+		closeSync(this.ourEnd);
+		// The worker may still write to its end; it goes with the process.
+	}
+}
+
+/** What the frame of the worker itself does. */
+export type CloseMethods = {close(): Promise<boolean>};
+
+function resultOf(answer: Answer): unknown {
+	if ('refusal' in answer) throw new Refusal(answer.refusal);
+	if ('result' in answer) return answer.result;
+	throw new Error('the answer is neither a result nor a refusal');
+}
+
+const channels = new Map<string, {channel: Channel; users: number}>();
+
+/** A channel to the cluster of an address; objects on the same cluster share one. Let go of by `closeChannel`. */
+export function openChannel(address: ClusterAddress): Channel {
+	const settings = connectionSettings(address);
+	const key = JSON.stringify(settings);
+	const open = channels.get(key) ?? {channel: new Channel(settings), users: 0};
+	channels.set(key, open);
+	open.users++;
+	return open.channel;
+}
+
+export function closeChannel(channel: Channel): void {
+	for (const [key, open] of channels)
+		if (open.channel === channel && --open.users === 0) {
+			channels.delete(key);
+			channel[Symbol.dispose]();
+		}
+}
+
+/** Something short on a cluster. */
+export function withChannel<Result>(address: ClusterAddress, work: (channel: Channel) => Result): Result {
+	const channel = openChannel(address);
+	try {
+		return work(channel);
+	} finally {
+		closeChannel(channel);
+	}
+}

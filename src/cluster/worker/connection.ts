@@ -1,0 +1,159 @@
+import {type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager} from '@nats-io/jetstream';
+import {type ConnectionOptions, connect, credsAuthenticator, type NatsConnection} from '@nats-io/transport-node';
+import type {ConnectionSettings} from '../../common/cluster.js';
+import {showServer} from '../../common/formats/cluster-address.js';
+import {refusalOf, refuse} from './errors.js';
+
+/** How long one request may take before it counts as lost. */
+export const requestTimeoutMs = 5000;
+const reconnectPauseMs = 250;
+
+/** A connection to a cluster, made when it is first needed, and made again as often as it is lost. */
+export class Connection {
+	private opening: Promise<NatsConnection> | undefined;
+	private manager: Promise<JetStreamManager> | undefined;
+	/** Aborted once the command is about to end: whatever waits stops. */
+	readonly closing = new AbortController();
+	/** Called after each new connection: what was asked before may have been lost. */
+	readonly onReconnect = new Set<() => void>();
+	/** Called at the end, while the connection still is there, to give back what is in hand. */
+	readonly onClose = new Set<() => Promise<void>>();
+	isConnected = false;
+
+	constructor(
+		private readonly settings: ConnectionSettings,
+		private readonly clientName: string,
+		/** One line to a person. */
+		readonly tell: (notice: string) => void,
+	) {}
+
+	get shown(): string {
+		return this.settings.servers.map(showServer).join(', ');
+	}
+
+	client(): Promise<NatsConnection> {
+		this.opening ??= this.open();
+		return this.opening;
+	}
+
+	async jetStream(): Promise<JetStreamClient> {
+		return jetstream(await this.client(), {timeout: requestTimeoutMs});
+	}
+
+	/** To make and look at streams and consumers. */
+	async streams(): Promise<JetStreamManager> {
+		this.manager ??= this.client().then((client) =>
+			// It would ask whether there is JetStream; the answer to each request tells that too.
+			jetstreamManager(client, {timeout: requestTimeoutMs, checkAPI: false}),
+		);
+		return this.manager;
+	}
+
+	private async open(): Promise<NatsConnection> {
+		const {servers, creds, ca, cert, key, connectTimeoutMs} = this.settings;
+		const who = servers.find(({user}) => user !== undefined);
+		const usesTls = servers.some(({scheme}) => scheme === 'tls') || [ca, cert, key].some((text) => text !== undefined);
+		const options: ConnectionOptions = {
+			servers: servers.map(({host, port}) => `${host.includes(':') ? `[${host}]` : host}:${port}`),
+			name: this.clientName,
+			timeout: connectTimeoutMs,
+			maxReconnectAttempts: -1,
+			reconnectTimeWait: reconnectPauseMs,
+			// A server that has stopped is noticed after twenty seconds.
+			pingInterval: 10_000,
+			maxPingOut: 2,
+			...(who?.password === undefined ? {} : {user: who.user as string, pass: who.password}),
+			...(who && who.password === undefined ? {token: who.user as string} : {}),
+			...(creds === undefined ? {} : {authenticator: credsAuthenticator(Buffer.from(creds))}),
+			...(usesTls ? {tls: {...(ca ? {ca} : {}), ...(cert ? {cert} : {}), ...(key ? {key} : {})}} : {}),
+		};
+		let client: NatsConnection;
+		try {
+			client = await connect(options);
+		} catch (error) {
+			const known = refusalOf(error);
+			if (known?.reason === 'denied') return refuse('denied', `${this.shown}: ${known.text}`);
+			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reasonOf(error)}`);
+		}
+		this.isConnected = true;
+		void this.watch(client);
+		return client;
+	}
+
+	private async watch(client: NatsConnection): Promise<void> {
+		for await (const {type} of client.status()) {
+			if (this.closing.signal.aborted) continue;
+			if (type === 'disconnect') {
+				this.isConnected = false;
+				this.tell(`lost the connection to ${this.shown}; trying again`);
+			} else if (type === 'reconnect') {
+				this.isConnected = true;
+				this.tell(`connected again to ${this.shown}`);
+				for (const call of this.onReconnect) call();
+			}
+		}
+	}
+
+	/**
+	 * Repeats a request that has got lost, with a connection or with a leader, until there is an answer or the time is over. Only for
+	 * requests that do no harm when they are carried out twice.
+	 */
+	async retry<Result>(request: () => Promise<Result>, timeoutMs = -1): Promise<Result> {
+		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		for (;;) {
+			try {
+				return await request();
+			} catch (error) {
+				if (refusalOf(error)?.reason !== 'timeout' || this.closing.signal.aborted || performance.now() >= end)
+					throw error;
+				await sleep(Math.min(reconnectPauseMs, Math.max(0, end - performance.now())), this.closing.signal);
+			}
+		}
+	}
+
+	/** Gives back what is in hand and closes. */
+	async close(): Promise<void> {
+		this.closing.abort();
+		const client = await this.opening?.catch(() => undefined);
+		if (!client) return;
+		if (!this.isConnected) {
+			await client.close().catch(() => undefined);
+			return;
+		}
+		for (const work of this.onClose) await work();
+		await client.flush().catch(() => undefined);
+		await client.close().catch(() => undefined);
+	}
+}
+
+/** Ends early when `signal` is aborted, without an error. */
+export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+	new Promise((resolve) => {
+		if (signal?.aborted) return resolve();
+		const timer = setTimeout(finish, ms);
+		signal?.addEventListener('abort', finish, {once: true});
+		function finish() {
+			clearTimeout(timer);
+			signal?.removeEventListener('abort', finish);
+			resolve();
+		}
+	});
+
+/** The innermost reason, as far as the client tells. */
+function reasonOf(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	if (error.cause instanceof Error) return reasonOf(error.cause);
+	const {code} = error as NodeJS.ErrnoException;
+	const known: Readonly<Record<string, string>> = {
+		ECONNREFUSED: 'connection refused (start one with: nats-server -js)',
+		ENOTFOUND: 'the host is not known',
+		EAI_AGAIN: 'the host cannot be looked up now',
+		ETIMEDOUT: 'no answer in time',
+		EHOSTUNREACH: 'there is no way to the host',
+		ENETUNREACH: 'there is no way to the network',
+	};
+	if (code !== undefined && known[code]) return known[code];
+	if (/refused/.test(error.message)) return known.ECONNREFUSED as string;
+	if (/timeout/i.test(error.message)) return known.ETIMEDOUT as string;
+	return error.message || (code ?? 'unknown');
+}

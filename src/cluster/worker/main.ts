@@ -1,0 +1,43 @@
+import {writeSync} from 'node:fs';
+import {type MessagePort, workerData} from 'node:worker_threads';
+import {type Answer, flags, type Methods, type Request, type WorkerStart} from '../protocol.js';
+import {Connection} from './connection.js';
+import {refusalOf} from './errors.js';
+import {queueMethods} from './queue.js';
+
+/** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
+
+const {settings, clientName, wake, shared, port} = workerData as WorkerStart & {port: MessagePort};
+const words = new Int32Array(shared);
+
+function send(answer: Answer): void {
+	port.postMessage(answer);
+	Atomics.add(words, flags.sent, 1);
+	Atomics.notify(words, flags.sent);
+	if (Atomics.exchange(words, flags.woken, 1) === 0) writeSync(wake, '!');
+}
+
+const reportDefect = (error: unknown) => send({defect: error instanceof Error ? (error.stack ?? '') : String(error)});
+process.on('uncaughtException', reportDefect);
+process.on('unhandledRejection', reportDefect);
+
+const connection = new Connection(settings, clientName, (notice) => send({notice}));
+const methods: Methods = {
+	...queueMethods(connection),
+	close: async () => {
+		await connection.close();
+		return true;
+	},
+};
+
+port.on('message', async ({id, method, args}: Request) => {
+	try {
+		const call = methods[method];
+		if (!call) throw new Error(`no method '${method}'`);
+		send({id, result: await call(...args)});
+	} catch (error) {
+		const refusal = refusalOf(error);
+		if (refusal) send({id, refusal});
+		else reportDefect(error);
+	}
+});

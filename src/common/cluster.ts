@@ -1,0 +1,126 @@
+import {readFileSync} from 'node:fs';
+import {attempt, quoted, UsageError} from './errors.js';
+import {
+	type ClusterAddress,
+	type ClusterServer,
+	parseClusterAddress,
+	parseServer,
+	withoutPassword,
+} from './formats/cluster-address.js';
+import {anyText, type TextFormat} from './formats/text-format.js';
+
+/**
+ * What the commands know of a cluster: its options, and a place for the objects that are there. Everything that knows NATS is in
+ * src/cluster, which is loaded only for a command line with an address on a cluster.
+ */
+
+const servers: TextFormat<readonly ClusterServer[]> = {
+	placeholder: 'URL[,URL…]',
+	parse: (text) => text.split(',').map((each) => parseServer(each, text)),
+};
+
+/** What every verb takes that works on a cluster. */
+export const clusterOptions = {
+	servers: {value: servers, help: 'servers of the cluster (default: $NATS_URL)'},
+	creds: {value: anyText('FILE'), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
+	tlsCa: {value: anyText('FILE'), help: 'trust the certificates of FILE'},
+	tlsCert: {value: anyText('FILE'), help: 'our own certificate'},
+	tlsKey: {value: anyText('FILE'), help: 'the key of our own certificate'},
+} as const;
+
+export interface ClusterSettings {
+	servers?: readonly ClusterServer[] | undefined;
+	creds?: string | undefined;
+	tlsCa?: string | undefined;
+	tlsCert?: string | undefined;
+	tlsKey?: string | undefined;
+	/** How long the verb waits, in milliseconds. */
+	timeout?: number | undefined;
+}
+
+let given: ClusterSettings = {};
+
+/** The options of this command line. */
+export function configureCluster(settings: ClusterSettings): void {
+	given = settings;
+}
+
+/** How to connect: what the client needs, with the contents of the files. */
+export interface ConnectionSettings {
+	servers: readonly ClusterServer[];
+	creds: string | undefined;
+	ca: string | undefined;
+	cert: string | undefined;
+	key: string | undefined;
+	/** How long the first connection may take. */
+	connectTimeoutMs: number;
+}
+
+const usualConnectTimeoutMs = 5000;
+
+/** The address, then the options, then the environment, as the `nats` command has it. */
+export function connectionSettings(address: ClusterAddress): ConnectionSettings {
+	const {env} = process;
+	const listed = [...(address.server ? [address.server] : []), ...(given.servers ?? [])];
+	const all = listed.length > 0 ? listed : serversOfEnvironment(address);
+	const {NATS_USER: user, NATS_PASSWORD: password} = env;
+	return {
+		servers: all.map((server) => (server.user === undefined && user ? {...server, user, password} : server)),
+		creds: contents('credentials', given.creds ?? env.NATS_CREDS),
+		ca: contents('certificates', given.tlsCa ?? env.NATS_CA),
+		cert: contents('certificate', given.tlsCert ?? env.NATS_CERT),
+		key: contents('key', given.tlsKey ?? env.NATS_KEY),
+		connectTimeoutMs: Math.max(1, Math.min(usualConnectTimeoutMs, given.timeout ?? usualConnectTimeoutMs)),
+	};
+}
+
+function serversOfEnvironment({shown}: ClusterAddress): readonly ClusterServer[] {
+	const {NATS_URL = ''} = process.env;
+	if (NATS_URL === '')
+		throw new UsageError(`${quoted(shown)} names no server: set NATS_URL, use --servers, or write nats://HOST/NAME`);
+	try {
+		return servers.parse(NATS_URL);
+	} catch (error) {
+		if (error instanceof UsageError) error.message = `NATS_URL: ${error.message}`;
+		throw error;
+	}
+}
+
+function contents(what: string, file: string | undefined): string | undefined {
+	if (!file) return undefined;
+	return attempt(`cannot read the ${what} in ${quoted(file)}`, () => readFileSync(file, 'utf8'));
+}
+
+/** Objects of one kind that are on a cluster, once src/cluster has been loaded. */
+export class ClusterPlace<Objects> {
+	private loaded: Objects | undefined;
+
+	register(objects: Objects): void {
+		this.loaded = objects;
+	}
+
+	get objects(): Objects {
+		if (!this.loaded) throw new Error('no module for objects on a cluster has been loaded');
+		return this.loaded;
+	}
+}
+
+/** The first address on a cluster among the values of a command line. */
+export function clusterAddressIn(values: readonly unknown[]): ClusterAddress | undefined {
+	for (const value of values.flat())
+		if (typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster')
+			return value as ClusterAddress;
+	return undefined;
+}
+
+/** Where to look for objects: a server, without a name. For verbs that list. */
+export const clusterFormat: TextFormat<ClusterAddress> = {
+	placeholder: 'CLUSTER',
+	parse: (text) => {
+		if (!/^(nats|tls):/i.test(text))
+			throw new UsageError(
+				`'${withoutPassword(text)}' is not a cluster: nats://HOST is expected, or nats: with NATS_URL`,
+			);
+		return parseClusterAddress(text, {withoutName: true});
+	},
+};

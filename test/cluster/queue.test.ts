@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const server = sharedServer();
+
+/** A test with a server. */
+const on = (title: string, body: (world: NatsWorld) => Promise<void>) =>
+	test(title, needsNats, async (t) => body(new NatsWorld(t, await server.started())));
+
+on('create, send, recv, stat, list, remove: as on this machine', async (world) => {
+	const name = world.name();
+	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '100']), '');
+	assertDone(await world.run('ipc-mq', ['send', name], {input: 'a\nb\n'}), '');
+	assertDone(await world.run('ipc-mq', ['send', name, '-p', '9', 'urgent']), '');
+	const {stdout} = await world.run('ipc-mq', ['stat', name, '--json']);
+	const {messages, maxmsg} = JSON.parse(stdout.toString());
+	assert.deepEqual({messages, maxmsg}, {messages: 3, maxmsg: 100});
+	const listed = await world.run('ipc-mq', ['list', 'nats:', '--no-headings', '-o', 'name,messages']);
+	assert.match(listed.stdout.toString(), new RegExp(`^${name} +3$`, 'm'));
+	assertDone(await world.run('ipc-mq', ['recv', name]), 'urgent\n');
+	assertDone(await world.run('ipc-mq', ['recv', name, '--all']), 'a\nb\n');
+	assertFails(await world.run('ipc-mq', ['recv', name, '-n']), 3, '');
+	assertDone(await world.run('ipc-mq', ['remove', name]), '');
+	assertFails(
+		await world.run('ipc-mq', ['recv', name]),
+		1,
+		`ipc-mq: cannot open '${name}': no such queue (make it with: ipc-mq create ${name})\n`,
+	);
+});
+
+on('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when there is room', async (world) => {
+	const name = world.name();
+	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2']), '');
+	assertDone(await world.run('ipc-mq', ['send', name, 'a', 'b']), '');
+	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-n']), 3, '');
+	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-t', '50ms']), 124, '');
+	const sender = world.start('ipc-mq', ['send', name, 'c'], {input: ''});
+	assertDone(await world.run('ipc-mq', ['recv', name, '-c', '3']), 'a\nb\nc\n');
+	assertDone(await sender.end(), '');
+});
+
+on('a receiver that waits gets the message', async (world) => {
+	const name = world.name();
+	const receiver = world.start('ipc-mq', ['recv', name, '--create', '--follow', '--ready-fd', '3']);
+	await receiver.ready();
+	assertDone(await world.run('ipc-mq', ['send', name, 'one']), '');
+	await receiver.printed('one\n');
+	assertDone(await world.run('ipc-mq', ['send', name, '-p', '3', 'two']), '');
+	await receiver.printed('two\n');
+	const {signal} = await receiver.kill('SIGINT').end();
+	assert.equal(signal, 'SIGINT');
+});
+
+test('without a server: one line, status 1', needsNats, async (t) => {
+	const world = new NatsWorld(t, {place: ''} as never);
+	assertFails(
+		await world.run('ipc-mq', ['recv', 'nats://127.0.0.1:1/jobs']),
+		1,
+		"ipc-mq: cannot open 'nats://127.0.0.1:1/jobs': no NATS server answers at nats://127.0.0.1:1: connection refused (start one with: nats-server -js)\n",
+	);
+	assertFails(
+		await world.run('ipc-mq', ['recv', 'nats:jobs']),
+		2,
+		/^ipc-mq: 'nats:jobs' names no server: set NATS_URL/,
+	);
+});
