@@ -67,7 +67,7 @@ function checkName(text: string, name: string): void {
 
 /** `[nats://][USER[:PASSWORD]@]HOST[:PORT]`; `shown` is the whole text where this is part of one. */
 export function parseServer(text: string, shown = text): ClusterServer {
-	const match = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@[\]]*))(?::([^:]*))?$/s.exec(
+	const match = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@/[\]]*))(?::([^:]*))?$/s.exec(
 		text.replace(/\/$/, ''),
 	);
 	if (!match) refuse(shown, 'nats://HOST:PORT is expected, an IPv6 address in brackets');

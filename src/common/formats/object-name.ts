@@ -1,5 +1,5 @@
 import {UsageError} from '../errors.js';
-import {type ClusterAddress, looksLikeCluster, parseClusterAddress} from './cluster-address.js';
+import {type ClusterAddress, looksLikeCluster, parseClusterAddress, withoutPassword} from './cluster-address.js';
 
 /** What a name on the command line stands for. */
 export type Address =
@@ -19,7 +19,7 @@ const longestName = 255;
 const longestPath = 4095;
 
 function refuse(text: string, why: string): never {
-	throw new UsageError(`invalid name '${text}': ${why}`);
+	throw new UsageError(`invalid name '${withoutPassword(text)}': ${why}`);
 }
 
 /** Why no object can be found by this text, a name or a path; undefined where one can. */
