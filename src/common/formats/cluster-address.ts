@@ -67,11 +67,10 @@ function checkName(text: string, name: string): void {
 
 /** `[nats://][USER[:PASSWORD]@]HOST[:PORT]`; `shown` is the whole text where this is part of one. */
 export function parseServer(text: string, shown = text): ClusterServer {
-	const match = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@/[\]]*))(?::([^:]*))?$/s.exec(
-		text.replace(/\/$/, ''),
-	);
+	const [, schemeText = 'nats', place = ''] = /^(?:(\w+):\/\/)?(.*?)\/?$/s.exec(text) ?? [];
+	const match = /^(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@/[\]]*))(?::([^:/]*))?$/s.exec(place);
 	if (!match) refuse(shown, 'nats://HOST:PORT is expected, an IPv6 address in brackets');
-	const [, schemeText = 'nats', credentials, bracketed, plain, portText] = match;
+	const [, credentials, bracketed, plain, portText] = match;
 	const scheme = schemeText.toLowerCase();
 	if (scheme !== 'nats' && scheme !== 'tls') refuse(shown, 'it starts with neither nats:// nor tls://');
 	const host = bracketed ?? plain ?? '';
