@@ -16,6 +16,7 @@ export class Connection {
 	readonly closing = new AbortController();
 	/** Called after each new connection: what was asked before may have been lost. */
 	readonly onReconnect = new Set<() => void>();
+	private readonly onDisconnect = new Set<() => void>();
 	/** Called at the end, while the connection still is there, to give back what is in hand. */
 	readonly onClose = new Set<() => Promise<void>>();
 	isConnected = false;
@@ -85,6 +86,8 @@ export class Connection {
 			if (this.closing.signal.aborted) continue;
 			if (type === 'disconnect') {
 				this.isConnected = false;
+				for (const call of this.onDisconnect) call();
+				this.onDisconnect.clear();
 				this.tell(`lost the connection to ${this.shown}; trying again`);
 			} else if (type === 'reconnect') {
 				this.isConnected = true;
@@ -92,6 +95,23 @@ export class Connection {
 				for (const call of this.onReconnect) call();
 			}
 		}
+	}
+
+	/** Waits until the server has read all that was sent: false when the connection was lost before. */
+	async flush(): Promise<boolean> {
+		if (!this.isConnected) return false;
+		const client = await this.client();
+		return new Promise((resolve) => {
+			const lost = () => resolve(false);
+			this.onDisconnect.add(lost);
+			client.flush().then(
+				() => {
+					this.onDisconnect.delete(lost);
+					resolve(this.isConnected);
+				},
+				() => resolve(false),
+			);
+		});
 	}
 
 	/**
@@ -116,12 +136,8 @@ export class Connection {
 		this.closing.abort();
 		const client = await this.opening?.catch(() => undefined);
 		if (!client) return;
-		if (!this.isConnected) {
-			await client.close().catch(() => undefined);
-			return;
-		}
 		for (const work of this.onClose) await work();
-		await client.flush().catch(() => undefined);
+		await this.flush();
 		await client.close().catch(() => undefined);
 	}
 }

@@ -2,12 +2,14 @@ import {AckPolicy} from '@nats-io/jetstream';
 import {createInbox, type Msg, nuid, type Subscription} from '@nats-io/transport-node';
 import {ackWaitMs, allSubjectsOf, consumerOf, priorityOf, streamOf, subjectOf} from '../queue/format.js';
 import {type Connection, requestTimeoutMs, sleep} from './connection.js';
-import {Refused} from './errors.js';
+import {Refused, refusalOf} from './errors.js';
 
 const ns = (ms: number): number => ms * 1_000_000;
 /** How long a pull request lives; meanwhile the server reports now and then that it still has it. */
 const pullMs = 30_000;
 const heartbeatMs = 2000;
+/** How many confirmed messages are remembered. */
+const mostConfirmed = 65_536;
 
 export interface Arrived {
 	data: Uint8Array;
@@ -34,8 +36,19 @@ export class QueueConsumer {
 	private subscription: Subscription | undefined;
 	private readonly pulls = new Map<string, Pull>();
 	private readonly known = new Set<number>();
-	private readonly inHand = new Set<string>();
-	private arrived: Arrived[] = [];
+	/** By receipt: the identity of the message. */
+	private readonly inHand = new Map<string, string>();
+	/** By identity: where the message lies in the stream. */
+	private readonly places = new Map<string, string>();
+	/**
+	 * The identities of the last ones, in order: after a lost connection the server may deliver a message again whose confirmation
+	 * got lost, and may store one again that its sender has sent again.
+	 */
+	private readonly confirmed = new Set<string>();
+	/** Receipts of confirmed messages of which the server may not know, since the connection was lost. */
+	private readonly unheard = new Set<string>();
+	/** What has arrived and no call has taken yet. */
+	private readonly ready: Arrived[] = [];
 	/** Set while a call waits: what arrives is taken, and the call is told. */
 	private onArrival: (() => void) | undefined;
 	private marker: NodeJS.Timeout | undefined;
@@ -45,17 +58,16 @@ export class QueueConsumer {
 		private readonly name: string,
 	) {
 		connection.onClose.add(() => this.giveBackAll());
+		connection.onReconnect.add(() => void this.confirmUnheard());
 	}
 
 	/** Up to `most` messages, the highest priority first; none when there was none in time (negative: without limit). */
 	async receive(most: number, timeoutMs: number): Promise<Arrived[]> {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		for (;;) {
-			const got = await this.connection.retry(() => this.takeAvailable(most), timeoutMs);
-			if (got.length > 0) return got;
-			if (performance.now() >= end || this.isStopped) return [];
-			const waited = await this.waitForArrival(most, end);
-			if (waited.length > 0) return waited;
+			await this.connection.retry(() => this.takeAvailable(most), timeoutMs);
+			if (this.ready.length === 0 && performance.now() < end && !this.isStopped) await this.waitForArrival(end);
+			if (this.ready.length > 0) return this.takeReady(most);
 			if (performance.now() >= end || this.isStopped) return [];
 		}
 	}
@@ -67,18 +79,21 @@ export class QueueConsumer {
 		return this.connection.closing.signal.aborted;
 	}
 
-	private async takeAvailable(most: number): Promise<Arrived[]> {
+	private takeReady(most: number): Arrived[] {
+		const sorted = this.ready.splice(0).sort((a, b) => b.priority - a.priority);
+		// Two requests may have been answered at once.
+		void this.giveBack(sorted.slice(most).map(({receipt}) => receipt));
+		return sorted.slice(0, most);
+	}
+
+	/** What there is now, the highest priority first. */
+	private async takeAvailable(most: number): Promise<void> {
 		const counts = await this.countByPriority();
 		await this.listen();
-		const taken: Arrived[] = [];
 		for (const [priority, count] of [...counts].sort(([a], [b]) => b - a)) {
-			if (taken.length >= most) break;
-			const wanted = Math.min(most - taken.length, count);
-			taken.push(...(await this.pull(priority, wanted)));
+			const wanted = Math.min(most - this.ready.length, count);
+			if (wanted > 0) await this.pull(priority, wanted);
 		}
-		// An earlier request may have been answered as well.
-		await this.giveBack(taken.splice(most).map(({receipt}) => receipt));
-		return taken;
 	}
 
 	/** Messages in the stream by priority, those that receivers have in hand too. */
@@ -93,27 +108,25 @@ export class QueueConsumer {
 		return counts;
 	}
 
-	/** What there is now. */
-	private async pull(priority: number, batch: number): Promise<Arrived[]> {
+	private async pull(priority: number, batch: number): Promise<void> {
 		await this.needConsumer(priority);
-		const before = this.arrived;
-		this.arrived = [];
 		this.onArrival = () => {};
+		let timer: NodeJS.Timeout | undefined;
+		let giveUp = (): void => {};
+		let token = '';
 		try {
 			await new Promise<void>((resolve, reject) => {
-				const timer = setTimeout(() => {
-					this.pulls.delete(token);
-					if (this.arrived.length > 0) resolve();
-					else reject(new Refused({reason: 'timeout', text: 'the cluster does not answer'}));
-				}, requestTimeoutMs);
-				const token = this.request(priority, batch, {no_wait: true}, () => {
-					clearTimeout(timer);
-					resolve();
-				});
+				giveUp = () => reject(new Refused({reason: 'timeout', text: 'the cluster does not answer'}));
+				timer = setTimeout(giveUp, requestTimeoutMs);
+				this.connection.onReconnect.add(giveUp);
+				token = this.request(priority, batch, {no_wait: true}, resolve);
 			});
-			return this.arrived;
+		} catch (error) {
+			if (this.ready.length === 0) throw error;
 		} finally {
-			this.arrived = before;
+			clearTimeout(timer);
+			this.pulls.delete(token);
+			this.connection.onReconnect.delete(giveUp);
 			this.onArrival = undefined;
 		}
 	}
@@ -122,9 +135,8 @@ export class QueueConsumer {
 	 * Waits for a message: at the consumers that there are, and, for a priority that has none yet or a message that is new, at the
 	 * subjects of the stream.
 	 */
-	private async waitForArrival(most: number, end: number): Promise<Arrived[]> {
+	private async waitForArrival(end: number): Promise<void> {
 		const client = await this.connection.client();
-		this.arrived = [];
 		let wake = (): void => {};
 		const woken = new Promise<void>((resolve) => {
 			wake = resolve;
@@ -134,32 +146,31 @@ export class QueueConsumer {
 		this.connection.onReconnect.add(wake);
 		// A message of a known priority wakes us by its consumer; the copy that comes here is for the others.
 		const news = client.subscribe(allSubjectsOf(this.name), {
-			callback: (_, {subject}) => {
-				const priority = priorityOf(subject);
+			callback: (error, {subject}) => {
+				const priority = error ? undefined : priorityOf(subject);
 				if (priority !== undefined && !this.isPulling(priority)) wake();
 			},
 		});
+		const silence = setInterval(() => {
+			if (this.forgetSilentPulls()) wake();
+		}, heartbeatMs);
 		try {
-			await this.connection.retry(() => client.flush());
-			const counts = await this.connection.retry(() => this.countByPriority());
+			// The subscription is there once the answer to what follows it is.
+			const counts = await this.countByPriority();
 			for (const priority of counts.keys()) await this.needConsumer(priority);
 			for (const priority of this.known) {
 				if (this.isPulling(priority)) continue;
 				this.request(priority, 1, {expires: ns(pullMs), idle_heartbeat: ns(heartbeatMs)}, wake);
 			}
-			const silence = setInterval(() => {
-				if (this.forgetSilentPulls()) wake();
-			}, heartbeatMs);
 			await Promise.race([
 				woken,
 				sleep(Math.min(end - performance.now(), 2 ** 31 - 1), this.connection.closing.signal),
 			]);
-			clearInterval(silence);
-			const arrived = this.arrived.sort((a, b) => b.priority - a.priority);
-			for (const {receipt} of arrived.slice(most)) this.giveBack([receipt]);
-			return arrived.slice(0, most);
+		} catch (error) {
+			// The next round asks again.
+			if (refusalOf(error)?.reason !== 'timeout') throw error;
 		} finally {
-			this.arrived = [];
+			clearInterval(silence);
 			this.onArrival = undefined;
 			this.stopWaiting = () => {};
 			this.connection.onReconnect.delete(wake);
@@ -231,17 +242,25 @@ export class QueueConsumer {
 			pull.end();
 			return;
 		}
-		const priority = reply && priorityOfReceipt(reply);
-		if (!reply || priority === undefined || priority === '') return;
+		const known = reply && readReceipt(reply);
+		if (!reply || !known) return;
+		const {priority, place} = known;
+		const identity = headers?.get('Nats-Msg-Id') || place;
 		// A message comes with the subject that it was sent to: of the requests at its consumer the server answers the oldest first.
 		const [token, pull] = [...this.pulls].find(([, each]) => each.priority === priority) ?? [];
 		if (token && pull) {
 			pull.lastHeardAt = performance.now();
 			if (--pull.left === 0) this.pulls.delete(token);
 		}
-		if (this.onArrival) {
-			this.inHand.add(reply);
-			this.arrived.push({data: message.data, priority, receipt: reply});
+		const placeInHand = this.places.get(identity);
+		if (this.confirmed.has(identity)) void this.answer(reply, '+ACK');
+		else if (placeInHand !== undefined) {
+			// It is being worked on: a copy is not needed, and what the server delivers again after a lost connection is the same message.
+			if (placeInHand !== place) void this.answer(reply, '+ACK');
+		} else if (this.onArrival) {
+			this.inHand.set(reply, identity);
+			this.places.set(identity, place);
+			this.ready.push({data: message.data, priority, receipt: reply});
 			this.onArrival();
 			// Too late: no call waits any more.
 		} else void this.answer(reply, '-NAK');
@@ -249,7 +268,7 @@ export class QueueConsumer {
 	}
 
 	private mark(): void {
-		for (const receipt of this.inHand) void this.answer(receipt, '+WPI');
+		for (const receipt of this.inHand.keys()) void this.answer(receipt, '+WPI');
 	}
 
 	private async answer(receipt: string, what: '+ACK' | '-NAK' | '+WPI'): Promise<void> {
@@ -258,30 +277,63 @@ export class QueueConsumer {
 
 	/** They are done: the server deletes them. Waits until the server has heard it. */
 	async confirm(receipts: readonly string[]): Promise<void> {
-		const client = await this.connection.client();
 		for (const receipt of receipts) {
-			this.inHand.delete(receipt);
-			client.publish(receipt, '+ACK');
+			const identity = this.letGo(receipt);
+			if (identity !== undefined) this.confirmed.add(identity);
 		}
-		await client.flush();
+		for (const identity of this.confirmed) {
+			if (this.confirmed.size <= mostConfirmed) break;
+			this.confirmed.delete(identity);
+		}
+		for (const receipt of receipts) this.unheard.add(receipt);
+		await this.confirmUnheard();
+	}
+
+	private letGo(receipt: string): string | undefined {
+		const identity = this.inHand.get(receipt);
+		this.inHand.delete(receipt);
+		if (identity !== undefined) this.places.delete(identity);
+		return identity;
 	}
 
 	/** They go to the next receiver, this one too. */
 	async giveBack(receipts: readonly string[]): Promise<void> {
+		const held = receipts.filter((receipt) => this.letGo(receipt) !== undefined);
+		await this.sendAll(held, '-NAK');
+	}
+
+	/** Where the connection is lost meanwhile the server delivers them again. */
+	private async sendAll(receipts: readonly string[], what: '+ACK' | '-NAK'): Promise<boolean> {
+		if (receipts.length === 0) return true;
+		if (!this.connection.isConnected) return false;
 		const client = await this.connection.client();
-		for (const receipt of receipts) if (this.inHand.delete(receipt)) client.publish(receipt, '-NAK');
-		await client.flush();
+		for (const receipt of receipts) client.publish(receipt, what);
+		return this.connection.flush();
+	}
+
+	private async confirmUnheard(): Promise<void> {
+		const receipts = [...this.unheard];
+		if (await this.sendAll(receipts, '+ACK')) for (const receipt of receipts) this.unheard.delete(receipt);
 	}
 
 	private async giveBackAll(): Promise<void> {
 		clearInterval(this.marker);
-		await this.giveBack([...this.inHand]);
+		await this.giveBack([...this.inHand.keys()]);
+		await this.confirmUnheard();
+		const count = this.unheard.size;
+		if (count > 0)
+			this.connection.tell(
+				`the cluster did not hear that ${count === 1 ? 'a message was' : `${count} messages were`} delivered: it delivers ${count === 1 ? 'it' : 'them'} again`,
+			);
 		this.subscription?.unsubscribe();
 	}
 }
 
-/** The name of the consumer, which is in the subject of a receipt, tells the priority. */
-function priorityOfReceipt(receipt: string): number | undefined {
-	const digits = /\.p([0-9]{5})\./.exec(receipt)?.[1];
-	return digits === undefined ? undefined : Number(digits);
+/**
+ * A receipt is a subject: $JS.ACK…CONSUMER.DELIVERIES.SEQUENCE.…: the name of the consumer tells the priority; the message's number in
+ * the stream and when it was stored tell its place.
+ */
+function readReceipt(receipt: string): {priority: number; place: string} | undefined {
+	const [, priority, sequence, stored] = /\.p([0-9]{5})\.[0-9]+\.([0-9]+)\.[0-9]+\.([0-9]+)\./.exec(receipt) ?? [];
+	return priority === undefined ? undefined : {priority: Number(priority), place: `${sequence}.${stored}`};
 }
