@@ -99,6 +99,8 @@ export class MessageQueue implements Queue {
 
 	private static make(address: QueueName, attributes: QueueAttributes, access: QueueAccess): MessageQueue | undefined {
 		const shown = formatAddress(address);
+		if (attributes.replicas !== undefined)
+			throw new SystemError(`cannot create ${quoted(shown)}: only a queue on a cluster has replicas`);
 		const limits = tryReadLimits();
 		const {maxmsg = limits?.msgDefault, msgsize = limits?.msgsizeDefault, mode = defaultMode} = attributes;
 		// The kernel has defaults for both or for neither.
