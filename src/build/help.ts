@@ -49,7 +49,9 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 		help.option(shown, {...(option.short ? {alias: option.short} : {}), describe: option.help});
 	}
 	if (verb.cluster)
-		help.epilogue('A name may be on a NATS cluster, as in nats://HOST/NAME: see ipc-cluster(7), also for its options.');
+		help.epilogue(
+			'A name may be on a NATS cluster, as in nats://HOST/NAME: see ipc-cluster(7), also for its options.\n',
+		);
 	if (verb.examples.length) help.epilogue(examplesText(verb.examples));
 	return help;
 }

@@ -1,5 +1,6 @@
 // All rows, in the order of the table. Those of another command: a file beside this one, and a line here.
 import {calls} from './calls.mjs';
+import {cluster} from './cluster.mjs';
 import {fifo} from './fifo.mjs';
 import {memory} from './memory.mjs';
 import {queue} from './queue.mjs';
@@ -21,4 +22,5 @@ export const rows = [
 	...socket,
 	...calls,
 	...memory,
+	...cluster,
 ];

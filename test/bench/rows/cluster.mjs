@@ -1,0 +1,92 @@
+// Objects on a NATS server of this machine, beside a script that uses the client library directly.
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {readdirSync, readFileSync} from 'node:fs';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {fileURLToPath} from 'node:url';
+
+const script = fileURLToPath(new URL('../peers/nats-client.mjs', import.meta.url));
+const lineCount = 100_000;
+let server;
+let place;
+let objects = 0;
+
+/** One server for all rows; it ends with the benchmark. */
+async function needServer(workshop) {
+	if (place) return;
+	const store = ['-sd', `${workshop.folder}/nats`, '--ports_file_dir', workshop.folder];
+	server = spawn('nats-server', ['-js', '-a', '127.0.0.1', '-p', '-1', ...store], {
+		stdio: ['ignore', 'ignore', 'pipe'],
+	});
+	process.on('exit', () => server.kill('SIGKILL'));
+	const found = () => readdirSync(workshop.folder).find((name) => name.startsWith('nats-server_'));
+	let text = '';
+	server.stderr.on('data', (piece) => {
+		text += piece;
+	});
+	while (!text.includes('Server is ready')) await Promise.race([once(server.stderr, 'data'), sleep(1000)]);
+	while (!place) {
+		place =
+			found() && /nats:\/\/(127\.0\.0\.1:[0-9]+)/.exec(readFileSync(`${workshop.folder}/${found()}`, 'utf8'))?.[1];
+		if (!place) await sleep(20);
+	}
+	server.stderr.resume();
+	server.unref();
+	server.stderr.unref();
+	workshop.environment.NATS_URL = place;
+}
+
+const ways = {
+	ours: {
+		make: (workshop, name) => [workshop.command('ipc-mq'), 'create', `nats:${name}`, '--maxmsg', '10000000'],
+		remove: (workshop, name) => [workshop.command('ipc-mq'), 'remove', `nats:${name}`],
+		send: (workshop, name) => [workshop.command('ipc-mq'), 'send', `nats:${name}`],
+		receive: (workshop, name, count) => [workshop.command('ipc-mq'), 'recv', `nats:${name}`, '--count', count],
+	},
+	client: Object.fromEntries(
+		['make', 'remove', 'send', 'receive'].map((verb) => [
+			verb,
+			(_, name, ...more) => [process.execPath, script, verb === 'receive' ? 'recv' : verb, place, name, ...more],
+		]),
+	),
+};
+
+/** Thousands of messages a second, with the start of the command. */
+const rate = (way, direction) => async (workshop) => {
+	await needServer(workshop);
+	const count = workshop.quick ? lineCount / 5 : lineCount;
+	const name = `bench-${process.pid}-${++objects}`;
+	workshop.run(...split(way.make(workshop, name)));
+	try {
+		const sending = [workshop.program('lines'), count, '|', ...way.send(workshop, name)];
+		const sent = await workshop.pipeline([...sending, '|', 'wc', '-c'], {prints: 0});
+		if (direction === 'in') return count / sent.elapsedMs;
+		const received = await workshop.pipeline([...way.receive(workshop, name, count), '|', 'wc', '-l'], {prints: count});
+		return count / received.elapsedMs;
+	} finally {
+		workshop.run(...split(way.remove(workshop, name)));
+	}
+};
+
+const split = ([program, ...words]) => [program, words.map(String)];
+
+const row = (id, title, direction) => ({
+	id,
+	title,
+	unit: 'k/s',
+	better: 'more',
+	rounds: {full: 7, quick: 3},
+	ours: {
+		name: `ipc-mq ${direction === 'in' ? 'send' : 'recv'} nats:NAME`,
+		needs: 'nats-server',
+		measure: rate(ways.ours, direction),
+	},
+	peers: [
+		{name: 'the client in a script', needs: 'nats-server', measure: rate(ways.client, direction), must: 0.8, aim: 0.95},
+	],
+});
+
+export const cluster = [
+	row('cluster-in', '100 k lines of 60 bytes (--quick: 20 k) into a queue on a NATS server', 'in'),
+	row('cluster-out', 'the same lines out of it', 'out'),
+];
