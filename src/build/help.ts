@@ -48,10 +48,7 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 			: optionName(key) + (option.optionalValue ? `[=${placeholder}]` : ` ${placeholder}`);
 		help.option(shown, {...(option.short ? {alias: option.short} : {}), describe: option.help});
 	}
-	if (verb.cluster)
-		help.epilogue(
-			'A name may be on a NATS cluster, as in nats://HOST/NAME: see ipc-cluster(7), also for its options.\n',
-		);
+	if (verb.cluster) help.epilogue('A name may be on a NATS cluster (nats://HOST/NAME): see ipc-cluster(7).\n');
 	if (verb.examples.length) help.epilogue(examplesText(verb.examples));
 	return help;
 }
