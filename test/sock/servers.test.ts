@@ -5,7 +5,7 @@ import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
-import {socketsOf} from '../support/proc.js';
+import {isStopped, socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
@@ -298,6 +298,23 @@ test('hub: what one says all others hear, whole lines only', async (t) => {
 	assert.equal(three.heard(), 'a line\nfirst half, second half\n');
 	assert.equal(one.heard(), 'a line\n');
 	for (const {socket} of [one, two, three]) socket.destroy();
+});
+
+test('hub: a client that had connected before something is sent gets it, though the hub accepts it afterwards', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room', '--verbose']);
+	const speaker = await client(world.path('room'));
+	await until('it has been accepted', () => / connected$/m.test(hub.errors));
+	for (let round = 0; round < 5; round++) {
+		hub.kill('SIGSTOP');
+		await until('it is stopped', () => isStopped(hub.pid));
+		const late = await client(world.path('room'));
+		speaker.socket.write(`round ${round}\n`);
+		hub.kill('SIGCONT');
+		await until('it is heard', () => late.heard() === `round ${round}\n`);
+		late.socket.destroy();
+	}
+	speaker.socket.destroy();
 });
 
 /** Opens, says that no more will come from here, and then closes altogether. */
