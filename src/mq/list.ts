@@ -1,8 +1,7 @@
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {allQueues, lookAtQueues, type QueueStatus} from '../objects/queue/queue-status.js';
 
@@ -26,10 +25,8 @@ export const list = verb({
 		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},
 	],
 	async run(_, options) {
-		const columns = chooseColumns(queueColumns, options.output);
-		const rows = lookAtQueues(allQueues());
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(queueColumns, options);
+		await print(lookAtQueues(allQueues()));
 		return done;
 	},
 });
