@@ -24,6 +24,41 @@ test('the package offers every command, on Linux, for Node 20 and later', () => 
 	assert.deepEqual(declared.map(({name}) => name).sort(), commands);
 });
 
+for (const [command, word, verb] of [
+	['ipc-pipe', 'receive', 'recv'],
+	['ipc-pipe', 'read', 'recv'],
+	['ipc-mq', 'get', 'recv'],
+	['ipc-shm', 'pop', 'recv'],
+	['ipc-sock', 'write', 'send'],
+	['ipc-mq', 'push', 'send'],
+	['ipc-sem', 'lock', 'wait'],
+	['ipc-signal', 'acquire', 'wait'],
+	['ipc-sem', 'unlock', 'post'],
+	['ipc-signal', 'exec', 'run'],
+	['ipc-shm', 'incr', 'add'],
+	['ipc-sock', 'proxy', 'relay'],
+	['ipc-sock', 'client', 'connect'],
+	['ipc-sock', 'lsiten', 'listen'],
+	['ipc-mq', 'lmits', 'limits'],
+] as const)
+	test(`${command} ${word}: '${verb}' is suggested`, async () => {
+		const why = `${command}: unknown verb '${word}'; did you mean '${verb}'?\nTry '${command} --help'.\n`;
+		assertFails(await runCommand(command, [word]), 2, why);
+	});
+
+for (const [command, ...words] of [
+	['ipc-mq', 'delete', 'remov', 'rem', 'purges', 'pruge', 'toString'],
+	['ipc-shm', 'delete', 'removes', 'gcc', 'rmm', 'unlock'],
+	['ipc-sem', 'reapp', 'read'],
+] as const)
+	test(`${command} suggests no verb that destroys, and none that is far from what was typed: ${words.join(', ')}`, async () => {
+		const verbs = (await verbsOf(command)).join(', ');
+		for (const word of words) {
+			const why = `${command}: unknown verb '${word}' (verbs: ${verbs})\nTry '${command} --help'.\n`;
+			assertFails(await runCommand(command, [word]), 2, why);
+		}
+	});
+
 for (const command of commands) {
 	test(`${command} --help is on stdout, fits a screen and ends with examples`, async () => {
 		const verbs = await verbsOf(command);
@@ -109,6 +144,14 @@ for (const command of commands) {
 				/--color: 'sometimes' is not one of auto, always, never|is missing/,
 			);
 		}
+	});
+
+	test(`${command} list --json prints all there is: -o with it is refused`, async () => {
+		assertFails(
+			await runCommand(command, ['list', '--json', '-o', 'name']),
+			2,
+			`${command}: --json and --output cannot be combined\nTry '${command} list --help'.\n`,
+		);
 	});
 
 	test(`${command} says the same mistake on one line, control characters escaped`, async () => {
