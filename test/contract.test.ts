@@ -17,6 +17,17 @@ async function verbsOf(command: string): Promise<string[]> {
 	return [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name]) => name as string);
 }
 
+test('a command that runs on Node has its own name among the processes, and in our lists', async (t) => {
+	const world = new World(t);
+	const hub = await world.start('ipc-sock', ['hub', 'room', '--ready-fd', '3']).ready();
+	assert.equal(readFileSync(`/proc/${hub.pid}/comm`, 'utf8'), 'ipc-sock\n');
+	const {listeners} = JSON.parse((await world.run('ipc-sock', ['stat', 'room', '--json'])).stdout.toString());
+	assert.deepEqual(
+		listeners.map(({pid, command}: {pid: number; command: string}) => [pid, command]),
+		[[hub.pid, 'ipc-sock']],
+	);
+});
+
 test('the package offers every command, on Linux, for Node 20 and later', () => {
 	assert.deepEqual(Object.keys(bin).sort(), commands);
 	assert.deepEqual({engines, os}, {engines: {node: '>=20'}, os: ['linux']});
