@@ -17,12 +17,58 @@ async function verbsOf(command: string): Promise<string[]> {
 	return [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name]) => name as string);
 }
 
+test('a command that runs on Node has its own name among the processes, and in our lists', async (t) => {
+	const world = new World(t);
+	const hub = await world.start('ipc-sock', ['hub', 'room', '--ready-fd', '3']).ready();
+	assert.equal(readFileSync(`/proc/${hub.pid}/comm`, 'utf8'), 'ipc-sock\n');
+	const {listeners} = JSON.parse((await world.run('ipc-sock', ['stat', 'room', '--json'])).stdout.toString());
+	assert.deepEqual(
+		listeners.map(({pid, command}: {pid: number; command: string}) => [pid, command]),
+		[[hub.pid, 'ipc-sock']],
+	);
+});
+
 test('the package offers every command, on Linux, for Node 20 and later', () => {
 	assert.deepEqual(Object.keys(bin).sort(), commands);
 	assert.deepEqual({engines, os}, {engines: {node: '>=20'}, os: ['linux']});
 	for (const command of commands) assert.ok(statSync(launcher(command)).mode & 0o111, `${command} is executable`);
 	assert.deepEqual(declared.map(({name}) => name).sort(), commands);
 });
+
+for (const [command, word, verb] of [
+	['ipc-pipe', 'receive', 'recv'],
+	['ipc-pipe', 'read', 'recv'],
+	['ipc-mq', 'get', 'recv'],
+	['ipc-shm', 'pop', 'recv'],
+	['ipc-sock', 'write', 'send'],
+	['ipc-mq', 'push', 'send'],
+	['ipc-sem', 'lock', 'wait'],
+	['ipc-signal', 'acquire', 'wait'],
+	['ipc-sem', 'unlock', 'post'],
+	['ipc-signal', 'exec', 'run'],
+	['ipc-shm', 'incr', 'add'],
+	['ipc-sock', 'proxy', 'relay'],
+	['ipc-sock', 'client', 'connect'],
+	['ipc-sock', 'lsiten', 'listen'],
+	['ipc-mq', 'lmits', 'limits'],
+] as const)
+	test(`${command} ${word}: '${verb}' is suggested`, async () => {
+		const why = `${command}: unknown verb '${word}'; did you mean '${verb}'?\nTry '${command} --help'.\n`;
+		assertFails(await runCommand(command, [word]), 2, why);
+	});
+
+for (const [command, ...words] of [
+	['ipc-mq', 'delete', 'remov', 'rem', 'purges', 'pruge', 'toString'],
+	['ipc-shm', 'delete', 'removes', 'gcc', 'rmm', 'unlock'],
+	['ipc-sem', 'reapp', 'read'],
+] as const)
+	test(`${command} suggests no verb that destroys, and none that is far from what was typed: ${words.join(', ')}`, async () => {
+		const verbs = (await verbsOf(command)).join(', ');
+		for (const word of words) {
+			const why = `${command}: unknown verb '${word}' (verbs: ${verbs})\nTry '${command} --help'.\n`;
+			assertFails(await runCommand(command, [word]), 2, why);
+		}
+	});
 
 for (const command of commands) {
 	test(`${command} --help is on stdout, fits a screen and ends with examples`, async () => {
@@ -109,6 +155,14 @@ for (const command of commands) {
 				/--color: 'sometimes' is not one of auto, always, never|is missing/,
 			);
 		}
+	});
+
+	test(`${command} list --json prints all there is: -o with it is refused`, async () => {
+		assertFails(
+			await runCommand(command, ['list', '--json', '-o', 'name']),
+			2,
+			`${command}: --json and --output cannot be combined\nTry '${command} list --help'.\n`,
+		);
 	});
 
 	test(`${command} says the same mistake on one line, control characters escaped`, async () => {

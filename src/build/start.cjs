@@ -1,6 +1,6 @@
 // How a command starts: its bundle, with V8's code cache from build time if that still fits this Node.
 'use strict';
-const {readFileSync} = require('node:fs');
+const {readFileSync, writeFileSync} = require('node:fs');
 const {Script} = require('node:vm');
 
 /** The bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
@@ -11,7 +11,17 @@ const load = (filename, cachedData) => {
 	return new Script(text, {filename, cachedData});
 };
 
+/** By which ps(1), pgrep(1) and our own lists of users know a process: that of Node would be `node`. proc(5) */
+const setProcessName = (name) => {
+	try {
+		writeFileSync('/proc/self/comm', name);
+	} catch {
+		// Without /proc it keeps that.
+	}
+};
+
 const start = (name) => {
+	setProcessName(name);
 	const filename = `${__dirname}/${name}.js`;
 	let cachedData;
 	try {

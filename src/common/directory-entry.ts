@@ -74,8 +74,20 @@ export class DirectoryEntry implements Disposable {
 		throw new SystemError(`${this.shown} is ${typeName(stats)}, not a ${kind}`);
 	}
 
-	/** Work that no other ipc-tools process does at the same time in this folder; leaves nothing behind. flock(2) */
+	/**
+	 * Work that no other ipc-tools process does at the same time in this folder; leaves nothing behind. A signal that was
+	 * caught ends the wait for the others. flock(2)
+	 */
 	withLock<Result>(work: () => Result): Result {
+		return this.locked(work, []);
+	}
+
+	/** The same to clean up, which is done even if another signal comes meanwhile. */
+	cleanUpWithLock<Result>(work: () => Result): Result {
+		return this.locked(work, ['EINTR']);
+	}
+
+	private locked<Result>(work: () => Result, unimportant: readonly string[]): Result {
 		let isLocked = false;
 		try {
 			native.flock(this.folder, LOCK_EX, folderTimeoutMs);
@@ -84,7 +96,7 @@ export class DirectoryEntry implements Disposable {
 			if (hasCode(error, 'ETIMEDOUT'))
 				throw new SystemError(`cannot look at ${this.shown}: another process keeps its folder locked`);
 			// A folder that cannot be locked (not readable, a file system without locks): go on as if alone.
-			if (!hasCode(error, 'EBADF', 'EOPNOTSUPP', 'ENOLCK', 'EINVAL', 'EINTR')) throw error;
+			if (!hasCode(error, 'EBADF', 'EOPNOTSUPP', 'ENOLCK', 'EINVAL', ...unimportant)) throw error;
 		}
 		try {
 			return work();

@@ -40,11 +40,17 @@ class ExplainedError extends Error {
 export class UsageError extends ExplainedError {
 	/** The verb whose help the message points to. */
 	verb?: string;
-	/**
-	 * A word that is not one of the candidates. The nearest candidate is looked up when the error is reported; `otherwise` is
-	 * the hint where none is near.
-	 */
-	meant?: {readonly word: string; readonly candidates: readonly string[]; readonly otherwise?: string} | undefined;
+	meant?: Meant | undefined;
+}
+
+/** A word that is not one of the candidates. The nearest candidate is looked up when the error is reported. */
+export interface Meant {
+	readonly word: string;
+	readonly candidates: readonly string[];
+	/** What the word means here, if that is known. */
+	readonly synonym?: string | undefined;
+	/** The hint where no candidate is near. */
+	readonly otherwise?: string;
 }
 
 /**

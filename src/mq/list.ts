@@ -2,8 +2,7 @@ import {clusterFormat} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {optional, verb} from '../common/verb.js';
 import type {QueueStatus} from '../objects/queue/queue-status.js';
 import {lookAtAllQueues} from '../objects/queue/queues.js';
@@ -30,10 +29,8 @@ export const list = verb({
 		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},
 	],
 	async run({cluster}, options) {
-		const columns = chooseColumns(queueColumns, options.output);
-		const rows = lookAtAllQueues(cluster);
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(queueColumns, options);
+		await print(lookAtAllQueues(cluster));
 		return done;
 	},
 });

@@ -1,8 +1,7 @@
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
 
@@ -31,10 +30,8 @@ export const list = verb({
 		},
 	],
 	async run(_, options) {
-		const columns = chooseColumns(fifoColumns, options.output);
-		const rows = lookAtAddresses(allAddresses());
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(fifoColumns, options);
+		await print(lookAtAddresses(allAddresses()));
 		return done;
 	},
 });

@@ -51,11 +51,11 @@ export const recv = verb({
 			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
-		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
+		using fifo = Fifo.open(name, {mode: options.mode, temporary: true, beforeTemporary: stopOnSignals});
 		// A writer that waits in open(2) would take us for its reader, and we exit the next moment.
 		if (options.nonblock && onlyWritersThatWait(fifo)) return notNow;
 		const hasRecords = framing !== undefined && framing !== 'raw';
-		if (fifo.isTemporary || hasRecords) stopOnSignals();
+		if (hasRecords) stopOnSignals();
 		using writers = options.writers === undefined ? undefined : new WriterCount(fifo.handlePath, fifo.path);
 		const progress = progressOf(options.progress, hasRecords ? 'records' : 'bytes');
 		using records = hasRecords

@@ -36,8 +36,7 @@ export const send = verb({
 	],
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
-		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
-		if (fifo.isTemporary) stopOnSignals();
+		using fifo = Fifo.open(name, {mode: options.mode, temporary: true, beforeTemporary: stopOnSignals});
 		expectInput();
 		announceReady(options.readyFd);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);

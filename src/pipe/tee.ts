@@ -71,8 +71,8 @@ export const tee = verb({
 		const subscribers: TeeOutput[] = [];
 		try {
 			for (const name of names)
-				if (name !== 'stdout') fifos.push(Fifo.open(name, {mode: options.mode, temporary: true}));
-			if (fifos.some(({isTemporary}) => isTemporary)) stopOnSignals();
+				if (name !== 'stdout')
+					fifos.push(Fifo.open(name, {mode: options.mode, temporary: true, beforeTemporary: stopOnSignals}));
 			expectInput();
 			announceReady(options.readyFd);
 			const byName = [...fifos];

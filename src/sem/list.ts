@@ -1,7 +1,6 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {lookAtAllSemaphores, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
 
@@ -24,10 +23,8 @@ export const list = verb({
 	options: {json, noHeadings, output},
 	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run(_, options) {
-		const columns = chooseColumns(semaphoreColumns, options.output);
-		const rows = lookAtAllSemaphores();
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(semaphoreColumns, options);
+		await print(lookAtAllSemaphores());
 		return done;
 	},
 });

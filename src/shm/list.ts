@@ -1,8 +1,7 @@
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {allSegments} from '../objects/segment/segment-name.js';
 import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
@@ -29,10 +28,8 @@ export const list = verb({
 	options: {json, noHeadings, output},
 	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run(_, options) {
-		const columns = chooseColumns(segmentColumns, options.output);
-		const rows = lookAtSegments(allSegments());
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(segmentColumns, options);
+		await print(lookAtSegments(allSegments()));
 		return done;
 	},
 });

@@ -3,8 +3,8 @@ import {done} from '../common/exit.js';
 import {allSignals, parseSignal, rtmax, type SignalRow, signalName} from '../common/formats/signal-name.js';
 import type {TextFormat} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {print, printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {print} from '../common/output.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {any, verb} from '../common/verb.js';
 
 const base = 128;
@@ -42,13 +42,10 @@ export const list = verb({
 		{purpose: 'print the signals that dump core', line: 'ipc-signal list --json | jq \'select(.action == "core")\''},
 	],
 	async run({signals}, options) {
-		if (options.json && options.output !== undefined) throw new UsageError('--json and --output cannot be combined');
-		const shown = chooseColumns(columns, options.output);
+		const printList = listPrinter(columns, options);
 		const all = allSignals();
 		const rows = signals.length === 0 ? all : signals.map(({number}) => rowOf(all, number));
-		if (options.json) for (const row of rows) printJson(row);
-		else if (signals.length === 0 || options.output !== undefined)
-			await printTable(shown, rows, {headings: !options.noHeadings});
+		if (signals.length === 0 || options.json || options.output !== undefined) await printList(rows);
 		else print(signals.map(({number, isName}) => `${isName ? number : signalName(number)}\n`).join(''));
 		return done;
 	},

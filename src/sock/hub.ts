@@ -15,10 +15,11 @@ import {AccessList, allow, modeWithAccess} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
 import {backlog} from './options.js';
 import {SharedBudget} from './shared-budget.js';
-import {connectionsOf} from './stream/accept-loop.js';
+import {connectionsOf, waitingConnections} from './stream/accept-loop.js';
 import {onHangUp, streamOf} from './stream/stream-pair.js';
 
 const usualBuffer = 1024 ** 2;
+const usualMax = 1000;
 /** How long a client that has fallen behind may delay the senders, until it is disconnected. */
 const timeoutMs = 1000;
 /** Maximum bytes of a record without an end. */
@@ -51,12 +52,17 @@ export const hub = verb({
 		using stopping = new Shutdown();
 		using listener = LocalSocket.listen(address, {...options, ...modeWithAccess(options.mode, options.allow)});
 		announceReady(options.readyFd);
-		const room = new Room(framing, options.buffer ?? usualBuffer);
+		const max = options.max ?? usualMax;
+		const enter = (connection: LocalSocket) => {
+			if (access.admits(connection)) room.enter(connection);
+			else connection.close();
+		};
+		const room = new Room(framing, options.buffer ?? usualBuffer, () => {
+			for (const connection of waitingConnections(listener, () => room.size < max)) enter(connection);
+		});
 		for await (const connection of connectionsOf(listener, stopping.stopped)) {
-			if (!access.admits(connection)) connection.close();
-			else room.enter(connection);
-			while (room.size >= (options.max ?? 1000) && !stopping.isStopped)
-				await Promise.race([room.someoneLeaves(), stopping.stopped]);
+			enter(connection);
+			while (room.size >= max && !stopping.isStopped) await Promise.race([room.someoneLeaves(), stopping.stopped]);
 		}
 		room.finish();
 		access.finish();
@@ -88,6 +94,8 @@ class Room {
 	constructor(
 		private readonly framing: Framing,
 		private readonly most: number,
+		/** Lets in the clients that have connected, and whose turn in the event loop has not come. */
+		private readonly letIn: () => void,
 	) {}
 
 	get size(): number {
@@ -151,17 +159,23 @@ class Room {
 	 * can delay the others for long.
 	 */
 	private tellOthers(speaker: Member, bytes: Buffer): void {
+		// A client that had connected before this was sent gets it, though we hear of the connection afterwards.
+		this.letIn();
 		for (const member of this.members) {
 			if (member === speaker || !member.socket.writable) continue;
 			member.socket.write(bytes);
 			if (member.timer || member.socket.writableLength <= this.most) continue;
 			const {writableLength} = member.socket;
-			member.timer = setTimeout(() => {
+			const giveUp = () => {
+				if (member.timer !== timer) return;
 				this.notices.tell(
 					`${member.who} disconnected: it was not reading, and ${formatSize(writableLength)} were unread`,
 				);
 				member.socket.destroy();
-			}, timeoutMs);
+			};
+			// We may not have run ourselves all the while: what the client has read meanwhile counts.
+			const timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
+			member.timer = timer;
 			this.behind.add(member);
 			for (const {socket} of this.members) socket.pause();
 		}

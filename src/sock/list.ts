@@ -1,7 +1,6 @@
 import {done} from '../common/exit.js';
 import {json, noHeadings, output} from '../common/options.js';
-import {printJson} from '../common/output.js';
-import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
+import {type Column, listPrinter} from '../common/terminal/table.js';
 import {verb} from '../common/verb.js';
 import {socketNames} from '../objects/socket/runtime-sockets.js';
 import {lookAtAllSockets, lookAtSockets, type SocketStatus} from '../objects/socket/socket-status.js';
@@ -31,12 +30,10 @@ export const list = verb({
 		{purpose: 'print the stale socket files', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
 	],
 	async run(_, options) {
-		const columns = chooseColumns(socketColumns, options.output);
-		const rows = options.all
-			? lookAtAllSockets()
-			: lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const));
-		if (options.json) for (const row of rows) printJson(row);
-		else await printTable(columns, rows, {headings: !options.noHeadings});
+		const print = listPrinter(socketColumns, options);
+		await print(
+			options.all ? lookAtAllSockets() : lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const)),
+		);
 		return done;
 	},
 });

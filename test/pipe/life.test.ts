@@ -4,6 +4,7 @@ import {
 	chownSync,
 	closeSync,
 	constants,
+	existsSync,
 	lstatSync,
 	mkdirSync,
 	openSync,
@@ -15,6 +16,7 @@ import {
 import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
+import {isAlive} from '../support/proc.js';
 import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -77,6 +79,24 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		}
 	});
 }
+
+for (const [verb = '', ...names] of [
+	['recv', 'x'],
+	['send', 'x'],
+	['tee', 'x', 'y'],
+])
+	test(`${verb}: SIGTERM as soon as the FIFO is there leaves none behind`, async (t) => {
+		const world = new World(t);
+		for (let round = 0; round < rounds(30, 300); round++) {
+			const running = world.start('ipc-pipe', [verb, ...names]);
+			// Without a pause: it catches signals from the moment before.
+			while (!existsSync(world.path('x'))) assert.ok(isAlive(running.pid), running.errors);
+			running.kill();
+			const {signal, stderr} = await running.end();
+			assert.deepEqual({signal, stderr}, {signal: 'SIGTERM', stderr: ''});
+			world.assertNothingLeft();
+		}
+	});
 
 test('SIGKILL of either side leaves nothing that a next start trips over', async (t) => {
 	const world = new World(t);

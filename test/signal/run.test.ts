@@ -120,10 +120,11 @@ test('--group: a process group of its own, and all of it is told', async (t) => 
 			'--',
 			'bash',
 			'-c',
-			`${peer('signal-peer')} stop 10 & echo $!; trap "echo trapped" USR1; wait; wait`,
+			`trap "echo trapped" USR1; ${peer('signal-peer')} stop 10 & echo "child $!"; wait; wait`,
 		])
 		.printed('ready\n');
-	const child = Number(/^([0-9]+)$/m.exec(runner.output.toString())?.[1]);
+	await runner.printed('child ');
+	const child = Number(/^child ([0-9]+)$/m.exec(runner.output.toString())?.[1]);
 	const groups = processes().flatMap(({pid, group}) => (pid === child || pid === runner.pid ? [group] : []));
 	assert.equal(new Set(groups).size, 2);
 	runner.kill('SIGUSR1');

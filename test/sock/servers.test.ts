@@ -5,7 +5,7 @@ import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
-import {socketsOf} from '../support/proc.js';
+import {isStopped, socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
@@ -108,8 +108,10 @@ test('many clients at once, each with its own answer: relay in front of a comman
 test('relay: half-closing, an unreachable target, and bytes both ways', async (t) => {
 	const world = new SocketWorld(t);
 	const relay = await world.ready(['relay', 'front', 'back']);
+	// In a file: what comes to its stdin after the connection has been closed is none of its business.
+	writeFileSync(world.file('lost'), 'lost');
 	assertFails(
-		await world.run('ipc-sock', ['connect', 'front'], {input: 'lost'}),
+		await world.shell('ipc-sock connect front < lost', {cwd: world.scratch}),
 		1,
 		/closed the connection before reading all/,
 	);
@@ -298,6 +300,23 @@ test('hub: what one says all others hear, whole lines only', async (t) => {
 	assert.equal(three.heard(), 'a line\nfirst half, second half\n');
 	assert.equal(one.heard(), 'a line\n');
 	for (const {socket} of [one, two, three]) socket.destroy();
+});
+
+test('hub: a client that had connected before something is sent gets it, though the hub accepts it afterwards', async (t) => {
+	const world = new SocketWorld(t);
+	const hub = await world.ready(['hub', 'room', '--verbose']);
+	const speaker = await client(world.path('room'));
+	await until('it has been accepted', () => / connected$/m.test(hub.errors));
+	for (let round = 0; round < 5; round++) {
+		hub.kill('SIGSTOP');
+		await until('it is stopped', () => isStopped(hub.pid));
+		const late = await client(world.path('room'));
+		speaker.socket.write(`round ${round}\n`);
+		hub.kill('SIGCONT');
+		await until('it is heard', () => late.heard() === `round ${round}\n`);
+		late.socket.destroy();
+	}
+	speaker.socket.destroy();
 });
 
 /** Opens, says that no more will come from here, and then closes altogether. */

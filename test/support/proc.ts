@@ -8,6 +8,29 @@ const read = (path: string): string | undefined => {
 	}
 };
 
+/** What a process waits for and has open, for the message of a test that has waited for it in vain. */
+export function whereItHangs(pid: number): string {
+	const folder = `/proc/${pid}`;
+	const linkOf = (name: string) => {
+		try {
+			return readlinkSync(`${folder}/fd/${name}`);
+		} catch {
+			return '?';
+		}
+	};
+	let names: string[] = [];
+	try {
+		names = readdirSync(`${folder}/fd`);
+	} catch {
+		// It has ended after all.
+	}
+	return [
+		`${pid} ${/^State:.*/m.exec(read(`${folder}/status`) ?? '')?.[0] ?? 'has ended'}, in ${read(`${folder}/wchan`)}`,
+		`call: ${read(`${folder}/syscall`)?.trim()}`,
+		...names.map((name) => `descriptor ${name}: ${linkOf(name)}`),
+	].join('\n');
+}
+
 /** Whether a process sleeps in the kernel, in a call that matches: what it waits for is decided. */
 export function sleepsIn(pid: number, call: RegExp): boolean {
 	return call.test(read(`/proc/${pid}/wchan`) ?? '') && /^State:\s+S/m.test(read(`/proc/${pid}/status`) ?? '');

@@ -2,6 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
+import {whereItHangs} from './proc.js';
 
 export const root = process.cwd();
 
@@ -77,9 +78,9 @@ export class Running {
 	}
 
 	private async untilClosed(milliseconds: number): Promise<void> {
-		let isLate = false;
+		let late: string | undefined;
 		const timer = setTimeout(() => {
-			isLate = true;
+			late = whereItHangs(this.pid);
 			this.killGroup();
 		}, milliseconds).unref();
 		alive.add(this);
@@ -87,9 +88,9 @@ export class Running {
 		await once(this.child, 'close').catch(() => {});
 		alive.delete(this);
 		clearTimeout(timer);
-		if (isLate)
+		if (late !== undefined)
 			throw new Error(
-				`${this.line}: still ran after ${milliseconds / 1000} s; stdout: ${excerpt(this.output)}, stderr: ${excerpt(this.errors)}`,
+				`${this.line}: still ran after ${milliseconds / 1000} s; stdout: ${excerpt(this.output)}, stderr: ${excerpt(this.errors)}\n${late}`,
 			);
 	}
 

@@ -72,13 +72,36 @@ function needVerb(command: Command, word: string): FoundVerb {
 	return found;
 }
 
-/** With the nearest verb, or with all of them. */
+/** What other programs call the same. */
+const synonyms: Readonly<Record<string, string>> = {
+	acquire: 'wait',
+	client: 'connect',
+	exec: 'run',
+	get: 'recv',
+	incr: 'add',
+	lock: 'wait',
+	pop: 'recv',
+	proxy: 'relay',
+	push: 'send',
+	read: 'recv',
+	receive: 'recv',
+	unlock: 'post',
+	write: 'send',
+};
+
+/** A hint must not lead to the loss of anything. */
+const destroys: ReadonlySet<string> = new Set(['gc', 'purge', 'reap', 'remove']);
+
+/** With the verb that was probably meant, or with all of them. */
 function unknownVerb(command: Command, word: string): UsageError {
 	const error = new UsageError(`unknown verb '${word}'`);
+	const verbs = Object.entries(command.verbs);
+	const synonym = Object.hasOwn(synonyms, word) ? synonyms[word] : undefined;
 	error.meant = {
 		word,
-		candidates: Object.entries(command.verbs).flatMap(([name, {aliases = []}]) => [name, ...aliases]),
-		otherwise: ` (verbs: ${Object.keys(command.verbs).join(', ')})`,
+		candidates: verbs.flatMap(([name, {aliases = []}]) => (destroys.has(name) ? [] : [name, ...aliases])),
+		synonym: synonym !== undefined && Object.hasOwn(command.verbs, synonym) ? synonym : undefined,
+		otherwise: ` (verbs: ${verbs.map(([name]) => name).join(', ')})`,
 	};
 	return error;
 }

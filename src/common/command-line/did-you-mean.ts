@@ -4,20 +4,21 @@ import type {UsageError} from '../errors.js';
 /** Completes the message of an error by what may have been meant. */
 export function addHint(error: UsageError): void {
 	if (!error.meant) return;
-	const {word, candidates, otherwise = ''} = error.meant;
-	error.message += didYouMean(word, candidates) || otherwise;
+	const {word, candidates, synonym, otherwise = ''} = error.meant;
+	const likely = synonym ?? nearest(word, candidates);
+	error.message += likely === undefined ? otherwise : `; did you mean '${likely}'?`;
 	error.meant = undefined;
 }
 
-/** `; did you mean 'recv'?`, or nothing where no candidate is near. */
-function didYouMean(word: string, candidates: readonly string[]): string {
-	const [nearest] = candidates
+/** A word that is wrong in more than a third of its letters is another word, and no slip. */
+const mostWrong = 1 / 3;
+
+function nearest(word: string, candidates: readonly string[]): string | undefined {
+	const [found] = candidates
 		.map((candidate) => ({candidate, steps: stepsBetween(word.toLowerCase(), candidate.toLowerCase())}))
-		.filter(
-			({candidate, steps}) => steps <= Math.max(1, Math.floor(candidate.length / 2)) || candidate.startsWith(word),
-		)
+		.filter(({steps}) => steps <= word.length * mostWrong)
 		.sort((a, b) => a.steps - b.steps || a.candidate.length - b.candidate.length);
-	return nearest ? `; did you mean '${nearest.candidate}'?` : '';
+	return found?.candidate;
 }
 
 /** The same letters in another order are one slip of the hand, not two. An abbreviation is nearer than any slip. */

@@ -1,5 +1,5 @@
 import {printable, UsageError} from '../errors.js';
-import {print, stdout, wantsColor} from '../output.js';
+import {print, printJson, stdout, wantsColor} from '../output.js';
 
 /** One column of a table, as data. */
 export interface Column<Row> {
@@ -9,23 +9,33 @@ export interface Column<Row> {
 	readonly value: (row: Row) => string;
 }
 
+export interface ListOptions {
+	readonly json?: boolean;
+	/** Names of columns, separated by commas. */
+	readonly output?: string | undefined;
+	readonly noHeadings?: boolean;
+}
+
+/** How `list` prints what it finds: as a table, or each row as a JSON line. What cannot be printed is refused before that. */
+export function listPrinter<Row extends object>(
+	columns: readonly Column<Row>[],
+	{json = false, output, noHeadings = false}: ListOptions,
+): (rows: readonly Row[]) => Promise<void> {
+	if (json && output !== undefined) throw new UsageError('--json and --output cannot be combined');
+	const chosen = output === undefined ? columns : chooseColumns(columns, output);
+	return async (rows) => {
+		if (json) for (const row of rows) printJson(row);
+		else print(await formatTable(chosen, rows, {headings: !noHeadings}));
+	};
+}
+
 /** The columns a user asked for by name, in that order. */
-export function chooseColumns<Row>(columns: readonly Column<Row>[], wish: string | undefined): readonly Column<Row>[] {
-	if (wish === undefined) return columns;
+function chooseColumns<Row>(columns: readonly Column<Row>[], wish: string): readonly Column<Row>[] {
 	return wish.split(',').map((word) => {
 		const found = columns.find(({name}) => name === word.trim().toLowerCase());
 		if (!found) throw new UsageError(`unknown column '${word}' (columns: ${columns.map(({name}) => name).join(', ')})`);
 		return found;
 	});
-}
-
-/** Prints an aligned table on stdout; an empty cell is a dash. The last column is not padded. */
-export async function printTable<Row>(
-	columns: readonly Column<Row>[],
-	rows: readonly Row[],
-	{headings}: {headings: boolean},
-): Promise<void> {
-	print(await formatTable(columns, rows, {headings}));
 }
 
 export async function formatTable<Row>(

@@ -27,10 +27,12 @@ static napi_value js_openat(napi_env env, napi_callback_info info)
 		return NULL;
 	struct wait wait;
 	int descriptor;
+	/* What only names a file never waits, so no signal must end it. */
+	bool waits = (flags & O_PATH) == 0;
 	wait_begin(&wait, timeout_ms);
 	do
-		descriptor = wait_allows(&wait) ? openat(folder, path, flags | O_CLOEXEC, (mode_t)mode) : -1;
-	while (descriptor < 0 && wait_goes_on(&wait));
+		descriptor = !waits || wait_allows(&wait) ? openat(folder, path, flags | O_CLOEXEC, (mode_t)mode) : -1;
+	while (descriptor < 0 && waits && wait_goes_on(&wait));
 	wait_end(&wait);
 	free(path);
 	if (descriptor < 0)
@@ -236,6 +238,11 @@ static napi_value js_flock(napi_env env, napi_callback_info info)
 		return NULL;
 	struct wait wait;
 	int result;
+	if (operation == LOCK_UN) {
+		/* This never waits, so no signal must end it. */
+		result = flock(descriptor, operation);
+		return result < 0 ? throw_errno(env, errno, "flock") : js_undefined(env);
+	}
 	wait_begin(&wait, timeout_ms);
 	do
 		result = wait_allows(&wait) ? flock(descriptor, operation) : -1;

@@ -35,6 +35,11 @@ export interface CreateSettings {
 	mode?: number | undefined;
 	/** Removed by its last user. */
 	temporary?: boolean;
+	/**
+	 * Called before a temporary FIFO is made or joined. From then on its user has to clean up after it, and must not be
+	 * ended by a signal without warning.
+	 */
+	beforeTemporary?: (() => void) | undefined;
 }
 
 export class Fifo implements Disposable {
@@ -131,22 +136,21 @@ export class Fifo implements Disposable {
 	/** Under the folder's lock: no process can remove the FIFO that is found or made here before we are registered. */
 	private static register(place: DirectoryEntry, shown: string, create: CreateSettings | undefined): Fifo | undefined {
 		let handle = place.openHandle('FIFO');
-		if (handle === undefined && create) {
-			makeIn(place, (create.mode ?? defaultMode) | (create.temporary ? temporaryMark : 0));
-			handle = place.openHandle('FIFO');
-		}
-		if (handle === undefined) return undefined;
-		const fifo = new Fifo(place, handle, shown);
-		if (isTemporary(handle)) {
-			try {
-				native.ofdSetlk(place.folder, F_RDLCK, fifo.identity.ino, 1);
-				fifo.registered = true;
-			} catch (error) {
-				// A file system without locks: then no process can know if it is the last one, and the FIFO stays.
-				if (!hasCode(error, 'EINVAL', 'EOPNOTSUPP', 'ENOLCK', 'EBADF')) throw error;
+		let made = false;
+		if (create && (handle === undefined ? create.temporary : isTemporary(handle))) create.beforeTemporary?.();
+		try {
+			if (handle === undefined && create) {
+				made = makeIn(place, (create.mode ?? defaultMode) | (create.temporary ? temporaryMark : 0));
+				handle = place.openHandle('FIFO');
 			}
+			if (handle === undefined) return undefined;
+			const fifo = new Fifo(place, handle, shown);
+			if (isTemporary(handle)) fifo.registered = tryRegister(place, fifo.identity);
+			return fifo;
+		} catch (error) {
+			if (made) native.unlinkat(place.folder, place.name);
+			throw error;
 		}
-		return fifo;
 	}
 
 	/** Unlinks a FIFO, also one in use: its users keep what they have open. unlink(2) */
@@ -233,7 +237,7 @@ export class Fifo implements Disposable {
 		this.registered = false;
 		const {folder, name} = this.place;
 		try {
-			return this.place.withLock(() => {
+			return this.place.cleanUpWithLock(() => {
 				const file = this.identity;
 				native.ofdSetlk(folder, F_UNLCK, file.ino, 1);
 				if (native.ofdGetlk(folder, F_WRLCK, file.ino, 1)) return false;
@@ -263,6 +267,17 @@ export class Fifo implements Disposable {
 
 	close(): void {
 		this[Symbol.dispose]();
+	}
+}
+
+/** False on a file system without locks: then no process can know if it is the last one, and the FIFO stays. */
+function tryRegister(place: DirectoryEntry, {ino}: FileIdentity): boolean {
+	try {
+		native.ofdSetlk(place.folder, F_RDLCK, ino, 1);
+		return true;
+	} catch (error) {
+		if (!hasCode(error, 'EINVAL', 'EOPNOTSUPP', 'ENOLCK', 'EBADF')) throw error;
+		return false;
 	}
 }
 

@@ -80,7 +80,7 @@ export class Registration implements Disposable {
 	[Symbol.dispose](): void {
 		try {
 			// Another process may have removed the file, and another receiver have taken the name since.
-			this.place.withLock(() => {
+			this.place.cleanUpWithLock(() => {
 				if (isSame(this.place, this.descriptor)) native.unlinkat(this.place.folder, this.place.name);
 			});
 		} catch (error) {

@@ -468,7 +468,7 @@ function describeOwner(rows: readonly UnixSocketRow[]): string {
 
 function removeOwn({place, identity}: OwnFile): void {
 	try {
-		place.withLock(() => {
+		place.cleanUpWithLock(() => {
 			// Opens no descriptor: this has to work when the descriptors are used up.
 			const now = lstatSync(place.pathInFolder);
 			if (now.dev === identity.dev && now.ino === identity.ino) native.unlinkat(place.folder, place.name);

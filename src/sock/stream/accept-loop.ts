@@ -7,6 +7,20 @@ import type {LocalSocket} from '../../objects/socket/local-socket.js';
 const sliceMs = 10_000;
 const busyMs = 100;
 
+/** The connections that are there already, as long as there is `hasRoom`. What goes wrong is left to {@link connectionsOf}. */
+export function* waitingConnections(listener: LocalSocket, hasRoom: () => boolean): Generator<LocalSocket> {
+	while (hasRoom()) {
+		let connection: LocalSocket | undefined;
+		try {
+			connection = listener.tryAccept();
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+		}
+		if (!connection) return;
+		yield connection;
+	}
+}
+
 /** Each connection as it arrives, without blocking the event loop, until `stopped` resolves. */
 export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unknown>): AsyncGenerator<LocalSocket> {
 	let isOver = false;

@@ -70,7 +70,7 @@ export class TappedSocket implements Disposable {
 		this.isInPlace = false;
 		const {place} = this;
 		try {
-			return place.withLock(() => {
+			return place.cleanUpWithLock(() => {
 				const pathOf = (name: string) => `/proc/self/fd/${place.folder}/${name}`;
 				const moved = lstatSync(pathOf(aside(place.name)));
 				if (moved.dev !== this.other.dev || moved.ino !== this.other.ino) return false;
