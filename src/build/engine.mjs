@@ -21,6 +21,9 @@ const sanitizers = [
 ];
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
+/** Parts of the native layer for which src/engine/host has its own. */
+const ofNode = ['user-database.c', 'leave.c'];
+
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
  * verb: help, mistakes, completion of a verb's name.
@@ -54,7 +57,7 @@ start(about, {${stubs.join(', ')}}, {${loaders.join(', ')}});`,
 
 /** Modules that only the small runtime has: its native layer, and what it needs of this Node's own tables. */
 const virtualModules = (arch) => ({
-	'ipc-tools:native': 'export const native = globalThis.engineNative;',
+	'ipc-tools:native': 'export const addon = globalThis.engineNative;',
 	'ipc-tools:system-errors': `export const systemErrors = ${JSON.stringify(
 		Object.fromEntries([...getSystemErrorMap()].map(([number, entry]) => [-number, entry])),
 	)};`,
@@ -73,6 +76,11 @@ const smallRuntime = ({source, entries, arch}) => ({
 		onLoad({filter: /.*/, namespace: 'entry'}, ({path}) => ({contents: entries.get(path), resolveDir: source}));
 		onResolve({filter: /^ipc-tools:/}, ({path}) => ({path, namespace: 'virtual', sideEffects: false}));
 		onLoad({filter: /.*/, namespace: 'virtual'}, ({path}) => ({contents: virtual[path]}));
+		onResolve({filter: /^\.\/addon\.js$/}, () => ({
+			path: 'ipc-tools:native',
+			namespace: 'virtual',
+			sideEffects: false,
+		}));
 		onResolve({filter: /\/runtime\.js$/}, () => ({path: join(source, 'engine', 'runtime.ts')}));
 		onResolve({filter: /^(node:|execa$)/}, ({path}) => {
 			if (standIns[path]) return {path: join(source, 'engine', 'node', standIns[path]), sideEffects: false};
@@ -143,9 +151,8 @@ export async function buildEngine({
 			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
 			...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
 			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
-			// The executable finds users without NSS.
 			...cFiles(native)
-				.filter((name) => name !== 'user-database.c')
+				.filter((name) => !ofNode.includes(name))
 				.map((name) => join(native, name)),
 			...cFiles(host)
 				.filter((name) => name !== 'compile.c')

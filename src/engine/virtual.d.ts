@@ -1,8 +1,4 @@
 /** What the build makes for the small runtime: see src/build/engine.mjs. */
-declare module 'ipc-tools:native' {
-	export const native: import('../native/index.js').Native;
-}
-
 declare module 'ipc-tools:system-errors' {
 	/** By error number: name and text. */
 	export const systemErrors: Record<number, [string, string]>;

@@ -7,27 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* exit(status): at once, without the work Node does before it leaves; whatever had to be done is done. _exit(2) */
+/* exit(status): at once; whatever had to be done is done. leave.c */
 static napi_value js_exit(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	int status;
 	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
 		return NULL;
-	/*
-	 * The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that.
-	 * Those without a type are event queues, on which Node's threads still wait: to find one closed would make them abort.
-	 */
-	struct stat kind;
-	for (int descriptor = 0; descriptor < 256; descriptor++)
-		if (fstat(descriptor, &kind) == 0 && (kind.st_mode & S_IFMT) != 0)
-			close(descriptor);
-	_exit(status);
+	leave(status);
+	return NULL;
 }
 
 /* setChildSubreaper(): orphaned descendants become our children. prctl(2), PR_SET_CHILD_SUBREAPER */
@@ -60,19 +52,28 @@ static napi_value js_pidfd_getfd(napi_env env, napi_callback_info info)
 	return descriptor < 0 ? throw_errno(env, errno, "pidfd_getfd") : js_number(env, descriptor);
 }
 
-extern char **environ;
+/* What is to be run, and how. */
+struct start {
+	char **words, **environment;
+	bool own_group;
+	int terminal;
+	int report; /* the pipe for the reason, where it does not start */
+};
 
-/* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
-static int become(char **words, char **environment, bool own_group, int terminal)
+/*
+ * In the child: sets up what a program expects, then runs the program. Returns only if that failed. The child has the
+ * parent's memory, while the parent stands still: so it calls only what signal-safety(7) names, and writes nothing but its
+ * own variables. No handler of the parent runs here: all signals are blocked until there are no handlers any more.
+ */
+static int become(const struct start *start)
 {
 	uint64_t none = 0;
-	struct sigaction action;
-	if (own_group && setpgid(0, 0) < 0)
+	struct sigaction action = {.sa_flags = 0};
+	if (start->own_group && setpgid(0, 0) < 0)
 		return errno;
 	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
-	if (terminal >= 0)
-		tcsetpgrp(terminal, getpid());
-	memset(&action, 0, sizeof action);
+	if (start->terminal >= 0)
+		tcsetpgrp(start->terminal, getpid());
 	for (int number = 1; number <= 64; number++) {
 		action.sa_handler = ignored_at_start >> (number - 1) & 1 ? SIG_IGN : SIG_DFL;
 		sigaction(number, &action, NULL);
