@@ -23,10 +23,16 @@ void remember_command_line(int argc, char **argv)
 	argument_words = argv;
 }
 
-/* In the place of src/native/leave.c: the kernel closes the descriptors, and has little memory to free before. */
+/* In the place of src/native/node-process.c: the kernel closes the descriptors, and has little memory to free before. */
 void leave(int status)
 {
 	_exit(status);
+}
+
+/* The thread that src/native/wait.c may make blocks all signals. */
+bool has_other_threads(void)
+{
+	return false;
 }
 
 /* commandLine() -> the words after the command's name. */

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* exit(status): at once; whatever had to be done is done. leave.c */
+/* exit(status): at once; whatever had to be done is done. node-process.c */
 static napi_value js_exit(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;

@@ -1,4 +1,4 @@
-/* How a process ends that Node runs in. The executable has another one in the place of this file. */
+/* What is special about a process that Node runs in. The executable has its own in the place of this file. */
 #include "native.h"
 
 #include <sys/stat.h>
@@ -16,4 +16,9 @@ void leave(int status)
 		if (fstat(descriptor, &kind) == 0 && (kind.st_mode & S_IFMT) != 0)
 			close(descriptor);
 	_exit(status);
+}
+
+bool has_other_threads(void)
+{
+	return true;
 }
