@@ -112,6 +112,24 @@ static void occupy_standard_streams(void)
 			open(files[i], O_PATH | O_CLOEXEC);
 }
 
+static void end_by(int number)
+{
+	_exit(128 + number);
+}
+
+/*
+ * The first process of a PID namespace gets only those signals that it handles: without this a verb that waits there could not
+ * be told to end. A verb that catches signals itself replaces these. pid_namespaces(7)
+ */
+static void end_on_signals_as_first_process(void)
+{
+	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	const struct sigaction action = {.sa_handler = end_by};
+	for (size_t i = 0; getpid() == 1 && i < sizeof usual / sizeof usual[0]; i++)
+		if (!(ignored_at_start >> (usual[i] - 1) & 1))
+			sigaction(usual[i], &action, NULL);
+}
+
 static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -188,6 +206,7 @@ int main(int argc, char **argv)
 	const char *runtime = getenv("IPC_RUNTIME");
 	if (runtime && strcmp(runtime, "node") == 0)
 		return refuse(last_part(path), "IPC_RUNTIME=node", become_node(last_part(path), argc, argv));
+	end_on_signals_as_first_process();
 	occupy_standard_streams();
 	remember_command_line(argc, argv);
 	run(module);
