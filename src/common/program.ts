@@ -5,7 +5,7 @@ import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
-import {prepareRuntime, requireNode, runtimeName} from './runtime.js';
+import {isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
 import type {Command, FoundVerb, Verb} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
@@ -104,6 +104,10 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	// No verb expects these everywhere, and none can do anything about them.
 	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
 		tellError(`${error.syscall}: ${reasonOf(error)}`);
+		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+	}
+	if (isOutOfMemory(error)) {
+		tellError('out of memory');
 		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
 	}
 	// A defect: its stack helps to fix it.

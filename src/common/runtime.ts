@@ -15,6 +15,10 @@ export const prepareRuntime = (): void => takeSignalFromDebugger();
 /** A text that the build has made. */
 export const readBuiltText = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
 
+/** Whether memory has run out. Where V8 itself has none left it ends the process. */
+export const isOutOfMemory = (error: unknown): boolean =>
+	error instanceof RangeError && 'code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED';
+
 /** Called for a verb that needs Node, before it runs. */
 export function requireNode(_command: string, _verb: string): void {}
 

@@ -46,9 +46,21 @@ void export_host_files(napi_env env, napi_value exports);
 void export_host_process(napi_env env, napi_value exports);
 void export_host_text(napi_env env, napi_value exports);
 void export_host_resources(napi_env env, napi_value exports);
+void export_host_memory(napi_env env, napi_value exports);
 
-/* process.c */
-void remember_command_line(int argc, char **argv);
+/* process.c: the name of the command, and whether a command to run comes after `--`. */
+void remember_command_line(const char *command, int argc, char **argv);
+const char *command_name(void);
+bool is_command_given(void);
+
+/* memory.c: a runtime that notes where memory has run out. */
+JSRuntime *new_runtime(void);
+/* From now on memory that runs out does not end the process. */
+void begin_to_need_memory(void);
+/* The same for what was not allocated by the engine. */
+void note_out_of_memory(void);
+bool has_memory_run_out(void);
+void end_out_of_memory(void) __attribute__((noreturn));
 
 /*
  * become-node.c: the process becomes Node, which runs the same command line with the same descriptors. Returns only where that

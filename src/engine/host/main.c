@@ -41,6 +41,8 @@ static JSModuleDef *load_module(JSContext *context, const char *name, void *opaq
 /* A defect of ours: everything a user can do wrong has been reported by then. */
 static void complain(JSContext *context, JSValue error)
 {
+	if (has_memory_run_out())
+		end_out_of_memory();
 	const char *text = JS_ToCString(context, error);
 	JSValue stack = JS_GetPropertyStr(context, error, "stack");
 	const char *trace = JS_IsString(stack) ? JS_ToCString(context, stack) : NULL;
@@ -154,10 +156,10 @@ static const struct resource *module_for(const char *path, const char *verb)
 /* Evaluates the module, and what it has put off. */
 static void run(const struct resource *module)
 {
-	JSRuntime *runtime = JS_NewRuntime();
+	JSRuntime *runtime = new_runtime();
 	JSContext *context = runtime ? JS_NewContextRaw(runtime) : NULL;
 	if (!context)
-		abort();
+		end_out_of_memory();
 	JS_SetGCThreshold(runtime, GC_THRESHOLD);
 	JS_AddIntrinsicBaseObjects(context);
 	JS_AddIntrinsicDate(context);
@@ -179,6 +181,7 @@ static void run(const struct resource *module)
 	JS_FreeValue(context, global);
 
 	evaluate(context, find_resource(&bundled_modules, "globals"));
+	begin_to_need_memory();
 	evaluate(context, module);
 	run_loop(runtime, context, env, &rejection);
 }
@@ -208,7 +211,7 @@ int main(int argc, char **argv)
 		return refuse(last_part(path), "IPC_RUNTIME=node", become_node(last_part(path), argc, argv));
 	end_on_signals_as_first_process();
 	occupy_standard_streams();
-	remember_command_line(argc, argv);
+	remember_command_line(last_part(path), argc, argv);
 	run(module);
 	_exit(0);
 }

@@ -44,8 +44,11 @@ napi_status napi_create_string_latin1(napi_env env, const char *text, size_t len
 	if (length == NAPI_AUTO_LENGTH)
 		length = strlen(text);
 	uint16_t *wide = malloc(length * sizeof *wide + 1);
-	if (!wide)
-		return napi_generic_failure;
+	if (!wide) {
+		note_out_of_memory();
+		JS_ThrowOutOfMemory(context_of(env));
+		return napi_pending_exception;
+	}
 	for (size_t i = 0; i < length; i++)
 		wide[i] = (uint8_t)text[i];
 	JSValue value = JS_NewStringUTF16(context_of(env), wide, length);
@@ -248,8 +251,11 @@ napi_status napi_create_arraybuffer(napi_env env, size_t length, void **data, na
 {
 	/* calloc: a large one costs memory only where it is touched, and Node's is zeroed as well. */
 	uint8_t *bytes = calloc(1, length > 0 ? length : 1);
-	if (!bytes)
-		return napi_generic_failure;
+	if (!bytes) {
+		note_out_of_memory();
+		JS_ThrowOutOfMemory(context_of(env));
+		return napi_pending_exception;
+	}
 	JSValue buffer = JS_NewArrayBuffer(context_of(env), bytes, length, 0, resize_bytes, NULL, false);
 	if (JS_IsException(buffer))
 		return napi_pending_exception;

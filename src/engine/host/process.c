@@ -14,13 +14,28 @@
 
 extern char **environ;
 
+static const char *command;
 static int argument_count;
 static char **argument_words;
 
-void remember_command_line(int argc, char **argv)
+void remember_command_line(const char *name, int argc, char **argv)
 {
+	command = name;
 	argument_count = argc;
 	argument_words = argv;
+}
+
+const char *command_name(void)
+{
+	return command;
+}
+
+bool is_command_given(void)
+{
+	for (int i = 1; i + 1 < argument_count; i++)
+		if (strcmp(argument_words[i], "--") == 0)
+			return true;
+	return false;
 }
 
 /* In the place of src/native/node-process.c: the kernel closes the descriptors, and has little memory to free before. */
@@ -162,12 +177,12 @@ static napi_value js_sleep(napi_env env, napi_callback_info info)
 static napi_value js_become_node(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	char *command;
+	char *name;
 	napi_value result;
-	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &command))
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
 		return NULL;
-	const char *problem = become_node(command, argument_count, argument_words);
-	free(command);
+	const char *problem = become_node(name, argument_count, argument_words);
+	free(name);
 	napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &result);
 	return result;
 }
@@ -197,5 +212,6 @@ napi_value initialise_host(napi_env env, napi_value exports)
 	export_host_process(env, exports);
 	export_host_text(env, exports);
 	export_host_resources(env, exports);
+	export_host_memory(env, exports);
 	return exports;
 }
