@@ -223,8 +223,14 @@ napi_status napi_get_typedarray_info(napi_env env, napi_value value, napi_typeda
 	if (found < 0 || (size_t)found >= sizeof types / sizeof types[0])
 		return napi_invalid_arg;
 	JSValue array = JS_GetTypedArrayBuffer(context, value_of(value), &at, &bytes, &each);
-	if (JS_IsException(array))
-		return napi_pending_exception;
+	if (JS_IsException(array)) {
+		/* Its memory was given to another buffer: empty, as in Node. */
+		JS_FreeValue(context, JS_GetException(context));
+		*type = types[found];
+		*length = 0;
+		*data = NULL;
+		return napi_ok;
+	}
 	uint8_t *start = JS_GetArrayBuffer(context, &size, array);
 	JS_FreeValue(context, array);
 	if (!start && bytes > 0)
