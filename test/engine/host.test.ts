@@ -15,6 +15,15 @@ test('a standard stream that is closed is an error, and no file of ours takes it
 	);
 });
 
+test('a standard stream that is closed stays so where the executable becomes Node', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	assertFails(await world.shell('ipc-sem batch <&-'), 1, 'ipc-sem: cannot read stdin: it is not open for reading\n');
+	assertFails(await world.shell('echo post | ipc-sem batch >&-'), 1, 'ipc-sem: cannot write to stdout: it is closed\n');
+	assertFails(await world.shell('ipc-sem batch <&- 2>&-'), 1, '');
+	const forced = 'IPC_RUNTIME=node ipc-signal list 15 >&-';
+	assertFails(await world.shell(forced), 1, 'ipc-signal: cannot write to stdout: it is closed\n');
+});
+
 test('a command that is run has the dispositions we were started with', onlyOnSmall, async (t) => {
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(1);

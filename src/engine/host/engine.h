@@ -40,6 +40,9 @@ JSValue value_of(napi_value value);
 napi_status answer(napi_env env, JSValue value, napi_value *result);
 JSValueConst buffer_prototype_of(napi_env env);
 
+/* text.c: a string for bytes of the kernel; those that are not UTF-8 are kept. */
+JSValue string_of_bytes(JSContext *context, const uint8_t *bytes, size_t length);
+
 /* What the stand-ins for Node's modules need of the kernel: exports for the global `engineHost`. */
 napi_value initialise_host(napi_env env, napi_value exports);
 void export_host_files(napi_env env, napi_value exports);
@@ -67,6 +70,9 @@ void end_out_of_memory(void) __attribute__((noreturn));
  * failed: the reason in words.
  */
 const char *become_node(const char *command, int argc, char **argv);
+/* Called once, before any file is opened: which standard streams are closed, and whether that one is. */
+void look_for_closed_streams(void);
+bool was_closed(int descriptor);
 /* Called once, first: learns what is ignored, and ignores SIGPIPE and SIGXFSZ. */
 void take_signals(void);
 

@@ -110,8 +110,8 @@ static void occupy_standard_streams(void)
 {
 	const char *const files[] = {"/dev/null", (const char *)getauxval(AT_EXECFN), "/"};
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
-		for (int i = 0; i < 3 && fcntl(descriptor, F_GETFD) < 0 && errno == EBADF; i++)
-			open(files[i], O_PATH | O_CLOEXEC);
+		for (int i = 0, found = -1; was_closed(descriptor) && i < 3 && found < 0; i++)
+			found = open(files[i], O_PATH | O_CLOEXEC);
 }
 
 static void end_by(int number)
@@ -206,6 +206,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	take_signals();
+	look_for_closed_streams();
 	const char *runtime = getenv("IPC_RUNTIME");
 	if (runtime && strcmp(runtime, "node") == 0)
 		return refuse(last_part(path), "IPC_RUNTIME=node", become_node(last_part(path), argc, argv));
