@@ -1,11 +1,9 @@
-import {isUtf8} from 'node:buffer';
-import {readFileSync} from 'node:fs';
 import {isKernelError, native} from '../native/index.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
-import {isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
+import {hasLostBytes, isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
 import type {Command, FoundVerb, Verb} from './verb.js';
 
 /** argv -> verb -> run -> report -> exit status. */
@@ -44,9 +42,8 @@ async function printVersion(command: Command, words: readonly string[]): Promise
 	if (words.includes('--verbose') || words.includes('-v')) printLine(`runtime: ${runtimeName()}`);
 }
 
-/** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
 function checkEncoding(words: readonly string[]): void {
-	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
+	if (hasLostBytes(words))
 		throw new UsageError(
 			'the command line is not valid UTF-8, and such bytes cannot be passed on (send them through stdin)',
 		);

@@ -36,7 +36,9 @@ napi_status napi_create_bigint_int64(napi_env env, int64_t value, napi_value *re
 
 napi_status napi_create_string_utf8(napi_env env, const char *text, size_t length, napi_value *result)
 {
-	return answer(env, JS_NewStringLen(context_of(env), text, length == NAPI_AUTO_LENGTH ? strlen(text) : length), result);
+	if (length == NAPI_AUTO_LENGTH)
+		length = strlen(text);
+	return answer(env, string_of_bytes(context_of(env), (const uint8_t *)text, length), result);
 }
 
 napi_status napi_create_string_latin1(napi_env env, const char *text, size_t length, napi_value *result)
@@ -161,12 +163,29 @@ napi_status napi_get_value_bigint_int64(napi_env env, napi_value value, int64_t 
 	return napi_ok;
 }
 
-/* A lone surrogate becomes U+FFFD, as it does in Node: as the engine writes it, it takes three bytes as well. */
-static void replace_surrogates(uint8_t *bytes, size_t length)
+/*
+ * A lone surrogate, for which the engine writes three bytes, becomes the byte that it stands for (string_of_bytes), or else U+FFFD,
+ * as in Node. Answers how many bytes that makes; `to` may be NULL.
+ */
+static size_t replace_surrogates(const uint8_t *bytes, size_t length, uint8_t *to)
 {
-	for (size_t i = 0; i + 2 < length; i++)
-		if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0)
-			memcpy(bytes + i, "\xef\xbf\xbd", 3);
+	size_t made = 0;
+	for (size_t i = 0; i < length; i++, made++) {
+		uint8_t byte = bytes[i];
+		if (byte == 0xed && i + 2 < length && bytes[i + 1] >= 0xa0) {
+			bool is_byte = bytes[i + 1] == 0xb2 || bytes[i + 1] == 0xb3;
+			if (is_byte)
+				byte = (uint8_t)(0x80 | (bytes[i + 1] & 1) << 6 | (bytes[i + 2] & 0x3f));
+			else if (to)
+				memcpy(to + made, "\xef\xbf", 2);
+			if (!is_byte)
+				made += 2, byte = 0xbd;
+			i += 2;
+		}
+		if (to)
+			to[made] = byte;
+	}
+	return made;
 }
 
 napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *text, size_t size, size_t *result)
@@ -177,16 +196,20 @@ napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *tex
 	const char *bytes = JS_ToCStringLen(context_of(env), &length, value_of(value));
 	if (!bytes)
 		return napi_pending_exception;
+	bool has_surrogate = memchr(bytes, 0xed, length) != NULL;
 	if (text && size > 0) {
-		if (length > size - 1) {
+		if (length > size - 1 && replace_surrogates((const uint8_t *)bytes, length, NULL) > size - 1) {
 			length = size - 1;
 			while (length > 0 && ((uint8_t)bytes[length] & 0xc0) == 0x80)
 				length--;
 		}
-		memcpy(text, bytes, length);
+		if (has_surrogate)
+			length = replace_surrogates((const uint8_t *)bytes, length, (uint8_t *)text);
+		else
+			memcpy(text, bytes, length);
 		text[length] = 0;
-		replace_surrogates((uint8_t *)text, length);
-	}
+	} else if (has_surrogate)
+		length = replace_surrogates((const uint8_t *)bytes, length, NULL);
 	if (result)
 		*result = length;
 	JS_FreeCString(context_of(env), bytes);

@@ -66,19 +66,21 @@ static napi_value js_command_line(napi_env env, napi_callback_info info)
 /* environment() -> an object of texts. environ(7) */
 static napi_value js_environment(napi_env env, napi_callback_info info)
 {
-	napi_value object, value;
+	JSContext *context = context_of(env);
+	napi_value object;
 	(void)info;
-	napi_create_object(env, &object);
+	if (napi_create_object(env, &object) != napi_ok)
+		return NULL;
 	for (char **at = environ; *at; at++) {
 		char *equals = strchr(*at, '=');
 		if (!equals || equals == *at)
 			continue;
-		char *name = strndup(*at, (size_t)(equals - *at));
-		if (!name)
-			return throw_errno(env, ENOMEM, "malloc");
-		napi_create_string_utf8(env, equals + 1, NAPI_AUTO_LENGTH, &value);
-		napi_set_named_property(env, object, name, value);
-		free(name);
+		JSValue name = string_of_bytes(context, (uint8_t *)*at, (size_t)(equals - *at));
+		JSAtom key = JS_ValueToAtom(context, name);
+		JS_FreeValue(context, name);
+		JS_DefinePropertyValue(context, value_of(object), key,
+				       string_of_bytes(context, (uint8_t *)equals + 1, strlen(equals + 1)), JS_PROP_C_W_E);
+		JS_FreeAtom(context, key);
 	}
 	return object;
 }
