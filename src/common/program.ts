@@ -96,23 +96,29 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
-		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+		leave(failureStatus(reading));
 	}
 	// No verb expects these everywhere, and none can do anything about them.
 	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
 		tellError(`${error.syscall}: ${reasonOf(error)}`);
-		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+		leave(failureStatus(reading));
 	}
 	if (isOutOfMemory(error)) {
 		tellError('out of memory');
-		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+		leave(failureStatus(reading));
 	}
 	// A defect: its stack helps to fix it.
 	const stack = error instanceof Error ? (error.stack ?? '') : '';
 	const text = String(error);
 	// Not every engine begins the stack with the message.
 	tellRaw(`${command.name}: internal error\n${stack.startsWith(text) ? stack : `${text}\n${stack}`}\n`);
-	leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+	leave(failureStatus(reading));
+}
+
+/** The status of a failure of ours. A verb that runs a command keeps 1 for the command, also where its line could not be read. */
+function failureStatus(reading: Reading | undefined): number {
+	const runsCommand = reading ? reading.command.length > 0 : process.argv.slice(2, -1).includes('--');
+	return runsCommand ? status.failedToRun : status.systemError;
 }
 
 function endBy(signal: number): never {

@@ -85,5 +85,7 @@ test('memory that runs out at the start is one line and a status, whenever that 
 		assert.ok(isDone, line);
 	}
 	assert.ok(refusals > 0);
+	// One that could not clean up has left its unit to the next.
+	assert.equal((await world.sem('reap', name)).status, 0);
 	assert.equal(await world.value(name), 1);
 });
