@@ -22,7 +22,7 @@ const sanitizers = [
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
 /** Parts of the native layer for which src/engine/host has its own. */
-const ofNode = ['user-database.c', 'node-process.c'];
+const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
 
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
@@ -55,14 +55,20 @@ start(about, {${stubs.join(', ')}}, {${loaders.join(', ')}});`,
 	return entries;
 }
 
+/** A function that answers the table. Few starts need one: as a text it costs them nothing. */
+const lateTable = (table) => `(() => {
+	let parsed;
+	return () => (parsed ??= JSON.parse(${JSON.stringify(JSON.stringify(table))}));
+})()`;
+
 /** Modules that only the small runtime has: its native layer, and what it needs of this Node's own tables. */
 const virtualModules = (arch) => ({
 	'ipc-tools:native': 'export const addon = globalThis.engineNative;',
-	'ipc-tools:system-errors': `export const systemErrors = ${JSON.stringify(
+	'ipc-tools:system-errors': `export const systemErrors = ${lateTable(
 		Object.fromEntries([...getSystemErrorMap()].map(([number, entry]) => [-number, entry])),
 	)};`,
-	'ipc-tools:constants': `export const signals = ${JSON.stringify(constants.signals)};
-export const errno = ${JSON.stringify(constants.errno)};`,
+	'ipc-tools:constants': `export const signals = ${lateTable(constants.signals)};
+export const errno = ${lateTable(constants.errno)};`,
 	'ipc-tools:target': `export const arch = '${arch}'; export const engineVersion = '${engineVersion}';`,
 });
 

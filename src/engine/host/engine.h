@@ -27,15 +27,16 @@ const struct resource *find_resource(const struct resource_table *table, const c
 
 /* node-api.c: the environment that src/native and the host functions are called with. */
 napi_env new_environment(JSContext *context);
-/* Calls the initialiser with an empty object and answers that object. */
+/* exports.c: an object with what the initialiser exports. */
 JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_value exports));
 /* Buffers that C makes get this prototype. */
 void set_buffer_prototype(napi_env env, JSValueConst prototype);
 /* Runs what napi_queue_async_work has been given; false when there is nothing to run. */
 bool run_async_work(napi_env env);
 
-/* node-api-values.c uses these of node-api.c. */
+/* node-api-values.c and exports.c use these of node-api.c. */
 JSContext *context_of(napi_env env);
+JSValue new_function(napi_env env, const char *name, napi_callback function);
 JSValue value_of(napi_value value);
 napi_status answer(napi_env env, JSValue value, napi_value *result);
 JSValueConst buffer_prototype_of(napi_env env);
