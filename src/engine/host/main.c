@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#define STACK (1 << 20) /* bytes: the engine's own limit */
 #define GC_THRESHOLD (4 << 20) /* bytes: a one-shot verb never comes near, a stream stays below the budget for memory */
 
 napi_value napi_register_module_v1(napi_env env, napi_value exports);
@@ -153,6 +155,14 @@ static const struct resource *module_for(const char *path, const char *verb)
 	return snprintf(name, sizeof name, "%s", command + 4) < (int)sizeof name ? find_resource(&bundled_modules, name) : NULL;
 }
 
+/* How deep scripts may go: half of a small stack, since the words and the environment lie there too. execve(2) */
+static void limit_stack(JSRuntime *runtime)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur / 2 < STACK)
+		JS_SetMaxStackSize(runtime, (size_t)limit.rlim_cur / 2);
+}
+
 /* Evaluates the module, and what it has put off. */
 static void run(const struct resource *module)
 {
@@ -161,6 +171,7 @@ static void run(const struct resource *module)
 	if (!context)
 		end_out_of_memory();
 	JS_SetGCThreshold(runtime, GC_THRESHOLD);
+	limit_stack(runtime);
 	JS_AddIntrinsicBaseObjects(context);
 	JS_AddIntrinsicDate(context);
 	JS_AddIntrinsicRegExp(context);
