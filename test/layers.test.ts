@@ -85,7 +85,7 @@ onlyIn('process.argv and the exit status', /process\.(argv|exitCode|exit\b)/, 'c
 onlyIn('execa', /'execa'/, 'common/process/run-command.ts');
 onlyIn('chalk', /'chalk'/, 'common/terminal/table.ts', 'common/output.ts');
 onlyIn('making an error of the kernel', /\bsyscall\b[^;]*\}\)/, 'common/errors.ts', 'engine/node/system-errors.ts');
-onlyIn('loading the addon', /dlopen/, 'native/index.ts', 'engine/node/process.ts');
+onlyIn('loading the addon', /dlopen/, 'native/addon.ts');
 
 test('objects know no command and no option: a command says what to type', () => {
 	// What marks a file as ours is not there to be typed.

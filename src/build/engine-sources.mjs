@@ -23,6 +23,8 @@ const flags = [
 	'-O2',
 	'-D_GNU_SOURCE',
 	'-DQUICKJS_NG_BUILD',
+	// Without the engine's own traces, which take a fifteenth of a start even where none is printed.
+	'-DNDEBUG',
 	'-fPIE',
 	'-fvisibility=hidden',
 	'-ffunction-sections',

@@ -21,6 +21,9 @@ const sanitizers = [
 ];
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
+/** Parts of the native layer for which src/engine/host has its own. */
+const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
+
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
  * verb: help, mistakes, completion of a verb's name.
@@ -52,14 +55,20 @@ start(about, {${stubs.join(', ')}}, {${loaders.join(', ')}});`,
 	return entries;
 }
 
+/** A function that answers the table. Few starts need one: as a text it costs them nothing. */
+const lateTable = (table) => `(() => {
+	let parsed;
+	return () => (parsed ??= JSON.parse(${JSON.stringify(JSON.stringify(table))}));
+})()`;
+
 /** Modules that only the small runtime has: its native layer, and what it needs of this Node's own tables. */
 const virtualModules = (arch) => ({
-	'ipc-tools:native': 'export const native = globalThis.engineNative;',
-	'ipc-tools:system-errors': `export const systemErrors = ${JSON.stringify(
+	'ipc-tools:native': 'export const addon = globalThis.engineNative;',
+	'ipc-tools:system-errors': `export const systemErrors = ${lateTable(
 		Object.fromEntries([...getSystemErrorMap()].map(([number, entry]) => [-number, entry])),
 	)};`,
-	'ipc-tools:constants': `export const signals = ${JSON.stringify(constants.signals)};
-export const errno = ${JSON.stringify(constants.errno)};`,
+	'ipc-tools:constants': `export const signals = ${lateTable(constants.signals)};
+export const errno = ${lateTable(constants.errno)};`,
 	'ipc-tools:target': `export const arch = '${arch}'; export const engineVersion = '${engineVersion}';`,
 });
 
@@ -73,6 +82,11 @@ const smallRuntime = ({source, entries, arch}) => ({
 		onLoad({filter: /.*/, namespace: 'entry'}, ({path}) => ({contents: entries.get(path), resolveDir: source}));
 		onResolve({filter: /^ipc-tools:/}, ({path}) => ({path, namespace: 'virtual', sideEffects: false}));
 		onLoad({filter: /.*/, namespace: 'virtual'}, ({path}) => ({contents: virtual[path]}));
+		onResolve({filter: /^\.\/addon\.js$/}, () => ({
+			path: 'ipc-tools:native',
+			namespace: 'virtual',
+			sideEffects: false,
+		}));
 		onResolve({filter: /\/runtime\.js$/}, () => ({path: join(source, 'engine', 'runtime.ts')}));
 		onResolve({filter: /^(node:|execa$)/}, ({path}) => {
 			if (standIns[path]) return {path: join(source, 'engine', 'node', standIns[path]), sideEffects: false};
@@ -144,9 +158,8 @@ export async function buildEngine({
 			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
 			...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
 			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
-			// The executable finds users without NSS.
 			...cFiles(native)
-				.filter((name) => name !== 'user-database.c')
+				.filter((name) => !ofNode.includes(name))
 				.map((name) => join(native, name)),
 			...cFiles(host)
 				.filter((name) => name !== 'compile.c')

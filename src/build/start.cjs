@@ -1,7 +1,9 @@
 // How a command starts: its bundle, with V8's code cache from build time if that still fits this Node.
 'use strict';
-const {readFileSync, writeFileSync} = require('node:fs');
+const {closeSync, openSync, readFileSync, writeFileSync} = require('node:fs');
 const {Script} = require('node:vm');
+
+const O_PATH = 0o10000000; // open(2)
 
 /** The bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
 const load = (filename, cachedData) => {
@@ -35,8 +37,15 @@ const start = (name) => {
 
 module.exports = {load, start};
 
-// `node start.js ipc-sem run …`: how the executable becomes Node.
+/** Takes the place of a standard stream that was closed, and that Node has opened: to read or to write it is an error again. */
+const close = (descriptor) => {
+	closeSync(descriptor);
+	openSync('/dev/null', O_PATH);
+};
+
+// `node start.js ipc-sem run …`: how the executable becomes Node. `ipc-sem:02`: stdin and stderr were closed.
 if (require.main === module) {
-	const [name] = process.argv.splice(2, 1);
+	const [name, closed = ''] = process.argv.splice(2, 1)[0].split(':');
+	for (const descriptor of closed) close(Number(descriptor));
 	start(name);
 }

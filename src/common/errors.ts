@@ -61,8 +61,9 @@ export class SystemError extends ExplainedError {}
 /** Makes anything fit for one line on a terminal: control characters are written as escapes. */
 export function printable(text: string): string {
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-	return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-		const code = character.charCodeAt(0);
+	return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\udc80-\udcff]/gu, (character) => {
+		const unit = character.charCodeAt(0);
+		const code = unit < 0xdc80 ? unit : unit - 0xdc00;
 		const short: Record<number, string> = {9: '\\t', 10: '\\n', 13: '\\r', 27: '\\e'};
 		return short[code] ?? (code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`);
 	});

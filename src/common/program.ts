@@ -1,12 +1,10 @@
-import {isUtf8} from 'node:buffer';
-import {readFileSync} from 'node:fs';
 import {isKernelError, native} from '../native/index.js';
 import {clusterAddressIn, clusterOptions, configureCluster} from './cluster.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, quoted, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
-import {prepareRuntime, requireNode, runtimeName} from './runtime.js';
+import {hasLostBytes, isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
 import {type Command, type FoundVerb, optionName, type Verb} from './verb.js';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -47,9 +45,8 @@ async function printVersion(command: Command, words: readonly string[]): Promise
 	if (words.includes('--verbose') || words.includes('-v')) printLine(`runtime: ${runtimeName()}`);
 }
 
-/** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
 function checkEncoding(words: readonly string[]): void {
-	if (words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline')))
+	if (hasLostBytes(words))
 		throw new UsageError(
 			'the command line is not valid UTF-8, and such bytes cannot be passed on (send them through stdin)',
 		);
@@ -118,19 +115,29 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
-		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+		leave(failureStatus(reading));
 	}
 	// No verb expects these everywhere, and none can do anything about them.
 	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
 		tellError(`${error.syscall}: ${reasonOf(error)}`);
-		leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+		leave(failureStatus(reading));
+	}
+	if (isOutOfMemory(error)) {
+		tellError('out of memory');
+		leave(failureStatus(reading));
 	}
 	// A defect: its stack helps to fix it.
 	const stack = error instanceof Error ? (error.stack ?? '') : '';
 	const text = String(error);
 	// Not every engine begins the stack with the message.
 	tellRaw(`${command.name}: internal error\n${stack.startsWith(text) ? stack : `${text}\n${stack}`}\n`);
-	leave(reading && reading.command.length > 0 ? status.failedToRun : status.systemError);
+	leave(failureStatus(reading));
+}
+
+/** The status of a failure of ours. A verb that runs a command keeps 1 for the command, also where its line could not be read. */
+function failureStatus(reading: Reading | undefined): number {
+	const runsCommand = reading ? reading.command.length > 0 : process.argv.slice(2, -1).includes('--');
+	return runsCommand ? status.failedToRun : status.systemError;
 }
 
 function endBy(signal: number): never {

@@ -1,3 +1,4 @@
+import {isUtf8} from 'node:buffer';
 import {readFileSync} from 'node:fs';
 import * as inspector from 'node:inspector';
 import {join} from 'node:path';
@@ -14,6 +15,14 @@ export const prepareRuntime = (): void => takeSignalFromDebugger();
 
 /** A text that the build has made. */
 export const readBuiltText = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
+
+/** Whether memory has run out. Where V8 itself has none left it ends the process. */
+export const isOutOfMemory = (error: unknown): boolean =>
+	error instanceof RangeError && 'code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED';
+
+/** Node reads the command line as UTF-8, and puts a mark where that fails: other bytes than those that were given. */
+export const hasLostBytes = (words: readonly string[]): boolean =>
+	words.some((word) => word.includes('\ufffd')) && !isUtf8(readFileSync('/proc/self/cmdline'));
 
 /** Called for a verb that needs Node, before it runs. */
 export function requireNode(_command: string, _verb: string): void {}

@@ -16,6 +16,12 @@ export function readBuiltText(name: string): string {
 	return text;
 }
 
+/** Whether this is what became of memory that has run out: the engine throws all kinds of things then. */
+export const isOutOfMemory = (_error: unknown): boolean => host.outOfMemory();
+
+/** All bytes are kept: see src/common/formats/odd-bytes.ts. */
+export const hasLostBytes = (_words: readonly string[]): boolean => false;
+
 /** The process becomes Node, which runs the same command line. Nothing has been opened or read. */
 export function requireNode(command: string, verb: string): void {
 	throw new SystemError(`this use of ${verb} needs Node, but ${host.becomeNode(command)}`);

@@ -1,5 +1,4 @@
-import {existsSync} from 'node:fs';
-import {join} from 'node:path';
+import {addon} from './addon.js';
 
 export * from './constants.js';
 
@@ -213,7 +212,7 @@ export interface Native {
 	/** signal(7): the first real-time signal that libc leaves to programs. */
 	sigrtmin(): number;
 	/**
-	 * fork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup`: in a
+	 * vfork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup`: in a
 	 * process group of its own, which becomes the foreground group of `terminal` (-1: none). Returns its pid.
 	 */
 	spawn(words: readonly string[], environment: readonly string[], ownGroup: boolean, terminal: number): number;
@@ -439,28 +438,4 @@ export interface KernelError extends Error {
 export const isKernelError = (error: unknown): error is KernelError =>
 	error instanceof Error && 'code' in error && 'syscall' in error;
 
-/**
- * Prebuilt addons are part of the published package; one compiled or copied on installation lies in dist/ and is taken first.
- * Node's report names the version of glibc, and musl not at all.
- */
-function addonPath(): string {
-	const root = join(__dirname, '..');
-	const compiled = join(root, 'dist', 'native.node');
-	if (existsSync(compiled)) return compiled;
-	const {header} = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
-	const libc = header.glibcVersionRuntime ? 'glibc' : 'musl';
-	return join(root, 'prebuilds', `linux-${process.arch}-${libc}`, 'native.node');
-}
-
-function load(): Native {
-	const module = {exports: {}};
-	try {
-		process.dlopen(module, addonPath());
-	} catch (error) {
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new Error(`ipc-tools: the native part cannot be loaded (${reason}); rebuild it with: npm rebuild ipc-tools`);
-	}
-	return module.exports as Native;
-}
-
-export const native: Native = load();
+export const native: Native = addon;

@@ -133,6 +133,11 @@ bool guarded(void (*work)(void *context), void *context);
 /* shm.c: bytes into a file that never grows by it. ENXIO where they reach beyond its end, ENOSPC, or worse. mmap(2) */
 bool store_within(int descriptor, int64_t offset, const uint8_t *data, size_t length);
 
+/* node-process.c: ends this process at once. _exit(2) */
+void leave(int status) __attribute__((noreturn));
+/* The same: whether a signal may be taken by a thread that is not ours. */
+bool has_other_threads(void);
+
 /* user-database.c: NULL and -1 where no such user or group is known. The text is allocated; free() it. */
 char *name_of_user(uid_t uid);
 int64_t id_of_user(const char *name);

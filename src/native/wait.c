@@ -240,6 +240,9 @@ int poll_until(struct pollfd *descriptors, size_t count, int64_t timeout_ms)
 			}
 		}
 		int ready = ppoll(descriptors, count, wait.deadline_ns < 0 ? NULL : &rest, NULL);
+		/* The time is valid: so there are more than RLIMIT_NOFILE. poll(2) */
+		if (ready < 0 && errno == EINVAL)
+			errno = EMFILE;
 		if (ready >= 0 || errno != EINTR)
 			return ready;
 	}

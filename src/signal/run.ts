@@ -1,4 +1,4 @@
-import {UsageError} from '../common/errors.js';
+import {hasCode, UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import {allSignals, parseSignal, rtmin} from '../common/formats/signal-name.js';
 import type {TextFormat} from '../common/formats/text-format.js';
@@ -49,7 +49,7 @@ export const run = verb({
 		// Before the command is started: signals that arrive from now on are forwarded once it runs.
 		Signals.block(all);
 		using signals = Signals.ofBlocked(all);
-		if (process.pid !== 1) native.setChildSubreaper();
+		if (process.pid !== 1) adoptOrphans();
 		using jobs = new JobControl(options.group);
 		const child = startChild(words, process.env, {ownGroup: options.group, terminal: jobs.terminal});
 		if (typeof child === 'object') {
@@ -70,3 +70,12 @@ export const run = verb({
 		}
 	},
 });
+
+/** Where that cannot be had (qemu-user), orphans are left to init. prctl(2) */
+function adoptOrphans(): void {
+	try {
+		native.setChildSubreaper();
+	} catch (error) {
+		if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
+	}
+}

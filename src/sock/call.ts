@@ -1,6 +1,7 @@
 import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
+import {withoutOddBytes} from '../common/formats/odd-bytes.js';
 import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
 import {readInput} from '../common/input.js';
@@ -186,7 +187,7 @@ function printOutcome(method: string, outcome: CallResult, raw: boolean): Outcom
 
 /** A string without quotes, on a line; a result that was sent as base64 as the bytes it stands for. */
 function rawBytes(result: string): Buffer | undefined {
-	if (kindOf(result) === 'string') return Buffer.from(`${JSON.parse(result) as string}\n`);
+	if (kindOf(result) === 'string') return Buffer.from(`${withoutOddBytes(JSON.parse(result) as string)}\n`);
 	if (kindOf(result) !== 'object') return undefined;
 	const members = membersOf(result);
 	const base64 = members.get('base64');

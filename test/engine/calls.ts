@@ -149,7 +149,22 @@ const oddValues: Record<string, (is: unknown) => unknown> = {
 	symbol: () => Symbol('x'),
 	function: () => () => {},
 	object: () => ({}),
+	detached: () => detached(new Uint8Array(8)),
+	getter: () =>
+		Object.defineProperty([], 0, {
+			get() {
+				throw new Error('thrown by a getter');
+			},
+		}),
 };
+
+/** Its memory now belongs to another buffer. */
+function detached(bytes: Uint8Array): Uint8Array {
+	const buffer = bytes.buffer as ArrayBuffer & {transfer?: () => ArrayBuffer};
+	if (buffer.transfer) buffer.transfer();
+	else structuredClone(buffer, {transfer: [buffer]});
+	return bytes;
+}
 
 const plainValue = (value: Value): unknown =>
 	Array.isArray(value)

@@ -190,7 +190,7 @@ test(
 			...[null, true, -0.5, '', 'a\0b', []],
 			...['NaN', 'Infinity'].map((is) => ({$: 'number', is})),
 			{$: 'bigint', is: String(2n ** 70n)},
-			...['undefined', 'symbol', 'function', 'object'].map(($) => ({$})),
+			...['undefined', 'symbol', 'function', 'object', 'detached', 'getter'].map(($) => ({$})),
 			...['bytes', 'words', 'doubles'].map(($) => ({$, is: [0, 0, 0]})),
 			...['arrayBuffer', 'view'].map(($) => ({$, is: 1})),
 		);
@@ -200,5 +200,22 @@ test(
 				.filter((name) => !dangerous.has(name))
 				.flatMap((name) => fc.sample(list, {numRuns: 100, seed}).map((values): Call => [name, ...values])),
 		);
+	},
+);
+
+test(
+	'the native layer passes on what a getter throws, and takes a detached buffer for an empty one',
+	needsExecutable,
+	() => {
+		const [getter, detached]: Value[] = [{$: 'getter'}, {$: 'detached'}];
+		return compare([
+			['spawn', getter as Value, [], false, -1],
+			['spawn', ['/missing'], getter as Value, false, -1],
+			['spawn', [getter as Value], [], false, -1],
+			['read', 999, detached as Value, 0, 0],
+			['read', 999, detached as Value, 0, 8],
+			['write', 999, detached as Value, 0, 0],
+			['write', 999, detached as Value, 4, 4],
+		]);
 	},
 );

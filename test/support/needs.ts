@@ -1,7 +1,7 @@
 import {accessSync, constants} from 'node:fs';
 import {join} from 'node:path';
 
-const isInstalled = (program: string): boolean =>
+export const isInstalled = (program: string): boolean =>
 	(process.env.PATH ?? '').split(':').some((folder) => {
 		try {
 			accessSync(join(folder, program), constants.X_OK);

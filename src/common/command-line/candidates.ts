@@ -46,6 +46,6 @@ const formatBehind = (options: Readonly<Record<string, Option>>, word: string): 
 		([key, {short, optionalValue}]) => !optionalValue && (word === `--${optionName(key)}` || word === `-${short}`),
 	)?.[1].value;
 
-/** No command takes a name with control characters, and of one that is not UTF-8 Node has lost a part. */
+/** No command takes a name with control characters, and none that is not UTF-8. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const canBeTyped = (name: string): boolean => !/[\u0000-\u001f\u007f\ufffd]/.test(name);
+const canBeTyped = (name: string): boolean => !/[\u0000-\u001f\u007f\ufffd\udc80-\udcff]/u.test(name);

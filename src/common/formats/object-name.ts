@@ -1,5 +1,6 @@
-import {UsageError} from '../errors.js';
+import {quoted, UsageError} from '../errors.js';
 import {type ClusterAddress, looksLikeCluster, parseClusterAddress, withoutPassword} from './cluster-address.js';
+import {hasOddBytes} from './odd-bytes.js';
 
 /** What a name on the command line stands for. */
 export type Address =
@@ -19,7 +20,7 @@ const longestName = 255;
 const longestPath = 4095;
 
 function refuse(text: string, why: string): never {
-	throw new UsageError(`invalid name '${withoutPassword(text)}': ${why}`);
+	throw new UsageError(`invalid name ${quoted(withoutPassword(text))}: ${why}`);
 }
 
 /** Why no object can be found by this text, a name or a path; undefined where one can. */
@@ -27,13 +28,14 @@ export function textProblem(text: string): string | undefined {
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 	if (/[\u0000-\u001f\u007f]/.test(text)) return 'it contains a control character';
 	// Node has put this in place of bytes that are not UTF-8: another object than the one that was meant.
-	if (text.includes('\ufffd')) return 'it is not valid UTF-8';
+	if (text.includes('\ufffd') || hasOddBytes(text)) return 'it is not valid UTF-8';
 	return undefined;
 }
 
 function checkText(text: string): void {
 	if (text === '') refuse(text, 'it is empty');
-	const problem = textProblem(text);
+	// A file can have any name.
+	const problem = textProblem(text.lastIndexOf('/') > 0 ? text.replace(/[\udc80-\udcff]/gu, '') : text);
 	if (problem) refuse(text, problem);
 }
 

@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,6 +11,32 @@
 #include <unistd.h>
 
 #define START "start.js" /* beside the executable: src/build/start.cjs */
+
+static unsigned closed_streams; /* bit 0 is stdin */
+
+void look_for_closed_streams(void)
+{
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+			closed_streams |= 1U << descriptor;
+}
+
+bool was_closed(int descriptor)
+{
+	return closed_streams >> descriptor & 1;
+}
+
+/* `ipc-sem`, or `ipc-sem:02` where stdin and stderr were closed: Node opens them on /dev/null, start.cjs closes them again. */
+static void name_for_node(char *name, const char *command)
+{
+	name = stpncpy(name, command, NAME_MAX);
+	if (closed_streams)
+		*name++ = ':';
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		if (was_closed(descriptor))
+			*name++ = (char)('0' + descriptor);
+	*name = 0;
+}
 
 /* What Node does with the dispositions it finds, except that it forgets what was ignored. */
 void take_signals(void)
@@ -57,7 +84,7 @@ static bool find_node(char *path)
 
 const char *become_node(const char *command, int argc, char **argv)
 {
-	char node[PATH_MAX], script[PATH_MAX + sizeof START];
+	char node[PATH_MAX], script[PATH_MAX + sizeof START], name[NAME_MAX + sizeof ":012"];
 	if (!find_executable(script))
 		return "this executable does not know its own path (mount /proc)";
 	strcpy(strrchr(script, '/') + 1, START);
@@ -70,7 +97,8 @@ const char *become_node(const char *command, int argc, char **argv)
 		return "out of memory";
 	words[0] = node;
 	words[1] = script;
-	words[2] = (char *)command;
+	name_for_node(name, command);
+	words[2] = name;
 	for (int i = 1; i < argc; i++)
 		words[i + 2] = argv[i];
 	restore_signals();

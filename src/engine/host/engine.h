@@ -27,18 +27,22 @@ const struct resource *find_resource(const struct resource_table *table, const c
 
 /* node-api.c: the environment that src/native and the host functions are called with. */
 napi_env new_environment(JSContext *context);
-/* Calls the initialiser with an empty object and answers that object. */
+/* exports.c: an object with what the initialiser exports. */
 JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_value exports));
 /* Buffers that C makes get this prototype. */
 void set_buffer_prototype(napi_env env, JSValueConst prototype);
 /* Runs what napi_queue_async_work has been given; false when there is nothing to run. */
 bool run_async_work(napi_env env);
 
-/* node-api-values.c uses these of node-api.c. */
+/* node-api-values.c and exports.c use these of node-api.c. */
 JSContext *context_of(napi_env env);
+JSValue new_function(napi_env env, const char *name, napi_callback function);
 JSValue value_of(napi_value value);
 napi_status answer(napi_env env, JSValue value, napi_value *result);
 JSValueConst buffer_prototype_of(napi_env env);
+
+/* text.c: a string for bytes of the kernel; those that are not UTF-8 are kept. */
+JSValue string_of_bytes(JSContext *context, const uint8_t *bytes, size_t length);
 
 /* What the stand-ins for Node's modules need of the kernel: exports for the global `engineHost`. */
 napi_value initialise_host(napi_env env, napi_value exports);
@@ -46,15 +50,30 @@ void export_host_files(napi_env env, napi_value exports);
 void export_host_process(napi_env env, napi_value exports);
 void export_host_text(napi_env env, napi_value exports);
 void export_host_resources(napi_env env, napi_value exports);
+void export_host_memory(napi_env env, napi_value exports);
 
-/* process.c */
-void remember_command_line(int argc, char **argv);
+/* process.c: the name of the command, and whether a command to run comes after `--`. */
+void remember_command_line(const char *command, int argc, char **argv);
+const char *command_name(void);
+bool is_command_given(void);
+
+/* memory.c: a runtime that notes where memory has run out. */
+JSRuntime *new_runtime(void);
+/* From now on memory that runs out does not end the process. */
+void begin_to_need_memory(void);
+/* The same for what was not allocated by the engine. */
+void note_out_of_memory(void);
+bool has_memory_run_out(void);
+void end_out_of_memory(void) __attribute__((noreturn));
 
 /*
  * become-node.c: the process becomes Node, which runs the same command line with the same descriptors. Returns only where that
  * failed: the reason in words.
  */
 const char *become_node(const char *command, int argc, char **argv);
+/* Called once, before any file is opened: which standard streams are closed, and whether that one is. */
+void look_for_closed_streams(void);
+bool was_closed(int descriptor);
 /* Called once, first: learns what is ignored, and ignores SIGPIPE and SIGXFSZ. */
 void take_signals(void);
 

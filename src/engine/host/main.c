@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#define STACK (1 << 20) /* bytes: the engine's own limit */
 #define GC_THRESHOLD (4 << 20) /* bytes: a one-shot verb never comes near, a stream stays below the budget for memory */
 
 napi_value napi_register_module_v1(napi_env env, napi_value exports);
@@ -41,6 +43,8 @@ static JSModuleDef *load_module(JSContext *context, const char *name, void *opaq
 /* A defect of ours: everything a user can do wrong has been reported by then. */
 static void complain(JSContext *context, JSValue error)
 {
+	if (has_memory_run_out())
+		end_out_of_memory();
 	const char *text = JS_ToCString(context, error);
 	JSValue stack = JS_GetPropertyStr(context, error, "stack");
 	const char *trace = JS_IsString(stack) ? JS_ToCString(context, stack) : NULL;
@@ -108,8 +112,26 @@ static void occupy_standard_streams(void)
 {
 	const char *const files[] = {"/dev/null", (const char *)getauxval(AT_EXECFN), "/"};
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
-		for (int i = 0; i < 3 && fcntl(descriptor, F_GETFD) < 0 && errno == EBADF; i++)
-			open(files[i], O_PATH | O_CLOEXEC);
+		for (int i = 0, found = -1; was_closed(descriptor) && i < 3 && found < 0; i++)
+			found = open(files[i], O_PATH | O_CLOEXEC);
+}
+
+static void end_by(int number)
+{
+	_exit(128 + number);
+}
+
+/*
+ * The first process of a PID namespace gets only those signals that it handles: without this a verb that waits there could not
+ * be told to end. A verb that catches signals itself replaces these. pid_namespaces(7)
+ */
+static void end_on_signals_as_first_process(void)
+{
+	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	const struct sigaction action = {.sa_handler = end_by};
+	for (size_t i = 0; getpid() == 1 && i < sizeof usual / sizeof usual[0]; i++)
+		if (!(ignored_at_start >> (usual[i] - 1) & 1))
+			sigaction(usual[i], &action, NULL);
 }
 
 static const char *last_part(const char *path)
@@ -133,14 +155,23 @@ static const struct resource *module_for(const char *path, const char *verb)
 	return snprintf(name, sizeof name, "%s", command + 4) < (int)sizeof name ? find_resource(&bundled_modules, name) : NULL;
 }
 
+/* How deep scripts may go: half of a small stack, since the words and the environment lie there too. execve(2) */
+static void limit_stack(JSRuntime *runtime)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur / 2 < STACK)
+		JS_SetMaxStackSize(runtime, (size_t)limit.rlim_cur / 2);
+}
+
 /* Evaluates the module, and what it has put off. */
 static void run(const struct resource *module)
 {
-	JSRuntime *runtime = JS_NewRuntime();
+	JSRuntime *runtime = new_runtime();
 	JSContext *context = runtime ? JS_NewContextRaw(runtime) : NULL;
 	if (!context)
-		abort();
+		end_out_of_memory();
 	JS_SetGCThreshold(runtime, GC_THRESHOLD);
+	limit_stack(runtime);
 	JS_AddIntrinsicBaseObjects(context);
 	JS_AddIntrinsicDate(context);
 	JS_AddIntrinsicRegExp(context);
@@ -161,6 +192,7 @@ static void run(const struct resource *module)
 	JS_FreeValue(context, global);
 
 	evaluate(context, find_resource(&bundled_modules, "globals"));
+	begin_to_need_memory();
 	evaluate(context, module);
 	run_loop(runtime, context, env, &rejection);
 }
@@ -185,11 +217,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	take_signals();
+	look_for_closed_streams();
 	const char *runtime = getenv("IPC_RUNTIME");
 	if (runtime && strcmp(runtime, "node") == 0)
 		return refuse(last_part(path), "IPC_RUNTIME=node", become_node(last_part(path), argc, argv));
+	end_on_signals_as_first_process();
 	occupy_standard_streams();
-	remember_command_line(argc, argv);
+	remember_command_line(last_part(path), argc, argv);
 	run(module);
 	_exit(0);
 }

@@ -36,7 +36,9 @@ napi_status napi_create_bigint_int64(napi_env env, int64_t value, napi_value *re
 
 napi_status napi_create_string_utf8(napi_env env, const char *text, size_t length, napi_value *result)
 {
-	return answer(env, JS_NewStringLen(context_of(env), text, length == NAPI_AUTO_LENGTH ? strlen(text) : length), result);
+	if (length == NAPI_AUTO_LENGTH)
+		length = strlen(text);
+	return answer(env, string_of_bytes(context_of(env), (const uint8_t *)text, length), result);
 }
 
 napi_status napi_create_string_latin1(napi_env env, const char *text, size_t length, napi_value *result)
@@ -44,8 +46,11 @@ napi_status napi_create_string_latin1(napi_env env, const char *text, size_t len
 	if (length == NAPI_AUTO_LENGTH)
 		length = strlen(text);
 	uint16_t *wide = malloc(length * sizeof *wide + 1);
-	if (!wide)
-		return napi_generic_failure;
+	if (!wide) {
+		note_out_of_memory();
+		JS_ThrowOutOfMemory(context_of(env));
+		return napi_pending_exception;
+	}
 	for (size_t i = 0; i < length; i++)
 		wide[i] = (uint8_t)text[i];
 	JSValue value = JS_NewStringUTF16(context_of(env), wide, length);
@@ -158,12 +163,29 @@ napi_status napi_get_value_bigint_int64(napi_env env, napi_value value, int64_t 
 	return napi_ok;
 }
 
-/* A lone surrogate becomes U+FFFD, as it does in Node: as the engine writes it, it takes three bytes as well. */
-static void replace_surrogates(uint8_t *bytes, size_t length)
+/*
+ * A lone surrogate, for which the engine writes three bytes, becomes the byte that it stands for (string_of_bytes), or else U+FFFD,
+ * as in Node. Answers how many bytes that makes; `to` may be NULL.
+ */
+static size_t replace_surrogates(const uint8_t *bytes, size_t length, uint8_t *to)
 {
-	for (size_t i = 0; i + 2 < length; i++)
-		if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0)
-			memcpy(bytes + i, "\xef\xbf\xbd", 3);
+	size_t made = 0;
+	for (size_t i = 0; i < length; i++, made++) {
+		uint8_t byte = bytes[i];
+		if (byte == 0xed && i + 2 < length && bytes[i + 1] >= 0xa0) {
+			bool is_byte = bytes[i + 1] == 0xb2 || bytes[i + 1] == 0xb3;
+			if (is_byte)
+				byte = (uint8_t)(0x80 | (bytes[i + 1] & 1) << 6 | (bytes[i + 2] & 0x3f));
+			else if (to)
+				memcpy(to + made, "\xef\xbf", 2);
+			if (!is_byte)
+				made += 2, byte = 0xbd;
+			i += 2;
+		}
+		if (to)
+			to[made] = byte;
+	}
+	return made;
 }
 
 napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *text, size_t size, size_t *result)
@@ -174,16 +196,20 @@ napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *tex
 	const char *bytes = JS_ToCStringLen(context_of(env), &length, value_of(value));
 	if (!bytes)
 		return napi_pending_exception;
+	bool has_surrogate = memchr(bytes, 0xed, length) != NULL;
 	if (text && size > 0) {
-		if (length > size - 1) {
+		if (length > size - 1 && replace_surrogates((const uint8_t *)bytes, length, NULL) > size - 1) {
 			length = size - 1;
 			while (length > 0 && ((uint8_t)bytes[length] & 0xc0) == 0x80)
 				length--;
 		}
-		memcpy(text, bytes, length);
+		if (has_surrogate)
+			length = replace_surrogates((const uint8_t *)bytes, length, (uint8_t *)text);
+		else
+			memcpy(text, bytes, length);
 		text[length] = 0;
-		replace_surrogates((uint8_t *)text, length);
-	}
+	} else if (has_surrogate)
+		length = replace_surrogates((const uint8_t *)bytes, length, NULL);
 	if (result)
 		*result = length;
 	JS_FreeCString(context_of(env), bytes);
@@ -220,8 +246,14 @@ napi_status napi_get_typedarray_info(napi_env env, napi_value value, napi_typeda
 	if (found < 0 || (size_t)found >= sizeof types / sizeof types[0])
 		return napi_invalid_arg;
 	JSValue array = JS_GetTypedArrayBuffer(context, value_of(value), &at, &bytes, &each);
-	if (JS_IsException(array))
-		return napi_pending_exception;
+	if (JS_IsException(array)) {
+		/* Its memory was given to another buffer: empty, as in Node. */
+		JS_FreeValue(context, JS_GetException(context));
+		*type = types[found];
+		*length = 0;
+		*data = NULL;
+		return napi_ok;
+	}
 	uint8_t *start = JS_GetArrayBuffer(context, &size, array);
 	JS_FreeValue(context, array);
 	if (!start && bytes > 0)
@@ -248,8 +280,11 @@ napi_status napi_create_arraybuffer(napi_env env, size_t length, void **data, na
 {
 	/* calloc: a large one costs memory only where it is touched, and Node's is zeroed as well. */
 	uint8_t *bytes = calloc(1, length > 0 ? length : 1);
-	if (!bytes)
-		return napi_generic_failure;
+	if (!bytes) {
+		note_out_of_memory();
+		JS_ThrowOutOfMemory(context_of(env));
+		return napi_pending_exception;
+	}
 	JSValue buffer = JS_NewArrayBuffer(context_of(env), bytes, length, 0, resize_bytes, NULL, false);
 	if (JS_IsException(buffer))
 		return napi_pending_exception;

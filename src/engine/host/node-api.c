@@ -131,10 +131,15 @@ napi_status napi_get_cb_info(napi_env env, napi_callback_info info, size_t *argc
 	return napi_ok;
 }
 
+JSValue new_function(napi_env env, const char *name, napi_callback function)
+{
+	return JS_NewCClosure(env->context, call_native, name, NULL, 0, 0, (void *)function);
+}
+
 napi_status napi_create_function(napi_env env, const char *name, size_t length, napi_callback function, void *data, napi_value *result)
 {
 	(void)length, (void)data;
-	return answer(env, JS_NewCClosure(env->context, call_native, name, NULL, 0, 0, (void *)function), result);
+	return answer(env, new_function(env, name, function), result);
 }
 
 /* Errors. */
@@ -336,7 +341,7 @@ napi_env new_environment(JSContext *context)
 	JSRuntime *runtime = JS_GetRuntime(context);
 	napi_env env = calloc(1, sizeof *env);
 	if (!env || !(env->first = calloc(1, sizeof *env->first)))
-		abort();
+		end_out_of_memory();
 	env->context = context;
 	env->now = env->first;
 	env->queue_end = &env->queue;
@@ -349,14 +354,4 @@ napi_env new_environment(JSContext *context)
 	env->box_key = JS_ValueToAtom(context, symbol);
 	JS_FreeValue(context, symbol);
 	return env;
-}
-
-JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_value exports))
-{
-	napi_value exports;
-	if (napi_create_object(env, &exports) != napi_ok)
-		return JS_EXCEPTION;
-	JSValue result = JS_DupValue(env->context, value_of(initialise(env, exports)));
-	free_slots(env, env->first, 0);
-	return result;
 }

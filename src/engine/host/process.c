@@ -14,13 +14,40 @@
 
 extern char **environ;
 
+static const char *command;
 static int argument_count;
 static char **argument_words;
 
-void remember_command_line(int argc, char **argv)
+void remember_command_line(const char *name, int argc, char **argv)
 {
+	command = name;
 	argument_count = argc;
 	argument_words = argv;
+}
+
+const char *command_name(void)
+{
+	return command;
+}
+
+bool is_command_given(void)
+{
+	for (int i = 1; i + 1 < argument_count; i++)
+		if (strcmp(argument_words[i], "--") == 0)
+			return true;
+	return false;
+}
+
+/* In the place of src/native/node-process.c: the kernel closes the descriptors, and has little memory to free before. */
+void leave(int status)
+{
+	_exit(status);
+}
+
+/* The thread that src/native/wait.c may make blocks all signals. */
+bool has_other_threads(void)
+{
+	return false;
 }
 
 /* commandLine() -> the words after the command's name. */
@@ -39,19 +66,21 @@ static napi_value js_command_line(napi_env env, napi_callback_info info)
 /* environment() -> an object of texts. environ(7) */
 static napi_value js_environment(napi_env env, napi_callback_info info)
 {
-	napi_value object, value;
+	JSContext *context = context_of(env);
+	napi_value object;
 	(void)info;
-	napi_create_object(env, &object);
+	if (napi_create_object(env, &object) != napi_ok)
+		return NULL;
 	for (char **at = environ; *at; at++) {
 		char *equals = strchr(*at, '=');
 		if (!equals || equals == *at)
 			continue;
-		char *name = strndup(*at, (size_t)(equals - *at));
-		if (!name)
-			return throw_errno(env, ENOMEM, "malloc");
-		napi_create_string_utf8(env, equals + 1, NAPI_AUTO_LENGTH, &value);
-		napi_set_named_property(env, object, name, value);
-		free(name);
+		JSValue name = string_of_bytes(context, (uint8_t *)*at, (size_t)(equals - *at));
+		JSAtom key = JS_ValueToAtom(context, name);
+		JS_FreeValue(context, name);
+		JS_DefinePropertyValue(context, value_of(object), key,
+				       string_of_bytes(context, (uint8_t *)equals + 1, strlen(equals + 1)), JS_PROP_C_W_E);
+		JS_FreeAtom(context, key);
 	}
 	return object;
 }
@@ -150,12 +179,12 @@ static napi_value js_sleep(napi_env env, napi_callback_info info)
 static napi_value js_become_node(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	char *command;
+	char *name;
 	napi_value result;
-	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &command))
+	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
 		return NULL;
-	const char *problem = become_node(command, argument_count, argument_words);
-	free(command);
+	const char *problem = become_node(name, argument_count, argument_words);
+	free(name);
 	napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &result);
 	return result;
 }
@@ -185,5 +214,6 @@ napi_value initialise_host(napi_env env, napi_value exports)
 	export_host_process(env, exports);
 	export_host_text(env, exports);
 	export_host_resources(env, exports);
+	export_host_memory(env, exports);
 	return exports;
 }

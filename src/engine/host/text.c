@@ -34,6 +34,51 @@ static uint32_t decode_one(const uint8_t *at, size_t left, size_t *length)
 	return code;
 }
 
+/* Whether the code that decode_one answered stands for invalid bytes: U+FFFD itself is written with three. */
+static bool is_replacement(uint32_t code, const uint8_t *at, size_t length)
+{
+	return code == 0xfffd && !(length == 3 && memcmp(at, "\xef\xbf\xbd", 3) == 0);
+}
+
+static bool is_valid_utf8(const uint8_t *bytes, size_t length)
+{
+	for (size_t i = 0, size; i < length; i += size) {
+		uint32_t code = decode_one(bytes + i, length - i, &size);
+		if (is_replacement(code, bytes + i, size))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The kernel's names and words may hold any bytes. What is not a part of valid UTF-8 becomes a lone surrogate, U+DC00 and the byte, as
+ * Python's surrogateescape has it; where a string goes to the kernel it becomes the byte again (node-api-values.c).
+ */
+JSValue string_of_bytes(JSContext *context, const uint8_t *bytes, size_t length)
+{
+	if (is_valid_utf8(bytes, length))
+		return JS_NewStringLen(context, (const char *)bytes, length);
+	uint16_t *units = malloc(length * sizeof *units), *at = units;
+	if (!units) {
+		note_out_of_memory();
+		return JS_ThrowOutOfMemory(context);
+	}
+	for (size_t i = 0, size; i < length; i += size) {
+		uint32_t code = decode_one(bytes + i, length - i, &size);
+		if (is_replacement(code, bytes + i, size)) {
+			code = 0xdc00 | bytes[i];
+			size = 1;
+		} else if (code > 0xffff) {
+			*at++ = (uint16_t)(0xd7c0 + (code >> 10));
+			code = 0xdc00 | (code & 0x3ff);
+		}
+		*at++ = (uint16_t)code;
+	}
+	JSValue result = JS_NewStringUTF16(context, units, (size_t)(at - units));
+	free(units);
+	return result;
+}
+
 static bool range_arguments(struct arguments *arguments, struct bytes *bytes)
 {
 	int64_t start, end;
@@ -103,13 +148,7 @@ static napi_value js_is_utf8(napi_env env, napi_callback_info info)
 	napi_value result;
 	if (!read_arguments(env, info, 1, &arguments) || !bytes_argument(&arguments, 0, &bytes))
 		return NULL;
-	bool is_valid = true;
-	for (size_t i = 0, length; is_valid && i < bytes.length; i += length) {
-		uint32_t code = decode_one(bytes.data + i, bytes.length - i, &length);
-		/* The replacement character itself is written with three bytes. */
-		is_valid = code != 0xfffd || (length == 3 && bytes.data[i] == 0xef && bytes.data[i + 1] == 0xbf && bytes.data[i + 2] == 0xbd);
-	}
-	napi_get_boolean(env, is_valid, &result);
+	napi_get_boolean(env, is_valid_utf8(bytes.data, bytes.length), &result);
 	return result;
 }
 

@@ -90,7 +90,7 @@ function decodeBase64(bytes: Uint8Array, start: number, end: number): string {
 	return text;
 }
 
-const hexPairs = Array.from({length: 256}, (_, byte) => byte.toString(16).padStart(2, '0'));
+const hexPair = (byte: number): string => byte.toString(16).padStart(2, '0');
 
 /** A place within [0, most]; a negative one counts from the end. */
 function place(index: number | undefined, usual: number, most: number): number {
@@ -173,7 +173,7 @@ export class Buffer extends Uint8Array {
 				return host.decodeLatin1(this, from, to);
 			case 'hex': {
 				let text = '';
-				for (let i = from; i < to; i++) text += hexPairs[this[i] as number];
+				for (let i = from; i < to; i++) text += hexPair(this[i] as number);
 				return text;
 			}
 			default:

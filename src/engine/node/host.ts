@@ -61,6 +61,8 @@ export interface Host {
 	sleep(milliseconds: number): void;
 	/** Runs this command line on Node; why that failed. execve(2) */
 	becomeNode(command: string): string;
+	/** Whether memory has run out at any time. */
+	outOfMemory(): boolean;
 	/** A text that the build has put into the executable. */
 	builtText(name: string): string | undefined;
 	/** What C makes as a buffer has this prototype from now on. */

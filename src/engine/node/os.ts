@@ -4,7 +4,14 @@ import {host} from './host.js';
 import {nodeOnly} from './node-only.js';
 
 /** node:os, as far as the commands use it: the build takes the numbers from Node itself. */
-export const constants = {signals, errno};
+export const constants = {
+	get signals() {
+		return signals();
+	},
+	get errno() {
+		return errno();
+	},
+};
 
 /** Bytes that could be had: as libuv, what the kernel counts as available, else what is free. */
 export function freemem(): number {

@@ -1,4 +1,3 @@
-import {native} from 'ipc-tools:native';
 import {arch} from 'ipc-tools:target';
 import {host} from './host.js';
 import {systemError} from './system-errors.js';
@@ -40,10 +39,5 @@ export const process = {
 		const folder = host.cwd();
 		if (typeof folder === 'number') throw systemError(folder, 'uv_cwd');
 		return folder;
-	},
-	/** The native layer is a part of the executable: no file of it is looked for. */
-	report: {getReport: () => ({header: {}})},
-	dlopen(module: {exports: unknown}): void {
-		module.exports = native;
 	},
 };

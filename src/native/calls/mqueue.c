@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,20 +25,34 @@ struct attributes {
 /* What was learnt holds for the process, so it is static. */
 static struct retries retries = {.allowed = MOST_TRIES};
 
+/* A name behind a slash, as libc passes it: the kernel wants the name alone, qemu-user looks for the slash in front of it. */
+static bool name_argument(struct arguments *arguments, size_t index, char **slash)
+{
+	char *name;
+	if (!text_argument(arguments, index, &name))
+		return false;
+	bool is_made = asprintf(slash, "/%s", name) >= 0;
+	free(name);
+	if (!is_made)
+		throw_errno(arguments->env, ENOMEM, "malloc");
+	return is_made;
+}
+
 /* mqOpen(name, flags, mode, maxmsg, msgsize) -> descriptor, non-blocking. A maxmsg of 0 leaves both to the system. mq_open(3) */
 static napi_value js_mq_open(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	int flags, mode;
 	int64_t maxmsg, msgsize;
-	char *name;
+	char *slash;
 	if (!read_arguments(env, info, 5, &arguments) || !int_argument(&arguments, 1, &flags) ||
 	    !int_argument(&arguments, 2, &mode) || !int64_argument(&arguments, 3, &maxmsg) ||
-	    !int64_argument(&arguments, 4, &msgsize) || !text_argument(&arguments, 0, &name))
+	    !int64_argument(&arguments, 4, &msgsize) || !name_argument(&arguments, 0, &slash))
 		return NULL;
 	struct attributes attributes = {.maxmsg = (long)maxmsg, .msgsize = (long)msgsize};
-	int descriptor = (int)syscall(SYS_mq_open, name, flags | O_NONBLOCK | O_CLOEXEC, mode, maxmsg ? &attributes : NULL);
-	free(name);
+	const struct attributes *wanted = maxmsg ? &attributes : NULL;
+	int descriptor = (int)syscall(SYS_mq_open, slash + 1, flags | O_NONBLOCK | O_CLOEXEC, mode, wanted);
+	free(slash);
 	return descriptor < 0 ? throw_errno(env, errno, "mq_open") : js_number(env, descriptor);
 }
 
@@ -45,11 +60,11 @@ static napi_value js_mq_open(napi_env env, napi_callback_info info)
 static napi_value js_mq_unlink(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	char *name;
-	if (!read_arguments(env, info, 1, &arguments) || !text_argument(&arguments, 0, &name))
+	char *slash;
+	if (!read_arguments(env, info, 1, &arguments) || !name_argument(&arguments, 0, &slash))
 		return NULL;
-	long result = syscall(SYS_mq_unlink, name);
-	free(name);
+	long result = syscall(SYS_mq_unlink, slash + 1);
+	free(slash);
 	return result < 0 ? throw_errno(env, errno, "mq_unlink") : js_undefined(env);
 }
 

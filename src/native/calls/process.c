@@ -7,27 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* exit(status): at once, without the work Node does before it leaves; whatever had to be done is done. _exit(2) */
+/* exit(status): at once; whatever had to be done is done. node-process.c */
 static napi_value js_exit(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	int status;
 	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
 		return NULL;
-	/*
-	 * The kernel frees Node's memory before it closes descriptors; who waits for our end of a pipe need not wait for that.
-	 * Those without a type are event queues, on which Node's threads still wait: to find one closed would make them abort.
-	 */
-	struct stat kind;
-	for (int descriptor = 0; descriptor < 256; descriptor++)
-		if (fstat(descriptor, &kind) == 0 && (kind.st_mode & S_IFMT) != 0)
-			close(descriptor);
-	_exit(status);
+	leave(status);
+	return NULL;
 }
 
 /* setChildSubreaper(): orphaned descendants become our children. prctl(2), PR_SET_CHILD_SUBREAPER */
@@ -60,19 +52,28 @@ static napi_value js_pidfd_getfd(napi_env env, napi_callback_info info)
 	return descriptor < 0 ? throw_errno(env, errno, "pidfd_getfd") : js_number(env, descriptor);
 }
 
-extern char **environ;
+/* What is to be run, and how. */
+struct start {
+	char **words, **environment;
+	bool own_group;
+	int terminal;
+	int report; /* the pipe for the reason, where it does not start */
+};
 
-/* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
-static int become(char **words, char **environment, bool own_group, int terminal)
+/*
+ * In the child: sets up what a program expects, then runs the program. Returns only if that failed. The child has the
+ * parent's memory, while the parent stands still: so it calls only what signal-safety(7) names, and writes nothing but its
+ * own variables. No handler of the parent runs here: all signals are blocked until there are no handlers any more.
+ */
+static int become(const struct start *start)
 {
 	uint64_t none = 0;
-	struct sigaction action;
-	if (own_group && setpgid(0, 0) < 0)
+	struct sigaction action = {.sa_flags = 0};
+	if (start->own_group && setpgid(0, 0) < 0)
 		return errno;
 	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
-	if (terminal >= 0)
-		tcsetpgrp(terminal, getpid());
-	memset(&action, 0, sizeof action);
+	if (start->terminal >= 0)
+		tcsetpgrp(start->terminal, getpid());
 	for (int number = 1; number <= 64; number++) {
 		action.sa_handler = ignored_at_start >> (number - 1) & 1 ? SIG_IGN : SIG_DFL;
 		sigaction(number, &action, NULL);
@@ -81,9 +82,23 @@ static int become(char **words, char **environment, bool own_group, int terminal
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
 		fcntl(descriptor, F_SETFD, 0);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
-	environ = environment;
-	execvp(words[0], words);
+	execvpe(start->words[0], start->words, start->environment);
 	return errno;
+}
+
+/*
+ * Copying the tables of our memory for a child that drops them at once takes longer than all the rest, so the child borrows
+ * the memory. vfork(2). A function of its own, which the child never leaves.
+ */
+static pid_t borrow_and_become(const struct start *start)
+{
+	pid_t pid = vfork();
+	if (pid != 0)
+		return pid;
+	int number = become(start);
+	if (write(start->report, &number, sizeof number) < 0)
+		_exit(126);
+	_exit(127);
 }
 
 /*
@@ -91,47 +106,44 @@ static int become(char **words, char **environment, bool own_group, int terminal
  *
  * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none caught; ignored are those that were so for us.
  * `ownGroup`: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
- * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
+ * foreground. Our child alone: only waitpid collects its status. vfork(2), execvp(3)
  */
 static napi_value js_spawn(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	bool own_group;
-	int terminal, ends[2], number = 0;
-	char **words, **environment;
-	if (!read_arguments(env, info, 4, &arguments) || !bool_argument(&arguments, 2, &own_group) ||
-	    !int_argument(&arguments, 3, &terminal) || !texts_argument(&arguments, 0, &words))
+	struct start start;
+	int ends[2], number = 0;
+	if (!read_arguments(env, info, 4, &arguments) || !bool_argument(&arguments, 2, &start.own_group) ||
+	    !int_argument(&arguments, 3, &start.terminal) || !texts_argument(&arguments, 0, &start.words))
 		return NULL;
-	if (!words[0]) {
-		free_texts(words);
+	if (!start.words[0]) {
+		free_texts(start.words);
 		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "a program is expected"), NULL;
 	}
-	if (!texts_argument(&arguments, 1, &environment)) {
-		free_texts(words);
+	if (!texts_argument(&arguments, 1, &start.environment)) {
+		free_texts(start.words);
 		return NULL;
 	}
-	/* Whatever keeps the child from becoming the program comes through this pipe; success closes it. */
+	/*
+	 * Whatever keeps the child from becoming the program comes through this pipe; success closes it. Not through memory:
+	 * where vfork(2) is not to be had (qemu-user) it is fork(2).
+	 */
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		number = errno;
-		free_texts(words);
-		free_texts(environment);
+		free_texts(start.words);
+		free_texts(start.environment);
 		return throw_errno(env, number, "pipe2");
 	}
+	start.report = ends[1];
 	uint64_t all = ~(uint64_t)0, before;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-	pid_t pid = fork();
-	if (pid == 0) {
-		number = become(words, environment, own_group, terminal);
-		if (write(ends[1], &number, sizeof number) < 0)
-			_exit(126);
-		_exit(127);
-	}
+	pid_t pid = borrow_and_become(&start);
 	if (pid < 0)
 		number = errno;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 	close(ends[1]);
-	free_texts(words);
-	free_texts(environment);
+	free_texts(start.words);
+	free_texts(start.environment);
 	ssize_t count = 0;
 	if (pid > 0) {
 		do

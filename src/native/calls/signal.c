@@ -117,6 +117,8 @@ static napi_value js_block_signals(napi_env env, napi_callback_info info)
 	set &= ~(BIT(32) | BIT(33) | BIT(SIGKILL) | BIT(SIGSTOP));
 	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, SET_BYTES) < 0)
 		return throw_errno(env, errno, "rt_sigprocmask");
+	if (!has_other_threads())
+		return js_undefined(env);
 	struct sigaction action, before;
 	memset(&action, 0, sizeof action);
 	action.sa_sigaction = on_messenger;

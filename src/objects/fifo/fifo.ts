@@ -5,7 +5,8 @@ import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress, parseLocalAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {CannotSee, type FileIdentity, findOpeners, identityKey} from '../../common/process/proc.js';
-import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
+import {reopen} from '../../common/reopen.js';
+import {F_RDLCK, F_UNLCK, F_WRLCK, native, O_NONBLOCK, O_RDONLY, O_WRONLY} from '../../native/index.js';
 
 /**
  * The life of a FIFO.
@@ -215,7 +216,7 @@ export class Fifo implements Disposable {
 	/** The same without waiting: undefined when there is no reader. */
 	tryOpenWriter(): number | undefined {
 		try {
-			return native.openat(AT_FDCWD, this.handlePath, O_WRONLY | O_NONBLOCK, 0, -1);
+			return reopen(this.handle, O_WRONLY | O_NONBLOCK, -1, this.place);
 		} catch (error) {
 			if (hasCode(error, 'ENXIO')) return undefined;
 			throw explain(`cannot open ${quoted(this.shownName)} for writing`, error);
@@ -224,7 +225,7 @@ export class Fifo implements Disposable {
 
 	private openEnd(flags: number, timeoutMs: number, purpose: string): number {
 		return attempt(`cannot open ${quoted(this.shownName)} for ${purpose}`, () =>
-			native.openat(AT_FDCWD, this.handlePath, flags, 0, timeoutMs),
+			reopen(this.handle, flags, timeoutMs, this.place),
 		);
 	}
 

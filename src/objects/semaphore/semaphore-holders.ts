@@ -2,6 +2,7 @@ import {closeSync, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs'
 import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {mayExist} from '../../common/process/proc.js';
 import {hasEnded, processStat} from '../../common/process/process-status.js';
+import {reopen} from '../../common/reopen.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
 
 /*
@@ -122,6 +123,7 @@ export class SemaphoreHolders {
 		private readonly shown: string,
 		private readonly descriptor: number,
 		private readonly handle: SemaphoreHandle,
+		private readonly path: string,
 	) {}
 
 	/** Whether a file of this size can have such a list behind its semaphore. */
@@ -316,7 +318,7 @@ export class SemaphoreHolders {
 
 	/** An open file description of its own: a lock belongs to the description, not to the process. fcntl(2) */
 	private takeToken(index: number, inherit: boolean): number {
-		const token = native.openat(AT_FDCWD, `/proc/self/fd/${this.descriptor}`, O_RDWR, 0, -1);
+		const token = reopen(this.descriptor, O_RDWR, -1, {folder: AT_FDCWD, name: this.path, followsLinks: false});
 		try {
 			native.ofdSetlk(token, F_WRLCK, tokenByte(index), 1);
 			return inherit ? this.inheritable(token) : token;

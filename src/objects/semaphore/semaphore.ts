@@ -41,8 +41,9 @@ export class Semaphore implements Disposable {
 		private readonly handle: SemaphoreHandle,
 		/** Whether it may be changed; otherwise it can only be looked at. */
 		readonly isWritable: boolean,
+		path: string,
 	) {
-		this.holders = new SemaphoreHolders(quoted(shownName), descriptor, handle);
+		this.holders = new SemaphoreHolders(quoted(shownName), descriptor, handle, path);
 	}
 
 	/** Makes a semaphore; returns false when the name exists already, and leaves that semaphore unchanged. sem_open(3) */
@@ -108,7 +109,7 @@ export class Semaphore implements Disposable {
 			const stat = fstatSync(descriptor);
 			if (!stat.isFile()) throw new SystemError(`${tried}: it is not a semaphore: ${path} is not a regular file`);
 			checkSize(descriptor, `${tried}: it is not a semaphore: ${path}`);
-			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable), isWritable);
+			return new Semaphore(shown, descriptor, native.semMap(descriptor, isWritable), isWritable, path);
 		} catch (error) {
 			closeSync(descriptor);
 			throw explain(tried, error, {

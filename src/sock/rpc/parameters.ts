@@ -1,4 +1,5 @@
 import {quoted, UsageError} from '../../common/errors.js';
+import {hasOddBytes} from '../../common/formats/odd-bytes.js';
 import {jsonText} from './json-rpc.js';
 import {compact, kindOf} from './json-text.js';
 
@@ -13,6 +14,7 @@ export interface ParameterWishes {
 
 /** A word of the command line as JSON: valid JSON unchanged, anything else as a string. */
 function jsonOf(word: string, isString: boolean): string {
+	if (hasOddBytes(word)) throw new UsageError(`${quoted(word)} is not valid UTF-8, as JSON must be`);
 	const json = isString ? undefined : jsonText(Buffer.from(word));
 	return json === undefined ? JSON.stringify(word) : compact(json.trim());
 }

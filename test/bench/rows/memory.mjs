@@ -2,6 +2,7 @@
 // however much flows.
 
 import {linePipeline} from './records.mjs';
+import {inits} from './start-up.mjs';
 import {throughFifo} from './through-fifo.mjs';
 import {ends, queuePipeline} from './through-queue.mjs';
 
@@ -76,23 +77,35 @@ const ofMessages = (verb) =>
 		{full: 3, quick: 1},
 	);
 
+const peakOfStart = (words) => async (workshop) => peakMib((await workshop.launch(words(workshop))).stages[0]);
+
 /** Of a verb that does one thing and ends, and of one that only waits for a command. */
-const ofStart = (id, title, words) =>
+const ofStart = (id, title, words, peers = []) =>
 	row(
 		`memory-${id}`,
 		`peak memory of ${title}`,
 		{
 			name: title,
-			measure: async (workshop) => peakMib((await workshop.launch(words(workshop))).stages[0]),
+			measure: peakOfStart(words),
 			must: 4,
 			aim: 3,
 		},
-		[],
+		peers,
 	);
 
 export const memory = [
 	ofStart('one-shot', 'ipc-signal send 0', (workshop) => [workshop.command('ipc-signal'), 'send', '0', process.pid]),
-	ofStart('signal-run', 'ipc-signal run', (workshop) => [workshop.command('ipc-signal'), 'run', '--', 'true']),
+	ofStart(
+		'signal-run',
+		'ipc-signal run',
+		(workshop) => [workshop.command('ipc-signal'), 'run', '--', 'true'],
+		inits.map(({name, needs, words}) => ({
+			name,
+			needs,
+			measure: peakOfStart(() => words),
+			...(name === 'tini-static' ? {aim: 2} : {}),
+		})),
+	),
 	ofBytes('send'),
 	ofBytes('recv'),
 	ofRecords('send'),

@@ -45,6 +45,13 @@ const verb = (id, what, measure, peers = []) => ({
 	peers: [flock, nothing, ...peers],
 });
 
+/** What containers start as their first process: each runs `true`, and can reap orphans (tini as a subreaper, since it is not PID 1). */
+export const inits = [
+	{name: 'tini-static', needs: 'tini-static', words: ['tini-static', '-s', '--', 'true']},
+	{name: 'tini', needs: 'tini', words: ['tini', '-s', '--', 'true']},
+	{name: 'dumb-init', needs: 'dumb-init', words: ['dumb-init', '--', 'true']},
+];
+
 const ofCommand =
 	(command, ...words) =>
 	(workshop) => [workshop.command(command), ...words];
@@ -98,6 +105,16 @@ export const startUp = [
 	verb('signal-send', 'ipc-signal send 0', start(ofCommand('ipc-signal', 'send', '0', String(process.pid))), [
 		{name: 'C: kill', measure: start((workshop) => [workshop.program('signals'), 'once', process.pid])},
 	]),
+	{
+		...verb('signal-run', 'ipc-signal run -- true', start(ofCommand('ipc-signal', 'run', '--', 'true'))),
+		// Two programs: the budgets are those of `ipc-sem run`.
+		onNode: {must: 0.2, aim: 0.1},
+		peers: [
+			{...flock, must: 2, aim: 1.3},
+			{...nothing, aim: undefined},
+			...inits.map(({name, needs, words}) => ({name: `${name} true`, needs, measure: start(() => words)})),
+		],
+	},
 	verb('sock-wait', 'ipc-sock wait -n', start(ofCommand('ipc-sock', 'wait', 'nobody', '-n'), [notNow])),
 	explaining('help', 'ipc-sock --help', [0], 'ipc-sock', '--help'),
 	explaining('verb-help', 'ipc-sem run --help', [0], 'ipc-sem', 'run', '--help'),
