@@ -53,6 +53,23 @@ on('a receiver that waits gets the message', async (world) => {
 	assert.equal(signal, 'SIGINT');
 });
 
+on('what the reader of stdout has not read goes back, and nothing else', async (world) => {
+	const name = world.name();
+	assertDone(await world.run('ipc-mq', ['create', name]), '');
+	const numbers = Array.from({length: 100}, (_, i) => `${i}\n`);
+	assertDone(await world.run('ipc-mq', ['send', name], {input: numbers.join('')}), '');
+	const {stdout} = await world.shell(`ipc-mq recv ${name} --follow | head -3`);
+	assert.equal(stdout.toString(), '0\n1\n2\n');
+	const rest = await world.run('ipc-mq', ['recv', name, '--all']);
+	assert.deepEqual(
+		rest.stdout.toString().split('\n').sort(),
+		['', ...numbers.slice(3).map((line) => line.trim())].sort(),
+	);
+	assertDone(await world.run('ipc-mq', ['send', name, 'kept']), '');
+	assert.equal((await world.shell(`ipc-mq recv ${name} >/dev/full`)).status, 1);
+	assertDone(await world.run('ipc-mq', ['recv', name]), 'kept\n');
+});
+
 test('without a server: one line, status 1', needsNats, async (t) => {
 	const world = new NatsWorld(t, {place: ''} as never);
 	assertFails(

@@ -5,7 +5,7 @@ import {PipeReader} from '../../common/pipe-reader.js';
 import {SIGPIPE} from '../../common/process/signals.js';
 import {isReady} from '../../common/waiting.js';
 import {PIPE_BUF, POLLOUT} from '../../native/index.js';
-import {putBack} from './put-back.js';
+import {putBack, receiptsOf} from './put-back.js';
 import type {Message, Queue} from './queue.js';
 
 /** How long we wait for a reader after a signal told us to stop. */
@@ -131,13 +131,13 @@ export class StdoutDelivery {
 	}
 
 	private putBackAfter(offset: number): void {
-		const messages = this.unread.flatMap(({start, batch}) =>
-			batch
-				.expand()
-				.filter(({end}) => start + end > offset)
-				.flatMap((part) => part.messages),
+		const parts = this.unread.flatMap(({start, batch}) =>
+			batch.expand().map(({end, messages}) => ({isDelivered: start + end <= offset, messages})),
 		);
 		this.unread = [];
-		putBack(this.queue, messages);
+		const messagesThat = (areDelivered: boolean) =>
+			parts.filter(({isDelivered}) => isDelivered === areDelivered).flatMap(({messages}) => messages);
+		this.queue.receipts?.confirm(receiptsOf(messagesThat(true)));
+		putBack(this.queue, messagesThat(false));
 	}
 }
