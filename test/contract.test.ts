@@ -200,7 +200,9 @@ for (const command of commands) {
 		if (!(await verbsOf(command)).includes('create')) return;
 		const names = ['log', 'jobs'].map((word) => uniqueName(word));
 		t.after(() => world.run(command, ['remove', ...names]));
-		await world.run(command, ['create', ...names, ...(command === 'ipc-shm' ? ['--size', '1K'] : [])]);
+		// Small: all queues of a user together have a limit.
+		const size: Record<string, string[]> = {'ipc-shm': ['--size', '1K'], 'ipc-mq': ['--maxmsg', '1', '--msgsize', '9']};
+		await world.run(command, ['create', ...names, ...(size[command] ?? [])]);
 		const found = linesOf((await world.run(command, ['--complete', command, 'stat', ''])).stdout);
 		assert.ok(names.every((name) => found.includes(name)));
 		const begun = names[0]?.slice(0, -1);

@@ -1,10 +1,12 @@
-import {quoted, SystemError} from '../common/errors.js';
+import {hasCode, quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
+import type {Queue} from '../objects/queue/queue.js';
+import {describeOwner} from '../objects/queue/queue-folder.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {attributes} from './options.js';
 
@@ -24,10 +26,24 @@ export const create = verb({
 			const shown = quoted(formatAddress(name));
 			if (queuesAt(name).create(name, options)) return;
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
-			using queue = queuesAt(name).tryOpen(name, 'receive');
+			using queue = openExisting(name);
 			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
 			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;
 	},
 });
+
+/** Undefined when it has been removed again. */
+function openExisting(name: Address): Queue | undefined {
+	try {
+		return queuesAt(name).tryOpen(name, 'receive');
+	} catch (error) {
+		if (!(error instanceof SystemError) || !hasCode(error.cause, 'EACCES')) throw error;
+		const shown = formatAddress(name);
+		const owner = describeOwner(shown);
+		throw new SystemError(
+			`${quoted(shown)} already exists, and cannot be opened: permission denied${owner ? `: ${owner}` : ''}`,
+		);
+	}
+}

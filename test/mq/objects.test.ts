@@ -45,6 +45,23 @@ test('create says when one is there, with its attributes, and --exclusive makes 
 	assert.equal(await world.stranger('attributes', c), '2 99 0\n');
 });
 
+test('create of a queue that exists and may not be opened: an error that says whose it is', needsRoot, async (t) => {
+	const world = new QueueWorld(t);
+	const [name, other] = [await world.queue(), world.name()];
+	const mounted = 'mount -t tmpfs none /dev && mkdir /dev/mqueue && mount -t mqueue none /dev/mqueue';
+	for (const [line, owner] of [
+		[`unshare -m bash -c '${mounted} && exec "$@"' mounted`, ': it belongs to root, with mode 0600'],
+		// Only the mqueue file system knows, and not every user may mount it.
+		['unshare -m bash -c \'umount /dev/mqueue 2>/dev/null; exec "$@"\' unmounted', ''],
+	])
+		assertFails(
+			await world.shell(`${line} ${asAnother} ipc-mq create ${name} ${other} --maxmsg 1 --msgsize 9 -q`),
+			1,
+			`ipc-mq: '${name}' already exists, and cannot be opened: permission denied${owner}\n`,
+		);
+	assert.equal(await world.stranger('attributes', other), '1 9 0\n');
+});
+
 for (const [title, words, message] of [
 	[
 		'more messages than msg_max',

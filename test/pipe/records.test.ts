@@ -13,13 +13,14 @@ const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
 test('three senders with lines of 10,000 bytes: none mixed, none missing', async (t) => {
 	const world = new World(t);
 	const receiver = await world
-		.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--writers', '3', '--ready-fd', '3'])
+		.start('ipc-pipe', ['recv', 'x', '--framing', 'lines', '--follow', '--ready-fd', '3'])
 		.ready();
 	const senders = ['a', 'b', 'c'].map((letter) =>
 		world.run('ipc-pipe', ['send', 'x', '--framing', 'lines'], {input: `${letter.repeat(10_000)}\n`.repeat(200)}),
 	);
 	for (const ended of await Promise.all(senders)) assertDone(ended);
-	const {stdout} = await receiver.end();
+	await until('all has come', () => receiver.received === 600 * 10_001);
+	const {stdout} = await receiver.kill().end();
 	const lines = stdout.toString().trimEnd().split('\n');
 	assert.equal(lines.length, 600);
 	for (const line of lines) assert.match(line, /^(a{10000}|b{10000}|c{10000})$/);
@@ -30,7 +31,7 @@ test('small and huge records from many senders, larger than any buffer, arrive w
 	const world = new World(t);
 	const sizes = [1, 100, 4095, 4096, 4097, 65_536, 1_048_575, 1_048_576, 3_000_000];
 	const receiver = await world
-		.start('ipc-pipe', ['recv', 'x', '--framing', 'length', '--writers', '3', '--ready-fd', '3'])
+		.start('ipc-pipe', ['recv', 'x', '--framing', 'length', '--follow', '--ready-fd', '3'])
 		.ready();
 	const senders = [1, 2, 3].map((mark) => {
 		const input = Buffer.concat(
@@ -43,7 +44,8 @@ test('small and huge records from many senders, larger than any buffer, arrive w
 		return world.run('ipc-pipe', ['send', 'x', '--framing', 'length'], {input});
 	});
 	for (const ended of await Promise.all(senders)) assertDone(ended);
-	const {stdout} = await receiver.end();
+	await until('all has come', () => receiver.received === 3 * sum(sizes.map((size) => 4 + size)));
+	const {stdout} = await receiver.kill().end();
 	const seen: number[] = [];
 	for (let at = 0; at < stdout.length; ) {
 		const length = stdout.readUInt32BE(at);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
+import {hasOpen} from '../support/proc.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -34,6 +35,8 @@ test('a writer that has come and gone between two looks counts', async (t) => {
 	const reader = await world.startOther(peer('fifo-peer'), ['readwrite', world.path('x')]).printed('open');
 	const fresh = world.startOther('bash', ['-c', 'read line <$RUN/x; read line'], {env: {RUN: world.folder}});
 	const waiter = await waiting(world, '--data');
+	// Without it a writer is seen that stays, and no other.
+	if (!hasOpen(waiter.pid, /inotify/)) return t.skip('the inotify instances of this user are used up');
 	await world.shell('echo a >$RUN/x');
 	assertDone(await waiter.end(), '');
 	await reader.end();

@@ -163,7 +163,13 @@ test('gc --dry-run names exactly those no process maps or has open, and touches 
 			.split('\n')
 			.filter((name) => [unused, mapped, open, young].includes(name))
 			.sort();
-	assert.deepEqual(ours((await world.shm('gc', '--dry-run')).stdout), [unused, young].sort());
+	// A test that lists segments meanwhile has each of them open for a moment.
+	let named: string[] = [];
+	await until('both are unused', async () => {
+		named = ours((await world.shm('gc', '--dry-run')).stdout);
+		return named.length >= 2;
+	});
+	assert.deepEqual(named, [unused, young].sort());
 	assert.deepEqual(ours((await world.shm('gc', '--dry-run', '--older', '1h')).stdout), []);
 	assert.ok([unused, mapped, open, young].every((name) => world.exists(name)));
 });
@@ -178,15 +184,18 @@ test('gc leaves alone what processes may use that cannot be looked into, and say
 		`${asAnother} ipc-shm gc`,
 		'echo /dev/shm/*',
 	].join(' && ');
+	// Threads of the kernel have no memory of their own.
+	const others = () => readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && existsSync(`/proc/${pid}/exe`));
+	const before = others().length;
 	const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line}'`);
 	assert.deepEqual([status, stdout.toString()], [0, '/dev/shm/a\n']);
 	const [, count] =
 		/^ipc-shm: kept 'a': its mode lets other users use it, and ([0-9]+) processes? cannot be inspected \(root can see more\)\n$/.exec(
 			stderr,
 		) ?? [];
-	// Threads of the kernel have no memory of their own.
-	const others = readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && existsSync(`/proc/${pid}/exe`));
-	assert.ok(Number(count) >= 1 && Number(count) <= others.length + 20, `${count} of ${others.length}`);
+	// Processes of other tests come and go meanwhile.
+	const most = Math.max(before, others().length) + 100;
+	assert.ok(Number(count) >= 1 && Number(count) <= most, `${count}, at most ${most} are there`);
 });
 
 test('gc removes them, and neither semaphores nor others’ segments', {skip: needsRoot}, async (t) => {

@@ -11,23 +11,10 @@ const read = (path: string): string | undefined => {
 /** What a process waits for and has open, for the message of a test that has waited for it in vain. */
 export function whereItHangs(pid: number): string {
 	const folder = `/proc/${pid}`;
-	const linkOf = (name: string) => {
-		try {
-			return readlinkSync(`${folder}/fd/${name}`);
-		} catch {
-			return '?';
-		}
-	};
-	let names: string[] = [];
-	try {
-		names = readdirSync(`${folder}/fd`);
-	} catch {
-		// It has ended after all.
-	}
 	return [
 		`${pid} ${/^State:.*/m.exec(read(`${folder}/status`) ?? '')?.[0] ?? 'has ended'}, in ${read(`${folder}/wchan`)}`,
 		`call: ${read(`${folder}/syscall`)?.trim()}`,
-		...names.map((name) => `descriptor ${name}: ${linkOf(name)}`),
+		...descriptorsOf(pid).map(([name, target]) => `descriptor ${name}: ${target}`),
 	].join('\n');
 }
 
@@ -45,15 +32,27 @@ export const isAlive = (pid: number): boolean => !/^State:\s+Z/m.test(read(`/pro
 
 export const isStopped = (pid: number): boolean => /^State:\s+T/m.test(read(`/proc/${pid}/status`) ?? '');
 
+/** What a process has open: number and target; nothing once it has ended. */
+function descriptorsOf(pid: number): [string, string][] {
+	try {
+		return readdirSync(`/proc/${pid}/fd`).flatMap((number) => {
+			try {
+				return [[number, readlinkSync(`/proc/${pid}/fd/${number}`)]];
+			} catch {
+				return [];
+			}
+		});
+	} catch {
+		return [];
+	}
+}
+
+export const hasOpen = (pid: number, target: RegExp): boolean =>
+	descriptorsOf(pid).some(([, found]) => target.test(found));
+
 /** How many sockets a process has open. */
 export const socketsOf = (pid: number): number =>
-	readdirSync(`/proc/${pid}/fd`).filter((number) => {
-		try {
-			return readlinkSync(`/proc/${pid}/fd/${number}`).startsWith('socket:');
-		} catch {
-			return false;
-		}
-	}).length;
+	descriptorsOf(pid).filter(([, target]) => target.startsWith('socket:')).length;
 
 /** Whether a process has a file open for writing; a descriptor that only names the file does not count. */
 export const writesTo = (pid: number, path: string): boolean =>

@@ -1,5 +1,6 @@
-import {closeSync, statfsSync} from 'node:fs';
+import {closeSync, lstatSync, statfsSync} from 'node:fs';
 import {explain, hasCode} from '../../common/errors.js';
+import {octalMode} from '../../common/formats/mode.js';
 import {AT_FDCWD, native, O_DIRECTORY, O_RDONLY} from '../../native/index.js';
 
 const mqueueMagic = 0x19800202;
@@ -18,6 +19,25 @@ export function queueNames(): string[] {
 			.readdir(folder)
 			.filter((entry): entry is string => typeof entry === 'string')
 			.sort();
+	} finally {
+		closeSync(folder);
+	}
+}
+
+/** Whose queue that is, without opening it: `it belongs to root, with mode 0600`. Undefined where it cannot be seen. */
+export function describeOwner(name: string): string | undefined {
+	let folder: number;
+	try {
+		folder = openFolder();
+	} catch {
+		return undefined;
+	}
+	try {
+		const {uid, mode} = lstatSync(`/proc/self/fd/${folder}/${name}`);
+		return `it belongs to ${native.userName(uid) ?? uid}, with mode ${octalMode(mode)}`;
+	} catch {
+		// There is no /proc, or it was removed meanwhile.
+		return undefined;
 	} finally {
 		closeSync(folder);
 	}
