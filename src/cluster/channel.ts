@@ -7,7 +7,7 @@ import {kernelError} from '../common/errors.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import {showServer} from '../common/formats/cluster-address.js';
 import {tell, tellError} from '../common/output.js';
-import {isBroken, PollSet} from '../common/waiting.js';
+import {isBroken, isReady, PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {type Answer, flags, type Methods, type WorkerStart} from './protocol.js';
 import {Refusal} from './refusal.js';
@@ -84,6 +84,29 @@ export class Channel implements Disposable {
 			if (isBroken(this.poll.eventsOf('watched'))) throw kernelError('EPIPE', 'poll');
 			this.drain();
 		}
+	}
+
+	/** Begins a call whose answer comes some time: undefined until then. For a wait of the caller's own on `descriptor`. */
+	begin<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+	): () => Result<Table, Name> | undefined {
+		const id = this.post(method, args);
+		return () => {
+			const answer = this.answers.get(id);
+			return answer && (resultOf(answer) as Result<Table, Name>);
+		};
+	}
+
+	/** Becomes readable when there is something to hear. */
+	get descriptor(): number {
+		return this.ourEnd;
+	}
+
+	/** Takes what has come meanwhile. */
+	hear(): void {
+		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
+		this.takeMessages();
 	}
 
 	/** The same for what has to be done on the way out: no signal ends the wait. Undefined where there was no answer in time. */

@@ -9,8 +9,8 @@ import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {kill} from '../common/process/termination.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
+import type {Holding} from '../objects/semaphore/holding.js';
 import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
-import type {Holding} from '../objects/semaphore/semaphore-holders.js';
 import {describeHolder} from '../objects/semaphore/semaphore-status.js';
 import {checkSettings, create, settings} from './options.js';
 

@@ -3,8 +3,8 @@ import {Levels} from '../common/terminal/redraw.js';
 import {formatFields, formatTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
-import {semaphoreName} from '../objects/semaphore/semaphore.js';
-import {lookAtAllSemaphores, lookAtSemaphore, type SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
+import type {SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
+import {lookAtAllSemaphores, semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
 import {semaphoreColumns} from './list.js';
 import {describeSemaphore} from './stat.js';
 
@@ -23,7 +23,7 @@ export const watch = verb({
 			{
 				look() {
 					if (!name) return lookAtAllSemaphores();
-					const status = lookAtSemaphore(name);
+					const status = semaphoresAt(name).look(name);
 					return status ? [status] : [];
 				},
 				key: (status) => status.name,

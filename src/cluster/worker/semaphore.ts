@@ -1,0 +1,125 @@
+import {nuid} from '@nats-io/transport-node';
+import type {ClusterSemaphoreStatus, HoldRequest, SemaphoreState} from '../semaphore/format.js';
+import type {Connection} from './connection.js';
+import {refuse} from './errors.js';
+import {type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
+import {Lease, type Loss} from './semaphore-lease.js';
+import {noSuch, take} from './semaphore-take.js';
+
+/** SEM_VALUE_MAX, as on one machine. */
+const mostUnits = 2 ** 31 - 1;
+
+/** A semaphore is an entry of a key-value bucket: see ipc-cluster(7). */
+export function semaphoreMethods(connection: Connection) {
+	const bucket = new SemaphoreBucket(connection);
+	const leases = new Map<string, Lease>();
+	/** Units that were taken, and that the command's thread may not have heard of. */
+	const unheard: string[] = [];
+	const taking = new Set<Promise<unknown>>();
+
+	const post = (name: string, count: number) =>
+		bucket.change(
+			name,
+			({state}): Step<undefined> => {
+				if (!state) return noSuch();
+				if (state.value + count > mostUnits) refuse('overflow', String(state.value));
+				return {write: {...state, value: state.value + count}, result: undefined};
+			},
+			{once: true},
+		);
+
+	const takeAndTell = (...args: [name: string, request: HoldRequest | undefined, timeoutMs: number]) => {
+		const taken = take(bucket, ...args);
+		const settled: Promise<unknown> = taken.catch(() => undefined).finally(() => taking.delete(settled));
+		taking.add(settled);
+		return taken;
+	};
+
+	connection.onClose.add(async () => {
+		await Promise.all(taking);
+		await Promise.all([...leases.values()].map((lease) => lease.release()));
+		for (const name of unheard) await post(name, 1);
+	});
+
+	return {
+		/** Whether it was made; false where there is one already. */
+		async semCreate(name: string, value: number, replicas: number | undefined): Promise<boolean> {
+			await bucket.prepare(replicas);
+			const made = `${new Date().toISOString()} ${nuid.next().slice(-6)}`;
+			const {result} = await bucket.change(name, ({state}): Step<boolean> => {
+				// Where an answer was lost it may be ours.
+				if (state) return {result: state.made === made};
+				const fresh: SemaphoreState = {value, made, holders: [], recent: []};
+				return {write: fresh, result: true};
+			});
+			return result;
+		},
+
+		/** @throws Refused `no-such` */
+		async semValue(name: string): Promise<number> {
+			const {state} = await bucket.read(name);
+			return state?.value ?? noSuch();
+		},
+
+		async semPost(name: string, count: number): Promise<void> {
+			await post(name, count);
+		},
+
+		/** Whether a unit was taken in time. It comes back at the end, unless `semHeard` follows. */
+		async semTake(name: string, timeoutMs: number): Promise<boolean> {
+			const taken = await takeAndTell(name, undefined, timeoutMs);
+			if (taken) unheard.push(name);
+			return taken !== undefined;
+		},
+
+		async semHeard(): Promise<void> {
+			unheard.length = 0;
+		},
+
+		/** Takes a unit and renews its lease from then on; `renewed` is shared, and says when that was last done. */
+		async semHold(
+			name: string,
+			request: HoldRequest,
+			timeoutMs: number,
+			renewed: Float64Array,
+		): Promise<{id: string; fence: number} | undefined> {
+			const taken = await takeAndTell(name, request, timeoutMs);
+			if (!taken?.holder) return undefined;
+			const {state, at} = taken.holder;
+			leases.set(state.id, new Lease(bucket, name, state, taken.made, renewed, at));
+			return {id: state.id, fence: taken.fence};
+		},
+
+		/** Answers when the lease is lost. */
+		semLost: (id: string): Promise<Loss> => leases.get(id)?.lost ?? Promise.resolve('gone'),
+
+		async semRelease(id: string): Promise<boolean> {
+			await leases.get(id)?.release();
+			leases.delete(id);
+			return true;
+		},
+
+		async semRemove(name: string): Promise<void> {
+			// Where an answer was lost it may be gone because of us.
+			let hasTried = false;
+			await bucket.change(name, ({state}): Step<undefined> => {
+				if (!state) return hasTried ? {result: undefined} : noSuch();
+				hasTried = true;
+				return {write: 'remove', result: undefined};
+			});
+		},
+
+		/** Of these, or of all; those that do not exist are left out. */
+		async semStatus(names?: readonly string[]): Promise<ClusterSemaphoreStatus[]> {
+			const replicas = (await bucket.info())?.config.num_replicas ?? 1;
+			const all = names ?? (await bucket.names());
+			const entries = await Promise.all(all.map((name) => bucket.read(name)));
+			return all.flatMap((name, i) => statusOf(name, entries[i] as Entry, replicas));
+		},
+	};
+}
+
+export type SemaphoreMethods = ReturnType<typeof semaphoreMethods>;
+
+const statusOf = (name: string, {state}: Entry, replicas: number): ClusterSemaphoreStatus[] =>
+	state ? [{name, value: state.value, made: state.made.split(' ')[0] as string, holders: state.holders, replicas}] : [];
