@@ -115,6 +115,9 @@ export class ClusterSemaphore implements AnySemaphore {
 				channel.hear();
 				return {state: loss() ?? 'held', ageMs: elapsedMs([renewed[0] as number, renewed[1] as number])};
 			},
+			useWatchdog(descriptor) {
+				channel.callAtEnd<SemaphoreMethods, 'semUseWatchdog'>('semUseWatchdog', [id, descriptor]);
+			},
 		};
 		const letGo = () => {
 			const isReleased = channel.callAtEnd<SemaphoreMethods, 'semRelease'>('semRelease', [id]);

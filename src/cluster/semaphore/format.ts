@@ -52,4 +52,3 @@ export interface ClusterSemaphoreStatus {
 export type HoldRequest = Omit<HolderState, 'id' | 'since' | 'beat'>;
 
 export const defaultLeaseMs = 15_000;
-export const shortestLeaseMs = 1000;

@@ -1,3 +1,5 @@
+import {writeSync} from 'node:fs';
+import {leaseParts} from '../../objects/semaphore/holding.js';
 import type {HolderState, SemaphoreState} from '../semaphore/format.js';
 import {type LeaseTime, leaseTime} from '../semaphore/lease-clock.js';
 import {sleep} from './connection.js';
@@ -16,6 +18,7 @@ export class Lease {
 	readonly lost: Promise<Loss>;
 	private lose: (loss: Loss) => void = () => {};
 	private readonly ended = new AbortController();
+	private watchdog = -1;
 
 	/** @param renewed where the time of the last renewal is written, for the thread that waits for the command. */
 	constructor(
@@ -42,7 +45,11 @@ export class Lease {
 			if (this.ended.signal.aborted) return;
 			try {
 				const result = await this.renew(leaseMs / renewalsInLease);
-				if (result !== 'renewed') return this.lose(result);
+				if (result !== 'renewed') {
+					// No other process can get the unit of a semaphore that is gone.
+					if (result === 'removed') this.tellWatchdog(Number.MAX_SAFE_INTEGER);
+					return this.lose(result);
+				}
 				pauseMs = leaseMs / renewalsInLease;
 			} catch (error) {
 				if (!refusalOf(error)) throw error;
@@ -69,8 +76,26 @@ export class Lease {
 			},
 			{timeoutMs},
 		);
-		if (result === 'renewed') this.renewed.set(at);
+		if (result === 'renewed') {
+			this.renewed.set(at);
+			this.tellWatchdog(at[0] + leaseParts.killed * this.holder.leaseMs);
+		}
 		return result;
+	}
+
+	/** From now on this process ends the command when we do not renew the lease, even if we are stopped or killed. */
+	useWatchdog(descriptor: number): void {
+		this.watchdog = descriptor;
+		this.tellWatchdog((this.renewed[0] as number) + leaseParts.killed * this.holder.leaseMs);
+	}
+
+	private tellWatchdog(deadlineMs: number): void {
+		if (this.watchdog < 0) return;
+		try {
+			writeSync(this.watchdog, new Float64Array([0, deadlineMs]));
+		} catch {
+			// It has ended, and so has the command; or it is stopped, and so cannot do any more than it has been told to.
+		}
 	}
 
 	private stateIn({state}: Entry): SemaphoreState | undefined {

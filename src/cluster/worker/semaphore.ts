@@ -93,6 +93,11 @@ export function semaphoreMethods(connection: Connection) {
 		/** Answers when the lease is lost. */
 		semLost: (id: string): Promise<Loss> => leases.get(id)?.lost ?? Promise.resolve('gone'),
 
+		async semUseWatchdog(id: string, descriptor: number): Promise<boolean> {
+			leases.get(id)?.useWatchdog(descriptor);
+			return true;
+		},
+
 		async semRelease(id: string): Promise<boolean> {
 			await leases.get(id)?.release();
 			leases.delete(id);

@@ -63,12 +63,18 @@ static napi_value js_pidfd_getfd(napi_env env, napi_callback_info info)
 extern char **environ;
 
 /* In the child: sets up what a program expects, then runs the program. Returns only if that failed. */
-static int become(char **words, char **environment, bool own_group, int terminal)
+static int become(char **words, char **environment, bool own_group, int terminal, int watchdog)
 {
 	uint64_t none = 0;
 	struct sigaction action;
 	if (own_group && setpgid(0, 0) < 0)
 		return errno;
+	/* Before the program runs: we may be killed at any moment. */
+	if (watchdog >= 0) {
+		int64_t message[2] = {getpid(), 0};
+		if (write(watchdog, message, sizeof message) < 0)
+			return errno;
+	}
 	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
 	if (terminal >= 0)
 		tcsetpgrp(terminal, getpid());
@@ -87,20 +93,21 @@ static int become(char **words, char **environment, bool own_group, int terminal
 }
 
 /*
- * spawn(words, environment, ownGroup, terminal) -> pid
+ * spawn(words, environment, ownGroup, terminal, watchdog) -> pid
  *
  * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none caught; ignored are those that were so for us.
  * `ownGroup`: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
- * foreground. Our child alone: only waitpid collects its status. fork(2), execvp(3)
+ * foreground. `watchdog` (-1: none) is told of it, see watchdog.c. Our child alone: only waitpid collects its status. fork(2), execvp(3)
  */
 static napi_value js_spawn(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	bool own_group;
-	int terminal, ends[2], number = 0;
+	int terminal, watchdog, ends[2], number = 0;
 	char **words, **environment;
-	if (!read_arguments(env, info, 4, &arguments) || !bool_argument(&arguments, 2, &own_group) ||
-	    !int_argument(&arguments, 3, &terminal) || !texts_argument(&arguments, 0, &words))
+	if (!read_arguments(env, info, 5, &arguments) || !bool_argument(&arguments, 2, &own_group) ||
+	    !int_argument(&arguments, 3, &terminal) || !int_argument(&arguments, 4, &watchdog) ||
+	    !texts_argument(&arguments, 0, &words))
 		return NULL;
 	if (!words[0]) {
 		free_texts(words);
@@ -121,7 +128,7 @@ static napi_value js_spawn(napi_env env, napi_callback_info info)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
 	pid_t pid = fork();
 	if (pid == 0) {
-		number = become(words, environment, own_group, terminal);
+		number = become(words, environment, own_group, terminal, watchdog);
 		if (write(ends[1], &number, sizeof number) < 0)
 			_exit(126);
 		_exit(127);

@@ -42,6 +42,12 @@ export interface Holding extends Disposable {
 	readonly lease?: Lease;
 }
 
+/**
+ * What happens to a command whose unit on a cluster is not renewed, as parts of the lease: it is told to end, and it is killed. At the
+ * end of the lease another process may take the unit.
+ */
+export const leaseParts = {told: 2 / 3, killed: 5 / 6} as const;
+
 /** A unit on a cluster is ours only as long as its lease is renewed, which happens by itself. */
 export interface Lease {
 	readonly lengthMs: number;
@@ -54,4 +60,6 @@ export interface Lease {
 	 * renewal, by a clock that goes on while the machine sleeps.
 	 */
 	look(): {state: 'held' | 'gone' | 'removed'; ageMs: number};
+	/** From now on this watchdog gets each new time at which a command that uses the unit has to end. */
+	useWatchdog(descriptor: number): void;
 }
