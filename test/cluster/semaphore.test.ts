@@ -128,6 +128,42 @@ on('stat shows the host of a holder, and the fence of the command grows with eac
 	assertDone(await holder.end());
 });
 
+onBoth('barrier: all leave when the last one has arrived, and the next round has its own', async (world, name) => {
+	const meet = (...words: string[]) =>
+		world.start('ipc-sem', ['barrier', name, '--parties', '3', '--ready-fd', '3', ...words]);
+	for (let round = 0; round < 2; round++) {
+		const first = await meet().ready();
+		const late = await meet('-t', '50ms').ready();
+		assert.equal((await late.end()).status, 124);
+		const second = await meet().ready();
+		assertFails(await meet('--parties', '2').end(), 1, /the other processes wait for 3 parties, not for 2\n$/);
+		assert.deepEqual([first.child.exitCode, second.child.exitCode], [null, null]);
+		for (const each of [first, second, meet()]) assertDone(await each.end(), '');
+	}
+	assertFails(await meet('-n').end(), 3, '');
+	const stopped = await meet().ready();
+	assert.equal((await stopped.kill('SIGINT').end()).signal, 'SIGINT');
+	const [one, two] = [await meet().ready(), await meet().ready()];
+	assertDone(await meet().end(), '');
+	for (const each of [one, two]) assertDone(await each.end(), '');
+});
+
+on('reap gives back the units of holders that have died, and no others', async (world) => {
+	const name = world.name();
+	assertDone(await world.run('ipc-sem', ['create', name, '--value', '2']), '');
+	const hold = (...words: string[]) =>
+		world.start('ipc-sem', ['run', name, ...words, '--', 'sh', '-c', 'echo in; read -r line; exit 0']).printed('in\n');
+	const dead = await hold('--lease', '1s');
+	const alive = await hold('--lease', '2s');
+	dead.kill('SIGKILL');
+	await dead.closed;
+	assertDone(await world.run('ipc-sem', ['reap', name]), `${name} 1\n`);
+	assertDone(await world.run('ipc-sem', ['value', name]), '1\n');
+	assertDone(await alive.end());
+	assertDone(await world.run('ipc-sem', ['value', name]), '2\n');
+	assert.deepEqual(await json(world, 'reap', name), {name, reaped: 0});
+});
+
 /** A command that nothing else of that file may overlap: it fails with 99 where another one has the lock. flock(1) */
 const alone = (file: string, script: string): string[] => ['flock', '-n', '-E', '99', file, 'sh', '-c', script];
 

@@ -1,7 +1,8 @@
 import {hostname} from 'node:os';
+import {Deadline} from '../../common/deadline.js';
 import {countOf, quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {tellError} from '../../common/output.js';
+import {tell, tellError} from '../../common/output.js';
 import {stopOnSignals} from '../../common/process/signals.js';
 import type {AnySemaphore} from '../../objects/semaphore/any-semaphore.js';
 import type {Holder, Holding, HoldSettings, Lease} from '../../objects/semaphore/holding.js';
@@ -9,7 +10,7 @@ import {mostUnits} from '../../objects/semaphore/semaphore.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
 import type {SemaphoreMethods} from '../worker/semaphore.js';
-import {defaultLeaseMs, type HolderState} from './format.js';
+import {answerMs, defaultLeaseMs, type HolderState, type HoldRequest} from './format.js';
 import {elapsedMs} from './lease-clock.js';
 
 /** Characters of a command that the list of holders shows. */
@@ -63,7 +64,11 @@ export class ClusterSemaphore implements AnySemaphore {
 		// A unit that is taken while a signal ends us goes back.
 		stopOnSignals();
 		const isTaken = this.attempt('take a unit of', () =>
-			this.channel.call<SemaphoreMethods, 'semTake'>('semTake', [this.address.name, timeoutMs]),
+			this.channel.call<SemaphoreMethods, 'semTake'>('semTake', [
+				this.address.name,
+				timeoutMs,
+				answerTimeOf(timeoutMs),
+			]),
 		);
 		if (isTaken) this.channel.callAtEnd<SemaphoreMethods, 'semHeard'>('semHeard', []);
 		return isTaken;
@@ -84,22 +89,31 @@ export class ClusterSemaphore implements AnySemaphore {
 	}
 
 	hold({timeoutMs = -1, command = '', onWait, leaseMs = defaultLeaseMs}: HoldSettings = {}): Holding | undefined {
-		const request = {
-			host: hostname(),
-			pid: process.pid,
-			uid: process.getuid?.() ?? -1,
-			command: command.slice(0, longestCommand),
-			leaseMs,
-		};
+		const request = requestOf(command, leaseMs);
 		const renewed = new Float64Array(new SharedArrayBuffer(16));
-		const take = (limitMs: number) =>
+		const take = (limitMs: number, answerMs: number) =>
 			this.attempt('take a unit of', () =>
-				this.channel.call<SemaphoreMethods, 'semHold'>('semHold', [this.address.name, request, limitMs, renewed]),
+				this.channel.call<SemaphoreMethods, 'semHold'>('semHold', [
+					this.address.name,
+					request,
+					limitMs,
+					answerMs,
+					renewed,
+				]),
 			);
-		let taken = take(0);
-		if (!taken && timeoutMs !== 0) {
+		const deadline = new Deadline(timeoutMs);
+		let taken: ReturnType<typeof take>;
+		try {
+			taken = take(0, answerTimeOf(timeoutMs));
+		} catch (error) {
+			if (timeoutMs <= 0 || !deadline.hasPassed || !(error instanceof SystemError)) throw error;
+			tell(error.message);
+			return undefined;
+		}
+		if (!taken && !deadline.hasPassed) {
 			onWait?.();
-			taken = take(timeoutMs);
+			const leftMs = deadline.waitMs();
+			taken = take(leftMs, leftMs);
 		}
 		return taken && this.holding(taken, leaseMs, renewed);
 	}
@@ -134,10 +148,28 @@ export class ClusterSemaphore implements AnySemaphore {
 		return (status?.holders ?? []).map(holderOf);
 	}
 
+	reap(): number {
+		return this.attempt('release units of', () =>
+			this.channel.call<SemaphoreMethods, 'semReap'>('semReap', [this.address.name]),
+		);
+	}
+
 	[Symbol.dispose](): void {
 		closeChannel(this.channel);
 	}
 }
+
+/** What does not wait for a unit waits for an answer all the same. */
+const answerTimeOf = (timeoutMs: number): number => (timeoutMs === 0 ? answerMs : timeoutMs);
+
+/** What this process says about itself. */
+export const requestOf = (command: string, leaseMs: number): HoldRequest => ({
+	host: hostname(),
+	pid: process.pid,
+	uid: process.getuid?.() ?? -1,
+	command: command.slice(0, longestCommand),
+	leaseMs,
+});
 
 export const holderOf = ({host, pid, uid, command, since, leaseMs}: HolderState): Holder => ({
 	pid,

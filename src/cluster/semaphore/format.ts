@@ -7,6 +7,8 @@ const subjectPrefix = `$KV.${bucket}.`;
 export const subjectOf = (name: string): string => subjectPrefix + name;
 /** A semaphore's key is one word. */
 export const allSubjects = `${subjectPrefix}*`;
+/** A barrier's key has two words, so it is not among the semaphores. */
+export const keyOfBarrier = (name: string): string => `barrier.${name}`;
 export const streamSubjects = `${subjectPrefix}>`;
 export const nameOf = (subject: string): string => subject.slice(subjectPrefix.length);
 
@@ -50,5 +52,8 @@ export interface ClusterSemaphoreStatus {
 
 /** What a process that takes a unit says about itself. */
 export type HoldRequest = Omit<HolderState, 'id' | 'since' | 'beat'>;
+
+/** How long an answer may take where the verb has no time limit of its own. */
+export const answerMs = 15_000;
 
 export const defaultLeaseMs = 15_000;

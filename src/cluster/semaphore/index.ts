@@ -7,8 +7,8 @@ import {clusterSemaphores} from '../../objects/semaphore/semaphores.js';
 import {withChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
 import type {SemaphoreMethods} from '../worker/semaphore.js';
-import {ClusterSemaphore, holderOf} from './cluster-semaphore.js';
-import type {ClusterSemaphoreStatus} from './format.js';
+import {ClusterSemaphore, holderOf, requestOf} from './cluster-semaphore.js';
+import {type ClusterSemaphoreStatus, defaultLeaseMs} from './format.js';
 
 /** Semaphores on a cluster: what src/objects/semaphore asks for by `clusterSemaphores`. */
 
@@ -81,6 +81,28 @@ clusterSemaphores.register({
 		const address = onCluster(name);
 		const [status] = look(address, [address.name]);
 		return status && statusOf(address.shown, status);
+	},
+	meet(name, parties, {timeoutMs, mode, onArrival}) {
+		const address = onCluster(name);
+		const tried = `cannot wait at ${quoted(address.shown)}`;
+		if (mode !== undefined)
+			throw new SystemError(`${tried}: a barrier on a cluster has no mode; its server says who may use it`);
+		const attempt = <Result>(call: () => Result): Result => {
+			try {
+				return attemptOnCluster(tried, call);
+			} catch (error) {
+				const {cause} = error as Error;
+				if (!(cause instanceof Refusal && cause.reason === 'parties')) throw error;
+				throw new SystemError(`${tried}: the other processes wait for ${cause.message} parties, not for ${parties}`);
+			}
+		};
+		return withChannel(address, (channel) => {
+			const request = requestOf('', defaultLeaseMs);
+			onArrival(
+				attempt(() => channel.call<SemaphoreMethods, 'semArrive'>('semArrive', [address.name, parties, request])),
+			);
+			return attempt(() => channel.call<SemaphoreMethods, 'semMeet'>('semMeet', [address.name, timeoutMs]));
+		});
 	},
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 });

@@ -2,6 +2,7 @@ import {DiscardPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
 import {headers, type MsgHdrs, nanos, nuid} from '@nats-io/transport-node';
 import {
 	allSubjects,
+	answerMs,
 	mostRecent,
 	nameOf,
 	type SemaphoreState,
@@ -76,8 +77,9 @@ export class SemaphoreBucket {
 	async info(subjects?: string): Promise<StreamInfo | undefined> {
 		const {streams} = await this.connection.streams();
 		try {
-			return await this.connection.retry(() =>
-				streams.info(stream, subjects === undefined ? undefined : {subjects_filter: subjects}),
+			return await this.connection.retry(
+				() => streams.info(stream, subjects === undefined ? undefined : {subjects_filter: subjects}),
+				answerMs,
 			);
 		} catch (error) {
 			if (refusalOf(error)?.reason === 'no-such') return undefined;
@@ -94,7 +96,7 @@ export class SemaphoreBucket {
 	}
 
 	/** Asks the server that leads. */
-	async read(name: string, timeoutMs = -1): Promise<Entry> {
+	async read(name: string, timeoutMs = answerMs): Promise<Entry> {
 		return this.connection.retry(async () => {
 			const {streams} = await this.connection.streams(requestLimit(timeoutMs));
 			try {
@@ -111,13 +113,14 @@ export class SemaphoreBucket {
 	 * Decides on the entry as it is and writes what comes out, again and again until no other process has changed it meanwhile. `once`:
 	 * the change must not happen twice, and does not show in the state; where an answer was lost its mark tells.
 	 *
+	 * @param timeoutMs how long this may take (negative: without limit).
 	 * @param known the entry as it was last seen, which saves a request.
 	 * @throws Refused `timeout` when there was no answer in time, `unknown` when it cannot be known any more whether it happened.
 	 */
 	async change<Result>(
 		name: string,
 		decide: (entry: Entry) => Step<Result>,
-		{once = false, timeoutMs = -1, known}: {once?: boolean; timeoutMs?: number; known?: Entry | undefined} = {},
+		{once = false, timeoutMs = answerMs, known}: {once?: boolean; timeoutMs?: number; known?: Entry | undefined} = {},
 	): Promise<Changed<Result>> {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		const left = () => (end === Number.POSITIVE_INFINITY ? -1 : Math.max(1, end - performance.now()));

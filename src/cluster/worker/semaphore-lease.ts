@@ -102,9 +102,14 @@ export class Lease {
 		return state?.made === this.made ? state : undefined;
 	}
 
+	/** Renews it no more. */
+	end(): void {
+		this.ended.abort();
+	}
+
 	/** Gives the unit back, unless that has been done already. */
 	async release(): Promise<void> {
-		this.ended.abort();
+		this.end();
 		await this.bucket.change(this.name, (entry): Step<undefined> => {
 			const state = this.stateIn(entry);
 			const holders = state?.holders.filter(({id}) => id !== this.holder.id) ?? [];

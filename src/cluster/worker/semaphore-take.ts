@@ -1,11 +1,10 @@
 import {nuid} from '@nats-io/transport-node';
-import {type HolderState, type HoldRequest, stream, subjectOf} from '../semaphore/format.js';
+import type {HolderState, HoldRequest} from '../semaphore/format.js';
 import {type LeaseTime, leaseTime} from '../semaphore/lease-clock.js';
-import {sleep} from './connection.js';
 import {refusalOf, refuse} from './errors.js';
-import {Follower} from './follower.js';
 import {LeaseObserver} from './lease-observer.js';
-import {type Entry, entryOf, type SemaphoreBucket, type Step} from './semaphore-bucket.js';
+import type {Entry, SemaphoreBucket, Step} from './semaphore-bucket.js';
+import {News} from './semaphore-news.js';
 
 /** A unit that was taken. */
 export interface Taken {
@@ -21,19 +20,20 @@ export const noSuch = (): never => refuse('no-such', 'no such semaphore');
 
 /**
  * Takes a unit, or that of a holder that has not renewed its lease; waits for one `timeoutMs` at most (negative: without limit). A
- * holder is put into the list; any other unit is gone for good.
+ * holder is put into the list; any other unit is gone for good. `answerMs` limits the time in which the cluster does not answer.
  */
 export async function take(
 	bucket: SemaphoreBucket,
 	name: string,
 	request: HoldRequest | undefined,
 	timeoutMs: number,
+	answerMs = timeoutMs,
 ): Promise<Taken | undefined> {
 	const {closing} = bucket.connection;
 	const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 	const isOver = () => closing.signal.aborted || performance.now() >= end;
-	// What does not wait needs an answer all the same.
-	const left = () => (timeoutMs <= 0 ? -1 : Math.max(1, end - performance.now()));
+	const answerEnd = answerMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + answerMs;
+	const left = () => (answerMs < 0 ? -1 : Math.max(1, answerEnd - performance.now()));
 	const observer = new LeaseObserver();
 	const id = nuid.next();
 	/** When each attempt began: the beat that is in the list tells which one succeeded. */
@@ -75,64 +75,31 @@ export async function take(
 	}
 }
 
-/** What happens to a semaphore, from the first wait on. */
-class News implements Disposable {
-	private follower: Follower | undefined;
-	private latest: Entry | undefined;
-	private error: unknown;
-	private wake = (): void => {};
-	private readonly onClosing = (): void => this.wake();
-
-	constructor(
-		private readonly bucket: SemaphoreBucket,
-		private readonly name: string,
-		private readonly observer: LeaseObserver,
-	) {
-		bucket.connection.closing.signal.addEventListener('abort', this.onClosing);
-	}
-
-	/**
-	 * Waits for a newer entry with a free unit, or without a semaphore. Undefined when there was none until then, or when a lease has
-	 * ended before.
-	 */
-	async next(seen: Entry, endAt: number): Promise<Entry | undefined> {
-		const {connection} = this.bucket;
-		this.follower ??= new Follower(
-			connection,
-			stream,
-			subjectOf(this.name),
-			(sequence, {headers, data}) => {
-				try {
-					this.latest = entryOf(this.name, sequence, headers, data);
-				} catch (error) {
-					this.error = error;
-				}
-				if (this.latest?.state) this.observer.observe(this.latest.state);
-				this.wake();
+/** Gives back the units of holders that have not renewed their leases: how many. Looks at each holder for a whole lease at most. */
+export async function reap(bucket: SemaphoreBucket, name: string): Promise<number> {
+	const observer = new LeaseObserver();
+	using news = new News(bucket, name, observer);
+	let first: ReadonlyMap<string, number> | undefined;
+	let reaped = 0;
+	for (;;) {
+		const {result, entry} = await bucket.change(
+			name,
+			({state}): Step<number> => {
+				if (!state) return noSuch();
+				observer.observe(state);
+				const alive = state.holders.filter((holder) => !observer.isDead(holder));
+				const dead = state.holders.length - alive.length;
+				return dead === 0 ? {result: 0} : {write: {...state, value: state.value + dead, holders: alive}, result: dead};
 			},
-			(error) => {
-				this.error = error;
-				this.wake();
-			},
+			{once: true},
 		);
-		const {signal} = connection.closing;
-		for (;;) {
-			if (this.error) throw this.error;
-			const entry = this.latest && this.latest.revision > seen.revision ? this.latest : seen;
-			if (entry !== seen && (!entry.state || entry.state.value > 0)) return entry;
-			const leftMs = Math.min(endAt, entry.state ? this.observer.nextEndAt(entry.state) : endAt) - performance.now();
-			if (leftMs <= 0 || signal.aborted) return undefined;
-			const stopped = new AbortController();
-			const woken = new Promise<void>((resolve) => {
-				this.wake = resolve;
-			});
-			await Promise.race([woken, sleep(Math.min(leftMs, 2 ** 31 - 1), stopped.signal)]);
-			stopped.abort();
-		}
-	}
-
-	[Symbol.dispose](): void {
-		this.bucket.connection.closing.signal.removeEventListener('abort', this.onClosing);
-		this.follower?.stop();
+		reaped += result;
+		const holders = entry.state?.holders ?? [];
+		first ??= new Map(holders.map(({id, beat}) => [id, beat]));
+		const known = first;
+		// Those that have renewed their leases since are alive.
+		if (!holders.some(({id, beat}) => known.get(id) === beat) || bucket.connection.closing.signal.aborted)
+			return reaped;
+		await news.next(entry, Number.POSITIVE_INFINITY);
 	}
 }

@@ -1,10 +1,11 @@
 import {nuid} from '@nats-io/transport-node';
 import type {ClusterSemaphoreStatus, HoldRequest, SemaphoreState} from '../semaphore/format.js';
+import {BarrierMember} from './barrier.js';
 import type {Connection} from './connection.js';
 import {refuse} from './errors.js';
 import {type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
 import {Lease, type Loss} from './semaphore-lease.js';
-import {noSuch, take} from './semaphore-take.js';
+import {noSuch, reap, take} from './semaphore-take.js';
 
 /** SEM_VALUE_MAX, as on one machine. */
 const mostUnits = 2 ** 31 - 1;
@@ -15,6 +16,7 @@ export function semaphoreMethods(connection: Connection) {
 	const leases = new Map<string, Lease>();
 	/** Units that were taken, and that the command's thread may not have heard of. */
 	const unheard: string[] = [];
+	const members = new Map<string, BarrierMember>();
 	const taking = new Set<Promise<unknown>>();
 
 	const post = (name: string, count: number) =>
@@ -28,7 +30,7 @@ export function semaphoreMethods(connection: Connection) {
 			{once: true},
 		);
 
-	const takeAndTell = (...args: [name: string, request: HoldRequest | undefined, timeoutMs: number]) => {
+	const takeAndTell = (...args: Parameters<typeof take> extends [unknown, ...infer Rest] ? Rest : never) => {
 		const taken = take(bucket, ...args);
 		const settled: Promise<unknown> = taken.catch(() => undefined).finally(() => taking.delete(settled));
 		taking.add(settled);
@@ -39,6 +41,7 @@ export function semaphoreMethods(connection: Connection) {
 		await Promise.all(taking);
 		await Promise.all([...leases.values()].map((lease) => lease.release()));
 		for (const name of unheard) await post(name, 1);
+		for (const member of members.values()) await member.leave();
 	});
 
 	return {
@@ -66,8 +69,8 @@ export function semaphoreMethods(connection: Connection) {
 		},
 
 		/** Whether a unit was taken in time. It comes back at the end, unless `semHeard` follows. */
-		async semTake(name: string, timeoutMs: number): Promise<boolean> {
-			const taken = await takeAndTell(name, undefined, timeoutMs);
+		async semTake(name: string, timeoutMs: number, answerMs: number): Promise<boolean> {
+			const taken = await takeAndTell(name, undefined, timeoutMs, answerMs);
 			if (taken) unheard.push(name);
 			return taken !== undefined;
 		},
@@ -81,9 +84,10 @@ export function semaphoreMethods(connection: Connection) {
 			name: string,
 			request: HoldRequest,
 			timeoutMs: number,
+			answerMs: number,
 			renewed: Float64Array,
 		): Promise<{id: string; fence: number} | undefined> {
-			const taken = await takeAndTell(name, request, timeoutMs);
+			const taken = await takeAndTell(name, request, timeoutMs, answerMs);
 			if (!taken?.holder) return undefined;
 			const {state, at} = taken.holder;
 			leases.set(state.id, new Lease(bucket, name, state, taken.made, renewed, at));
@@ -102,6 +106,25 @@ export function semaphoreMethods(connection: Connection) {
 			await leases.get(id)?.release();
 			leases.delete(id);
 			return true;
+		},
+
+		/** How many units of dead holders were given back. */
+		semReap: (name: string): Promise<number> => reap(bucket, name),
+
+		/** How many have arrived at the barrier, this process included. */
+		async semArrive(name: string, parties: number, request: HoldRequest): Promise<number> {
+			await bucket.prepare(undefined);
+			const member = new BarrierMember(bucket, name, parties, request);
+			const count = await member.arrive();
+			members.set(name, member);
+			return count;
+		},
+
+		/** Whether all have arrived in time; otherwise this process has left. */
+		async semMeet(name: string, timeoutMs: number): Promise<boolean> {
+			const isOpen = (await members.get(name)?.wait(timeoutMs)) ?? false;
+			members.delete(name);
+			return isOpen;
 		},
 
 		async semRemove(name: string): Promise<void> {

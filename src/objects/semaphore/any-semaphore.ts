@@ -21,4 +21,6 @@ export interface AnySemaphore extends Disposable {
 	hold(settings?: HoldSettings): Holding | undefined;
 	/** The holders of units that `hold` took. */
 	listHolders(): Holder[];
+	/** Releases the units of dead holders: how many. On a cluster this waits until each holder has renewed its lease, or has not. */
+	reap(): number;
 }

@@ -4,6 +4,7 @@ import type {ClusterAddress} from '../../common/formats/cluster-address.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {AnySemaphore} from './any-semaphore.js';
+import {type MeetSettings, meet} from './barrier.js';
 import {semaphoreName as localName, Semaphore, type SemaphoreSettings} from './semaphore.js';
 import {lookAtSemaphore, lookAtAllSemaphores as lookHere, type SemaphoreStatus} from './semaphore-status.js';
 
@@ -18,6 +19,8 @@ export interface Semaphores {
 	remove(name: Address): void;
 	/** Looks at a semaphore and takes nothing; undefined while there is none of that name. */
 	look(name: Address): SemaphoreStatus | undefined;
+	/** Waits until `parties` processes are at the barrier of that name: false when they were not in time. */
+	meet(name: Address, parties: number, settings: MeetSettings): boolean;
 }
 
 const localSemaphores: Semaphores = {
@@ -26,6 +29,7 @@ const localSemaphores: Semaphores = {
 	tryOpen: (name, access) => Semaphore.tryOpen(name, access),
 	remove: (name) => Semaphore.remove(name),
 	look: lookAtSemaphore,
+	meet,
 };
 
 /** The semaphores on clusters: src/cluster/semaphore. */
