@@ -15,7 +15,7 @@ export interface MeetSettings {
 	onArrival(count: number): void;
 }
 
-/** Waits until so many processes, this one included, are at the barrier of that name: false when they were not in time. */
+/** Waits until `parties` processes, this one included, are at the barrier of that name: false when they were not in time. */
 export function meet(name: Address, parties: number, settings: MeetSettings): boolean {
 	for (;;) {
 		using semaphore = Semaphore.open(barrierOf(name), {value: 0, mode: settings.mode});
