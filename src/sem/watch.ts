@@ -12,9 +12,11 @@ export const watch = verb({
 	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(semaphoreName)},
 	options: watchOptions,
+	cluster: true,
 	examples: [{purpose: 'watch the holders and the free units', line: 'ipc-sem watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
+		using view = name && semaphoresAt(name).view(name);
 		const drawOne = (status: SemaphoreStatus | undefined) => {
 			const line = levels.add(status?.value ?? 0, 0);
 			return status ? formatFields([...describeSemaphore(status), ['level', line]]) : 'no such semaphore now\n';
@@ -22,8 +24,8 @@ export const watch = verb({
 		await watchObjects(
 			{
 				look() {
-					if (!name) return lookAtAllSemaphores();
-					const status = semaphoresAt(name).look(name);
+					if (!view) return lookAtAllSemaphores();
+					const status = view.look();
 					return status ? [status] : [];
 				},
 				key: (status) => status.name,

@@ -148,6 +148,30 @@ onBoth('barrier: all leave when the last one has arrived, and the next round has
 	for (const each of [one, two]) assertDone(await each.end(), '');
 });
 
+onBoth('watch prints a line for each change', async (world, name) => {
+	const watch = world.start('ipc-sem', ['watch', name, '--count', '4']);
+	const values = () =>
+		watch.output
+			.toString()
+			.split('\n')
+			.slice(0, -1)
+			.map((line) => JSON.parse(line))
+			.map(({value, removed}) => value ?? removed);
+	let changes = 0;
+	for (const words of [
+		['create', name, '--value', '0'],
+		['post', name],
+		['wait', name],
+		['remove', name],
+	]) {
+		assertDone(await world.run('ipc-sem', words), '');
+		changes++;
+		await until('it is seen', () => values().length === changes);
+	}
+	assertDone(await watch.end());
+	assert.deepEqual(values(), [0, 1, 0, true]);
+});
+
 on('reap gives back the units of holders that have died, and no others', async (world) => {
 	const name = world.name();
 	assertDone(await world.run('ipc-sem', ['create', name, '--value', '2']), '');

@@ -4,7 +4,7 @@ import type {Address} from '../../common/formats/object-name.js';
 import type {SemaphoreSettings} from '../../objects/semaphore/semaphore.js';
 import type {SemaphoreStatus} from '../../objects/semaphore/semaphore-status.js';
 import {clusterSemaphores} from '../../objects/semaphore/semaphores.js';
-import {withChannel} from '../channel.js';
+import {closeChannel, openChannel, withChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
 import type {SemaphoreMethods} from '../worker/semaphore.js';
 import {ClusterSemaphore, holderOf, requestOf} from './cluster-semaphore.js';
@@ -81,6 +81,19 @@ clusterSemaphores.register({
 		const address = onCluster(name);
 		const [status] = look(address, [address.name]);
 		return status && statusOf(address.shown, status);
+	},
+	view(name) {
+		const address = onCluster(name);
+		const channel = openChannel(address);
+		return {
+			look() {
+				const status = attemptOnCluster(`cannot look at ${quoted(address.shown)}`, () =>
+					channel.call<SemaphoreMethods, 'semView'>('semView', [address.name]),
+				);
+				return status && statusOf(address.shown, status);
+			},
+			[Symbol.dispose]: () => closeChannel(channel),
+		};
 	},
 	meet(name, parties, {timeoutMs, mode, onArrival}) {
 		const address = onCluster(name);

@@ -6,6 +6,7 @@ import {refuse} from './errors.js';
 import {type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
 import {Lease, type Loss} from './semaphore-lease.js';
 import {noSuch, reap, take} from './semaphore-take.js';
+import {SemaphoreView, statusOf} from './semaphore-view.js';
 
 /** SEM_VALUE_MAX, as on one machine. */
 const mostUnits = 2 ** 31 - 1;
@@ -17,6 +18,7 @@ export function semaphoreMethods(connection: Connection) {
 	/** Units that were taken, and that the command's thread may not have heard of. */
 	const unheard: string[] = [];
 	const members = new Map<string, BarrierMember>();
+	const views = new Map<string, SemaphoreView>();
 	const taking = new Set<Promise<unknown>>();
 
 	const post = (name: string, count: number) =>
@@ -137,6 +139,13 @@ export function semaphoreMethods(connection: Connection) {
 			});
 		},
 
+		/** The same of one, which is followed from the first time on; undefined while it does not exist. */
+		semView(name: string): Promise<ClusterSemaphoreStatus | undefined> {
+			const view = views.get(name) ?? new SemaphoreView(bucket, name);
+			views.set(name, view);
+			return view.look();
+		},
+
 		/** Of these, or of all; those that do not exist are left out. */
 		async semStatus(names?: readonly string[]): Promise<ClusterSemaphoreStatus[]> {
 			const replicas = (await bucket.info())?.config.num_replicas ?? 1;
@@ -148,6 +157,3 @@ export function semaphoreMethods(connection: Connection) {
 }
 
 export type SemaphoreMethods = ReturnType<typeof semaphoreMethods>;
-
-const statusOf = (name: string, {state}: Entry, replicas: number): ClusterSemaphoreStatus[] =>
-	state ? [{name, value: state.value, made: state.made.split(' ')[0] as string, holders: state.holders, replicas}] : [];

@@ -19,8 +19,15 @@ export interface Semaphores {
 	remove(name: Address): void;
 	/** Looks at a semaphore and takes nothing; undefined while there is none of that name. */
 	look(name: Address): SemaphoreStatus | undefined;
+	/** To look at a semaphore again and again. */
+	view(name: Address): SemaphoreView;
 	/** Waits until `parties` processes are at the barrier of that name: false when they were not in time. */
 	meet(name: Address, parties: number, settings: MeetSettings): boolean;
+}
+
+/** Looks at a semaphore as often as it is asked to; undefined while there is none of that name. */
+export interface SemaphoreView extends Disposable {
+	look(): SemaphoreStatus | undefined;
 }
 
 const localSemaphores: Semaphores = {
@@ -29,6 +36,7 @@ const localSemaphores: Semaphores = {
 	tryOpen: (name, access) => Semaphore.tryOpen(name, access),
 	remove: (name) => Semaphore.remove(name),
 	look: lookAtSemaphore,
+	view: (name) => ({look: () => lookAtSemaphore(name), [Symbol.dispose]() {}}),
 	meet,
 };
 
