@@ -12,8 +12,8 @@ export type {Message, QueueAccess, QueueAttributes} from './objects/queue/queue.
 export {Ring} from './objects/ring/ring.js';
 export {type SegmentAccess, type SegmentSettings, SharedMemory} from './objects/segment/shared-memory.js';
 export type {WordType} from './objects/segment/word.js';
+export type {Holder, Holding, HoldSettings, Lease} from './objects/semaphore/holding.js';
 export {Semaphore, type SemaphoreSettings} from './objects/semaphore/semaphore.js';
-export type {Holder, Holding, HoldSettings} from './objects/semaphore/semaphore-holders.js';
 export type {ReceivedSignal} from './objects/signals/received-signal.js';
 export {Signals} from './objects/signals/signals.js';
 export {

@@ -7,7 +7,7 @@ import {kernelError} from '../common/errors.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import {showServer} from '../common/formats/cluster-address.js';
 import {tell, tellError} from '../common/output.js';
-import {isBroken, PollSet} from '../common/waiting.js';
+import {isBroken, isReady, PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {type Answer, flags, type Methods, type WorkerStart} from './protocol.js';
 import {Refusal} from './refusal.js';
@@ -15,6 +15,8 @@ import {Refusal} from './refusal.js';
 const SOCK_STREAM = 1;
 /** How long the end of a command may be kept waiting by a cluster: to give back what is in hand. */
 const closeTimeoutMs = 3000;
+/** The same where it did not answer a moment ago. */
+const shortCloseTimeoutMs = 100;
 
 type Result<Table extends Methods, Name extends keyof Table> = Awaited<ReturnType<Table[Name]>>;
 
@@ -35,6 +37,8 @@ export class Channel implements Disposable {
 	private readonly answers = new Map<number, Answer>();
 	private readonly expected = new Map<number, (answer: Answer) => void>();
 	private isClosed = false;
+	/** On the way out there was no answer already. */
+	private isSilent = false;
 
 	constructor(settings: ConnectionSettings) {
 		[this.ourEnd, this.theirEnd] = native.socketpair(SOCK_STREAM);
@@ -86,6 +90,29 @@ export class Channel implements Disposable {
 		}
 	}
 
+	/** Begins a call whose answer comes some time: undefined until then. For a wait of the caller's own on `descriptor`. */
+	begin<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+	): () => Result<Table, Name> | undefined {
+		const id = this.post(method, args);
+		return () => {
+			const answer = this.answers.get(id);
+			return answer && (resultOf(answer) as Result<Table, Name>);
+		};
+	}
+
+	/** Becomes readable when there is something to hear. */
+	get descriptor(): number {
+		return this.ourEnd;
+	}
+
+	/** Takes what has come meanwhile. */
+	hear(): void {
+		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
+		this.takeMessages();
+	}
+
 	/** The same for what has to be done on the way out: no signal ends the wait. Undefined where there was no answer in time. */
 	callAtEnd<Table extends Methods, Name extends keyof Table & string>(
 		method: Name,
@@ -102,7 +129,10 @@ export class Channel implements Disposable {
 				this.answers.delete(id);
 				return resultOf(answer) as Result<Table, Name>;
 			}
-			if (deadline.hasPassed) return undefined;
+			if (deadline.hasPassed) {
+				this.isSilent = true;
+				return undefined;
+			}
 			Atomics.wait(this.flags, flags.sent, sent, deadline.leftMs);
 		}
 	}
@@ -158,8 +188,14 @@ export class Channel implements Disposable {
 	[Symbol.dispose](): void {
 		if (this.isClosed) return;
 		this.isClosed = true;
-		const problem = this.callAtEnd<CloseMethods, 'close'>('close', []);
-		if (problem === undefined) tellError('the cluster does not answer: what is in hand comes back to it after a while');
+		const wasSilent = this.isSilent;
+		const problem = this.callAtEnd<CloseMethods, 'close'>(
+			'close',
+			[],
+			wasSilent ? shortCloseTimeoutMs : closeTimeoutMs,
+		);
+		if (problem === undefined && !wasSilent)
+			tellError('the cluster does not answer: what is in hand comes back to it after a while');
 		this.port.close();
 		closeSync(this.ourEnd);
 		// The worker may still write to its end; it goes with the process.

@@ -213,9 +213,22 @@ export interface Native {
 	sigrtmin(): number;
 	/**
 	 * vfork(2), execvp(3): a program with our standard streams, no signal blocked, ignored or caught; `ownGroup`: in a
-	 * process group of its own, which becomes the foreground group of `terminal` (-1: none). Returns its pid.
+	 * process group of its own, which becomes the foreground group of `terminal` (-1: none). `watchdog` (-1: none) is told of
+	 * the program before it runs. Returns its pid.
 	 */
-	spawn(words: readonly string[], environment: readonly string[], ownGroup: boolean, terminal: number): number;
+	spawn(
+		words: readonly string[],
+		environment: readonly string[],
+		ownGroup: boolean,
+		terminal: number,
+		watchdog: number,
+	): number;
+	/**
+	 * fork(2): a process that ends a program, and what it has started, when we have ended, or at a time that is written to the
+	 * descriptor that this returns, as two 64-bit words: 0, and CLOCK_MONOTONIC in milliseconds as a floating-point number.
+	 * A negative number, and 0: a signal for all of them.
+	 */
+	startWatchdog(): number;
 	/** waitid(2): a child that Node has just started, before its loop continues: its end is kept for `childEnd`. */
 	watchChild(pid: number): void;
 	/** waitpid(2): the status of a watched child that has ended; undefined if it is unknown. */

@@ -20,5 +20,6 @@ NAPI_MODULE_INIT()
 	export_socket(env, exports);
 	export_sock_diag(env, exports);
 	export_terminal(env, exports);
+	export_watchdog(env, exports);
 	return exports;
 }

@@ -40,6 +40,7 @@ void export_sock_diag(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_users(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
+void export_watchdog(napi_env env, napi_value exports);
 
 /* args.c: JavaScript values to C values. Each reader throws a TypeError and answers false when the value does not fit. */
 struct arguments {

@@ -15,4 +15,5 @@ export const about: About = {
 	],
 	remedies,
 	names: () => Semaphore.names(),
+	loadCluster: () => import('../cluster/semaphore/index.js'),
 };

@@ -5,13 +5,14 @@ import {formatAddress} from '../common/formats/object-name.js';
 import {exclusive} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
 import {settings} from './options.js';
 
 export const create = verb({
 	summary: 'Create semaphores; each stays until it is removed',
 	operands: {names: many(semaphoreName)},
 	options: {...settings(1), exclusive},
+	cluster: true,
 	examples: [
 		{purpose: 'let three processes hold a unit at once', line: 'ipc-sem create jobs --value 3'},
 		{purpose: 'start with no unit: wait blocks until a process posts', line: 'ipc-sem create ready --value 0'},
@@ -19,9 +20,9 @@ export const create = verb({
 	run({names}, options) {
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
-			if (Semaphore.create(name, options)) return;
+			if (semaphoresAt(name).create(name, options)) return;
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
-			using semaphore = Semaphore.tryOpen(name, 'look');
+			using semaphore = semaphoresAt(name).tryOpen(name, 'look');
 			tell(`${shown} already exists${semaphore ? ` with ${countOf(semaphore.value, 'free unit')}` : ''}`);
 		});
 		return allMade ? done : failed;

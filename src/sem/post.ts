@@ -2,7 +2,8 @@ import {done} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {count} from '../common/options.js';
 import {one, verb} from '../common/verb.js';
-import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {mostUnits} from '../objects/semaphore/semaphore.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const post = verb({
@@ -14,10 +15,14 @@ export const post = verb({
 		create,
 		...settings(0),
 	},
+	cluster: true,
 	examples: [{purpose: 'release two waiting processes', line: 'ipc-sem post ready --count 2'}],
 	run({name}, options) {
 		checkSettings(options);
-		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
+		using semaphore = semaphoresAt(name).open(
+			name,
+			options.create ? {...options, value: options.value ?? 0} : undefined,
+		);
 		semaphore.post(options.count);
 		return done;
 	},

@@ -5,13 +5,15 @@ import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {json} from '../common/options.js';
 import {printJson, printLine, tellVerbose} from '../common/output.js';
 import {any, verb} from '../common/verb.js';
-import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {Semaphore} from '../objects/semaphore/semaphore.js';
 import {allSemaphores} from '../objects/semaphore/semaphore-status.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
 
 export const reap = verb({
 	summary: 'Release the units of dead holders and print how many each semaphore got back',
 	operands: {names: any(semaphoreName)},
 	options: {json},
+	cluster: true,
 	examples: [{purpose: 'check all semaphores', line: 'ipc-sem reap'}],
 	run({names}, options) {
 		const report = (name: string, reaped: number): void => {
@@ -20,7 +22,7 @@ export const reap = verb({
 		};
 		if (names.length > 0) {
 			const allWell = forEachName(names, (name) => {
-				using semaphore = Semaphore.open(name);
+				using semaphore = semaphoresAt(name).open(name);
 				report(formatAddress(name), semaphore.reap());
 			});
 			return allWell ? done : failed;

@@ -1,6 +1,7 @@
-import {hasCode, quoted, reasonOf, SystemError} from '../common/errors.js';
+import {attempt, hasCode, quoted, reasonOf, SystemError, UsageError} from '../common/errors.js';
 import {EndBySignal, endedWith, notNow, timedOut} from '../common/exit.js';
-import {formatDuration} from '../common/formats/duration.js';
+import {duration, formatDuration} from '../common/formats/duration.js';
+import {choice, type TextFormat} from '../common/formats/text-format.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {tellError, tellVerbose, verbose} from '../common/output.js';
 import {startChild, waitForChild} from '../common/process/children.js';
@@ -9,15 +10,41 @@ import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {kill} from '../common/process/termination.js';
 import {one, verb} from '../common/verb.js';
 import {native} from '../native/index.js';
-import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
-import type {Holding} from '../objects/semaphore/semaphore-holders.js';
+import type {AnySemaphore} from '../objects/semaphore/any-semaphore.js';
+import type {Holding, Lease} from '../objects/semaphore/holding.js';
 import {describeHolder} from '../objects/semaphore/semaphore-status.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
+import {LeaseGuard, type OnLost} from './lease-guard.js';
 import {checkSettings, create, settings} from './options.js';
+
+const shortestLeaseMs = 1000;
+const longestLeaseMs = 86_400_000;
+
+const lease: TextFormat<number> = {
+	...duration,
+	parse(text) {
+		const ms = duration.parse(text);
+		if (ms < shortestLeaseMs || ms > longestLeaseMs) throw new UsageError(`'${text}' is not a duration from 1s to 1d`);
+		return ms;
+	},
+};
 
 export const run = verb({
 	summary: 'Hold one unit while a command runs; release it even if the command or ipc-sem is killed',
 	operands: {name: one(semaphoreName)},
-	options: {timeout, timeoutStatus, nonblock, create, ...settings(1)},
+	options: {
+		timeout,
+		timeoutStatus,
+		nonblock,
+		create,
+		...settings(1),
+		lease: {value: lease, help: 'on a cluster: time after which the unit of a lost holder is free (default 15s)'},
+		onLost: {
+			value: choice('ACTION', 'kill', 'warn'),
+			help: 'on a cluster: what to do with CMD if the unit is lost: kill (default) or warn',
+		},
+	},
+	cluster: true,
 	takesCommand: true,
 	examples: [
 		{
@@ -28,7 +55,9 @@ export const run = verb({
 	],
 	run({name}, options, command) {
 		checkSettings(options);
-		using semaphore = Semaphore.open(name, options.create ? options : undefined);
+		if (name.kind !== 'cluster' && (options.lease ?? options.onLost) !== undefined)
+			throw new UsageError('--lease and --on-lost need a name on a cluster');
+		using semaphore = semaphoresAt(name).open(name, options.create ? options : undefined);
 		const startMs = performance.now();
 		// Killed in the middle of a wait we would stay counted; and signals that tell us to stop are forwarded to the
 		// command.
@@ -37,6 +66,7 @@ export const run = verb({
 			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			command: command.join(' '),
 			inherit: true,
+			leaseMs: options.lease,
 			onWait: () => verbose() && sayWhomWeWaitFor(semaphore),
 		});
 		if (!holding) return options.nonblock ? notNow : timedOut;
@@ -44,7 +74,7 @@ export const run = verb({
 		let status: number;
 		try {
 			// A signal that arrived together with the unit has not ended a wait.
-			status = native.caughtSignal() ? 0 : perform(command);
+			status = native.caughtSignal() ? 0 : perform(command, semaphore.shownName, holding, options.onLost);
 		} finally {
 			letGo(holding, command);
 		}
@@ -55,17 +85,32 @@ export const run = verb({
 });
 
 /** Runs the command to its end and forwards the signals that tell us to stop; returns its status. */
-function perform(command: readonly string[]): number {
-	const child = startChild(command, process.env);
+function perform(command: readonly string[], shownName: string, {lease}: Holding, onLost: OnLost = 'kill'): number {
+	// Where we are killed no process renews the lease.
+	const watchdog = lease && onLost === 'kill' ? startWatchdog(lease) : undefined;
+	const environment = lease ? {...process.env, IPC_FENCE: String(lease.fence)} : process.env;
+	const child = startChild(command, environment, {watchdog});
 	if (typeof child === 'object') {
 		tellError(child.problem);
 		return child.status;
 	}
-	return waitForChild(child, () => {
-		for (const signal of native.takeCaughtSignals()) {
-			if (!cameToAllFromTerminal(signal)) kill(child, signal);
-		}
-	});
+	return waitForChild(
+		child,
+		() => {
+			for (const signal of native.takeCaughtSignals()) {
+				if (!cameToAllFromTerminal(signal)) kill(child, signal);
+			}
+		},
+		lease && new LeaseGuard(lease, shownName, onLost, child, command[0] as string, watchdog ?? -1),
+	);
+}
+
+function startWatchdog(lease: Lease): number {
+	const watchdog = attempt('cannot start a process that ends the command when the unit is lost', () =>
+		native.startWatchdog(),
+	);
+	lease.useWatchdog(watchdog);
+	return watchdog;
 }
 
 /**
@@ -81,7 +126,7 @@ function letGo(holding: Holding, [file]: readonly string[]): void {
 	}
 }
 
-function sayWhomWeWaitFor(semaphore: Semaphore): void {
+function sayWhomWeWaitFor(semaphore: AnySemaphore): void {
 	const holders = semaphore.listHolders().map(describeHolder);
 	tellVerbose(
 		`waiting for ${quoted(semaphore.shownName)}: ${holders.length > 0 ? `held by ${holders.join('; ')}` : 'no ipc-sem run holds a unit'}`,

@@ -3,7 +3,7 @@ import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
-import {Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
 import {checkSettings, create, settings} from './options.js';
 
 export const wait = verb({
@@ -11,18 +11,21 @@ export const wait = verb({
 	aliases: ['acquire'],
 	operands: {name: one(semaphoreName)},
 	options: {timeout, timeoutStatus, nonblock, create, ...settings(0), readyFd},
+	cluster: true,
 	examples: [
 		{purpose: 'take a unit within five seconds, else exit with status 124', line: 'ipc-sem wait jobs -t 5'},
 		{purpose: 'take a unit if one is free, else exit with status 3', line: 'ipc-sem wait jobs -n'},
 	],
 	run({name}, options) {
 		checkSettings(options);
-		using semaphore = Semaphore.open(name, options.create ? {...options, value: options.value ?? 0} : undefined);
+		using semaphore = semaphoresAt(name).open(
+			name,
+			options.create ? {...options, value: options.value ?? 0} : undefined,
+		);
 		// Before a unit is taken: the unit would be lost if this fails.
 		announceReady(options.readyFd);
-		// A unit that a dead holder left can be taken.
-		if (semaphore.tryWait() || (options.nonblock && semaphore.reap() > 0 && semaphore.tryWait())) return done;
-		if (options.nonblock) return notNow;
+		if (options.nonblock) return semaphore.tryTake() ? done : notNow;
+		if (semaphore.tryWait()) return done;
 		// Killed in the middle we would stay counted as a waiting process.
 		stopOnSignals();
 		return semaphore.wait(options.timeout) ? done : timedOut;

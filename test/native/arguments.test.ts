@@ -12,6 +12,7 @@ const dangerous = new Set([
 	'catchSignals',
 	'defaultSignal',
 	'setChildSubreaper',
+	'startWatchdog',
 	'unlinkat',
 	'pumpLinks',
 ]);

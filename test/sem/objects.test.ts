@@ -266,7 +266,7 @@ test('what is not a name for a semaphore is used wrongly, and nothing is done wi
 		['', "invalid name '': it is empty"],
 		['/', "invalid name '/': nothing follows the slash"],
 		['..', "invalid name '..': '..' is a folder"],
-		['nats://host/a', "'nats://host/a' is on a cluster, and an object on this machine is expected"],
+		['nats://host/@a', "invalid semaphore name 'nats://host/@a': '@' is not allowed"],
 		['x'.repeat(252), `invalid semaphore name '${'x'.repeat(252)}': it has 252 bytes, the maximum is 251`],
 		['a\nb', "invalid name 'a\\nb': it contains a control character"],
 	] as const)

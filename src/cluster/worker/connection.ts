@@ -42,11 +42,11 @@ export class Connection {
 	}
 
 	/** To make and look at streams and consumers. */
-	async streams(): Promise<JetStreamManager> {
-		this.manager ??= this.client().then((client) =>
-			// It would ask whether there is JetStream; the answer to each request tells that too.
-			jetstreamManager(client, {timeout: requestTimeoutMs, checkAPI: false}),
-		);
+	async streams(timeoutMs = requestTimeoutMs): Promise<JetStreamManager> {
+		// It would ask whether there is JetStream; the answer to each request tells that too.
+		const make = async (timeout: number) => jetstreamManager(await this.client(), {timeout, checkAPI: false});
+		if (timeoutMs !== requestTimeoutMs) return make(timeoutMs);
+		this.manager ??= make(requestTimeoutMs);
 		return this.manager;
 	}
 

@@ -4,6 +4,7 @@ import {type Answer, flags, type Methods, type Request, type WorkerStart} from '
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
 import {queueMethods} from './queue.js';
+import {semaphoreMethods} from './semaphore.js';
 
 /** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
 
@@ -24,6 +25,7 @@ process.on('unhandledRejection', reportDefect);
 const connection = new Connection(settings, clientName, (notice) => send({notice}));
 const methods: Methods = {
 	...queueMethods(connection),
+	...semaphoreMethods(connection),
 	close: async () => {
 		await connection.close();
 		return true;

@@ -57,6 +57,7 @@ struct start {
 	char **words, **environment;
 	bool own_group;
 	int terminal;
+	int watchdog; /* told of the program before it runs; -1: none */
 	int report; /* the pipe for the reason, where it does not start */
 };
 
@@ -71,6 +72,12 @@ static int become(const struct start *start)
 	struct sigaction action = {.sa_flags = 0};
 	if (start->own_group && setpgid(0, 0) < 0)
 		return errno;
+	/* Before the program runs: we may be killed at any moment. */
+	if (start->watchdog >= 0) {
+		int64_t message[2] = {getpid(), 0};
+		if (write(start->watchdog, message, sizeof message) < 0)
+			return errno;
+	}
 	/* Before the program can read from it. All signals are blocked, so SIGTTOU does not stop us. */
 	if (start->terminal >= 0)
 		tcsetpgrp(start->terminal, getpid());
@@ -102,19 +109,20 @@ static pid_t borrow_and_become(const struct start *start)
 }
 
 /*
- * spawn(words, environment, ownGroup, terminal) -> pid
+ * spawn(words, environment, ownGroup, terminal, watchdog) -> pid
  *
  * Runs a program as execvp(3) finds it, with our standard streams, no signal blocked and none caught; ignored are those that were so for us.
  * `ownGroup`: it leads a process group of its own; `terminal` (-1: none) is where that becomes the one in the
- * foreground. Our child alone: only waitpid collects its status. vfork(2), execvp(3)
+ * foreground. `watchdog` (-1: none) is told of it, see watchdog.c. Our child alone: only waitpid collects its status. vfork(2), execvp(3)
  */
 static napi_value js_spawn(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct start start;
 	int ends[2], number = 0;
-	if (!read_arguments(env, info, 4, &arguments) || !bool_argument(&arguments, 2, &start.own_group) ||
-	    !int_argument(&arguments, 3, &start.terminal) || !texts_argument(&arguments, 0, &start.words))
+	if (!read_arguments(env, info, 5, &arguments) || !bool_argument(&arguments, 2, &start.own_group) ||
+	    !int_argument(&arguments, 3, &start.terminal) || !int_argument(&arguments, 4, &start.watchdog) ||
+	    !texts_argument(&arguments, 0, &start.words))
 		return NULL;
 	if (!start.words[0]) {
 		free_texts(start.words);

@@ -4,6 +4,7 @@ import {mayExist} from '../../common/process/proc.js';
 import {hasEnded, processStat} from '../../common/process/process-status.js';
 import {reopen} from '../../common/reopen.js';
 import {AT_FDCWD, F_RDLCK, F_UNLCK, F_WRLCK, native, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
+import type {Holder, Holding, HoldSettings} from './holding.js';
 
 /*
  * Who holds which unit of a semaphore, so that the units of dead processes are released: exactly once, and never while
@@ -75,42 +76,6 @@ const leastTokenDescriptor = 100;
 
 /** A process that was stopped (SIGSTOP) with the lock keeps all others out: report that rather than hang. */
 const lockTimeoutMs = 10_000;
-
-export interface HoldSettings {
-	/** How long to wait for a unit; negative: without limit. */
-	timeoutMs?: number;
-	/** What the list shows as the holder's command. */
-	command?: string;
-	/** Whether commands we start from now on hold the unit too, as long as they live. */
-	inherit?: boolean;
-	/** Called once before the first wait. */
-	onWait?: () => void;
-}
-
-/** One recorded holder; the keys are those of --json. */
-export interface Holder {
-	pid: number;
-	uid: number;
-	command: string;
-	/** When it took the unit, ISO 8601. */
-	since: string;
-	/**
-	 * `held`: by the process itself. `left`: the process has ended, and a process it started still holds the unit.
-	 * `dead`: no process holds it.
-	 */
-	state: 'held' | 'left' | 'dead';
-}
-
-/** A unit that is held. */
-export interface Holding extends Disposable {
-	/** The descriptor whose lock is the unit; commands inherit it if that was asked for. */
-	readonly descriptor: number;
-	/**
-	 * Releases the unit; false when a process that we started still holds it: then the unit is released when that process
-	 * ends.
-	 */
-	letGo(): boolean;
-}
 
 interface Place {
 	index: number;

@@ -1,32 +1,32 @@
-import {quoted, SystemError} from '../../common/errors.js';
+import {SystemError} from '../../common/errors.js';
 import {formatDuration} from '../../common/formats/duration.js';
 import {octalMode} from '../../common/formats/mode.js';
-import {type Address, formatAddress} from '../../common/formats/object-name.js';
+import type {Address} from '../../common/formats/object-name.js';
 import {native} from '../../native/index.js';
+import type {Holder} from './holding.js';
 import {Semaphore} from './semaphore.js';
-import type {Holder} from './semaphore-holders.js';
 
 /** The status of a semaphore; the keys are those of --json. */
 export interface SemaphoreStatus {
 	name: string;
 	/** Free units. */
 	value: number;
-	/** Number of waiting processes, as the C library counts; a process killed while it waited stays counted. */
-	waiters: number;
-	/** Octal, as chmod(1) takes it. */
-	mode: string;
-	owner: string;
+	/** Number of waiting processes, as the C library counts; a process killed while it waited stays counted. Null on a cluster. */
+	waiters: number | null;
+	/** Octal, as chmod(1) takes it; null on a cluster, where the server says who may do what. */
+	mode: string | null;
+	owner: string | null;
 	/** Units that `run` holds. Units that other programs have taken cannot be known. */
 	holders: Holder[];
+	/** Of a semaphore on a cluster only. */
+	cluster?: {
+		replicas: number;
+		/** When it was made. */
+		created: string;
+	};
 }
 
-export function openToLook(name: Address): Semaphore {
-	const semaphore = Semaphore.tryOpen(name, 'look');
-	if (!semaphore) throw new SystemError(`cannot open ${quoted(formatAddress(name))}: no such semaphore`);
-	return semaphore;
-}
-
-export function statusOf(semaphore: Semaphore): SemaphoreStatus {
+function statusOf(semaphore: Semaphore): SemaphoreStatus {
 	const {mode, uid} = semaphore.stat();
 	return {
 		name: semaphore.shownName,
@@ -64,8 +64,8 @@ const whatHolds: Record<Holder['state'], (pid: number) => string> = {
 	dead: () => '; the holder is dead, the next run, wait or reap releases the unit',
 };
 
-/** `1234 make -j4, for 5.0s` */
-export function describeHolder({pid, command, since, state}: Holder): string {
+/** `1234 make -j4, for 5.0s`, on a cluster with the host before it. */
+export function describeHolder({host, pid, command, since, state}: Holder): string {
 	const forMs = Math.max(0, Date.now() - Date.parse(since));
-	return `${pid} ${command || '?'}, for ${formatDuration(forMs)}${whatHolds[state](pid)}`;
+	return `${host === undefined ? '' : `${host} `}${pid} ${command || '?'}, for ${formatDuration(forMs)}${whatHolds[state](pid)}`;
 }

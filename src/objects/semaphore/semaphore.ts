@@ -6,14 +6,18 @@ import {type Address, formatAddress, parseLocalAddress} from '../../common/forma
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {FileIdentity} from '../../common/process/proc.js';
 import {AT_FDCWD, native, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, type SemaphoreHandle} from '../../native/index.js';
-import {cutOff, type Holder, type Holding, type HoldSettings, SemaphoreHolders} from './semaphore-holders.js';
+import type {AnySemaphore} from './any-semaphore.js';
+import type {Holder, Holding, HoldSettings} from './holding.js';
+import {cutOff, SemaphoreHolders} from './semaphore-holders.js';
 
 /** The settings of a new semaphore. */
 export interface SemaphoreSettings {
 	/** Initial units, 0 to {@link mostUnits}. Default 1. */
 	value?: number | undefined;
-	/** Permission bits; the umask applies. Default 0600. */
+	/** Permission bits; the umask applies. Default 0600. Of a semaphore on this machine only. */
 	mode?: number | undefined;
+	/** How many servers store it, at least. Of a semaphore on a cluster only. */
+	replicas?: number | undefined;
 }
 
 /** SEM_VALUE_MAX, the same in glibc and musl. sem_post(3) */
@@ -30,7 +34,7 @@ const lookAgainMs = 500;
  * `try…` returns at once; `wait` and `hold` may wait, in the kernel, and block the event loop meanwhile. A unit taken
  * by `wait` is lost when the process is killed, as with every semaphore; a unit taken by `hold` is released.
  */
-export class Semaphore implements Disposable {
+export class Semaphore implements AnySemaphore {
 	private readonly holders: SemaphoreHolders;
 
 	private constructor(
@@ -47,8 +51,9 @@ export class Semaphore implements Disposable {
 	}
 
 	/** Makes a semaphore; returns false when the name exists already, and leaves that semaphore unchanged. sem_open(3) */
-	static create(name: string | Address, {value = 1, mode = defaultMode}: SemaphoreSettings = {}): boolean {
+	static create(name: string | Address, {value = 1, mode = defaultMode, replicas}: SemaphoreSettings = {}): boolean {
 		const address = toAddress(name);
+		if (replicas !== undefined) throw new UsageError(`${quoted(address.name)} is on this machine: it has no replicas`);
 		try {
 			native.semCreate(`/${address.name}`, mode, value);
 			return true;
@@ -177,6 +182,11 @@ export class Semaphore implements Disposable {
 	/** Takes a unit without waiting: false when there is none. sem_trywait(3) */
 	tryWait(): boolean {
 		return this.explained('take a unit of', () => native.semTrywait(this.handle));
+	}
+
+	/** Takes a unit without waiting, one that a dead holder has left too. */
+	tryTake(): boolean {
+		return this.tryWait() || (this.reap() > 0 && this.tryWait());
 	}
 
 	/**

@@ -1,0 +1,198 @@
+import {DiscardPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
+import {headers, type MsgHdrs, nanos, nuid} from '@nats-io/transport-node';
+import {
+	allSubjects,
+	answerMs,
+	mostRecent,
+	nameOf,
+	type SemaphoreState,
+	stream,
+	streamSubjects,
+	subjectOf,
+} from '../semaphore/format.js';
+import {type Connection, requestTimeoutMs, sleep} from './connection.js';
+import {refusalOf, refuse} from './errors.js';
+
+/** The entry of a semaphore as it was last seen. */
+export interface Entry {
+	/** 0 where there never was one. */
+	revision: number;
+	/** Undefined where it does not exist, or has been removed. */
+	state: SemaphoreState | undefined;
+}
+
+/** What a change makes of an entry: a new state, or nothing to write; and what to tell the caller. */
+export interface Step<Result> {
+	write?: SemaphoreState | 'remove';
+	result: Result;
+}
+
+export interface Changed<Result> {
+	result: Result;
+	/** The entry that it was decided on; the one that it made where it wrote. */
+	entry: Entry;
+}
+
+const noAnswer = ['timeout', 'the cluster does not answer'] as const;
+const unknown = ['unknown', 'the cluster has not answered, and it is not known whether the change was made'] as const;
+const longestPauseMs = 50;
+const headlessPauseMs = 250;
+/** A marker instead of a value; with it goes what was there before. */
+const operation = 'KV-Operation';
+
+/** The bucket of all semaphores: reads entries, and changes them by compare-and-set. */
+export class SemaphoreBucket {
+	constructor(readonly connection: Connection) {}
+
+	/** Makes the bucket where it is missing; stores it on more servers where that is wanted, never on fewer. */
+	async prepare(replicas: number | undefined): Promise<void> {
+		const {streams} = await this.connection.streams();
+		const found = await this.info();
+		if (found) {
+			if (replicas !== undefined && replicas > found.config.num_replicas)
+				await streams.update(stream, {num_replicas: replicas});
+			return;
+		}
+		try {
+			await streams.add({
+				name: stream,
+				subjects: [streamSubjects],
+				max_msgs_per_subject: 1,
+				discard: DiscardPolicy.New,
+				storage: StorageType.File,
+				num_replicas: replicas ?? 1,
+				deny_delete: true,
+				allow_rollup_hdrs: true,
+				// A server that lags behind must not answer.
+				allow_direct: false,
+				duplicate_window: nanos(120_000),
+			});
+		} catch (error) {
+			// Another process has made it meanwhile.
+			if (refusalOf(error)?.reason !== 'exists') throw error;
+		}
+	}
+
+	/** Undefined where there is no bucket yet. */
+	async info(subjects?: string): Promise<StreamInfo | undefined> {
+		const {streams} = await this.connection.streams();
+		try {
+			return await this.connection.retry(
+				() => streams.info(stream, subjects === undefined ? undefined : {subjects_filter: subjects}),
+				answerMs,
+			);
+		} catch (error) {
+			if (refusalOf(error)?.reason === 'no-such') return undefined;
+			throw error;
+		}
+	}
+
+	/** The names of all semaphores, removed ones too. */
+	async names(): Promise<string[]> {
+		const info = await this.info(allSubjects);
+		return Object.keys(info?.state.subjects ?? {})
+			.map(nameOf)
+			.sort();
+	}
+
+	/** Asks the server that leads. */
+	async read(name: string, timeoutMs = answerMs): Promise<Entry> {
+		return this.connection.retry(async () => {
+			const {streams} = await this.connection.streams(requestLimit(timeoutMs));
+			try {
+				const found = await streams.getMessage(stream, {last_by_subj: subjectOf(name)});
+				return found ? entryOf(name, found.seq, found.header, found.data) : {revision: 0, state: undefined};
+			} catch (error) {
+				if (refusalOf(error)?.reason === 'no-such') return {revision: 0, state: undefined};
+				throw error;
+			}
+		}, timeoutMs);
+	}
+
+	/**
+	 * Decides on the entry as it is and writes what comes out, again and again until no other process has changed it meanwhile. `once`:
+	 * the change must not happen twice, and does not show in the state; where an answer was lost its mark tells.
+	 *
+	 * @param timeoutMs how long this may take (negative: without limit).
+	 * @param known the entry as it was last seen, which saves a request.
+	 * @throws Refused `timeout` when there was no answer in time, `unknown` when it cannot be known any more whether it happened.
+	 */
+	async change<Result>(
+		name: string,
+		decide: (entry: Entry) => Step<Result>,
+		{once = false, timeoutMs = answerMs, known}: {once?: boolean; timeoutMs?: number; known?: Entry | undefined} = {},
+	): Promise<Changed<Result>> {
+		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const left = () => (end === Number.POSITIVE_INFINITY ? -1 : Math.max(1, end - performance.now()));
+		const mark = nuid.next().slice(-12);
+		let lost: {result: Result; recent: readonly string[]} | undefined;
+		for (let round = 0; ; round++) {
+			const entry = (round === 0 && known) || (await this.read(name, left()));
+			if (once && lost) {
+				if (entry.state?.recent.includes(mark)) return {result: lost.result, entry};
+				if (hasRolledOver(lost.recent, entry.state?.recent ?? [])) refuse(...unknown);
+			}
+			const {write, result} = decide(entry);
+			if (write === undefined) return {result, entry};
+			const state = once && write !== 'remove' ? {...write, recent: [...write.recent, mark].slice(-mostRecent)} : write;
+			try {
+				const revision = await this.write(name, state, entry.revision, left());
+				return {result, entry: {revision, state: state === 'remove' ? undefined : state}};
+			} catch (error) {
+				const reason = refusalOf(error)?.reason;
+				if (reason === 'timeout') lost = {result, recent: entry.state?.recent ?? []};
+				// The bucket has no leader at this moment: nothing was stored.
+				const isHeadless = reason === 'no-jetstream' && entry.revision > 0;
+				if (reason !== 'timeout' && reason !== 'changed' && !isHeadless) throw error;
+				if (reason !== 'changed' && (this.connection.closing.signal.aborted || performance.now() >= end))
+					isHeadless ? refuse(...noAnswer) : refuse(...unknown);
+				// Others do the same at this moment.
+				await sleep(isHeadless ? headlessPauseMs : Math.random() * Math.min(longestPauseMs, 2 ** round));
+			}
+		}
+	}
+
+	/** @throws Refused `changed` where it has another revision. */
+	private async write(
+		name: string,
+		state: SemaphoreState | 'remove',
+		revision: number,
+		timeoutMs: number,
+	): Promise<number> {
+		const jetStream = await this.connection.jetStream();
+		const isRemoval = state === 'remove';
+		const more = headers();
+		if (isRemoval) {
+			more.set(operation, 'PURGE');
+			more.set('Nats-Rollup', 'sub');
+		}
+		const {seq} = await jetStream.publish(subjectOf(name), isRemoval ? '' : JSON.stringify(state), {
+			headers: more,
+			expect: {lastSubjectSequence: revision},
+			timeout: requestLimit(timeoutMs),
+		});
+		return seq;
+	}
+}
+
+const requestLimit = (timeoutMs: number): number =>
+	timeoutMs < 0 ? requestTimeoutMs : Math.max(1, Math.min(requestTimeoutMs, timeoutMs));
+
+/** Whether more changes have been made since than marks are kept. */
+function hasRolledOver(before: readonly string[], now: readonly string[]): boolean {
+	const last = before.at(-1);
+	return last === undefined ? now.length >= mostRecent : !now.includes(last);
+}
+
+/** @throws Refused for what is not a semaphore. */
+export function entryOf(name: string, revision: number, header: MsgHdrs | undefined, data: Uint8Array): Entry {
+	if (header?.has(operation)) return {revision, state: undefined};
+	try {
+		const state = JSON.parse(Buffer.from(data).toString()) as SemaphoreState;
+		if (Number.isSafeInteger(state.value) && Array.isArray(state.holders) && Array.isArray(state.recent))
+			return {revision, state};
+	} catch {
+		// Refused below.
+	}
+	return refuse('foreign', `the entry '${name}' of the bucket is not a semaphore of ipc-sem`);
+}
