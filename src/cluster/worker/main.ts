@@ -1,6 +1,7 @@
 import {writeSync} from 'node:fs';
 import {type MessagePort, workerData} from 'node:worker_threads';
 import {type Answer, flags, type Methods, type Request, type WorkerStart} from '../protocol.js';
+import {callMethods} from './calls.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
 import {queueMethods} from './queue.js';
@@ -24,6 +25,7 @@ process.on('unhandledRejection', reportDefect);
 const connection = new Connection(settings, clientName, (notice) => send({notice}));
 const methods: Methods = {
 	...queueMethods(connection),
+	...callMethods(connection),
 	close: async () => {
 		await connection.close();
 		return true;
