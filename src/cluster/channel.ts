@@ -6,7 +6,7 @@ import {Deadline} from '../common/deadline.js';
 import {kernelError} from '../common/errors.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import {showServer} from '../common/formats/cluster-address.js';
-import {tell, tellError} from '../common/output.js';
+import {outputSettings, tellError} from '../common/output.js';
 import {isBroken, isReady, PollSet} from '../common/waiting.js';
 import {native, POLLIN} from '../native/index.js';
 import {type Answer, flags, type Methods, type WorkerStart} from './protocol.js';
@@ -48,6 +48,7 @@ export class Channel implements Disposable {
 			settings,
 			shown: settings.servers.map(showServer).join(','),
 			clientName: `ipc-tools ${process.pid}`,
+			output: outputSettings(),
 			wake: this.theirEnd,
 			shared: this.flags.buffer as SharedArrayBuffer,
 		};
@@ -174,8 +175,7 @@ export class Channel implements Disposable {
 	}
 
 	private handle(answer: Answer): void {
-		if ('notice' in answer) tell(answer.notice);
-		else if ('defect' in answer) throw new Error(`in the thread of the cluster's client: ${answer.defect}`);
+		if ('defect' in answer) throw new Error(`in the thread of the cluster's client: ${answer.defect}`);
 		else {
 			const expected = this.expected.get(answer.id);
 			this.expected.delete(answer.id);
@@ -214,8 +214,8 @@ function resultOf(answer: Answer): unknown {
 const channels = new Map<string, {channel: Channel; users: number}>();
 
 /** A channel to the cluster of an address; objects on the same cluster share one. Let go of by `closeChannel`. */
-export function openChannel(address: ClusterAddress): Channel {
-	const settings = connectionSettings(address);
+export function openChannel(address: ClusterAddress, more: Partial<ConnectionSettings> = {}): Channel {
+	const settings = {...connectionSettings(address), ...more};
 	const key = JSON.stringify(settings);
 	const open = channels.get(key) ?? {channel: new Channel(settings), users: 0};
 	channels.set(key, open);

@@ -12,6 +12,8 @@ export interface WorkerStart {
 	shown: string;
 	/** Our name to the server. */
 	clientName: string;
+	/** How a line to a person is written. */
+	output: {command: string; quiet: boolean};
 	/** A byte written here ends a poll(2) of the other thread. */
 	wake: number;
 	/** See {@link flags}. */
@@ -36,8 +38,6 @@ export interface Request {
 export type Answer =
 	| {id: number; result: unknown}
 	| {id: number; refusal: RefusalData}
-	/** A line for a person. */
-	| {notice: string}
 	/** A defect of ours in the worker. */
 	| {defect: string};
 

@@ -54,6 +54,8 @@ export interface ConnectionSettings {
 	key: string | undefined;
 	/** How long the first connection may take. */
 	connectTimeoutMs: number;
+	/** The connection gets nothing of what it sends itself. */
+	noEcho?: boolean;
 }
 
 const usualConnectTimeoutMs = 5000;

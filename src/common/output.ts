@@ -28,6 +28,9 @@ export function configureOutput(settings: {
 	colorWish = settings.color ?? colorWish;
 }
 
+/** What another thread needs to write as this one does. */
+export const outputSettings = () => ({command: commandName, quiet: isQuiet});
+
 export const verbose = (): boolean => isVerbose;
 
 const waitForRoom = (descriptor: number) => isReady(descriptor, POLLOUT, -1);

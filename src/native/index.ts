@@ -188,8 +188,8 @@ export interface Native {
 	signalfd(numbers: Int32Array): number;
 	/**
 	 * signalfd(2): waits for a signal, then receives the signals that are there, `most` at most. Six numbers each:
-	 * signal, code, pid, uid (as a signed number), value, status of a child. Returns how many; 0 when there was none in
-	 * time. EPIPE when `watched` (-1: none) has no reader any more.
+	 * signal, code, pid, uid (as a signed number), value, and the status of a child or the mark of a queued signal. Returns how
+	 * many; 0 when there was none in time. EPIPE when `watched` (-1: none) has no reader any more.
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
 	/**
@@ -205,8 +205,16 @@ export interface Native {
 		value: number,
 		flags: number,
 	): void;
-	/** rt_sigqueueinfo(2). */
-	rtSigqueueinfo(pid: number, signal: number, code: number, senderPid: number, senderUid: number, value: number): void;
+	/** rt_sigqueueinfo(2). The mark is a number for the receiver. */
+	rtSigqueueinfo(
+		pid: number,
+		signal: number,
+		code: number,
+		senderPid: number,
+		senderUid: number,
+		value: number,
+		mark: number,
+	): void;
 	/** kill(2). A negative pid is a process group. */
 	kill(pid: number, signal: number): void;
 	/** signal(7): the first real-time signal that libc leaves to programs. */

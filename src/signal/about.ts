@@ -8,4 +8,5 @@ export const about: About = {
 		{purpose: 'receive, in one terminal', line: 'ipc-signal wait USR1 RTMIN --follow --name events'},
 		{purpose: 'send, in another terminal', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
+	loadCluster: () => import('../cluster/signals/index.js'),
 };

@@ -8,10 +8,11 @@ import {commandOf, findHiding} from '../common/process/proc.js';
 import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {pause} from '../common/waiting.js';
 import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
+import {clusterReceivers, type DistantReceiver} from '../objects/signals/receivers.js';
 import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
-import type {Target} from './target.js';
+import type {DistantTarget, Target} from './target.js';
 
 /** No event reports that a full queue has room again: look, at growing intervals. */
 const longestPauseMs = 50;
@@ -29,6 +30,7 @@ export interface DeliverySettings {
 	/** Several steps: report how each process ended. */
 	escalates: boolean;
 	deadline: Deadline;
+	timeoutMs: number | undefined;
 	nonblock: boolean;
 	dryRun: boolean;
 	json: boolean;
@@ -38,6 +40,8 @@ export interface DeliverySettings {
 export interface Report {
 	target: string;
 	pid: number | null;
+	/** Of a process on a cluster, as it claims. */
+	host?: string;
 	group?: number;
 	/** The last signal that was sent. */
 	signal: string;
@@ -97,6 +101,30 @@ export class Delivery {
 		if (!this.settings.waits) return false;
 		if ('name' in target) return this.metNames.has(target.name);
 		return this.metNumbers.has(target.pid) || this.waitedFor.some(({recipient}) => recipient.hasMember?.(target.pid));
+	}
+
+	/** The same to a process that is found through a cluster. */
+	sendFar(target: DistantTarget): void {
+		const {json, dryRun, timeoutMs} = this.settings;
+		const signal = signalName(this.firstSignal);
+		const tried = this.firstSignal === 0 ? `cannot find ${target.shown}` : `cannot send ${signal} to ${target.shown}`;
+		let receiver: DistantReceiver | undefined;
+		try {
+			receiver = clusterReceivers.objects.open(target.address, tried, timeoutMs);
+			if (dryRun) receiver.find();
+			const result = dryRun ? 'dry-run' : this.sendPatiently(receiver, this.firstSignal);
+			const {pid, host} = receiver;
+			if (json) this.print(JSON.stringify({target: target.shown, pid, host, signal, result}));
+			else if (dryRun) this.print(`${signal} to ${pid} on ${host}`);
+			else if (result === 'sent') tellVerbose(`sent ${signal} to ${pid} on ${host}`);
+		} catch (error) {
+			if (!(error instanceof SystemError)) throw error;
+			// A limit that was asked for has its own status.
+			const isLate = error.reason === 'no-answer' && timeoutMs !== undefined;
+			this.fail(target, receiver?.pid ?? null, error.message, {isLate});
+		} finally {
+			receiver?.[Symbol.dispose]();
+		}
 	}
 
 	/** A word that is not a target: the others may be. */
@@ -229,7 +257,7 @@ export class Delivery {
 		}
 	}
 
-	private sendPatiently(recipient: Recipient, signal: number): 'sent' | 'full' {
+	private sendPatiently(recipient: Recipient | DistantReceiver, signal: number): 'sent' | 'full' {
 		for (let pauseMs = 1; !recipient.trySend(signal, this.settings.value); pauseMs *= 2) {
 			const {nonblock, deadline} = this.settings;
 			const {leftMs} = deadline;
@@ -315,8 +343,9 @@ export class Delivery {
 		tell(`${who} ended on ${report.signal} after ${formatDuration(elapsedMs)}${inVain}`);
 	}
 
-	private fail(target: Target, pid: number | null, message: string): void {
-		this.hasFailed = true;
+	private fail(target: Target | DistantTarget, pid: number | null, message: string, {isLate = false} = {}): void {
+		if (isLate) this.wasLate = true;
+		else this.hasFailed = true;
 		tellError(message);
 		const signal = signalName(this.firstSignal);
 		if (this.settings.json)

@@ -1,3 +1,4 @@
+import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
@@ -12,7 +13,7 @@ import {many, verb} from '../common/verb.js';
 import {PollSet} from '../common/waiting.js';
 import {POLLIN} from '../native/index.js';
 import {type RawSignal, receivedSignal} from '../objects/signals/received-signal.js';
-import {Registration, receiverName} from '../objects/signals/registration.js';
+import {claimName, type HeldName, receiverName} from '../objects/signals/receivers.js';
 import {Signals} from '../objects/signals/signals.js';
 import {Forwarder} from './forwarder.js';
 
@@ -29,7 +30,9 @@ export const on = verb({
 		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		readyFd: common.readyFd,
+		...clusterOptions,
 	},
+	cluster: true,
 	takesCommand: true,
 	examples: [
 		{purpose: 'rotate logs on SIGHUP', line: 'ipc-signal on HUP --name rotor -- ./rotate-logs'},
@@ -43,7 +46,7 @@ export const on = verb({
 		Signals.block([...wanted, SIGCHLD, ...stops]);
 		using arriving = Signals.ofBlocked(wanted.filter((number) => number !== SIGCHLD));
 		using control = Signals.ofBlocked([SIGCHLD, ...stops]);
-		using _ = options.name === undefined ? undefined : Registration.claim(options.name);
+		using name = options.name === undefined ? undefined : claimName(options.name, wanted);
 		announceReady(options.readyFd);
 		const handler = new Handler(
 			command,
@@ -53,6 +56,7 @@ export const on = verb({
 				most: options.count ?? Number.POSITIVE_INFINITY,
 				timeoutMs: options.timeout,
 			},
+			name,
 		);
 		return handler.run();
 	},
@@ -75,6 +79,7 @@ class Handler {
 		private readonly command: readonly string[],
 		private readonly sources: {arriving: Signals; control: Signals; wantsChild: boolean},
 		private readonly limits: {jobs: number; most: number; timeoutMs: number | undefined},
+		private readonly name: HeldName | undefined,
 	) {
 		this.deadline = new Deadline(limits.timeoutMs);
 	}
@@ -103,6 +108,7 @@ class Handler {
 			IPC_SIGNAL: name,
 			IPC_SENDER_PID: String(pid),
 			IPC_SENDER_UID: String(uid),
+			IPC_SENDER_HOST: this.name?.hostOf(signal.mark),
 			IPC_VALUE: value === null ? undefined : String(value),
 		});
 		if (typeof child === 'object') {

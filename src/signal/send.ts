@@ -1,11 +1,14 @@
+import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
+import {type ClusterAddress, looksLikeCluster} from '../common/formats/cluster-address.js';
 import {parseSignal, signalFormat, signalName} from '../common/formats/signal-name.js';
 import {refuse, type TextFormat} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {expectInput, isTerminal, stdin} from '../common/output.js';
 import {any, verb} from '../common/verb.js';
+import {parseReceiverAddress} from '../objects/signals/receivers.js';
 import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';
 import {type Target, target, wordsOfInput} from './target.js';
@@ -22,13 +25,21 @@ const queuedValue: TextFormat<number> = {
 	},
 };
 
+/** As it was written, or already read. */
+type Word = string | ClusterAddress;
+
 /** The signal, if no option has named it, then targets: the form of each word tells which it is. */
-const word: TextFormat<string> = {placeholder: 'TARGET', parse: (text) => text};
-const signalWord: TextFormat<string> = {
+const word: TextFormat<Word> = {placeholder: 'TARGET', parse: wordOrAddress};
+const signalWord: TextFormat<Word> = {
 	placeholder: 'SIGNAL',
 	...{words: signalFormat().words ?? []},
-	parse: (text) => text,
+	parse: wordOrAddress,
 };
+
+/** Only words that are read before anything is done can name a cluster. */
+function wordOrAddress(text: string): Word {
+	return looksLikeCluster(text) ? parseReceiverAddress(text) : text;
+}
 
 /** A lower-case word must be a signal name; otherwise it is a group of short options. */
 function isDashedName(first: string): boolean {
@@ -60,7 +71,9 @@ export const send = verb({
 		nonblock: {...common.nonblock, help: 'if a signal queue is full, exit with status 3'},
 		dryRun: {help: 'print what would be sent; send nothing'},
 		json: {help: 'print the result for each process as a JSON object'},
+		...clusterOptions,
 	},
+	cluster: true,
 	shorthand: (first) =>
 		/^-([0-9]+|[A-Z][A-Z0-9]+([-+][0-9]+)?)$/.test(first) || isDashedName(first)
 			? ['--signal', first.slice(1)]
@@ -74,7 +87,13 @@ export const send = verb({
 		const given = first === undefined ? [] : [first, ...rest];
 		if (options.group && options.tree) throw new UsageError('--group and --tree cannot be combined');
 		const {steps, words} = stepsAndTargets(given, options);
-		const targets = words.map((text) => target.parse(text));
+		const targets = words.map((one) =>
+			typeof one === 'string' ? target.parse(one) : {shown: one.shown, address: one},
+		);
+		const distant = targets.find((one) => 'address' in one);
+		const [local] = (['group', 'tree', 'wait', 'escalate'] as const).filter((key) => options[key]);
+		if (distant && local)
+			throw new UsageError(`'${distant.shown}' is on a cluster, and --${local} works on this machine only`);
 		if (options.value !== undefined && steps.some(({signal}) => signal === 0))
 			throw new UsageError('signal 0 is not sent and carries no --value');
 		const waits = options.wait || options.escalate !== undefined;
@@ -85,30 +104,34 @@ export const send = verb({
 			waits,
 			escalates: options.escalate !== undefined,
 			deadline: new Deadline(options.timeout),
+			timeoutMs: options.timeout,
 			nonblock: options.nonblock,
 			dryRun: options.dryRun,
 			json: options.json,
 		});
-		if (words.length > 0) for (const one of targets) delivery.send(one);
+		if (words.length > 0)
+			for (const one of targets)
+				if ('address' in one) delivery.sendFar(one);
+				else delivery.send(one);
 		else sendToInput(delivery);
 		return delivery.finish();
 	},
 });
 
 function stepsAndTargets(
-	given: readonly string[],
+	given: readonly Word[],
 	{signal, escalate}: {signal: number | undefined; escalate: Step[] | undefined},
-): {steps: readonly Step[]; words: readonly string[]} {
+): {steps: readonly Step[]; words: readonly Word[]} {
 	const [first, ...rest] = given;
 	if (escalate === undefined) {
 		if (signal !== undefined) return {steps: [{signal, waitMs: undefined}], words: given};
-		if (first === undefined) throw new UsageError('SIGNAL is missing');
+		if (typeof first !== 'string') throw new UsageError('SIGNAL is missing');
 		return {steps: [{signal: signalFormat({zero: true}).parse(first), waitMs: undefined}], words: rest};
 	}
 	const begin = (escalate[0] as Step).signal;
 	if (signal !== undefined && signal !== begin)
 		throw new UsageError(`--escalate begins with ${signalName(begin)}, not with ${signalName(signal)}`);
-	if (first === undefined || first.startsWith('@') || /^-?[0-9]+$/.test(first)) {
+	if (typeof first !== 'string' || first.startsWith('@') || /^-?[0-9]+$/.test(first)) {
 		if (rest.length > 0 && Number(first) === begin)
 			throw new UsageError(`'${first}' could be a signal or a process: --escalate names the signals, so leave it out`);
 		return {steps: escalate, words: given};

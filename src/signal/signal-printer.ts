@@ -4,7 +4,14 @@ import {boundariesOf} from '../common/framing/boundaries.js';
 import {explainStdout, printBytes, stdout, tellError} from '../common/output.js';
 import {isReady} from '../common/waiting.js';
 import {native, POLLOUT} from '../native/index.js';
-import {mostLineBytes, rawSignal, receivedSignal, writeLine} from '../objects/signals/received-signal.js';
+import {
+	mostLineBytes,
+	type RawSignal,
+	type ReceivedSignal,
+	rawSignal,
+	receivedSignal,
+	writeLine,
+} from '../objects/signals/received-signal.js';
 
 /** After a signal told us to stop, we wait this long for a reader to make room. */
 const roomMs = 200;
@@ -23,6 +30,8 @@ export class SignalPrinter {
 	constructor(
 		private readonly json: boolean,
 		batch: number,
+		/** The host for the mark of a signal. */
+		private readonly hostOf: (mark: number) => string | undefined,
 	) {
 		this.lines = Buffer.allocUnsafe(batch * mostLineBytes);
 		this.unread = fstatSync(stdout).isFIFO() ? new Unread() : undefined;
@@ -32,14 +41,19 @@ export class SignalPrinter {
 	print(fields: Int32Array, count: number): void {
 		if (this.json) {
 			let text = '';
-			for (let at = 0; at < count; at++) text += `${JSON.stringify(receivedSignal(rawSignal(fields, at)))}\n`;
-			const bytes = Buffer.from(text, 'latin1');
+			for (let at = 0; at < count; at++) text += `${JSON.stringify(this.describe(rawSignal(fields, at)))}\n`;
+			const bytes = Buffer.from(text);
 			this.write(bytes, bytes.length);
 			return;
 		}
 		let end = 0;
 		for (let at = 0; at < count; at++) end = writeLine(this.lines, end, fields, at);
 		this.write(this.lines, end);
+	}
+
+	private describe(signal: RawSignal): ReceivedSignal {
+		const host = this.hostOf(signal.mark);
+		return host === undefined ? receivedSignal(signal) : {...receivedSignal(signal), host};
 	}
 
 	private write(bytes: Buffer, length: number): void {

@@ -1,10 +1,17 @@
 import {SystemError, UsageError} from '../common/errors.js';
+import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import type {TextFormat} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
 import {receiverName} from '../objects/signals/registration.js';
 
 /** A target, as it was written. */
 export type Target = {shown: string; pid: number} | {shown: string; name: string};
+
+/** A receiver on a cluster. */
+export interface DistantTarget {
+	shown: string;
+	address: ClusterAddress;
+}
 
 /** The maximum of the kernel: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
 const highestPid = 2 ** 22;

@@ -1,3 +1,4 @@
+import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
@@ -8,7 +9,7 @@ import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
 import {fieldsPerSignal} from '../objects/signals/received-signal.js';
-import {Registration, receiverName} from '../objects/signals/registration.js';
+import {claimName, receiverName} from '../objects/signals/receivers.js';
 import {Signals} from '../objects/signals/signals.js';
 import {SignalPrinter} from './signal-printer.js';
 
@@ -28,7 +29,9 @@ export const wait = verb({
 		nonblock: {...common.nonblock, help: 'receive pending signals only; status 3 if too few'},
 		json: {help: 'print each signal as a JSON object, with how it was sent'},
 		readyFd: common.readyFd,
+		...clusterOptions,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'print the sender and the value of one USR1', line: 'ipc-signal wait USR1'},
 		{
@@ -44,14 +47,14 @@ export const wait = verb({
 		Signals.block(numbers);
 		stopOnSignals(numbers);
 		using signals = Signals.ofBlocked(numbers);
-		using _ = options.name === undefined ? undefined : Registration.claim(options.name);
+		using name = options.name === undefined ? undefined : claimName(options.name, numbers);
 		announceReady(options.readyFd);
 
 		const most = options.follow ? Number.POSITIVE_INFINITY : (options.count ?? 1);
 		const timeoutMs = options.nonblock ? 0 : options.timeout;
 		let deadline = new Deadline(timeoutMs);
 		const fields = new Int32Array(batch * fieldsPerSignal);
-		const printer = new SignalPrinter(options.json, batch);
+		const printer = new SignalPrinter(options.json, batch, (mark) => name?.hostOf(mark));
 		let printed = 0;
 		let passedOver = 0;
 		try {

@@ -12,4 +12,5 @@ export const about: About = {
 	],
 	remedies,
 	names: socketNames,
+	loadCluster: () => import('../cluster/calls/index.js'),
 };

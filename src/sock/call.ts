@@ -1,3 +1,4 @@
+import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
@@ -17,10 +18,10 @@ import {
 	tellVerbose,
 } from '../common/output.js';
 import {any, one, optional, verb} from '../common/verb.js';
+import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
-import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {hasHostName, socketAddress} from '../objects/socket/socket-address.js';
-import {insecure, messageSize} from './options.js';
+import {hasHostName} from '../objects/socket/socket-address.js';
+import {insecure, messageSize, refuseOnCluster} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
@@ -35,7 +36,7 @@ const onlyId = '1';
 
 export const call = verb({
 	summary: 'Call a method and print the result',
-	operands: {address: one(socketAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	operands: {address: one(callAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
 	options: {
 		raw: {short: 'r', help: 'print a string result without quotes'},
 		named: {short: 'N', help: 'pass named parameters: NAME=VALUE'},
@@ -54,17 +55,20 @@ export const call = verb({
 		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
+		...clusterOptions,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'print the result of a call', line: 'ipc-sock call calc add 2 40'},
 		{purpose: 'store a result in a shell variable', line: 'name=$(ipc-sock call -r users name 1000) || exit'},
 		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	// Many calls at once pay for the start of a quicker engine.
-	needsNode: ({address}, {batch}) => batch || hasHostName(address),
+	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && hasHostName(address)),
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);
+		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure');
 		const isNamed = options.named || preset === 'qmp';
 		const given = options.params === '-' ? readAllInput() : options.params;
 		const wishes = {named: isNamed, string: options.string, params: given};
@@ -75,7 +79,7 @@ export const call = verb({
 		const deadline = new Deadline(options.timeout ?? -1);
 		const dialect = dialects[preset ?? 'jsonRpc'];
 		const encode = (request: Request) => encodeMessage(dialect.format(request), framing);
-		const talk = (socket: LocalSocket): Outcome => {
+		const talk = (socket: CallSocket): Outcome => {
 			using _ = socket;
 			const limits = {...usualLimits, mostBytes: options.maxSize ?? mostRecordBytes};
 			const channel = new CallChannel(socket, limits, !options.notify);
@@ -89,6 +93,7 @@ export const call = verb({
 			if (options.notify) {
 				channel.send(encode({id: undefined, method: method as string, params}));
 				channel.flush(deadline);
+				channel.confirm(deadline);
 				return done;
 			}
 			const {listing} = dialect;
@@ -101,6 +106,8 @@ export const call = verb({
 			return printOutcome(request.method, outcome, options.raw);
 		};
 		try {
+			if (address.kind === 'cluster')
+				return talk(clusterCalls.objects.connect(address, {asksForSigns: options.timeout === undefined}));
 			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.waitMs()});
 			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {
@@ -156,7 +163,7 @@ function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, d
 		const bytes = channel.receive(deadline);
 		if (!bytes)
 			throw new SystemError(
-				`cannot call ${quoted(method)} on ${channel.shown}: the connection was closed before the answer arrived`,
+				`cannot call ${quoted(method)} on ${channel.shown}: ${channel.endReason ?? 'the connection was closed before the answer arrived'}`,
 			);
 		const text = jsonText(bytes);
 		if (text === undefined)

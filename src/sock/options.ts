@@ -1,7 +1,9 @@
+import {UsageError} from '../common/errors.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize, size} from '../common/formats/size.js';
 import {choice, refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
+import {optionName} from '../common/verb.js';
 
 export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
@@ -31,3 +33,12 @@ export const totalSize: TextFormat<number> = {
 		return bytes;
 	},
 };
+
+/** On a cluster there are no connections, and its server decides who may do what. */
+export function refuseOnCluster<Options extends object>(options: Options, ...keys: (keyof Options & string)[]): void {
+	const given = keys.find((key) => {
+		const value: unknown = options[key];
+		return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+	});
+	if (given) throw new UsageError(`--${optionName(given)} is for sockets, and this is a name on a cluster`);
+}

@@ -1,4 +1,5 @@
 import {availableParallelism} from 'node:os';
+import {clusterOptions} from '../common/cluster.js';
 import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
@@ -7,13 +8,15 @@ import {anyText, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
+import {callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import {isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {isLocal} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
-import {insecure, messageSize, totalSize} from './options.js';
+import {insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
 import {CallServer} from './rpc/call-server.js';
 import {usualLimits} from './rpc/json-splitter.js';
+import {MessageServer} from './rpc/message-server.js';
 import {MethodFolders} from './rpc/methods.js';
 import {CommandRunner, FolderRunner} from './rpc/program-runner.js';
 import {WorkerPool} from './rpc/worker-pool.js';
@@ -26,7 +29,7 @@ const folder = anyText('DIR');
 
 export const serve = verb({
 	summary: 'Answer calls by running the executables in a folder, or a command',
-	operands: {address: one(socketAddress), more: any(folder)},
+	operands: {address: one(callAddress), more: any(folder)},
 	options: {
 		methods: {value: folder, many: true, help: 'folder of methods; if repeated, the first match is used'},
 		worker: {help: 'keep CMD running; it reads a call per line and prints an answer per line'},
@@ -41,7 +44,9 @@ export const serve = verb({
 		mode: common.mode,
 		insecure,
 		readyFd: common.readyFd,
+		...clusterOptions,
 	},
+	cluster: true,
 	takesCommand: 'optional',
 	examples: [
 		{purpose: 'offer every executable in ./methods as a method', line: 'ipc-sock serve calc --methods ./methods'},
@@ -56,7 +61,8 @@ export const serve = verb({
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
 		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
-		if (!isLocal(address) && options.allow.length > 0)
+		if (address.kind === 'cluster') refuseOnCluster(options, 'allow', 'mode', 'idle', 'max', 'insecure');
+		else if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
@@ -70,14 +76,22 @@ export const serve = verb({
 		else if (options.worker) runner = new WorkerPool(command, mostBytes);
 		else runner = new CommandRunner(command, {...program, isForAll: true, notFoundStatus: status.notFound});
 
+		const jobs = options.jobs ?? availableParallelism();
+		const timeoutMs = options.timeout ?? -1;
+		if (address.kind === 'cluster') {
+			const listener = clusterCalls.objects.listen(address);
+			announceReady(options.readyFd);
+			await new MessageServer(listener, runner, {jobs, timeoutMs, mostBytes, mostHeld}).run();
+			return done;
+		}
 		const access = new AccessList(options.allow);
 		const listener = await openListener(address, {
 			insecure: options.insecure,
 			...modeWithAccess(options.mode, options.allow),
 		});
 		const server = new CallServer(listener, runner, {
-			jobs: options.jobs ?? availableParallelism(),
-			timeoutMs: options.timeout ?? -1,
+			jobs,
+			timeoutMs,
 			idleMs: options.idle ?? usualIdleMs,
 			mostConnections: options.max ?? usualConnections,
 			limits: {...usualLimits, mostBytes},

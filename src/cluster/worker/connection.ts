@@ -51,12 +51,13 @@ export class Connection {
 	}
 
 	private async open(): Promise<NatsConnection> {
-		const {servers, creds, ca, cert, key, connectTimeoutMs} = this.settings;
+		const {servers, creds, ca, cert, key, connectTimeoutMs, noEcho = false} = this.settings;
 		const who = servers.find(({user}) => user !== undefined);
 		const usesTls = servers.some(({scheme}) => scheme === 'tls') || [ca, cert, key].some((text) => text !== undefined);
 		const options: ConnectionOptions = {
 			servers: servers.map(({host, port}) => `${host.includes(':') ? `[${host}]` : host}:${port}`),
 			name: this.clientName,
+			noEcho,
 			timeout: connectTimeoutMs,
 			maxReconnectAttempts: -1,
 			reconnectTimeWait: reconnectPauseMs,

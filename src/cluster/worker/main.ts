@@ -1,14 +1,17 @@
 import {writeSync} from 'node:fs';
 import {type MessagePort, workerData} from 'node:worker_threads';
+import {configureOutput, tell} from '../../common/output.js';
 import {type Answer, flags, type Methods, type Request, type WorkerStart} from '../protocol.js';
+import {callMethods} from './calls.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
 import {queueMethods} from './queue.js';
 import {semaphoreMethods} from './semaphore.js';
+import {signalMethods} from './signals.js';
 
 /** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
 
-const {settings, clientName, wake, shared, port} = workerData as WorkerStart & {port: MessagePort};
+const {settings, clientName, output, wake, shared, port} = workerData as WorkerStart & {port: MessagePort};
 const words = new Int32Array(shared);
 
 function send(answer: Answer): void {
@@ -22,10 +25,21 @@ const reportDefect = (error: unknown) => send({defect: error instanceof Error ? 
 process.on('uncaughtException', reportDefect);
 process.on('unhandledRejection', reportDefect);
 
-const connection = new Connection(settings, clientName, (notice) => send({notice}));
+configureOutput(output);
+/** At once: the command may wait for something else. */
+function tellNow(notice: string): void {
+	try {
+		tell(notice);
+	} catch {
+		// A signal has been caught, and the command ends.
+	}
+}
+const connection = new Connection(settings, clientName, tellNow);
 const methods: Methods = {
 	...queueMethods(connection),
 	...semaphoreMethods(connection),
+	...callMethods(connection),
+	...signalMethods(connection),
 	close: async () => {
 		await connection.close();
 		return true;

@@ -191,7 +191,7 @@ static ssize_t take_signals(int descriptor, int32_t *fields, size_t room)
 			item[2] = (int32_t)signals[i].ssi_pid;
 			item[3] = (int32_t)signals[i].ssi_uid;
 			item[4] = signals[i].ssi_int;
-			item[5] = signals[i].ssi_status;
+			item[5] = signals[i].ssi_code < 0 ? signals[i].ssi_errno : signals[i].ssi_status;
 		}
 		if (count < wanted)
 			break;
@@ -204,7 +204,7 @@ static ssize_t take_signals(int descriptor, int32_t *fields, size_t room)
  *
  * Waits for the first signal (EPIPE when `watched` has no reader any more, EINTR when a caught signal came), then takes
  * what is there, at most `most` and as many as `fields` has room for, six numbers each: signal, code, pid, uid, value,
- * status (of a child: SIGCHLD). 0 when none came in time. signalfd(2)
+ * and the status of a child, or the mark of a queued signal. 0 when none came in time. signalfd(2)
  */
 static napi_value js_read_signals(napi_env env, napi_callback_info info)
 {
@@ -282,14 +282,18 @@ static napi_value js_pidfd_send_signal(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-/* rtSigqueueinfo(pid, signal, code, senderPid, senderUid, value): if there is no pidfd. rt_sigqueueinfo(2) */
+/*
+ * rtSigqueueinfo(pid, signal, code, senderPid, senderUid, value, mark): if there is no pidfd. The mark travels as si_errno, which
+ * means nothing in a signal. rt_sigqueueinfo(2)
+ */
 static napi_value js_rt_sigqueueinfo(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct queued queued;
-	int pid;
-	if (!read_queued(env, info, &arguments, &pid, &queued))
+	int pid, mark;
+	if (!read_queued(env, info, &arguments, &pid, &queued) || !int_argument(&arguments, 6, &mark))
 		return NULL;
+	queued.error = mark;
 	if (syscall(SYS_rt_sigqueueinfo, pid, queued.signal, &queued) < 0)
 		return throw_errno(env, errno, "rt_sigqueueinfo");
 	return js_undefined(env);

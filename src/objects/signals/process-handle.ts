@@ -89,7 +89,7 @@ export class ProcessHandle implements Disposable {
 		}
 		if (this.isGone()) throw new SystemError(`cannot send ${signalName(signal)} to ${this.pid}: the process has ended`);
 		if (value === undefined) native.kill(this.pid, signal);
-		else native.rtSigqueueinfo(this.pid, signal, code, process.pid, uid, value);
+		else native.rtSigqueueinfo(this.pid, signal, code, process.pid, uid, value, 0);
 	}
 
 	/** Whether the signal queue of its user is full. */

@@ -15,6 +15,8 @@ export interface ReceivedSignal {
 	value: number | null;
 	/** How it was sent: `USER` (kill), `QUEUE` (sigqueue), `TKILL`, `KERNEL`, `TIMER`, `MESGQ` and others; sigaction(2). */
 	code: string;
+	/** The sender's host as it claims, if the signal came through a cluster; so are then pid and uid. */
+	host?: string;
 }
 
 /** How many numbers `readSignals` writes for each signal. */
@@ -22,11 +24,14 @@ export const fieldsPerSignal = 6;
 
 export const SI_USER = 0;
 export const SI_QUEUE = -1;
+/** Ours: sent through a cluster without a value. A thread cannot send itself SI_USER by rt_sigqueueinfo(2). */
+export const SI_DISTANT = -100;
 export const SI_KERNEL = 0x80;
 
 const codeNames: Record<number, string> = {
 	[SI_USER]: 'USER',
 	[SI_QUEUE]: 'QUEUE',
+	[SI_DISTANT]: 'USER',
 	[-2]: 'TIMER',
 	[-3]: 'MESGQ',
 	[-4]: 'ASYNCIO',
@@ -52,6 +57,8 @@ export interface RawSignal {
 	pid: number;
 	uid: number;
 	value: number;
+	/** Of a signal that came through a cluster: what stands for the host. */
+	mark: number;
 }
 
 export function rawSignal(fields: Int32Array, at: number): RawSignal {
@@ -62,6 +69,7 @@ export function rawSignal(fields: Int32Array, at: number): RawSignal {
 		pid: fields[start + 2] as number,
 		uid: (fields[start + 3] as number) >>> 0,
 		value: fields[start + 4] as number,
+		mark: (fields[start + 1] as number) < 0 ? (fields[start + 5] as number) : 0,
 	};
 }
 

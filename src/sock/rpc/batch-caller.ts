@@ -100,7 +100,10 @@ export class BatchCaller {
 			// Before anything is sent: a server woken by a process that sleeps next runs at once, on the same processor.
 			if (!holds) this.printAnswers();
 			channel.write();
-			if (this.isDone) return;
+			if (this.isDone) {
+				if (settings.notify) channel.confirm(deadline);
+				return;
+			}
 			if (channel.hasEnded) this.explainEnd();
 			if (holds && !channel.isSending && channel.isReadable(mostHeldMs)) {
 				channel.read();
@@ -131,7 +134,10 @@ export class BatchCaller {
 	private explainEnd(): never {
 		const open = this.asked.size;
 		const when = open === 0 ? 'before all calls were sent' : `with ${countOf(open, 'call')} unanswered`;
-		throw new SystemError(`${this.channel.shown} closed the connection ${when}`);
+		const {shown, endReason} = this.channel;
+		throw new SystemError(
+			endReason ? `${shown}: ${endReason}; ended ${when}` : `${shown} closed the connection ${when}`,
+		);
 	}
 
 	private readLines(): void {

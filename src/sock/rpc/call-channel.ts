@@ -3,7 +3,7 @@ import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {stdout} from '../../common/output.js';
 import {endIfBroken, PollSet} from '../../common/waiting.js';
 import {native, POLLIN, POLLOUT} from '../../native/index.js';
-import type {LocalSocket} from '../../objects/socket/local-socket.js';
+import type {CallSocket} from '../../objects/socket/call-places.js';
 import {Broken} from './json-scan.js';
 import {JsonSplitter, type SplitLimits} from './json-splitter.js';
 
@@ -22,7 +22,7 @@ export class CallChannel {
 	private offset = 0;
 
 	constructor(
-		readonly socket: LocalSocket,
+		readonly socket: CallSocket,
 		limits: SplitLimits,
 		/** Answers are printed: a wait ends us by SIGPIPE when the reader of stdout leaves. */
 		prints: boolean,
@@ -104,6 +104,16 @@ export class CallChannel {
 		if (!this.poll.wait(timeoutMs)) throw new TimedOut();
 		endIfBroken(this.poll.eventsOf('stdout'));
 		return this.poll.eventsOf('also') !== 0;
+	}
+
+	/** Why the peer has ended, where more is known than that it has closed the connection. */
+	get endReason(): string | undefined {
+		return this.socket.endReason;
+	}
+
+	/** After the last request: waits until the server has got them all. @throws KernelError with ETIMEDOUT */
+	confirm(deadline: Deadline): void {
+		if (this.socket.confirm?.(deadline.waitMs()) === false) throw new TimedOut();
 	}
 
 	/** Whether something can be read within that time. */

@@ -1,17 +1,16 @@
-import {countOf, quoted} from '../../common/errors.js';
-import {formatDuration} from '../../common/formats/duration.js';
+import {countOf} from '../../common/errors.js';
 import {formatSize} from '../../common/formats/size.js';
 import {Shutdown} from '../../common/process/shutdown.js';
-import {version} from '../../common/version.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
 import {LimitedNotices} from '../limited-notices.js';
 import {SharedBudget} from '../shared-budget.js';
 import {connectionsOf} from '../stream/accept-loop.js';
-import {type Call, type CallRunner, defect, methodTimedOut, type RunningCall, serverRefuses} from './call-runner.js';
+import {type Call, type CallRunner, serverRefuses} from './call-runner.js';
+import {CallScheduler} from './call-scheduler.js';
 import {CallerConnection, type CallQueue} from './caller-connection.js';
-import {type CallError, type CallResult, internalError, methodNotFound} from './json-rpc.js';
+import {type CallResult, internalError} from './json-rpc.js';
 import type {SplitLimits} from './json-splitter.js';
 
 /** How often silent connections are checked. */
@@ -35,28 +34,20 @@ export interface ServeSettings {
 	isLocal: boolean;
 }
 
-interface Task {
-	connection: CallerConnection;
-	call: Call;
-	wantsAnswer: boolean;
-	onOutcome(outcome: CallResult): void;
-}
-
-/** Answers calls of any number of clients; the clients take turns when there are more calls than may run at once. */
+/** Answers calls of any number of clients. */
 export class CallServer implements CallQueue {
 	private readonly connections = new Set<CallerConnection>();
 	private readonly turnedAway = new Set<CallerConnection>();
-	private readonly waiting = new Map<CallerConnection, Task[]>();
-	private readonly running = new Map<RunningCall, Task>();
 	private readonly notices = new LimitedNotices();
 	private readonly budget: SharedBudget<CallerConnection>;
-	private isStopping = false;
+	private readonly scheduler: CallScheduler<CallerConnection>;
 
 	constructor(
 		private readonly listener: LocalSocket,
-		private readonly runner: CallRunner,
+		runner: CallRunner,
 		private readonly settings: ServeSettings,
 	) {
+		this.scheduler = new CallScheduler(runner, {...settings, title: listener.shownName});
 		this.budget = new SharedBudget(settings.mostHeld, (connection) => this.cutOff(connection));
 	}
 
@@ -77,12 +68,9 @@ export class CallServer implements CallQueue {
 
 	/** Ends all running calls; no client gets an answer any more. */
 	private async stop(): Promise<void> {
-		this.isStopping = true;
-		const running = [...this.running.keys()];
-		for (const each of running) each.stop(internalError);
-		for (const connection of [...this.connections, ...this.turnedAway]) connection.leave();
-		await Promise.all(running.map(({ended}) => ended));
-		await this.runner.close();
+		await this.scheduler.stop(internalError, () => {
+			for (const connection of [...this.connections, ...this.turnedAway]) connection.leave();
+		});
 		this.notices.finish();
 		this.settings.access.finish();
 	}
@@ -116,25 +104,11 @@ export class CallServer implements CallQueue {
 		wantsAnswer: boolean,
 		onOutcome: (outcome: CallResult) => void,
 	): void {
-		if (call.method === 'rpc.discover') {
-			onOutcome(attempted(call, () => this.discover()));
-			return;
-		}
-		const task = {connection, call, wantsAnswer, onOutcome};
-		const tasks = this.waiting.get(connection);
-		if (tasks) tasks.push(task);
-		else this.waiting.set(connection, [task]);
-		this.startNext();
+		this.scheduler.submit(connection, call, wantsAnswer, onOutcome);
 	}
 
 	abandon(connection: CallerConnection): void {
-		const tasks = this.waiting.get(connection) ?? [];
-		this.waiting.delete(connection);
-		const kept = tasks.filter(({wantsAnswer}) => !wantsAnswer);
-		if (kept.length > 0) this.waiting.set(connection, kept);
-		for (const {wantsAnswer, onOutcome} of tasks) if (wantsAnswer) onOutcome({error: internalError});
-		for (const [running, task] of this.running)
-			if (task.connection === connection && task.wantsAnswer) running.abandon();
+		this.scheduler.abandon(connection);
 	}
 
 	account(connection: CallerConnection, bytes: number): void {
@@ -154,9 +128,7 @@ export class CallServer implements CallQueue {
 		);
 		connection.giveWay();
 		// Notifications of a client that has left or leaves now: only we learn of them.
-		const tasks = this.waiting.get(connection) ?? [];
-		this.waiting.delete(connection);
-		for (const {onOutcome} of tasks) onOutcome({error: internalError});
+		this.scheduler.drop(connection, internalError);
 	}
 
 	report(message: string): void {
@@ -171,58 +143,5 @@ export class CallServer implements CallQueue {
 	private lookAtConnections(): void {
 		const now = performance.now();
 		for (const connection of this.connections) connection.look(now, this.settings.idleMs);
-	}
-
-	/** The connection that has waited longest is first, and goes to the end of the list then. */
-	private startNext(): void {
-		while (this.running.size < this.settings.jobs && !this.isStopping) {
-			const [connection, tasks] = this.waiting.entries().next().value ?? [];
-			const task = tasks?.shift();
-			if (!connection || !tasks || !task) return;
-			this.waiting.delete(connection);
-			if (tasks.length > 0) this.waiting.set(connection, tasks);
-			this.start(task);
-		}
-	}
-
-	private start(task: Task): void {
-		const {call, onOutcome} = task;
-		const running = attempted(call, () => this.runner.start(call) ?? {error: methodNotFound});
-		if (!('outcome' in running)) {
-			onOutcome(running);
-			return;
-		}
-		this.running.set(running, task);
-		const {timeoutMs} = this.settings;
-		const timer =
-			timeoutMs < 0
-				? undefined
-				: setTimeout(() => {
-						const message = `${quoted(call.method)} timed out after ${formatDuration(timeoutMs)}`;
-						running.stop({code: methodTimedOut, message});
-					}, timeoutMs);
-		running.outcome.then(onOutcome).catch((error) => defect(call.method, error));
-		running.ended.then(() => {
-			clearTimeout(timer);
-			this.running.delete(running);
-			this.startNext();
-		});
-	}
-
-	/** OpenRPC's way of describing a server: https://spec.open-rpc.org */
-	private discover(): CallResult {
-		const names = this.runner.methods();
-		if (!names) return {error: methodNotFound};
-		const methods = names.map((name) => ({name, params: [], result: {name: 'result', schema: {}}}));
-		return {result: JSON.stringify({openrpc: '1.3.2', info: {title: this.listener.shownName, version}, methods})};
-	}
-}
-
-/** An error of one call must not end the server, and the other calls with it. */
-function attempted<Done>({method}: Call, action: () => Done): Done | {error: CallError} {
-	try {
-		return action();
-	} catch (error) {
-		return {error: defect(method, error)};
 	}
 }

@@ -1,17 +1,15 @@
 import {Socket} from 'node:net';
 import type {PeerCredentials} from '../../objects/socket/local-socket.js';
 import {isHungUp} from '../stream/hang-up.js';
+import {executeMessage, heldBy} from './call-message.js';
 import {type Call, defect, serverRefuses} from './call-runner.js';
 import {
-	type CallError,
 	type CallResult,
 	formatResponse,
-	invalidRequest,
 	isRefused,
 	parseError,
 	type Refused,
 	type Request,
-	readRequests,
 	withData,
 } from './json-rpc.js';
 import {Broken} from './json-scan.js';
@@ -20,14 +18,8 @@ import {encodeMessage} from './message-framing.js';
 
 /** Maximum number of calls of one connection at a time; the rest stays unread until then. */
 const mostPending = 64;
-/** Maximum number of calls in one message. */
-const mostInBatch = 10_000;
 /** After an error that ends a connection: how long its sender may continue before the connection is closed. */
 const lingerMs = 5000;
-/** What a call takes beside its parameters. */
-const callBytes = 512;
-
-const tooLong: CallError = {code: serverRefuses, message: 'The answers to the batch are too long in total'};
 
 /** Executes the calls. */
 export interface CallQueue {
@@ -212,34 +204,18 @@ export class CallerConnection {
 	}
 
 	private take(bytes: Buffer): void {
-		const {isBatch, calls} = readRequests(bytes);
 		// Later messages may have arrived in another framing by the time that this one is answered.
 		const {form} = this.splitter;
-		if (!isBatch) {
-			this.perform(calls[0], (response) => {
-				if (response !== undefined) this.answer(response, form);
-			});
-			return;
-		}
-		if (calls.length > mostInBatch) {
-			const error = withData(invalidRequest, `a batch of ${calls.length} calls, more than ${mostInBatch}`);
-			this.answer(formatResponse('null', {error}), form);
-			return;
-		}
-		let left = calls.length;
-		let length = 0;
-		const responses: (string | undefined)[] = [];
-		for (const [i, call] of calls.entries())
-			this.perform(call, (response) => {
-				length += response?.length ?? 0;
-				this.heldBytes += response?.length ?? 0;
-				const isTooLong = length > this.limits.mostBytes && response !== undefined;
-				responses[i] = isTooLong ? formatResponse(call.id ?? 'null', {error: tooLong}) : response;
-				if (--left > 0) return;
-				this.heldBytes -= length;
-				const given = responses.filter((text) => text !== undefined);
-				if (given.length > 0) this.answer(`[${given.join(',')}]`, form);
-			});
+		executeMessage(bytes, {
+			mostBytes: this.limits.mostBytes,
+			perform: (call, respond) => this.perform(call, respond),
+			answer: (text) => {
+				if (text !== undefined) this.answer(text, form);
+			},
+			hold: (more) => {
+				this.heldBytes += more;
+			},
+		});
 	}
 
 	private perform(call: Request | Refused, respond: (response: string | undefined) => void): void {
@@ -252,7 +228,7 @@ export class CallerConnection {
 			respond(undefined);
 			return;
 		}
-		const bytes = callBytes + method.length + (params?.length ?? 0);
+		const bytes = heldBy(call);
 		this.pending++;
 		this.heldBytes += bytes;
 		this.queue.submit(this, {method, params, caller: this.caller}, id !== undefined, (outcome) => {

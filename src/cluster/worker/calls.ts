@@ -1,0 +1,63 @@
+import type {CallMessage} from '../../objects/socket/call-places.js';
+import type {Answers} from '../calls/format.js';
+import type {RefusalData} from '../protocol.js';
+import {CallClient} from './call-client.js';
+import {CallListener} from './call-listener.js';
+import {type Connection, sleep} from './connection.js';
+import {refuse} from './errors.js';
+
+/** Calls are requests with a reply subject: see ipc-cluster(7). A command has one conversation. */
+export function callMethods(connection: Connection) {
+	let caller: CallClient | undefined;
+	let listener: CallListener | undefined;
+	const found = <Kind>(value: Kind | undefined): Kind => {
+		if (value === undefined) throw new Error('there is no conversation');
+		return value;
+	};
+
+	return {
+		/** `descriptor` is the end of a socket that the requests come from, and the answers go to. */
+		async callsConnect(name: string, descriptor: number, asksForSigns: boolean): Promise<void> {
+			caller = new CallClient(connection, await connection.client(), name, descriptor, asksForSigns);
+		},
+
+		/** Why no more answers come. */
+		async callsProblem(): Promise<RefusalData | undefined> {
+			return caller?.problem;
+		},
+
+		/** Whether the server has got all requests in time. */
+		async callsConfirm(timeoutMs: number): Promise<boolean> {
+			const confirmed = found(caller)
+				.confirm()
+				.then(() => true);
+			const isInTime = await (timeoutMs < 0
+				? confirmed
+				: Promise.race([confirmed, sleep(timeoutMs, connection.closing.signal).then(() => false)]));
+			const {problem} = found(caller);
+			return problem ? refuse(problem.reason, problem.text) : isInTime;
+		},
+
+		/** The maximum size of an answer. */
+		async callsListen(name: string): Promise<number> {
+			const client = await connection.client();
+			listener = await CallListener.listen(client, name);
+			return client.info?.max_payload ?? 1024 ** 2;
+		},
+
+		callsReceive: (): Promise<CallMessage[]> => found(listener).receive(),
+
+		async callsAnswer(answers: Answers): Promise<void> {
+			found(listener).answer(answers);
+		},
+
+		/** What has arrived and was not received. */
+		callsStop: (): Promise<CallMessage[]> => found(listener).stop(),
+
+		async callsClose(): Promise<void> {
+			found(listener).close();
+		},
+	};
+}
+
+export type CallMethods = ReturnType<typeof callMethods>;
