@@ -5,10 +5,11 @@ import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
-import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
+import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import {Fifo, fifoName} from '../objects/fifo/fifo.js';
-import {lockSenders, sendRecords} from '../objects/fifo/record-sender.js';
+import {FifoSender} from '../objects/fifo/fifo-sender.js';
+import type {Missing} from '../objects/fifo/pipe.js';
 import {defaultName} from './default-name.js';
 
 export const send = verb({
@@ -36,38 +37,28 @@ export const send = verb({
 	],
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
-		using fifo = Fifo.open(name, {mode: options.mode, temporary: true});
-		if (fifo.isTemporary) stopOnSignals();
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		using pipe = new FifoSender(Fifo.open(name, {mode: options.mode, temporary: true}), options.size);
+		if (pipe.cleansUp) stopOnSignals();
 		expectInput();
 		announceReady(options.readyFd);
-		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(timeoutMs);
-		if (writer === undefined) return options.nonblock ? notNow : timedOut;
-		const shown = quoted(fifo.shownName);
-		if (options.size === undefined) growPipe(writer);
-		else setPipeSize(writer, options.size, shown);
-		growPipe(stdin);
+		if (!pipe.connect(timeoutMs)) return options.nonblock ? notNow : timedOut;
 
-		const gaveUp = (what: string, missing: 'lock' | 'room' = 'room'): Outcome => {
+		const gaveUp = (what: string, missing: Missing): Outcome => {
+			const shown = quoted(pipe.shownName);
 			const why = missing === 'lock' ? `another sender uses ${shown}` : `${shown} is full`;
 			tell(`gave up: ${why}, ${what} sent`);
 			return options.nonblock ? notNow : timedOut;
 		};
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
-			// All of stdin as one record is a stream: records of other senders must not be mixed into it.
-			if (framing && !lockSenders(writer, timeoutMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
-			try {
-				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: timeoutMs, progress});
-				progress?.finish();
-				return ended ? done : gaveUp(`${bytes} bytes`);
-			} catch (error) {
-				throw explainMove(error, {to: shown});
-			}
+			const {bytes, missing} = pipe.sendBytes({isRecord: framing === 'raw', copyTo, timeoutMs, progress});
+			progress?.finish();
+			return missing ? gaveUp(missing === 'lock' ? 'nothing' : `${bytes} bytes`, missing) : done;
 		}
 		const progress = progressOf(options.progress, 'records');
-		const {records, missing} = sendRecords({writer, shown, framing, timeoutMs, copyTo, progress});
+		const {records, missing} = pipe.sendRecords({framing, copyTo, timeoutMs, progress});
 		progress?.finish();
 		return missing ? gaveUp(countOf(records, 'record'), missing) : done;
 	},
