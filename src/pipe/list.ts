@@ -1,17 +1,19 @@
+import {clusterFormat} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
 import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
-import {verb} from '../common/verb.js';
-import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
+import {optional, verb} from '../common/verb.js';
+import type {FifoStatus} from '../objects/fifo/fifo-status.js';
+import {lookAtAllPipes} from '../objects/fifo/pipes.js';
 
 const count = (users: readonly unknown[] | null): string => String(users?.length ?? '?');
 
 export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'name', value: ({name}) => name},
-	{name: 'mode', value: ({mode}) => mode},
-	{name: 'owner', value: ({owner}) => owner},
+	{name: 'mode', value: ({mode}) => mode ?? ''},
+	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'queued', align: 'right', value: ({queued}) => (queued === null ? '' : formatSize(queued))},
 	{name: 'capacity', align: 'right', value: ({capacity}) => (capacity === null ? '' : formatSize(capacity))},
 	{name: 'readers', align: 'right', value: ({readers}) => count(readers)},
@@ -22,7 +24,9 @@ export const fifoColumns: readonly Column<FifoStatus>[] = [
 export const list = verb({
 	summary: 'List the FIFOs in the runtime folder, with the processes that use them',
 	aliases: ['ls'],
+	operands: {cluster: optional(clusterFormat)},
 	options: {json, noHeadings, output},
+	cluster: true,
 	examples: [
 		{purpose: 'print only the names', line: 'ipc-pipe list --no-headings -o name'},
 		{
@@ -30,9 +34,9 @@ export const list = verb({
 			line: `ipc-pipe list --json | jq -r 'select(.readers == []).name'`,
 		},
 	],
-	async run(_, options) {
+	async run({cluster}, options) {
 		const columns = chooseColumns(fifoColumns, options.output);
-		const rows = lookAtAddresses(allAddresses());
+		const rows = lookAtAllPipes(cluster);
 		if (options.json) for (const row of rows) printJson(row);
 		else await printTable(columns, rows, {headings: !options.noHeadings});
 		return done;

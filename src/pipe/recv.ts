@@ -8,13 +8,13 @@ import {announceReady, expectOutput, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
-import {Fifo, fifoName} from '../objects/fifo/fifo.js';
-import {FifoReceiver} from '../objects/fifo/fifo-receiver.js';
+import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
+import {checkAttributes, replicas} from './attributes.js';
 import {defaultName} from './default-name.js';
 
 export const recv = verb({
 	summary: 'Copy a FIFO, created if missing, to standard output until the last writer closes it',
-	operands: {name: optional(fifoName)},
+	operands: {name: optional(pipeName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -24,11 +24,13 @@ export const recv = verb({
 		count: {...common.count, help: 'stop after N records (by default, lines)'},
 		...framingOptions,
 		json: {help: 'print each record as a JSON object'},
-		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed; 8M on a cluster)'},
 		mode: common.mode,
+		replicas,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'filter what ipc-pipe send sends', line: 'ipc-pipe recv | grep node'},
 		{purpose: 'collect a log from writers that start and stop', line: 'ipc-pipe recv log --follow >>log.txt'},
@@ -45,8 +47,9 @@ export const recv = verb({
 			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
+		checkAttributes(name, options);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		using pipe = new FifoReceiver(Fifo.open(name, {mode: options.mode, temporary: true}), options.size);
+		using pipe = pipesAt(name).openToReceive(name, options);
 		const hasRecords = framing !== undefined && framing !== 'raw';
 		if (pipe.cleansUp || hasRecords) stopOnSignals();
 		if (!pipe.connect(timeoutMs)) return options.nonblock ? notNow : timedOut;

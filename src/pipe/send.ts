@@ -7,14 +7,14 @@ import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
-import {Fifo, fifoName} from '../objects/fifo/fifo.js';
-import {FifoSender} from '../objects/fifo/fifo-sender.js';
 import type {Missing} from '../objects/fifo/pipe.js';
+import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
+import {checkAttributes, replicas} from './attributes.js';
 import {defaultName} from './default-name.js';
 
 export const send = verb({
 	summary: 'Copy standard input to a FIFO, created if missing, once the FIFO has a reader',
-	operands: {name: optional(fifoName)},
+	operands: {name: optional(pipeName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -22,11 +22,13 @@ export const send = verb({
 		...framingOptions,
 		json: {help: 'read JSON objects, as recv --json prints them'},
 		tee: {help: 'also copy to stdout'},
-		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed; 8M on a cluster)'},
 		mode: common.mode,
+		replicas,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'send the list of processes to ipc-pipe recv', line: 'ps -ef | ipc-pipe send'},
 		{
@@ -38,7 +40,8 @@ export const send = verb({
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		using pipe = new FifoSender(Fifo.open(name, {mode: options.mode, temporary: true}), options.size);
+		checkAttributes(name, options);
+		using pipe = pipesAt(name).openToSend(name, options);
 		if (pipe.cleansUp) stopOnSignals();
 		expectInput();
 		announceReady(options.readyFd);

@@ -3,6 +3,7 @@ import {type MessagePort, workerData} from 'node:worker_threads';
 import {type Answer, flags, type Methods, type Request, type WorkerStart} from '../protocol.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
+import {pipeMethods} from './pipe.js';
 import {queueMethods} from './queue.js';
 
 /** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
@@ -11,10 +12,17 @@ const {settings, clientName, wake, shared, port} = workerData as WorkerStart & {
 const words = new Int32Array(shared);
 
 function send(answer: Answer): void {
-	port.postMessage(answer);
+	port.postMessage(answer, memoryOf(answer));
 	Atomics.add(words, flags.sent, 1);
 	Atomics.notify(words, flags.sent);
 	if (Atomics.exchange(words, flags.woken, 1) === 0) writeSync(wake, '!');
+}
+
+/** Memory that changes hands instead of being copied. */
+function memoryOf(answer: Answer): ArrayBuffer[] {
+	const {bytes} = (('result' in answer ? answer.result : undefined) ?? {}) as {bytes?: unknown};
+	const isWhole = bytes instanceof Uint8Array && bytes.length === bytes.buffer.byteLength;
+	return isWhole ? [bytes.buffer as ArrayBuffer] : [];
 }
 
 const reportDefect = (error: unknown) => send({defect: error instanceof Error ? (error.stack ?? '') : String(error)});
@@ -23,6 +31,7 @@ process.on('unhandledRejection', reportDefect);
 
 const connection = new Connection(settings, clientName, (notice) => send({notice}));
 const methods: Methods = {
+	...pipeMethods(connection),
 	...queueMethods(connection),
 	close: async () => {
 		await connection.close();
