@@ -76,13 +76,26 @@ export class Channel implements Disposable {
 		args: Parameters<Table[Name]>,
 		watched = -1,
 	): Result<Table, Name> {
-		const id = this.post(method, args);
+		return this.finish<Table, Name>(this.begin<Table, Name>(method, args), watched);
+	}
+
+	/** Begins a call and does not wait for it: several may be under way. `memory` is handed over, not copied. */
+	begin<Table extends Methods, Name extends keyof Table & string>(
+		method: Name,
+		args: Parameters<Table[Name]>,
+		memory: readonly ArrayBuffer[] = [],
+	): number {
+		return this.post(method, args, memory);
+	}
+
+	/** Waits for the answer to a call that has begun. */
+	finish<Table extends Methods, Name extends keyof Table & string>(call: number, watched = -1): Result<Table, Name> {
 		this.poll.watch('watched', watched);
 		for (;;) {
 			this.takeMessages();
-			const answer = this.answers.get(id);
+			const answer = this.answers.get(call);
 			if (answer) {
-				this.answers.delete(id);
+				this.answers.delete(call);
 				return resultOf(answer) as Result<Table, Name>;
 			}
 			this.poll.wait(-1);
@@ -112,6 +125,22 @@ export class Channel implements Disposable {
 	hear(): void {
 		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
 		this.takeMessages();
+	}
+
+	/** Whether the answer to a call is here. */
+	hasAnswer(call: number): boolean {
+		this.takeMessages();
+		return this.answers.has(call);
+	}
+
+	/** Waits for an answer or until a descriptor has something to read: whether it has. */
+	waitBeside(descriptor: number): boolean {
+		this.poll.watch('watched', descriptor, POLLIN);
+		this.poll.wait(-1);
+		const isReadable = this.poll.eventsOf('watched') !== 0;
+		this.poll.watch('watched', -1);
+		if (this.poll.eventsOf('answer') !== 0) this.drain();
+		return isReadable;
 	}
 
 	/** The same for what has to be done on the way out: no signal ends the wait. Undefined where there was no answer in time. */
@@ -157,9 +186,9 @@ export class Channel implements Disposable {
 		});
 	}
 
-	private post(method: string, args: readonly unknown[]): number {
+	private post(method: string, args: readonly unknown[], memory: readonly ArrayBuffer[] = []): number {
 		const id = ++this.lastId;
-		this.port.postMessage({id, method, args});
+		this.port.postMessage({id, method, args}, memory);
 		return id;
 	}
 

@@ -12,4 +12,5 @@ export const about: About = {
 	],
 	remedies,
 	names: fifoNames,
+	loadCluster: () => import('../cluster/pipe/index.js'),
 };

@@ -1,16 +1,18 @@
+import {clusterFormat} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {type Column, listPrinter} from '../common/terminal/table.js';
-import {verb} from '../common/verb.js';
-import {allAddresses, type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
+import {optional, verb} from '../common/verb.js';
+import type {FifoStatus} from '../objects/fifo/fifo-status.js';
+import {lookAtAllPipes} from '../objects/fifo/pipes.js';
 
 const count = (users: readonly unknown[] | null): string => String(users?.length ?? '?');
 
 export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'name', value: ({name}) => name},
-	{name: 'mode', value: ({mode}) => mode},
-	{name: 'owner', value: ({owner}) => owner},
+	{name: 'mode', value: ({mode}) => mode ?? ''},
+	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'queued', align: 'right', value: ({queued}) => (queued === null ? '' : formatSize(queued))},
 	{name: 'capacity', align: 'right', value: ({capacity}) => (capacity === null ? '' : formatSize(capacity))},
 	{name: 'readers', align: 'right', value: ({readers}) => count(readers)},
@@ -21,7 +23,9 @@ export const fifoColumns: readonly Column<FifoStatus>[] = [
 export const list = verb({
 	summary: 'List the FIFOs in the runtime folder, with the processes that use them',
 	aliases: ['ls'],
+	operands: {cluster: optional(clusterFormat)},
 	options: {json, noHeadings, output},
+	cluster: true,
 	examples: [
 		{purpose: 'print only the names', line: 'ipc-pipe list --no-headings -o name'},
 		{
@@ -29,9 +33,9 @@ export const list = verb({
 			line: `ipc-pipe list --json | jq -r 'select(.readers == []).name'`,
 		},
 	],
-	async run(_, options) {
+	async run({cluster}, options) {
 		const print = listPrinter(fifoColumns, options);
-		await print(lookAtAddresses(allAddresses()));
+		await print(lookAtAllPipes(cluster));
 		return done;
 	},
 });

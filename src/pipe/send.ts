@@ -5,15 +5,16 @@ import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
 import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
-import {explainMove, growPipe, moveBytes, progressOf, setPipeSize} from '../common/transfer.js';
+import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
-import {Fifo, fifoName} from '../objects/fifo/fifo.js';
-import {lockSenders, sendRecords} from '../objects/fifo/record-sender.js';
+import type {Missing} from '../objects/fifo/pipe.js';
+import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
+import {checkAttributes, replicas} from './attributes.js';
 import {defaultName} from './default-name.js';
 
 export const send = verb({
 	summary: 'Copy standard input to a FIFO, created if missing, once the FIFO has a reader',
-	operands: {name: optional(fifoName)},
+	operands: {name: optional(pipeName)},
 	options: {
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -21,11 +22,13 @@ export const send = verb({
 		...framingOptions,
 		json: {help: 'read JSON objects, as recv --json prints them'},
 		tee: {help: 'also copy to stdout'},
-		size: {value: size, help: 'capacity of the pipe (default 1M if allowed)'},
+		size: {value: size, help: 'capacity of the pipe (default 1M if allowed; 8M on a cluster)'},
 		mode: common.mode,
+		replicas,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'send the list of processes to ipc-pipe recv', line: 'ps -ef | ipc-pipe send'},
 		{
@@ -36,37 +39,29 @@ export const send = verb({
 	],
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
-		using fifo = Fifo.open(name, {mode: options.mode, temporary: true, beforeTemporary: stopOnSignals});
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
+		checkAttributes(name, options);
+		using pipe = pipesAt(name).openToSend(name, options);
+		if (pipe.cleansUp) stopOnSignals();
 		expectInput();
 		announceReady(options.readyFd);
-		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		const writer = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(timeoutMs);
-		if (writer === undefined) return options.nonblock ? notNow : timedOut;
-		const shown = quoted(fifo.shownName);
-		if (options.size === undefined) growPipe(writer);
-		else setPipeSize(writer, options.size, shown);
-		growPipe(stdin);
+		if (!pipe.connect(timeoutMs)) return options.nonblock ? notNow : timedOut;
 
-		const gaveUp = (what: string, missing: 'lock' | 'room' = 'room'): Outcome => {
+		const gaveUp = (what: string, missing: Missing): Outcome => {
+			const shown = quoted(pipe.shownName);
 			const why = missing === 'lock' ? `another sender uses ${shown}` : `${shown} is full`;
 			tell(`gave up: ${why}, ${what} sent`);
 			return options.nonblock ? notNow : timedOut;
 		};
 		const copyTo = options.tee ? stdout : -1;
 		if (framing === undefined || framing === 'raw') {
-			// All of stdin as one record is a stream: records of other senders must not be mixed into it.
-			if (framing && !lockSenders(writer, timeoutMs)) return gaveUp('nothing', 'lock');
 			const progress = progressOf(options.progress, 'bytes', stdin);
-			try {
-				const {bytes, ended} = moveBytes({input: stdin, output: writer, copyTo, outputTimeoutMs: timeoutMs, progress});
-				progress?.finish();
-				return ended ? done : gaveUp(`${bytes} bytes`);
-			} catch (error) {
-				throw explainMove(error, {to: shown});
-			}
+			const {bytes, missing} = pipe.sendBytes({isRecord: framing === 'raw', copyTo, timeoutMs, progress});
+			progress?.finish();
+			return missing ? gaveUp(missing === 'lock' ? 'nothing' : `${bytes} bytes`, missing) : done;
 		}
 		const progress = progressOf(options.progress, 'records');
-		const {records, missing} = sendRecords({writer, shown, framing, timeoutMs, copyTo, progress});
+		const {records, missing} = pipe.sendRecords({framing, copyTo, timeoutMs, progress});
 		progress?.finish();
 		return missing ? gaveUp(countOf(records, 'record'), missing) : done;
 	},

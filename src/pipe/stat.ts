@@ -4,8 +4,9 @@ import {print, printJson} from '../common/output.js';
 import {describeBlindness} from '../common/process/proc.js';
 import {formatFields} from '../common/terminal/table.js';
 import {optional, verb} from '../common/verb.js';
-import {fifoName, noSuchFifo} from '../objects/fifo/fifo.js';
-import {type FifoStatus, type FifoUser, lookAtAddresses} from '../objects/fifo/fifo-status.js';
+import {noSuchFifo} from '../objects/fifo/fifo.js';
+import type {FifoStatus, FifoUser} from '../objects/fifo/fifo-status.js';
+import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
 import {defaultName} from './default-name.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
@@ -15,15 +16,30 @@ const users = (list: readonly FifoUser[] | null): string | string[] =>
 		? describeBlindness()
 		: list.length === 0
 			? 'none'
-			: list.map(({pid, command, waiting}) => `${pid} ${command}${waiting ? ' (waits in open)' : ''}`);
+			: list.map(
+					({pid, command, host, waiting}) =>
+						`${pid} ${command}${host ? ` on ${host}` : ''}${waiting ? (host ? ' (waits for a reader)' : ' (waits in open)') : ''}`,
+				);
 
 export function describeFifo(status: FifoStatus): [string, string | string[]][] {
+	const {cluster} = status;
+	if (cluster)
+		return [
+			['name', status.name],
+			['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
+			['capacity', bytes(status.capacity)],
+			['queued', bytes(status.queued)],
+			['readers', users(status.readers)],
+			['writers', users(status.writers)],
+			['replicas', cluster.leader ? `${cluster.replicas}, led by ${cluster.leader}` : String(cluster.replicas)],
+			['created', cluster.created],
+		];
 	const isOpen =
 		status.queued === null || [...(status.readers ?? []), ...(status.writers ?? [])].some(({waiting}) => !waiting);
 	return [
-		['path', status.path],
-		['mode', status.mode],
-		['owner', status.owner],
+		['path', status.path ?? ''],
+		['mode', status.mode ?? ''],
+		['owner', status.owner ?? ''],
 		['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
 		['capacity', isOpen ? bytes(status.capacity) : 'none: no process has the FIFO open'],
 		['queued', bytes(status.queued)],
@@ -34,11 +50,12 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 
 export const stat = verb({
 	summary: 'Show all details of one FIFO',
-	operands: {name: optional(fifoName)},
+	operands: {name: optional(pipeName)},
 	options: {json},
+	cluster: true,
 	examples: [{purpose: 'print the number of unread bytes', line: 'ipc-pipe stat log --json | jq .queued'}],
 	run({name = defaultName}, options) {
-		const [status] = lookAtAddresses([name]);
+		const [status] = pipesAt(name).look([name]);
 		if (!status) return noSuchFifo(name);
 		if (options.json) printJson(status);
 		else print(formatFields(describeFifo(status)));

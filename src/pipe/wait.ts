@@ -6,9 +6,8 @@ import {announceReady} from '../common/output.js';
 import {describeBlindness} from '../common/process/proc.js';
 import {optional, verb} from '../common/verb.js';
 import {IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY} from '../native/index.js';
-import {fifoName} from '../objects/fifo/fifo.js';
-import {type FifoStatus, lookAtAddresses} from '../objects/fifo/fifo-status.js';
-import {FifoWatch} from '../objects/fifo/fifo-watch.js';
+import type {FifoStatus} from '../objects/fifo/fifo-status.js';
+import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
 import {defaultName} from './default-name.js';
 
 interface Condition {
@@ -26,7 +25,7 @@ const conditions: Record<string, Condition> = {
 
 export const wait = verb({
 	summary: 'Wait for a reader, a writer, data or an empty FIFO, without opening it',
-	operands: {name: optional(fifoName)},
+	operands: {name: optional(pipeName)},
 	options: {
 		reader: {help: 'wait until a process reads the FIFO or waits to open it for reading'},
 		writer: {help: 'wait until a process writes to the FIFO or waits to open it for writing'},
@@ -37,6 +36,7 @@ export const wait = verb({
 		nonblock,
 		readyFd,
 	},
+	cluster: true,
 	examples: [
 		{
 			purpose: 'send as soon as the FIFO has a reader',
@@ -51,13 +51,13 @@ export const wait = verb({
 		const condition = conditions[wish] as Condition;
 		const contents = wish === 'data' || wish === 'empty';
 		const holds = () => {
-			const [status] = lookAtAddresses([name], {contents});
+			const [status] = pipesAt(name).look([name], {contents});
 			if (status?.readers === null)
 				throw new SystemError(`cannot wait for ${quoted(status.name)}: ${describeBlindness()}`);
 			return status !== undefined && condition.holds(status);
 		};
 		if (options.nonblock) return holds() ? done : notNow;
-		using watch = new FifoWatch(name, contents ? 'contents' : 'users');
+		using watch = pipesAt(name).watch(name, contents ? 'contents' : 'users');
 		watch.begin();
 		announceReady(options.readyFd);
 		const deadline = new Deadline(options.timeout);

@@ -22,7 +22,7 @@ export const watch = verb({
 		await watchObjects(
 			{
 				look: () => lookAtAddresses(name ? [name] : allAddresses()),
-				key: ({path}) => path,
+				key: ({path}) => path ?? '',
 				gone: (path) => ({path, removed: true}),
 				draw: (now) => (name ? drawOne(now[0]) : formatTable(fifoColumns, now, {headings: true})),
 			},

@@ -27,6 +27,9 @@ const withoutJetStream: RefusalData = {
 	text: 'the server runs without JetStream (start it with: nats-server -js)',
 };
 
+/** An object that was there when it was opened. */
+export const removed: RefusalData = {reason: 'removed', text: 'it has been removed'};
+
 /** What an error of the client means, in a word and in words; undefined for a defect of ours. */
 export function refusalOf(error: unknown): RefusalData | undefined {
 	if (error instanceof Refused) return error.data;
@@ -62,6 +65,8 @@ const noSuitablePeers = 10005;
 const insufficientResources = 10023;
 const replicasNeedCluster = 10074;
 const storageExceeded = 10047;
+const onlyOneConsumer = 10099;
+const noMessage = 10037;
 
 function refusalOfApi(error: JetStreamApiError): RefusalData {
 	switch (error.code as number) {
@@ -77,6 +82,10 @@ function refusalOfApi(error: JetStreamApiError): RefusalData {
 			return withoutJetStream;
 		case maximumMessages:
 			return {reason: 'full', text: 'it is full'};
+		case onlyOneConsumer:
+			return {reason: 'taken', text: 'another process receives from it'};
+		case noMessage:
+			return {reason: 'no-message', text: 'the message is gone'};
 		case replicasNeedCluster:
 		case noSuitablePeers:
 			return {reason: 'replicas', text: 'the cluster has fewer servers than replicas are wanted'};

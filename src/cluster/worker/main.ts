@@ -5,6 +5,7 @@ import {type Answer, flags, type Methods, type Request, type WorkerStart} from '
 import {callMethods} from './calls.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
+import {pipeMethods} from './pipe.js';
 import {queueMethods} from './queue.js';
 import {semaphoreMethods} from './semaphore.js';
 import {signalMethods} from './signals.js';
@@ -15,10 +16,17 @@ const {settings, clientName, output, wake, shared, port} = workerData as WorkerS
 const words = new Int32Array(shared);
 
 function send(answer: Answer): void {
-	port.postMessage(answer);
+	port.postMessage(answer, memoryOf(answer));
 	Atomics.add(words, flags.sent, 1);
 	Atomics.notify(words, flags.sent);
 	if (Atomics.exchange(words, flags.woken, 1) === 0) writeSync(wake, '!');
+}
+
+/** Memory that changes hands instead of being copied. */
+function memoryOf(answer: Answer): ArrayBuffer[] {
+	const {bytes} = (('result' in answer ? answer.result : undefined) ?? {}) as {bytes?: unknown};
+	const isWhole = bytes instanceof Uint8Array && bytes.length === bytes.buffer.byteLength;
+	return isWhole ? [bytes.buffer as ArrayBuffer] : [];
 }
 
 const reportDefect = (error: unknown) => send({defect: error instanceof Error ? (error.stack ?? '') : String(error)});
@@ -36,6 +44,7 @@ function tellNow(notice: string): void {
 }
 const connection = new Connection(settings, clientName, tellNow);
 const methods: Methods = {
+	...pipeMethods(connection),
 	...queueMethods(connection),
 	...semaphoreMethods(connection),
 	...callMethods(connection),

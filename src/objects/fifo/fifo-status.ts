@@ -13,15 +13,17 @@ export interface FifoUser {
 	command: string;
 	/** The process still waits in open(2) for the other side. */
 	waiting: boolean;
+	/** The machine that it says it is on. Of a user of a pipe on a cluster only. */
+	host?: string;
 }
 
-/** The status of a FIFO; the keys are those of --json. */
+/** The status of a FIFO, or of a pipe on a cluster; the keys are those of --json. What the other kind has is null. */
 export interface FifoStatus {
 	name: string;
-	path: string;
+	path: string | null;
 	/** Octal, as chmod(1) takes it. */
-	mode: string;
-	owner: string;
+	mode: string | null;
+	owner: string | null;
 	/** Removed by its last user. */
 	temporary: boolean;
 	/** Capacity in bytes; null while no process has the FIFO open, or when we have no permission to look. */
@@ -31,6 +33,8 @@ export interface FifoStatus {
 	/** Those that we may see; null where /proc shows no processes. */
 	readers: FifoUser[] | null;
 	writers: FifoUser[] | null;
+	/** Of a pipe on a cluster only. */
+	cluster?: {replicas: number; leader: string | null; created: string};
 }
 
 /** Looks at FIFOs without waking any process. Only root sees the processes of other users. */

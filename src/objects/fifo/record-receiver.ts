@@ -51,7 +51,7 @@ export class RecordReceiver implements Disposable {
 		this.look = native.pipe2(0);
 		growPipe(this.look[1]);
 		this.nowhere = native.openat(AT_FDCWD, '/dev/null', O_WRONLY, 0, -1);
-		this.output = framing === 'json' ? new JsonWriter() : new StreamWriter(framing);
+		this.output = recordWriter(framing);
 	}
 
 	/** Whether a record has begun whose end has not arrived yet. */
@@ -135,7 +135,8 @@ function lockReceivers(reader: number, timeoutMs: number): boolean {
 	}
 }
 
-interface RecordWriter {
+/** Writes records to stdout, from pieces of the stream that they came in. */
+export interface RecordWriter {
 	records: number;
 	/** How many bytes of the last piece are delivered. */
 	used: number;
@@ -145,6 +146,9 @@ interface RecordWriter {
 	write(bytes: Buffer, most: number): void;
 	finish(): void;
 }
+
+export const recordWriter = (framing: Framing): RecordWriter =>
+	framing === 'json' ? new JsonWriter() : new StreamWriter(framing);
 
 /**
  * The framing of stdout is that of the FIFO: bytes are passed on unchanged, and only the ends of records are searched.

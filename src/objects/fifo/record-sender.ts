@@ -72,16 +72,16 @@ export function sendRecords(sending: RecordSending): {records: number; missing: 
 			throw new SystemError(
 				`cannot send to ${sending.shown}: the reader left after ${countOf(sender.records, 'record')}`,
 			);
-		if (error instanceof FramingError)
-			throw new SystemError(
-				`cannot send record ${sender.records + 1} of stdin: ${error.message} (${countOf(sender.records, 'record')} sent)`,
-			);
+		if (error instanceof FramingError) throw explainRecord(error, sender.records);
 		throw error;
 	}
 }
 
+export const explainRecord = (error: FramingError, sent: number): SystemError =>
+	new SystemError(`cannot send record ${sent + 1} of stdin: ${error.message} (${countOf(sent, 'record')} sent)`);
+
 /** The contents of a JSON object, as they are sent. */
-function asLine(data: Buffer): Buffer {
+export function asLine(data: Buffer): Buffer {
 	if (data.includes(10))
 		throw new FramingError('it contains a newline, and the records of JSON objects are sent as lines');
 	return Buffer.concat([data, Buffer.of(10)]);

@@ -1,0 +1,432 @@
+import {AckPolicy, DeliverPolicy} from '@nats-io/jetstream';
+import {createInbox, type Msg, nanos, nuid, type Subscription} from '@nats-io/transport-node';
+import {
+	mostInHand,
+	newsSubject,
+	type PipeBatch,
+	readDescription,
+	readerSubject,
+	streamOf,
+	writerSubject,
+	writersSubject,
+} from '../pipe/format.js';
+import {requestTimeoutMs, sleep} from './connection.js';
+import {Refused, refusalOf, refuse, removed} from './errors.js';
+import {type Arrived, PipeOrder, readArrived, type SenderState} from './pipe-order.js';
+import {answerAt, type PipeStream} from './pipe-stream.js';
+
+/** How often a consumer with nothing to deliver reports that it is there. */
+const heartbeatMs = 2000;
+/** A message stays with its reader: when one is lost on the way, the reader notices and begins anew. */
+const ackWaitMs = 3_600_000;
+const tickMs = 1000;
+const retryMs = 250;
+/** A reader that the server has no connection to may be connecting again. */
+const readerGraceMs = 2000;
+/** The same for a sender. */
+const senderGraceMs = 10_000;
+
+/**
+ * The reader of one pipe. Its consumer on the server is the only one that the stream may have, so it is a lock too. Whenever something
+ * may have been lost on the way, the consumer is made anew and delivers again what has not been confirmed; what we have is recognised.
+ */
+export class PipeReceiver {
+	private readonly id = nuid.next();
+	private generation = 0;
+	private consumer = '';
+	private deliveries: Subscription | undefined;
+	private presence: Subscription | undefined;
+	/** The number of the last message or heartbeat of this consumer. */
+	private lastDelivery = 0;
+	private lastHeardAt = 0;
+	/** Messages that the server has not delivered yet. */
+	private pending = 0;
+	private isRestarting = false;
+	private ticker: NodeJS.Timeout | undefined;
+	/** Where to confirm what is in hand. */
+	private readonly receipts = new Map<number, {subject: string; generation: number}>();
+	private readonly confirming = new Set<Promise<void>>();
+	/** Those that are being confirmed. */
+	private readonly isWritten = new Set<number>();
+	private readonly order = new PipeOrder();
+	private readonly ready: Arrived[] = [];
+	private readonly cutShort: PipeBatch['cutShort'] = [];
+	private partlyRead: {sequence: number; bytes: number} | undefined;
+	private failure: unknown;
+	private wake = (): void => {};
+
+	constructor(private readonly stream: PipeStream) {
+		const {connection} = stream;
+		connection.onClose.add(() => this.close());
+		connection.onReconnect.add(() => {
+			for (const sender of this.order.senders.values()) sender.missingSince = undefined;
+			if (this.generation > 0) void this.restart();
+		});
+	}
+
+	private get name(): string {
+		return this.stream.name;
+	}
+
+	private get signal(): AbortSignal {
+		return this.stream.connection.closing.signal;
+	}
+
+	/** Becomes the reader; false when another one had it all the time. */
+	async connect(timeoutMs: number): Promise<boolean> {
+		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		const unbound = new Map<string, number>();
+		for (let isFirst = true; !(await this.begin()); isFirst = false) {
+			const holder = await this.holder();
+			if (holder?.isThere === false) {
+				const since = unbound.get(holder.consumer) ?? performance.now();
+				unbound.set(holder.consumer, since);
+				if (timeoutMs === 0 || performance.now() - since >= readerGraceMs) {
+					await this.removeConsumer(holder.consumer);
+					continue;
+				}
+			} else unbound.clear();
+			if (performance.now() >= end || this.signal.aborted) return false;
+			if (isFirst && holder?.isThere)
+				this.stream.connection.tell('another process receives from it; waiting until it ends');
+			await sleep(Math.min(retryMs, end - performance.now()), this.signal);
+		}
+		const {config} = await this.stream.info();
+		this.partlyRead = readDescription(config.description).partlyRead;
+		await this.answer();
+		this.ticker = setInterval(() => void this.tick().catch((error) => this.fail(error)), tickMs);
+		return true;
+	}
+
+	/** Senders that look for a reader find us. */
+	private async answer(): Promise<void> {
+		const client = await this.stream.connection.client();
+		this.presence = answerAt(client, readerSubject(this.name));
+		client.publish(newsSubject(this.name), 'reader');
+		await client.flush();
+	}
+
+	/** Makes our consumer; false where there is one of another reader. */
+	private async begin(): Promise<boolean> {
+		const {connection} = this.stream;
+		const [client, {consumers}] = await Promise.all([connection.client(), connection.streams()]);
+		this.generation++;
+		const inbox = createInbox();
+		this.deliveries?.unsubscribe();
+		this.lastDelivery = 0;
+		const {generation} = this;
+		this.deliveries = client.subscribe(inbox, {callback: (_, message) => this.take(message, generation)});
+		const consumer = `${this.id}-${generation}`;
+		try {
+			const {num_pending} = await consumers.add(streamOf(this.name), {
+				durable_name: consumer,
+				deliver_subject: inbox,
+				deliver_policy: DeliverPolicy.All,
+				ack_policy: AckPolicy.Explicit,
+				ack_wait: nanos(ackWaitMs),
+				max_deliver: -1,
+				max_ack_pending: mostInHand,
+				idle_heartbeat: nanos(heartbeatMs),
+			});
+			this.consumer = consumer;
+			this.lastHeardAt = performance.now();
+			// Some may have been delivered before this answer.
+			if (this.lastDelivery === 0) this.pending = num_pending;
+			return true;
+		} catch (error) {
+			this.deliveries.unsubscribe();
+			const reason = refusalOf(error)?.reason;
+			if (reason === 'taken') return false;
+			// Its last user has removed it, between our look and now.
+			if (reason === 'no-such' && !this.presence) {
+				await this.stream.makeAgain();
+				return false;
+			}
+			if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
+			if (this.signal.aborted) throw error;
+			await sleep(retryMs, this.signal);
+			return false;
+		}
+	}
+
+	/** Whose consumer it is. */
+	private async holder(): Promise<{consumer: string; isThere: boolean} | undefined> {
+		const {consumers} = await this.stream.connection.streams();
+		try {
+			for await (const {name, push_bound} of consumers.list(streamOf(this.name)))
+				return {consumer: name, isThere: push_bound === true && !name.startsWith(this.id)};
+		} catch (error) {
+			const reason = refusalOf(error)?.reason;
+			if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
+		}
+		return undefined;
+	}
+
+	private async removeConsumer(consumer: string): Promise<void> {
+		const {consumers} = await this.stream.connection.streams();
+		try {
+			await consumers.delete(streamOf(this.name), consumer);
+		} catch (error) {
+			const reason = refusalOf(error)?.reason ?? '';
+			if (!['no-consumer', 'no-such', 'timeout', 'no-jetstream'].includes(reason)) throw error;
+		}
+	}
+
+	private async restart(): Promise<void> {
+		if (this.isRestarting || this.signal.aborted) return;
+		this.isRestarting = true;
+		this.deliveries?.unsubscribe();
+		try {
+			await this.removeConsumer(this.consumer);
+			while (!(await this.begin()) && !this.signal.aborted) {
+				const holder = await this.holder();
+				if (holder?.isThere) refuse('taken', 'another process has taken it over while we had no connection');
+				if (holder) await this.removeConsumer(holder.consumer);
+			}
+		} catch (error) {
+			this.fail(error);
+		} finally {
+			this.isRestarting = false;
+		}
+	}
+
+	private fail(error: unknown): void {
+		if (this.signal.aborted) return;
+		this.failure ??= refusalOf(error)?.reason === 'no-such' ? new Refused(removed) : error;
+		this.wake();
+	}
+
+	private take(message: Msg, generation: number): void {
+		const {headers, data, reply} = message;
+		if (generation !== this.generation) return;
+		this.lastHeardAt = performance.now();
+		if (headers && headers.code > 0) {
+			// A heartbeat: the last message that it tells of has to be here.
+			if (Number(headers.get('Nats-Last-Consumer') || this.lastDelivery) !== this.lastDelivery) void this.restart();
+			return;
+		}
+		const delivery = readReply(reply);
+		if (!delivery) return;
+		if (delivery.number !== this.lastDelivery + 1) {
+			void this.restart();
+			return;
+		}
+		this.lastDelivery = delivery.number;
+		this.pending = delivery.pending;
+		const {sequence} = delivery;
+		const isInHand = this.receipts.has(sequence);
+		this.receipts.set(sequence, {subject: reply as string, generation});
+		if (isInHand) {
+			// It may be confirmed by another way at this moment: this delivery wants to be, too.
+			if (this.isWritten.has(sequence)) message.respond('+ACK');
+			return;
+		}
+		const arrived = readArrived(sequence, headers, data);
+		const taken = this.order.take(arrived);
+		if (!taken) {
+			this.confirm([sequence]);
+			return;
+		}
+		this.ready.push(...taken.ready);
+		this.confirm(taken.dropped.map((each) => each.sequence));
+		this.wake();
+	}
+
+	/** These have been written: the server deletes them. Nothing waits for that but the end. */
+	private confirm(sequences: Iterable<number>): void {
+		for (const sequence of sequences) {
+			this.isWritten.add(sequence);
+			const confirmed = this.confirmOne(sequence).catch((error) => this.fail(error));
+			this.confirming.add(confirmed);
+			void confirmed.then(() => {
+				this.confirming.delete(confirmed);
+				this.isWritten.delete(sequence);
+			});
+		}
+	}
+
+	private async confirmOne(sequence: number): Promise<void> {
+		for (;;) {
+			const receipt = this.receipts.get(sequence);
+			if (!receipt) return;
+			try {
+				// The consumer may have gone since: then the message itself is deleted.
+				if (receipt.generation === this.generation) await this.acknowledge(receipt.subject);
+				else await this.deleteMessage(sequence);
+				this.receipts.delete(sequence);
+				return;
+			} catch (error) {
+				const reason = refusalOf(error)?.reason;
+				if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
+				if (this.signal.aborted) throw error;
+				await sleep(retryMs, this.signal);
+			}
+		}
+	}
+
+	private async acknowledge(subject: string): Promise<void> {
+		const client = await this.stream.connection.client();
+		await client.request(subject, '+ACK', {timeout: requestTimeoutMs});
+	}
+
+	private async deleteMessage(sequence: number): Promise<void> {
+		const {streams} = await this.stream.connection.streams();
+		try {
+			await streams.deleteMessage(streamOf(this.name), sequence, false);
+		} catch (error) {
+			if (refusalOf(error)?.reason !== 'no-message') throw error;
+		}
+	}
+
+	/** What has come, `most` bytes and one message more; nothing when nothing came in time. `written` has been written to the end. */
+	async receive(written: readonly number[], most: number, timeoutMs: number): Promise<PipeBatch> {
+		this.confirm(written);
+		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		while (this.ready.length === 0 && this.cutShort.length === 0) {
+			if (this.failure) throw this.failure;
+			if (this.signal.aborted) break;
+			const leftMs = end - performance.now();
+			if (leftMs <= 0 && !this.willCome) break;
+			const woken = new Promise<void>((resolve) => {
+				this.wake = resolve;
+			});
+			await Promise.race([woken, sleep(Math.max(20, Math.min(leftMs, 2 ** 30)), this.signal)]);
+		}
+		return this.takeBatch(most);
+	}
+
+	/** What is stored already counts as being there, if it can come. */
+	private get willCome(): boolean {
+		if (!this.stream.connection.isConnected || this.receipts.size >= mostInHand) return false;
+		return this.pending > 0 || this.isRestarting;
+	}
+
+	private takeBatch(most: number): PipeBatch {
+		let total = 0;
+		let count = 0;
+		while (count < this.ready.length && total < most) total += this.dataOf(this.ready[count++] as Arrived).length;
+		const bytes = new Uint8Array(total);
+		const pieces = new Float64Array(2 * count);
+		let [at, finished] = [0, 0];
+		for (const [i, arrived] of this.ready.splice(0, count).entries()) {
+			const data = this.dataOf(arrived);
+			bytes.set(data, at);
+			at += data.length;
+			pieces.set([arrived.sequence, at], 2 * i);
+			const sender = this.order.senders.get(arrived.sender) as SenderState;
+			sender.bytes += data.length;
+			if (arrived.mark === 'end') finished++;
+			if (arrived.mark === 'left') this.cut(sender);
+			else sender.isOpen = arrived.mark !== 'end';
+		}
+		const isOver = this.ready.length === 0 && this.pending === 0 && !this.isRestarting && !this.hasOpenSenders;
+		return {bytes, pieces, finished, cutShort: this.cutShort.splice(0), isOver};
+	}
+
+	private get hasOpenSenders(): boolean {
+		return [...this.order.senders.values()].some(({isOpen}) => isOpen);
+	}
+
+	private dataOf({mark, data, sequence}: Arrived): Uint8Array {
+		if (mark === 'begin' || mark === 'left') return new Uint8Array(0);
+		return sequence === this.partlyRead?.sequence ? data.subarray(this.partlyRead.bytes) : data;
+	}
+
+	private cut(sender: SenderState): void {
+		sender.isOpen = false;
+		this.cutShort.push({...sender.user, bytes: sender.bytes});
+	}
+
+	private async tick(): Promise<void> {
+		const {connection} = this.stream;
+		if (!connection.isConnected || this.isRestarting) return;
+		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
+		if (this.ready.length > 0 || this.pending > 0) return;
+		if (this.order.hasHeld) await this.makeRoom();
+		for (const sender of this.order.senders.values())
+			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+	}
+
+	/** The storage is full of messages that wait for an earlier one, which therefore finds no room. */
+	private async makeRoom(): Promise<void> {
+		const {config, state} = await this.stream.info();
+		const {mostRecordBytes} = await this.stream.limits();
+		if (config.max_bytes > 0 && config.max_bytes - state.bytes < mostRecordBytes)
+			await this.stream.update({max_bytes: config.max_bytes + 2 * mostRecordBytes});
+	}
+
+	/** A sender that has not answered for long enough has died. */
+	private async lookAfter(sender: SenderState): Promise<void> {
+		const answers = await this.stream.answers(writerSubject(this.name, sender.id));
+		if (answers !== false) {
+			sender.missingSince = undefined;
+			return;
+		}
+		sender.missingSince ??= performance.now();
+		if (performance.now() - sender.missingSince < senderGraceMs || this.pending > 0) return;
+		this.confirm(this.order.dropHeld(sender).map(({sequence}) => sequence));
+		this.cut(sender);
+		this.wake();
+	}
+
+	/**
+	 * Stops being the reader, unless a sender has found us meanwhile: false. With `isTemporary` the pipe is removed, unless it is
+	 * needed.
+	 */
+	async leave(written: readonly number[]): Promise<boolean> {
+		this.confirm(written);
+		await Promise.all(this.confirming);
+		if (this.failure) throw this.failure;
+		this.presence?.unsubscribe();
+		const hasWriter = await this.stream.answers(writersSubject(this.name));
+		const info = await this.stream.tryInfo();
+		if (hasWriter !== false || (info?.state.messages ?? 0) > 0) {
+			await this.answer();
+			return false;
+		}
+		await this.finish();
+		if (info && readDescription(info.config.description).isTemporary) await this.stream.remove().catch(() => undefined);
+		return true;
+	}
+
+	/** Stops in the middle: `partlyRead` tells what was read of the first message that has not been written to the end. */
+	async stop(written: readonly number[], partlyRead: {sequence: number; bytes: number} | undefined): Promise<void> {
+		this.confirm(written);
+		await Promise.all(this.confirming);
+		const before = this.partlyRead;
+		const total =
+			partlyRead && before?.sequence === partlyRead.sequence
+				? {...partlyRead, bytes: partlyRead.bytes + before.bytes}
+				: partlyRead;
+		if (total) await this.stream.describe({partlyRead: total});
+		await this.finish();
+		const info = await this.stream.tryInfo();
+		if (!info || info.state.messages > 0 || !readDescription(info.config.description).isTemporary) return;
+		if ((await this.stream.answers(writersSubject(this.name))) === false)
+			await this.stream.remove().catch(() => undefined);
+	}
+
+	private async finish(): Promise<void> {
+		clearInterval(this.ticker);
+		this.presence?.unsubscribe();
+		this.deliveries?.unsubscribe();
+		if (this.consumer !== '') await this.removeConsumer(this.consumer);
+		this.consumer = '';
+		this.generation = 0;
+	}
+
+	private async close(): Promise<void> {
+		if (this.consumer !== '') await this.finish();
+		clearInterval(this.ticker);
+	}
+}
+
+/** What the server tells about a message in the subject that confirms it. */
+function readReply(reply: string | undefined): {sequence: number; number: number; pending: number} | undefined {
+	// $JS.ACK, domain and account where there are any, stream, consumer, deliveries, the three numbers, time, pending.
+	const parts = reply?.split('.') ?? [];
+	const start = parts.length >= 11 ? 6 : 4;
+	const [sequence, number, , pending] = parts.slice(start + 1).map(Number);
+	if (sequence === undefined || number === undefined || pending === undefined) return undefined;
+	return {sequence, number, pending};
+}

@@ -1,0 +1,267 @@
+import {jetstream} from '@nats-io/jetstream';
+import {headers, nuid, type Subscription} from '@nats-io/transport-node';
+import {
+	longestWindow,
+	type Mark,
+	markHeader,
+	newsSubject,
+	type PipeSent,
+	readerSubject,
+	storedHeader,
+	subjectOf,
+	waitingSubject,
+	writerSubject,
+	writersSubject,
+} from '../pipe/format.js';
+import {requestTimeoutMs, sleep} from './connection.js';
+import {Refused, refusalOf, removed} from './errors.js';
+import {answerAt, ourselves, type PipeStream} from './pipe-stream.js';
+
+const shortestPauseMs = 2;
+const longestPauseMs = 50;
+/** How often a sender that waits for a reader asks for one that it has not heard of. */
+const askAgainMs = 1000;
+/** How long the last word of a sender that stops early may take. */
+const lastWordMs = 1000;
+
+interface Chunk {
+	number: number;
+	data: Uint8Array;
+	mark?: Mark | undefined;
+	settle(isStored: boolean): void;
+}
+
+/**
+ * Sends to one pipe. Several messages are under way at once, so that one may be stored before an earlier one that found no room: the
+ * numbers in them tell the reader. A message whose answer got lost is sent again, and the server or the reader recognises it.
+ */
+export class PipeSender {
+	private readonly id = nuid.next();
+	private lastNumber = -1;
+	private storedUpTo = -1;
+	private readonly storedBeyond = new Set<number>();
+	/** Not under way, the lowest number first. */
+	private waiting: Chunk[] = [];
+	private underWay = 0;
+	private window = longestWindow;
+	private isPausing = false;
+	private pauseMs = shortestPauseMs;
+	private lastProgressAt = 0;
+	private timeoutMs = -1;
+	private problem: PipeSent['problem'] = '';
+	private failure: unknown;
+	private state: 'waiting' | 'connected' | 'ended' = 'waiting';
+	private subscriptions: Subscription[] = [];
+	/** Ends the requests that the old connection has taken along. */
+	private readonly onReconnect = new Set<() => void>();
+
+	constructor(private readonly stream: PipeStream) {
+		const {connection} = stream;
+		connection.onClose.add(() => this.leave());
+		connection.onReconnect.add(() => {
+			for (const call of [...this.onReconnect]) call();
+		});
+	}
+
+	private get name(): string {
+		return this.stream.name;
+	}
+
+	private get signal(): AbortSignal {
+		return this.stream.connection.closing.signal;
+	}
+
+	/** Waits for a reader: false when there was none in time. From then on the reader knows of us. */
+	async connect(timeoutMs: number): Promise<boolean> {
+		const {connection} = this.stream;
+		const client = await connection.client();
+		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+		let wake = (): void => {};
+		const news = client.subscribe(newsSubject(this.name), {callback: () => wake()});
+		const waiting = timeoutMs === 0 ? undefined : answerAt(client, waitingSubject(this.name));
+		try {
+			for (;;) {
+				const woken = new Promise<void>((resolve) => {
+					wake = resolve;
+				});
+				// Before the reader is asked: one that is about to leave asks for us the other way round.
+				this.subscriptions = [writersSubject(this.name), writerSubject(this.name, this.id)].map((subject) =>
+					answerAt(client, subject),
+				);
+				// One that is there and does not answer is stopped, and still a reader.
+				const isThere = await this.stream.answers(readerSubject(this.name));
+				if (isThere !== false && connection.isConnected) break;
+				for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+				const leftMs = end - performance.now();
+				if (leftMs <= 0 || this.signal.aborted) return false;
+				await Promise.race([woken, sleep(Math.min(askAgainMs, leftMs), this.signal)]);
+			}
+		} finally {
+			news.unsubscribe();
+			waiting?.unsubscribe();
+		}
+		this.state = 'connected';
+		void this.add(new Uint8Array(Buffer.from(JSON.stringify(ourselves))), 'begin');
+		return true;
+	}
+
+	/** Until all are stored, or there was no room, or no answer, for `timeoutMs` (negative: without limit). */
+	async send(bytes: Uint8Array, ends: Uint32Array, timeoutMs: number): Promise<PipeSent> {
+		this.timeoutMs = timeoutMs;
+		const outcomes = await Promise.all(
+			Array.from(ends, (end, i) => this.add(bytes.subarray(i === 0 ? 0 : ends[i - 1], end))),
+		);
+		return this.sent(outcomes);
+	}
+
+	/** There is no more. */
+	async end(timeoutMs: number): Promise<PipeSent> {
+		this.timeoutMs = timeoutMs;
+		const sent = this.sent([await this.add(new Uint8Array(0), 'end')]);
+		if (sent.problem === '') {
+			this.state = 'ended';
+			this.unsubscribe();
+		}
+		return sent;
+	}
+
+	private sent(outcomes: readonly boolean[]): PipeSent {
+		if (this.failure !== undefined) throw this.failure;
+		const missing = outcomes.indexOf(false);
+		return {stored: missing < 0 ? outcomes.length : missing, problem: missing < 0 ? '' : this.problem};
+	}
+
+	private add(data: Uint8Array, mark?: Mark): Promise<boolean> {
+		if (this.hasGivenUp) return Promise.resolve(false);
+		// What waited for its input had time: the limit is for waiting for room.
+		if (this.underWay === 0 && this.waiting.length === 0) this.lastProgressAt = performance.now();
+		const number = ++this.lastNumber;
+		return new Promise((settle) => {
+			this.waiting.push({number, data, mark, settle});
+			this.pump();
+		});
+	}
+
+	private get hasGivenUp(): boolean {
+		return this.problem !== '' || this.failure !== undefined || this.signal.aborted;
+	}
+
+	private pump(): void {
+		while (this.underWay < this.window && !this.isPausing) {
+			const chunk = this.waiting.shift();
+			if (!chunk) return;
+			void this.start(chunk);
+		}
+	}
+
+	private async start(chunk: Chunk): Promise<void> {
+		this.underWay++;
+		const outcome = await this.publish(chunk);
+		this.underWay--;
+		if (outcome === 'stored') this.hasStored(chunk);
+		else {
+			this.putBack(chunk);
+			if (outcome === 'failed' || this.isLate()) this.giveUp(outcome);
+			else this.pause();
+		}
+		this.pump();
+	}
+
+	private hasStored({number, settle}: Chunk): void {
+		this.storedBeyond.add(number);
+		while (this.storedBeyond.delete(this.storedUpTo + 1)) this.storedUpTo++;
+		this.window = Math.min(longestWindow, 2 * this.window);
+		this.pauseMs = shortestPauseMs;
+		this.lastProgressAt = performance.now();
+		settle(true);
+	}
+
+	private putBack(chunk: Chunk): void {
+		const at = this.waiting.findIndex(({number}) => number > chunk.number);
+		this.waiting.splice(at < 0 ? this.waiting.length : at, 0, chunk);
+	}
+
+	private isLate(): boolean {
+		return this.signal.aborted || (this.timeoutMs >= 0 && performance.now() - this.lastProgressAt >= this.timeoutMs);
+	}
+
+	private giveUp(outcome: 'full' | 'lost' | 'failed'): void {
+		if (outcome !== 'failed') this.problem ||= outcome;
+		for (const {settle} of this.waiting.splice(0)) settle(false);
+	}
+
+	/** One at a time from now on, the lowest number first: what found no room leaves no gap for long. */
+	private pause(): void {
+		this.window = 1;
+		if (this.isPausing) return;
+		this.isPausing = true;
+		void sleep(this.pauseMs, this.signal).then(() => {
+			this.isPausing = false;
+			this.pump();
+		});
+		this.pauseMs = Math.min(2 * this.pauseMs, longestPauseMs);
+	}
+
+	private async publish({number, data, mark}: Chunk): Promise<'stored' | 'full' | 'lost' | 'failed'> {
+		const {connection} = this.stream;
+		let forget = (): void => {};
+		const reconnected = new Promise<'lost'>((resolve) => {
+			forget = () => resolve('lost');
+			this.onReconnect.add(forget);
+		});
+		try {
+			const client = await connection.client();
+			const head = headers();
+			head.set(storedHeader, String(this.storedUpTo));
+			if (mark) head.set(markHeader, mark);
+			const stored = jetstream(client)
+				.publish(subjectOf(this.name), data, {
+					headers: head,
+					msgID: `${this.id}:${number}`,
+					timeout: this.timeoutMs < 0 ? requestTimeoutMs : Math.max(100, Math.min(requestTimeoutMs, this.timeoutMs)),
+					retries: 0,
+				})
+				.then(() => 'stored' as const);
+			// The one that is not waited for any more may still fail.
+			stored.catch(() => undefined);
+			return await Promise.race([stored, reconnected]);
+		} catch (error) {
+			return this.meaningOf(error);
+		} finally {
+			this.onReconnect.delete(forget);
+		}
+	}
+
+	private async meaningOf(error: unknown): Promise<'full' | 'lost' | 'failed'> {
+		const reason = refusalOf(error)?.reason;
+		if (reason === 'full') return 'full';
+		if (reason === 'timeout') return 'lost';
+		// No server has taken it: the stream has no leader now, or it is gone.
+		if (reason === 'no-jetstream' && (await this.stream.tryInfo().catch(() => 'unknown'))) return 'lost';
+		this.failure ??= reason === 'no-jetstream' ? new Refused(removed) : error;
+		return 'failed';
+	}
+
+	/** Ends before all was sent: the reader is told, if there is room for it. */
+	private async leave(): Promise<void> {
+		if (this.state === 'connected' && this.stream.connection.isConnected) {
+			const head = headers();
+			head.set(storedHeader, String(this.storedUpTo));
+			head.set(markHeader, 'left' satisfies Mark);
+			const client = await this.stream.connection.client();
+			await jetstream(client)
+				.publish(subjectOf(this.name), '', {
+					headers: head,
+					msgID: `${this.id}:${this.lastNumber + 1}`,
+					timeout: lastWordMs,
+					retries: 0,
+				})
+				.catch(() => undefined);
+		}
+		this.unsubscribe();
+	}
+
+	private unsubscribe(): void {
+		for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
+	}
+}

@@ -1,0 +1,143 @@
+import {hostname} from 'node:os';
+import {DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
+import {type NatsConnection, nanos, type Subscription} from '@nats-io/transport-node';
+import {
+	type ClusterPipeAttributes,
+	type ClusterUser,
+	type Description,
+	describe,
+	headerBytes,
+	longestWindow,
+	readDescription,
+	type SendLimits,
+	streamOf,
+	subjectOf,
+	usualChunkBytes,
+	usualSize,
+} from '../pipe/format.js';
+import type {Connection} from './connection.js';
+import {refusalOf, refuse} from './errors.js';
+
+/** How long the server recognises a message that is sent again. */
+const duplicateWindowMs = 120_000;
+const leastSize = 64 * 1024;
+const leastChunkBytes = 1024;
+
+/** This process, as it shows itself to others. */
+export const ourselves: ClusterUser = {host: hostname(), pid: process.pid, command: 'ipc-pipe'};
+
+/** Who asks at this subject learns of us. */
+export const answerAt = (client: NatsConnection, subject: string): Subscription =>
+	client.subscribe(subject, {
+		callback: (_, message) => {
+			message.respond(JSON.stringify(ourselves));
+		},
+	});
+
+/** The stream that a pipe is. */
+export class PipeStream {
+	private wanted: ClusterPipeAttributes = {};
+
+	constructor(
+		readonly connection: Connection,
+		readonly name: string,
+	) {}
+
+	async info(): Promise<StreamInfo> {
+		const {streams} = await this.connection.streams();
+		return this.connection.retry(() => streams.info(streamOf(this.name)));
+	}
+
+	async tryInfo(): Promise<StreamInfo | undefined> {
+		try {
+			return await this.info();
+		} catch (error) {
+			if (refusalOf(error)?.reason === 'no-such') return undefined;
+			throw error;
+		}
+	}
+
+	/** Whether it was made; one that exists already gets the size that is wanted. */
+	async make(attributes: ClusterPipeAttributes, isTemporary: boolean): Promise<boolean> {
+		this.wanted = attributes;
+		const found = await this.tryInfo();
+		if (found) {
+			await this.change(found, attributes, isTemporary);
+			return false;
+		}
+		const {size = usualSize, replicas = 1} = attributes;
+		if (size < leastSize) refuse('too-small', `a pipe on a cluster has at least ${leastSize} bytes, not ${size}`);
+		const {streams} = await this.connection.streams();
+		try {
+			await this.connection.retry(() =>
+				streams.add({
+					name: streamOf(this.name),
+					description: describe({isTemporary, partlyRead: undefined}),
+					subjects: [subjectOf(this.name)],
+					// Only one consumer is possible, so that a reader is alone.
+					retention: RetentionPolicy.Workqueue,
+					discard: DiscardPolicy.New,
+					storage: StorageType.File,
+					max_bytes: size,
+					num_replicas: replicas,
+					duplicate_window: nanos(duplicateWindowMs),
+				}),
+			);
+			return true;
+		} catch (error) {
+			if (refusalOf(error)?.reason !== 'exists') throw error;
+			return false;
+		}
+	}
+
+	/** The same as before, for a temporary one that has gone meanwhile. */
+	makeAgain(): Promise<boolean> {
+		return this.make(this.wanted, true);
+	}
+
+	private async change({config}: StreamInfo, {size}: ClusterPipeAttributes, isTemporary: boolean): Promise<void> {
+		const before = readDescription(config.description);
+		const becomesPermanent = before.isTemporary && !isTemporary;
+		if (!becomesPermanent && (size === undefined || size === config.max_bytes)) return;
+		await this.update({
+			...(size === undefined ? {} : {max_bytes: size}),
+			...(becomesPermanent ? {description: describe({...before, isTemporary: false})} : {}),
+		});
+	}
+
+	async update(config: {max_bytes?: number; description?: string}): Promise<void> {
+		const {streams} = await this.connection.streams();
+		await this.connection.retry(() => streams.update(streamOf(this.name), config));
+	}
+
+	async describe(change: Partial<Description>): Promise<void> {
+		const {config} = await this.info();
+		await this.update({description: describe({...readDescription(config.description), ...change})});
+	}
+
+	async remove(): Promise<void> {
+		const {streams} = await this.connection.streams();
+		await streams.delete(streamOf(this.name));
+	}
+
+	/** What one message may have. */
+	async limits(): Promise<SendLimits> {
+		const [{config}, {info}] = await Promise.all([this.info(), this.connection.client()]);
+		const size = config.max_bytes > 0 ? config.max_bytes : Number.MAX_SAFE_INTEGER;
+		const mostRecordBytes = Math.min(info?.max_payload ?? 1024 ** 2, size) - headerBytes;
+		const fitting = Math.max(leastChunkBytes, Math.floor(size / (2 * longestWindow)));
+		return {mostRecordBytes, chunkBytes: Math.min(usualChunkBytes, mostRecordBytes, fitting)};
+	}
+
+	/** Whether a process answers at a subject; undefined when that cannot be told now. */
+	async answers(subject: string, timeoutMs = 1000): Promise<boolean | undefined> {
+		try {
+			const client = await this.connection.client();
+			await client.request(subject, '', {timeout: timeoutMs});
+			return true;
+		} catch (error) {
+			// The word for a request that no process answers: of a stream it would mean that there is no JetStream.
+			return refusalOf(error)?.reason === 'no-jetstream' ? false : undefined;
+		}
+	}
+}

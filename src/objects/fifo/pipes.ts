@@ -1,0 +1,65 @@
+import {ClusterPlace} from '../../common/cluster.js';
+import type {ClusterAddress} from '../../common/formats/cluster-address.js';
+import {type Address, parseAddress} from '../../common/formats/object-name.js';
+import type {TextFormat} from '../../common/formats/text-format.js';
+import {stopOnSignals} from '../../common/process/signals.js';
+import {Fifo, fifoName} from './fifo.js';
+import {FifoReceiver} from './fifo-receiver.js';
+import {FifoSender} from './fifo-sender.js';
+import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
+import {FifoWatch} from './fifo-watch.js';
+import type {PipeAttributes, PipeReceiver, PipeSender} from './pipe.js';
+
+/** Tells when to look at a pipe again. */
+export interface PipeWatch extends Disposable {
+	/** Call this before a look, so that no event after the look is missed. */
+	begin(): void;
+	/** What happened between the looks, as inotify(7) has it; 0 where that is not known. */
+	readonly happened: number;
+	/** Returns when something may have changed, or after `mostMs`. */
+	waitForChange(mostMs: number): void;
+}
+
+/** Where pipes are: this machine, or a cluster. What can be refused is a SystemError with the reason. */
+export interface Pipes {
+	/** Makes a pipe that stays; false when it exists already, and then it stays from now on. */
+	create(name: Address, attributes: PipeAttributes & {exclusive?: boolean}): boolean;
+	/** Both make the pipe first if it is missing; its last user then removes it. */
+	openToSend(name: Address, attributes: PipeAttributes): PipeSender;
+	openToReceive(name: Address, attributes: PipeAttributes): PipeReceiver;
+	remove(name: Address): void;
+	/** Leaves out those that do not exist. */
+	look(names: readonly Address[], settings?: {contents?: boolean}): FifoStatus[];
+	watch(name: Address, subject: 'users' | 'contents'): PipeWatch;
+}
+
+/** A signal that comes while it is made finds it, and removes it. */
+const openTemporary = (name: Address, mode: number | undefined): Fifo =>
+	Fifo.open(name, {mode, temporary: true, beforeTemporary: stopOnSignals});
+
+const localPipes: Pipes = {
+	create: (name, attributes) => Fifo.create(name, attributes),
+	openToSend: (name, {mode, size}) => new FifoSender(openTemporary(name, mode), size),
+	openToReceive: (name, {mode, size}) => new FifoReceiver(openTemporary(name, mode), size),
+	remove: (name) => Fifo.remove(name),
+	look: lookAtAddresses,
+	watch: (name, subject) => new FifoWatch(name, subject),
+};
+
+/** The pipes on clusters: src/cluster/pipe. */
+export const clusterPipes = new ClusterPlace<Pipes & {all(cluster: ClusterAddress): FifoStatus[]}>();
+
+export const pipesAt = (name: Address): Pipes => (name.kind === 'cluster' ? clusterPipes.objects : localPipes);
+
+/** All pipes, of the runtime folder or of a cluster. */
+export const lookAtAllPipes = (cluster?: ClusterAddress): FifoStatus[] =>
+	cluster ? clusterPipes.objects.all(cluster) : lookAtAddresses(allAddresses());
+
+/** A pipe's name on the command line: an invalid name is refused before anything is done. */
+export const pipeName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	parse(text) {
+		const address = parseAddress(text);
+		return address.kind === 'cluster' ? address : fifoName.parse(text);
+	},
+};

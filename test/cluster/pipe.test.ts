@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {randomBytes} from '../support/random.js';
+import {uniqueName} from '../support/unique-name.js';
+import {until} from '../support/until.js';
+import {assertDone, assertFails} from '../support/world.js';
+
+const server = sharedServer();
+
+/** A test with a server. */
+const on = (title: string, body: (world: NatsWorld) => Promise<void>) =>
+	test(title, needsNats, async (t) => body(new NatsWorld(t, await server.started())));
+
+/** The same over a FIFO and over a pipe on a cluster. */
+const onBoth = (title: string, body: (world: NatsWorld, name: string) => Promise<void>) => {
+	on(`a FIFO: ${title}`, (world) => body(world, uniqueName()));
+	on(`on a cluster: ${title}`, (world) => body(world, world.name()));
+};
+
+const numbers = (count: number) => Array.from({length: count}, (_, i) => `${i + 1}\n`).join('');
+
+onBoth('bytes and records arrive, in order, and the pipe is gone afterwards', async (world, name) => {
+	const bytes = randomBytes(300_000);
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	assertDone(await world.run('ipc-pipe', ['send', name], {input: bytes}), '');
+	assertDone(await receiver.end(), bytes);
+
+	const other = await world.start('ipc-pipe', ['recv', name, '--json', '--ready-fd', '3'], {input: ''}).ready();
+	assertDone(await world.run('ipc-pipe', ['send', name, '--framing', 'lines'], {input: 'a\nb'}), '');
+	assertDone(await other.end(), '{"data":"a"}\n{"data":"b"}\n');
+	assertFails(
+		await world.run('ipc-pipe', ['stat', name]),
+		1,
+		`ipc-pipe: cannot open '${name}': no such FIFO (make it with: ipc-pipe create ${name})\n`,
+	);
+});
+
+onBoth('create, list, stat, wait, remove', async (world, name) => {
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const where = name.startsWith('nats:') ? ['nats:'] : [];
+	const listed = await world.run('ipc-pipe', ['list', ...where, '--no-headings', '-o', 'name,life']);
+	assert.match(listed.stdout.toString(), new RegExp(`^${name} +permanent$`, 'm'));
+	assertFails(await world.run('ipc-pipe', ['wait', name, '--reader', '-n']), 3, '');
+	const waiting = await world.start('ipc-pipe', ['wait', name, '--reader', '--ready-fd', '3'], {input: ''}).ready();
+	const receiver = await world.start('ipc-pipe', ['recv', name, '-f', '--ready-fd', '3'], {input: ''}).ready();
+	assertDone(await waiting.end(), '');
+	const {stdout} = await world.run('ipc-pipe', ['stat', name, '--json']);
+	const {temporary, queued, readers, writers} = JSON.parse(stdout.toString());
+	assert.deepEqual({temporary, queued, writers}, {temporary: false, queued: 0, writers: []});
+	assert.deepEqual(
+		readers.map(({pid}: {pid: number}) => pid),
+		[receiver.pid],
+	);
+	assert.equal((await receiver.kill('SIGINT').end()).signal, 'SIGINT');
+	assertDone(await world.run('ipc-pipe', ['remove', name]), '');
+});
+
+onBoth('--writers ends after so many, and --count leaves the rest', async (world, name) => {
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const all = await world.start('ipc-pipe', ['recv', name, '--writers', '2', '--ready-fd', '3'], {input: ''}).ready();
+	assertDone(await world.run('ipc-pipe', ['send', name], {input: 'one\n'}), '');
+	assertDone(await world.run('ipc-pipe', ['send', name], {input: 'two\n'}), '');
+	assertDone(await all.end(), 'one\ntwo\n');
+
+	// A sender that stays keeps what is in a FIFO.
+	const first = await world.start('ipc-pipe', ['recv', name, '--count', '3', '--ready-fd', '3'], {input: ''}).ready();
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write(numbers(1000));
+	assertDone(await first.end(), '1\n2\n3\n');
+	if (!name.startsWith('nats:')) return;
+	const rest = world.start('ipc-pipe', ['recv', name], {input: ''});
+	assertDone(await sender.end(), '');
+	assertDone(await rest.end(), numbers(1000).slice('1\n2\n3\n'.length));
+});
+
+onBoth('never waiting is 3, having waited is 124', async (world, name) => {
+	assertFails(await world.run('ipc-pipe', ['send', name, '-n'], {input: 'a'}), 3, '');
+	assertFails(await world.run('ipc-pipe', ['send', name, '-t', '50ms'], {input: 'a'}), 124, '');
+	assertFails(await world.run('ipc-pipe', ['recv', name, '-n']), 3, '');
+	assertFails(await world.run('ipc-pipe', ['recv', name, '-t', '50ms']), 124, '');
+	const where = name.startsWith('nats:') ? ['nats:'] : [];
+	const listed = await world.run('ipc-pipe', ['list', ...where, '--no-headings', '-o', 'name']);
+	assert.ok(!listed.stdout.toString().split('\n').includes(name));
+});
+
+on('a second receiver: not now', async (world) => {
+	const name = world.name();
+	await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	assertFails(await world.run('ipc-pipe', ['recv', name, '-n']), 3, '');
+	assertFails(
+		await world.run('ipc-pipe', ['recv', name, '-t', '50ms']),
+		124,
+		'ipc-pipe: another process receives from it; waiting until it ends\n',
+	);
+});
+
+on('a slow reader holds the sender back, and learns that it gave up', async (world) => {
+	const name = world.name();
+	const receiver = await world
+		.start('ipc-pipe', ['recv', name, '--size', '256K', '--ready-fd', '3'], {input: ''})
+		.ready();
+	receiver.kill('SIGSTOP');
+	const {status, stderr} = await world.run('ipc-pipe', ['send', name, '-t', '500ms'], {input: randomBytes(2 ** 20)});
+	assert.equal(status, 124, stderr);
+	const sent = Number(/is full, ([0-9]+) bytes sent/.exec(stderr)?.[1]);
+	assert.ok(sent > 0 && sent < 256 * 1024, stderr);
+	const {stdout, stderr: told, status: end} = await receiver.kill('SIGCONT').end();
+	assert.equal(end, 1, told);
+	assert.equal(stdout.length, sent);
+	assert.match(told, new RegExp(`left without finishing: ${sent} bytes of it arrived`));
+});
+
+on('the records of two senders stay whole, and each in order', async (world) => {
+	const name = world.name();
+	const receiver = world.start('ipc-pipe', ['recv', name, '--writers', '2', '--ready-fd', '3'], {input: ''});
+	await receiver.ready();
+	const lines = (letter: string) =>
+		Array.from({length: 3000}, (_, i) => `${letter}${i}:${letter.repeat((i * 7919) % 2000)}\n`).join('');
+	const senders = ['a', 'b'].map((letter) =>
+		world.run('ipc-pipe', ['send', name, '--framing', 'lines'], {input: lines(letter)}),
+	);
+	for (const ended of await Promise.all(senders)) assertDone(ended, '');
+	const {stdout} = await receiver.end();
+	const came = stdout.toString().split(/(?<=\n)/);
+	for (const letter of ['a', 'b'])
+		assert.ok(came.filter((line) => line.startsWith(letter)).join('') === lines(letter), letter);
+	assert.equal(came.length, 6000);
+});
+
+on('a record that does not fit: both numbers', async (world) => {
+	const name = world.name();
+	await world.start('ipc-pipe', ['recv', name, '-f', '--ready-fd', '3'], {input: ''}).ready();
+	const input = Buffer.concat([Buffer.from('short\n'), Buffer.alloc(1_100_000, 'x'), Buffer.from('\n')]);
+	assertFails(
+		await world.run('ipc-pipe', ['send', name, '--framing', 'lines'], {input}),
+		1,
+		/^ipc-pipe: cannot send to '.*': record 2 of stdin has (1100001|more than 1048064) bytes, and a message of this pipe takes 1048064\n$/,
+	);
+});
+
+on('a receiver is killed: the next one goes on, without a loss', async (world) => {
+	const name = world.name();
+	const bytes = randomBytes(4_000_000);
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const first = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write(bytes.subarray(0, 2_000_000));
+	await until('something has come', () => first.received > 500_000);
+	first.kill('SIGKILL');
+	const {stdout: had} = await first.end();
+	const second = world.start('ipc-pipe', ['recv', name], {input: ''});
+	sender.stdin.end(bytes.subarray(2_000_000));
+	assertDone(await sender.end(), '');
+	const {stdout: rest, status} = await second.end();
+	assert.equal(status, 0);
+	assert.ok(bytes.subarray(0, had.length).equals(had));
+	assert.ok(bytes.subarray(bytes.length - rest.length).equals(rest));
+	assert.ok(had.length + rest.length >= bytes.length, `${had.length} and ${rest.length}`);
+});
+
+test('the server is killed in the middle and started again: not a byte is lost or doubled', needsNats, async (t) => {
+	const own = await new NatsServer().start();
+	t.after(() => own.end());
+	const world = new NatsWorld(t, own);
+	const name = world.name();
+	const bytes = randomBytes(20_000_000);
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write(bytes.subarray(0, 10_000_000));
+	await until('something has come', () => receiver.received > 3_000_000);
+	await own.kill();
+	sender.stdin.end(bytes.subarray(10_000_000));
+	await own.start();
+	const {status, stderr} = await sender.end();
+	assert.equal(status, 0, stderr);
+	assert.match(stderr, /lost the connection to .*; trying again\n.*connected again/);
+	const {stdout, status: end, stderr: told} = await receiver.end();
+	assert.equal(end, 0, told);
+	assert.ok(stdout.equals(bytes), `${stdout.length} bytes came: ${told}`);
+});
