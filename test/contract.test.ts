@@ -211,7 +211,10 @@ for (const command of commands) {
 		);
 		assert.equal(completed.stdout.toString(), `${names[0]}\n`);
 	});
+}
 
+// The same start.js for all.
+for (const command of ['ipc-pipe', 'ipc-sock'])
 	test(`${command} starts without its code cache, or with one that does not fit`, async (t) => {
 		const world = new World(t);
 		const line = [
@@ -224,4 +227,3 @@ for (const command of commands) {
 		const expected = (await world.run(command, ['completion', 'fish'])).stdout.toString();
 		assert.deepEqual([status, stdout.toString(), stderr], [0, expected + expected, '']);
 	});
-}

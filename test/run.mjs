@@ -1,5 +1,5 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
-// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (one more than processors, since tests also wait);
+// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (two for each processor, since tests also wait);
 // IPC_TEST_SEED, the seed of what is random (another one each time; it is printed when a test has failed); IPC_TEST_LONG=1, tests that
 // prove something by repetition alone repeat it more often (npm run test:long); IPC_TEST_EVERY_START=1, nothing is read in the tests'
 // own process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with
@@ -8,8 +8,9 @@ import {spawn, spawnSync} from 'node:child_process';
 import {createHash, randomInt} from 'node:crypto';
 import {once} from 'node:events';
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {SourceMap} from 'node:module';
 import {availableParallelism} from 'node:os';
-import {basename, delimiter, dirname, join, relative} from 'node:path';
+import {basename, delimiter, dirname, join, relative, resolve} from 'node:path';
 import {run as runTests} from 'node:test';
 import {spec as Spec} from 'node:test/reporters';
 import {fileURLToPath} from 'node:url';
@@ -35,7 +36,8 @@ const peers = join(output, 'peers');
 /** How long each test file took in its last run, in milliseconds. */
 const durations = join(peers, '.durations.json');
 const compiler = process.env.CC || 'cc';
-const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism() + 1);
+const maps = new Map();
+const jobs = numberFrom('IPC_TEST_JOBS', 2 * availableParallelism());
 const seed = numberFrom('IPC_TEST_SEED', randomInt(2 ** 31));
 
 const environment = {...process.env, IPC_TEST_SEED: String(seed)};
@@ -112,9 +114,8 @@ function lastDurations() {
 
 /** Each file in a process of its own. */
 async function runFiles(files) {
-	// The runner gives its own environment, folder and options to these processes.
+	// The runner gives its own environment and folder to these processes.
 	process.chdir(home);
-	process.execArgv.push('--enable-source-maps');
 	for (const name of Object.keys(process.env)) delete process.env[name];
 	Object.assign(process.env, environment);
 	const took = {};
@@ -132,11 +133,37 @@ async function runFiles(files) {
 		failed = true;
 		note(data);
 	});
-	const report = stream.compose(new Spec());
+	const report = stream.compose(new Spec()).compose(inSources);
 	report.pipe(process.stdout);
 	await once(report, 'end');
 	writeFileSync(durations, JSON.stringify({...lastDurations(), ...took}));
 	return {failed, reasons};
+}
+
+/**
+ * A report that names places in the sources, not in what they were bundled to. Node could do that itself, but reads all the maps
+ * for it, also where nothing has failed: that is a third of the start of a test file, and the larger a process is, the longer it
+ * takes to start another.
+ */
+async function* inSources(report) {
+	const place = /(?:file:\/\/)?([^\s():]*dist\/test\/[^\s():]+\.mjs):(\d+):(\d+)/g;
+	for await (const text of report)
+		yield String(text).replace(place, (found, path, line, column) => {
+			const map = mapOf(resolve(home, path));
+			const {originalSource, originalLine, originalColumn} = map?.findEntry(line - 1, column - 1) ?? {};
+			if (originalSource === undefined) return found;
+			const source = relative(root, resolve(dirname(resolve(home, path)), originalSource));
+			return `${source}:${originalLine + 1}:${originalColumn + 1}`;
+		});
+}
+
+/** The source map of a bundle; undefined where it has none. */
+function mapOf(path) {
+	if (!maps.has(path)) {
+		const text = readIfThere(`${path}.map`);
+		maps.set(path, text && new SourceMap(JSON.parse(text)));
+	}
+	return maps.get(path);
 }
 
 /** The commands, the library and the addon; nothing is done where neither their sources nor they themselves have changed. */
@@ -202,6 +229,7 @@ async function bundleTests() {
 		target: 'node20',
 		packages: 'external',
 		sourcemap: true,
+		sourcesContent: false,
 		logLevel: 'warning',
 		// Where the sources under test believe to be: beside the addon.
 		define: {__dirname: JSON.stringify(join(home, 'dist'))},

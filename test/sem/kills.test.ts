@@ -45,8 +45,8 @@ function assertKilled({signal, stderr}: Ended): void {
 
 test('killed before each single call to the kernel: the units come out even, and the living one keeps its own', async (t) => {
 	const world = new KillWorld(t);
-	// A run usually takes every fourth call, from one that the seed chooses, and a long run takes all of them.
-	const step = rounds(4, 1);
+	// A run usually takes every sixth call, from one that the seed chooses, and a long run takes all of them.
+	const step = rounds(6, 1);
 	const start = 1 + randomBelow(step);
 	/** Every second one of these calls, with a semaphore of its own. */
 	const walk = async (first: number): Promise<number> => {

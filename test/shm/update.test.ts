@@ -81,7 +81,7 @@ test('many at once lose none', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment('0\n');
 	writeFileSync(world.file('one'), '#!/bin/sh\nread n\necho $((n + 1))\n', {mode: 0o755});
-	const count = rounds(30, 100);
+	const count = rounds(12, 100);
 	const {status, stderr} = await world.shell(
 		`for i in $(seq ${count}); do ipc-shm update ${name} -- ${world.file('one')} & done; wait`,
 	);
