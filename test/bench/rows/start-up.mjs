@@ -77,7 +77,12 @@ const explaining = (id, what, statuses, command, ...words) => ({
 });
 
 export const startUp = [
-	verb('pipe-wait', 'ipc-pipe wait -n', start(ofCommand('ipc-pipe', 'wait', 'bench', '-n'), [notNow]), others),
+	verb(
+		'pipe-wait',
+		'ipc-pipe wait -n',
+		start(ofCommand('ipc-pipe', 'wait', 'bench', '--reader', '-n'), [notNow]),
+		others,
+	),
 	verb('sem-post', 'ipc-sem post', withSemaphore('post'), [
 		{
 			name: 'C: sem_open, sem_post',
