@@ -37,6 +37,8 @@ const noAnswer = ['timeout', 'the cluster does not answer'] as const;
 const unknown = ['unknown', 'the cluster has not answered, and it is not known whether the change was made'] as const;
 const longestPauseMs = 50;
 const headlessPauseMs = 250;
+const firstReadMs = 1000;
+const mostReadMs = 2000;
 /** A marker instead of a value; with it goes what was there before. */
 const operation = 'KV-Operation';
 
@@ -97,8 +99,11 @@ export class SemaphoreBucket {
 
 	/** Asks the server that leads. */
 	async read(name: string, timeoutMs = answerMs): Promise<Entry> {
+		// While a bucket has no leader a question gets lost, and the next one may not.
+		let mostMs = firstReadMs / 2;
 		return this.connection.retry(async () => {
-			const {streams} = await this.connection.streams(requestLimit(timeoutMs));
+			mostMs = Math.min(2 * mostMs, mostReadMs);
+			const {streams} = await this.connection.streams(Math.min(mostMs, requestLimit(timeoutMs)));
 			try {
 				const found = await streams.getMessage(stream, {last_by_subj: subjectOf(name)});
 				return found ? entryOf(name, found.seq, found.header, found.data) : {revision: 0, state: undefined};

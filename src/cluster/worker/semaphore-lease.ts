@@ -19,6 +19,8 @@ export class Lease {
 	private lose: (loss: Loss) => void = () => {};
 	private readonly ended = new AbortController();
 	private watchdog = -1;
+	/** As it left the entry: often no other process has changed it since. */
+	private known: Entry | undefined;
 
 	/** @param renewed where the time of the last renewal is written, for the thread that waits for the command. */
 	constructor(
@@ -62,7 +64,7 @@ export class Lease {
 	private async renew(timeoutMs: number): Promise<'renewed' | Loss> {
 		// A beat counts from before it could be seen.
 		let at = leaseTime();
-		const {result} = await this.bucket.change<'renewed' | Loss>(
+		const {result, entry} = await this.bucket.change<'renewed' | Loss>(
 			this.name,
 			(entry) => {
 				at = leaseTime();
@@ -74,9 +76,10 @@ export class Lease {
 				const holders = state.holders.map((holder) => (holder.id === this.holder.id ? {...holder, beat} : holder));
 				return {write: {...state, holders}, result: 'renewed'};
 			},
-			{timeoutMs},
+			{timeoutMs, known: this.known},
 		);
 		if (result === 'renewed') {
+			this.known = entry;
 			this.renewed.set(at);
 			this.tellWatchdog(at[0] + leaseParts.killed * this.holder.leaseMs);
 		}
