@@ -1,11 +1,12 @@
+import {clusterFormat, clusterOptions} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
 import {printJson} from '../common/output.js';
 import {type Column, chooseColumns, printTable} from '../common/terminal/table.js';
-import {verb} from '../common/verb.js';
-import {allSegments} from '../objects/segment/segment-name.js';
-import {lookAtSegments, type SegmentStatus} from '../objects/segment/segment-status.js';
+import {optional, verb} from '../common/verb.js';
+import type {SegmentStatus} from '../objects/segment/segment-status.js';
+import {lookAtAllSegments} from '../objects/segment/segments.js';
 
 const namesOf = ({users}: SegmentStatus, which: 'maps' | 'open') =>
 	(users ?? [])
@@ -17,20 +18,22 @@ export const segmentColumns: readonly Column<SegmentStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'size', align: 'right', value: ({size}) => formatSize(size)},
 	{name: 'memory', align: 'right', value: ({allocated}) => formatSize(allocated)},
-	{name: 'mode', value: ({mode}) => mode},
-	{name: 'owner', value: ({owner}) => owner},
+	{name: 'mode', value: ({mode}) => mode ?? ''},
+	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'ring', align: 'right', value: ({ring}) => (ring ? formatSize(ring.used) : '')},
-	{name: 'mapped', value: (status) => (status.users ? namesOf(status, 'maps') : '?')},
+	{name: 'mapped', value: (status) => (status.cluster ? '' : status.users ? namesOf(status, 'maps') : '?')},
 ];
 
 export const list = verb({
 	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
-	options: {json, noHeadings, output},
+	operands: {cluster: optional(clusterFormat)},
+	options: {json, noHeadings, output, ...clusterOptions},
+	cluster: true,
 	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
-	async run(_, options) {
+	async run({cluster}, options) {
 		const columns = chooseColumns(segmentColumns, options.output);
-		const rows = lookAtSegments(allSegments());
+		const rows = lookAtAllSegments(cluster);
 		if (options.json) for (const row of rows) printJson(row);
 		else await printTable(columns, rows, {headings: !options.noHeadings});
 		return done;

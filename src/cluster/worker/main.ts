@@ -6,6 +6,7 @@ import {callMethods} from './calls.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
 import {queueMethods} from './queue.js';
+import {segmentMethods} from './segment.js';
 import {signalMethods} from './signals.js';
 
 /** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
@@ -38,6 +39,7 @@ const methods: Methods = {
 	...queueMethods(connection),
 	...callMethods(connection),
 	...signalMethods(connection),
+	...segmentMethods(connection),
 	close: async () => {
 		await connection.close();
 		return true;
