@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
@@ -11,7 +10,7 @@ import {defaultType, printChange, showWord} from './value.js';
 export const add = verb({
 	summary: 'Add to a number atomically and print both values',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
-	options: {type: wordType, offset, json, ...lockOptions, ...clusterOptions},
+	options: {type: wordType, offset, json, ...lockOptions},
 	cluster: true,
 	examples: [
 		{purpose: 'add one', line: 'ipc-shm add state 1'},

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {done, notNow} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
@@ -11,7 +10,7 @@ import {defaultType, printChange, printValue, showWord} from './value.js';
 export const cas = verb({
 	summary: 'Store NEW if the number equals OLD, atomically; else exit with status 3',
 	operands: {name: one(segmentName), expected: one(anyText('OLD')), value: one(anyText('NEW'))},
-	options: {type: wordType, offset, json, ...lockOptions, ...clusterOptions},
+	options: {type: wordType, offset, json, ...lockOptions},
 	cluster: true,
 	examples: [{purpose: 'let only one of several processes begin', line: 'ipc-shm cas state 0 1 && ./begin'}],
 	run({name, expected, value}, options) {

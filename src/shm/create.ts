@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
@@ -14,7 +13,7 @@ import {size} from './options.js';
 export const create = verb({
 	summary: 'Create zeroed segments and reserve their memory',
 	operands: {names: many(segmentName)},
-	options: {size, mode, exclusive, ...clusterOptions},
+	options: {size, mode, exclusive},
 	cluster: true,
 	examples: [
 		{purpose: 'create a segment of 1 MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'},

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {one, verb} from '../common/verb.js';
@@ -16,7 +15,6 @@ export const get = verb({
 		length: {...length, help: 'number of bytes of a str or hex value'},
 		json,
 		...lockOptions,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [

@@ -1,4 +1,4 @@
-import {clusterFormat, clusterOptions} from '../common/cluster.js';
+import {clusterFormat} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {formatSize} from '../common/formats/size.js';
 import {json, noHeadings, output} from '../common/options.js';
@@ -28,7 +28,7 @@ export const list = verb({
 	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output, ...clusterOptions},
+	options: {json, noHeadings, output},
 	cluster: true,
 	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run({cluster}, options) {

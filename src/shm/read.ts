@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {quoted, SystemError} from '../common/errors.js';
 import {done, type Outcome} from '../common/exit.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
@@ -20,7 +19,6 @@ export const read = verb({
 		length: {...length, help: 'number of bytes (default: up to the end)'},
 		...lockOptions,
 		progress: progressOption,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [

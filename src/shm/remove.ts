@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
 import {many, verb} from '../common/verb.js';
@@ -8,7 +7,6 @@ export const remove = verb({
 	summary: 'Remove segments; processes that map them can continue to use them',
 	aliases: ['rm'],
 	operands: {names: many(segmentName)},
-	options: clusterOptions,
 	cluster: true,
 	examples: [{purpose: 'remove two segments', line: 'ipc-shm remove state ring'}],
 	run({names}) {

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
@@ -10,7 +9,7 @@ import {defaultType, parseStore, printChange} from './value.js';
 export const set = verb({
 	summary: 'Store a value and print the old and new value',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
-	options: {type: anyType, offset, json, ...lockOptions, ...clusterOptions},
+	options: {type: anyType, offset, json, ...lockOptions},
 	cluster: true,
 	examples: [
 		{purpose: 'set a flag that other processes wait for', line: 'ipc-shm set state 1 --type u32 --offset 4'},

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {countOf} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {json} from '../common/options.js';
@@ -48,7 +47,7 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 export const stat = verb({
 	summary: 'Show all details of one segment',
 	operands: {name: one(segmentName)},
-	options: {json, ...clusterOptions},
+	options: {json},
 	cluster: true,
 	examples: [
 		{purpose: 'print the processes that map the segment', line: "ipc-shm stat state --json | jq '.users[].pid'"},

@@ -1,5 +1,4 @@
 import {closeSync, fstatSync, readSync, writeSync} from 'node:fs';
-import {clusterOptions} from '../common/cluster.js';
 import {attempt, quoted, SystemError, UsageError} from '../common/errors.js';
 import {endedWith, type Outcome} from '../common/exit.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
@@ -25,7 +24,6 @@ export const update = verb({
 		timeout: {...lockOptions.timeout, help: 'give up waiting for the lock after DURATION (status 124)'},
 		timeoutStatus: lockOptions.timeoutStatus,
 		nonblock: {...lockOptions.nonblock, help: 'exit with status 3 if the segment is locked'},
-		...clusterOptions,
 	},
 	cluster: true,
 	takesCommand: true,

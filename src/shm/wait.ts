@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
@@ -22,7 +21,6 @@ export const wait = verb({
 		nonblock,
 		json,
 		readyFd,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
 import {formatFields, formatTable} from '../common/terminal/table.js';
@@ -12,7 +11,7 @@ import {describeSegment} from './stat.js';
 export const watch = verb({
 	summary: 'Repeat stat or list: redraw on a terminal, else print a JSON line per change',
 	operands: {name: optional(segmentName)},
-	options: {...watchOptions, ...clusterOptions},
+	options: watchOptions,
 	cluster: true,
 	examples: [{purpose: 'watch the fill level of a ring', line: 'ipc-shm watch ring'}],
 	async run({name}, options) {

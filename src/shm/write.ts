@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, type Outcome} from '../common/exit.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
@@ -26,7 +25,6 @@ export const write = verb({
 		grow: {help: 'grow the segment if the data needs more room'},
 		...lockOptions,
 		progress: progressOption,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [
