@@ -104,27 +104,17 @@ export class Channel implements Disposable {
 		}
 	}
 
-	/** Begins a call whose answer comes some time: undefined until then. For a wait of the caller's own on `descriptor`. */
-	begin<Table extends Methods, Name extends keyof Table & string>(
-		method: Name,
-		args: Parameters<Table[Name]>,
-	): () => Result<Table, Name> | undefined {
-		const id = this.post(method, args);
-		return () => {
-			const answer = this.answers.get(id);
-			return answer && (resultOf(answer) as Result<Table, Name>);
-		};
+	/** The answer to a call that has begun; undefined until it is here. For a wait of the caller's own on `descriptor`. */
+	answerTo<Table extends Methods, Name extends keyof Table & string>(call: number): Result<Table, Name> | undefined {
+		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
+		this.takeMessages();
+		const answer = this.answers.get(call);
+		return answer && (resultOf(answer) as Result<Table, Name>);
 	}
 
 	/** Becomes readable when there is something to hear. */
 	get descriptor(): number {
 		return this.ourEnd;
-	}
-
-	/** Takes what has come meanwhile. */
-	hear(): void {
-		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
-		this.takeMessages();
 	}
 
 	/** Whether the answer to a call is here. */

@@ -12,4 +12,5 @@ export const about: About = {
 	],
 	remedies,
 	names: segmentNames,
+	loadCluster: () => import('../cluster/segment/index.js'),
 };

@@ -1,8 +1,7 @@
 import {done} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {one, verb} from '../common/verb.js';
-import {segmentName} from '../objects/segment/segment-name.js';
-import {SharedMemory} from '../objects/segment/shared-memory.js';
+import {segmentName, segmentsAt} from '../objects/segment/segments.js';
 import {parseWord, wordOf} from '../objects/segment/word.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {json, offset, wordType} from './options.js';
@@ -12,15 +11,16 @@ export const add = verb({
 	summary: 'Add to a number atomically and print both values',
 	operands: {name: one(segmentName), value: one(anyText('VALUE'))},
 	options: {type: wordType, offset, json, ...lockOptions},
+	cluster: true,
 	examples: [
 		{purpose: 'add one', line: 'ipc-shm add state 1'},
 		{purpose: 'subtract one', line: 'ipc-shm add state -1'},
 	],
 	run({name, value}, options) {
-		checkLock(options);
+		checkLock(name, options);
 		const type = options.type ?? defaultType;
 		const amount = parseWord(type, value);
-		using segment = SharedMemory.open(name);
+		using segment = segmentsAt(name).open(name);
 		return underLock(segment, 'exclusive', options, () => {
 			const before = segment.add(type, options.offset ?? 0, amount);
 			printChange(showWord(before), showWord(wordOf(type, before + amount)), options.json);

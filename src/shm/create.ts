@@ -1,19 +1,20 @@
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {sizeAndBytes} from '../common/formats/size.js';
 import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
-import {segmentName} from '../objects/segment/segment-name.js';
-import {SharedMemory} from '../objects/segment/shared-memory.js';
+import type {Segment} from '../objects/segment/segment.js';
+import {segmentName, segmentsAt} from '../objects/segment/segments.js';
 import {size} from './options.js';
 
 export const create = verb({
 	summary: 'Create zeroed segments and reserve their memory',
 	operands: {names: many(segmentName)},
 	options: {size, mode, exclusive},
+	cluster: true,
 	examples: [
 		{purpose: 'create a segment of 1 MiB for you and your group', line: 'ipc-shm create state --size 1M -m 0660'},
 	],
@@ -21,7 +22,7 @@ export const create = verb({
 		if (options.size === undefined) throw new UsageError('--size is missing');
 		const {size: bytes, mode: bits} = options;
 		const allMade = forEachName(names, (name) => {
-			if (SharedMemory.create(name, {size: bytes, mode: bits})) return;
+			if (segmentsAt(name).create(name, {size: bytes, mode: bits})) return;
 			const shown = quoted(formatAddress(name));
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using segment = openToLook(name);
@@ -33,9 +34,9 @@ export const create = verb({
 });
 
 /** The segment of another user exists all the same. */
-function openToLook(name: Parameters<typeof SharedMemory.tryOpen>[0]): SharedMemory | undefined {
+function openToLook(name: Address): Segment | undefined {
 	try {
-		return SharedMemory.tryOpen(name, 'read');
+		return segmentsAt(name).tryOpen(name, 'read');
 	} catch (error) {
 		if (error instanceof SystemError) return undefined;
 		throw error;

@@ -3,7 +3,7 @@ import {notNow, type Outcome, timedOut} from '../common/exit.js';
 import type {Address} from '../common/formats/object-name.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {stopOnSignals} from '../common/process/signals.js';
-import type {SharedMemory} from '../objects/segment/shared-memory.js';
+import type {Segment} from '../objects/segment/segment.js';
 import {Semaphore} from '../objects/semaphore/semaphore.js';
 import {lock} from './options.js';
 
@@ -21,7 +21,15 @@ export interface LockWish {
 	nonblock: boolean;
 }
 
-export function checkLock({lock, timeout, nonblock}: LockWish): void {
+/** On a cluster each change is one step anyway; --timeout limits what the cluster may take. */
+export function checkLock(name: Address, {lock, timeout, nonblock}: LockWish): void {
+	if (name.kind === 'cluster') {
+		if (lock !== undefined || nonblock)
+			throw new UsageError(
+				`--${lock === undefined ? 'nonblock' : 'lock'} is for segments of this machine: on a cluster each change is made in one step`,
+			);
+		return;
+	}
 	if (lock === undefined && (timeout !== undefined || nonblock))
 		throw new UsageError('--timeout and --nonblock need --lock');
 }
@@ -31,7 +39,7 @@ export function checkLock({lock, timeout, nonblock}: LockWish): void {
  * by ipc-sem's list of holders.
  */
 export function underLock<Result extends Outcome | Promise<Outcome>>(
-	segment: SharedMemory,
+	segment: Segment,
 	kind: 'shared' | 'exclusive',
 	wish: LockWish,
 	work: () => Result,

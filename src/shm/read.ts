@@ -1,11 +1,12 @@
 import {quoted, SystemError} from '../common/errors.js';
-import {done} from '../common/exit.js';
+import {done, type Outcome} from '../common/exit.js';
+import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import {progress as progressOption} from '../common/options.js';
-import {stdout} from '../common/output.js';
+import {print, stdout} from '../common/output.js';
 import {Progress} from '../common/terminal/progress.js';
 import {copyBytes, explainMove, growPipe} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {segmentName} from '../objects/segment/segment-name.js';
+import {clusterSegments, segmentName} from '../objects/segment/segments.js';
 import {SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {length, offset} from './options.js';
@@ -19,6 +20,7 @@ export const read = verb({
 		...lockOptions,
 		progress: progressOption,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'print the whole segment', line: 'ipc-shm read config'},
 		{
@@ -27,7 +29,8 @@ export const read = verb({
 		},
 	],
 	run({name}, options) {
-		checkLock(options);
+		checkLock(name, options);
+		if (name.kind === 'cluster') return readOnCluster(name, options);
 		using segment = SharedMemory.open(name, 'read');
 		return underLock(segment, 'shared', options, () => {
 			const {size} = segment;
@@ -56,3 +59,21 @@ export const read = verb({
 		});
 	},
 });
+
+/** All of it has arrived before the first byte is printed. */
+function readOnCluster(
+	name: ClusterAddress,
+	wish: {offset: number | undefined; length: number | undefined; progress: boolean},
+): Outcome {
+	using segment = clusterSegments.objects.open(name, 'read');
+	const {size} = segment;
+	const at = wish.offset ?? 0;
+	const wanted = wish.length ?? Math.max(0, size - at);
+	if (at + wanted > size) throw segment.beyond('read', at, wanted, size);
+	const progress = wish.progress ? new Progress('bytes', wanted) : undefined;
+	const bytes = segment.readBytes(at, wanted);
+	print(bytes);
+	progress?.add(bytes.length);
+	progress?.finish();
+	return done;
+}

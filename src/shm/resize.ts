@@ -15,7 +15,7 @@ export const resize = verb({
 	},
 	examples: [{purpose: 'change the size to 2 MiB', line: 'ipc-shm resize state 2M'}],
 	run({name, size}, options) {
-		checkLock(options);
+		checkLock(name, options);
 		using segment = SharedMemory.open(name);
 		return underLock(segment, 'exclusive', options, () => {
 			if (size < segment.size && !options.force) checkMayShrink(segment, '--force shrinks it anyway');

@@ -1,7 +1,7 @@
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {jsonRecord} from '../common/framing/framing.js';
 import {print, printLine} from '../common/output.js';
-import type {SharedMemory} from '../objects/segment/shared-memory.js';
+import type {Segment} from '../objects/segment/segment.js';
 import {formatDouble, isWordType, parseDouble, parseWord, type WordType} from '../objects/segment/word.js';
 
 /** The types of a value at an offset. Integers and f64 are read and stored atomically, str and hex are not. */
@@ -36,7 +36,7 @@ const showText = (bytes: Buffer): Shown => {
 const showHex = (bytes: Buffer): Shown => ({text: bytes.toString('hex'), json: `"${bytes.toString('hex')}"`});
 
 /** The value at an offset. A str without a length ends before the first NUL, a hex at the segment's end. */
-export function readValue(segment: SharedMemory, type: ValueType, offset: number, length: number | undefined): Shown {
+export function readValue(segment: Segment, type: ValueType, offset: number, length: number | undefined): Shown {
 	if (isWordType(type)) return showWord(segment.load(type, offset));
 	if (type === 'f64') return showDouble(segment.loadDouble(offset));
 	const {size} = segment;
@@ -51,7 +51,7 @@ export function readValue(segment: SharedMemory, type: ValueType, offset: number
 	return type === 'str' ? showText(bytes) : showHex(bytes);
 }
 
-function readText(segment: SharedMemory, offset: number): Buffer {
+function readText(segment: Segment, offset: number): Buffer {
 	const pieces: Buffer[] = [];
 	for (let at = offset; ; at += pieceBytes) {
 		const piece = segment.readBytes(at, pieceBytes);
@@ -69,7 +69,7 @@ function readText(segment: SharedMemory, offset: number): Buffer {
 export function parseStore(
 	type: ValueType,
 	text: string,
-): (segment: SharedMemory, offset: number) => {before: Shown; after: Shown} {
+): (segment: Segment, offset: number) => {before: Shown; after: Shown} {
 	if (isWordType(type)) {
 		const value = parseWord(type, text);
 		return (segment, offset) => ({
@@ -87,8 +87,7 @@ export function parseStore(
 	const bytes = type === 'hex' ? parseHex(text) : Buffer.from(text);
 	const show = type === 'hex' ? showHex : showText;
 	return (segment, offset) => {
-		const before = segment.readBytes(offset, bytes.length);
-		segment.writeBytes(offset, bytes);
+		const before = segment.replaceBytes(offset, bytes);
 		return {before: show(before), after: show(bytes)};
 	};
 }

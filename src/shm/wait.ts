@@ -4,8 +4,7 @@ import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady, stdout} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {endIfBroken, eventsOf} from '../common/waiting.js';
-import {segmentName} from '../objects/segment/segment-name.js';
-import {SharedMemory} from '../objects/segment/shared-memory.js';
+import {segmentName, segmentsAt} from '../objects/segment/segments.js';
 import {condition} from '../objects/segment/word.js';
 import {json, offset, wordType} from './options.js';
 import {defaultType, printValue, showWord} from './value.js';
@@ -23,6 +22,7 @@ export const wait = verb({
 		json,
 		readyFd,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'wait up to ten seconds until the number is not 0', line: "ipc-shm wait state --until '!=0' -t 10s"},
 		{purpose: 'end that wait', line: 'ipc-shm set state 1'},
@@ -31,7 +31,7 @@ export const wait = verb({
 		if (!options.until) throw new UsageError("--until is missing, such as --until '=1'");
 		const type = options.type ?? defaultType;
 		const isWanted = options.until(type);
-		using segment = SharedMemory.open(name, 'read');
+		using segment = segmentsAt(name).open(name, 'read');
 		announceReady(options.readyFd);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		const value = segment.wait(type, options.offset ?? 0, isWanted, timeoutMs, () =>

@@ -1,5 +1,8 @@
 import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
-import {done} from '../common/exit.js';
+import {done, type Outcome} from '../common/exit.js';
+import type {ClusterAddress} from '../common/formats/cluster-address.js';
+import {sizeAndBytes} from '../common/formats/size.js';
+import {mostRecordBytes} from '../common/framing/framing.js';
 import {inputBytesLeft, readInput} from '../common/input.js';
 import {mode, progress as progressOption} from '../common/options.js';
 import {expectInput, stdin} from '../common/output.js';
@@ -7,7 +10,7 @@ import type {Progress} from '../common/terminal/progress.js';
 import {copyBytes, explainMove, growPipe, progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {isKernelError} from '../native/index.js';
-import {segmentName} from '../objects/segment/segment-name.js';
+import {clusterSegments, segmentName} from '../objects/segment/segments.js';
 import {noRoom, SharedMemory} from '../objects/segment/shared-memory.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {offset} from './options.js';
@@ -23,17 +26,19 @@ export const write = verb({
 		...lockOptions,
 		progress: progressOption,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'create a segment with the contents of a file', line: 'ipc-shm write config --create <config.json'},
 		{purpose: 'write four bytes at offset 16', line: "printf 'abcd' | ipc-shm write state --offset 16"},
 	],
 	run({name}, options) {
-		checkLock(options);
+		checkLock(name, options);
 		if (options.mode !== undefined && !options.create) throw new UsageError('--mode needs --create');
 		expectInput();
 		growPipe(stdin);
 		const progress = progressOf(options.progress, 'bytes', stdin);
 		const at = options.offset ?? 0;
+		if (name.kind === 'cluster') return writeOnCluster(name, at, options, progress);
 		using segment = options.create ? SharedMemory.tryOpen(name) : SharedMemory.open(name);
 		if (segment) {
 			return underLock(segment, 'exclusive', options, () => {
@@ -52,6 +57,53 @@ export const write = verb({
 });
 
 const nameOf = (name: {kind: string; name?: string}): string => name.name ?? '';
+
+/** All of it in one step. */
+function writeOnCluster(
+	name: ClusterAddress,
+	offset: number,
+	{create, grow, mode: bits}: {create: boolean; grow: boolean; mode: number | undefined},
+	progress: Progress | undefined,
+): Outcome {
+	const tried = `cannot write to ${quoted(name.shown)}`;
+	if (bits !== undefined)
+		throw new SystemError(`${tried}: a segment on a cluster has no mode; its server says who may use it`);
+	const {objects} = clusterSegments;
+	// Before stdin is read.
+	using segment = create ? objects.tryOpen(name) : objects.open(name);
+	const bytes = readAllInput(tried, progress);
+	if (segment) {
+		const {size, isStored} = segment.store(offset, bytes, grow);
+		if (!isStored)
+			throw new SystemError(
+				offset > size
+					? `${tried}: offset ${offset} is beyond the end of the segment, which has ${countOf(size, 'byte')} (see: --grow)`
+					: `${tried}: there is room for ${countOf(size - offset, 'byte')} from offset ${offset} on, and stdin has ${bytes.length} (see: --grow)`,
+			);
+	} else if (!objects.make(name, Buffer.concat([Buffer.alloc(offset), bytes]))) {
+		throw new SystemError(`cannot create ${quoted(name.shown)}: another process created it meanwhile`);
+	}
+	progress?.finish();
+	return done;
+}
+
+/** Both threads hold it as a whole. */
+function readAllInput(tried: string, progress: Progress | undefined): Buffer {
+	const pieces: Buffer[] = [];
+	let total = 0;
+	for (;;) {
+		const buffer = Buffer.allocUnsafe(pieceBytes);
+		const count = readInput(buffer, 0);
+		if (count === 0) return Buffer.concat(pieces);
+		pieces.push(buffer.subarray(0, count));
+		total += count;
+		if (total > mostRecordBytes)
+			throw new SystemError(`${tried}: stdin has more than ${sizeAndBytes(mostRecordBytes)}, the maximum on a cluster`);
+		progress?.add(count);
+	}
+}
+
+const pieceBytes = 1024 ** 2;
 
 interface Storing {
 	grow: boolean;

@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
@@ -30,7 +29,6 @@ export const on = verb({
 		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		readyFd: common.readyFd,
-		...clusterOptions,
 	},
 	cluster: true,
 	takesCommand: true,

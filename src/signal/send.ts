@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
@@ -71,7 +70,6 @@ export const send = verb({
 		nonblock: {...common.nonblock, help: 'if a signal queue is full, exit with status 3'},
 		dryRun: {help: 'print what would be sent; send nothing'},
 		json: {help: 'print the result for each process as a JSON object'},
-		...clusterOptions,
 	},
 	cluster: true,
 	shorthand: (first) =>

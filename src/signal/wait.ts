@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
@@ -29,7 +28,6 @@ export const wait = verb({
 		nonblock: {...common.nonblock, help: 'receive pending signals only; status 3 if too few'},
 		json: {help: 'print each signal as a JSON object, with how it was sent'},
 		readyFd: common.readyFd,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [

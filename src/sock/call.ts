@@ -1,4 +1,3 @@
-import {clusterOptions} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
@@ -55,7 +54,6 @@ export const call = verb({
 		insecure,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
-		...clusterOptions,
 	},
 	cluster: true,
 	examples: [

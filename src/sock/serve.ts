@@ -1,5 +1,4 @@
 import {availableParallelism} from 'node:os';
-import {clusterOptions} from '../common/cluster.js';
 import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
@@ -44,7 +43,6 @@ export const serve = verb({
 		mode: common.mode,
 		insecure,
 		readyFd: common.readyFd,
-		...clusterOptions,
 	},
 	cluster: true,
 	takesCommand: 'optional',

@@ -74,7 +74,7 @@ test('what can be no name of a segment is refused before anything is done', asyn
 		['a/b', /invalid segment name 'a\/b': '\/' is not allowed/],
 		['..', /'\.\.' is a folder/],
 		['@x', /'@' is not allowed/],
-		['nats://host/x', /is on a cluster/],
+		['nats://host/a.b', /a name on NATS has only letters/],
 		['sem.jobs', /names with 'sem\.' are semaphores \(see: ipc-sem stat jobs\)/],
 		['x'.repeat(256), /it has 256 bytes, the maximum is 255/],
 	] as const)

@@ -126,8 +126,8 @@ export class ClusterSemaphore implements AnySemaphore {
 			fence,
 			descriptor: channel.descriptor,
 			look() {
-				channel.hear();
-				return {state: loss() ?? 'held', ageMs: elapsedMs([renewed[0] as number, renewed[1] as number])};
+				const state = channel.answerTo<SemaphoreMethods, 'semLost'>(loss) ?? 'held';
+				return {state, ageMs: elapsedMs([renewed[0] as number, renewed[1] as number])};
 			},
 			useWatchdog(descriptor) {
 				channel.callAtEnd<SemaphoreMethods, 'semUseWatchdog'>('semUseWatchdog', [id, descriptor]);

@@ -7,6 +7,7 @@ import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
 import {pipeMethods} from './pipe.js';
 import {queueMethods} from './queue.js';
+import {segmentMethods} from './segment.js';
 import {semaphoreMethods} from './semaphore.js';
 import {signalMethods} from './signals.js';
 
@@ -49,6 +50,7 @@ const methods: Methods = {
 	...semaphoreMethods(connection),
 	...callMethods(connection),
 	...signalMethods(connection),
+	...segmentMethods(connection),
 	close: async () => {
 		await connection.close();
 		return true;

@@ -22,21 +22,26 @@ export interface Watching<Status> {
 	essence?(status: Status): unknown;
 	/** What is printed for one that is there no more. */
 	gone(key: string): object;
+	/** Waits until there may be a change, where that is told; otherwise it is looked at again after the interval. */
+	wait?(): void;
 	/** The whole screen. */
 	draw(now: Status[]): string | Promise<string>;
 }
 
 /** Looks again and again: draws in place on a terminal, prints a JSON line per change elsewhere. */
 export async function watchObjects<Status>(
-	{look, key, essence = (status) => status, gone, draw}: Watching<Status>,
+	{look, key, essence = (status) => status, gone, wait, draw}: Watching<Status>,
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
 	// The reader of our output may leave between two changes.
-	const pause = () => endIfBroken(eventsOf(stdout, 0, options.interval ?? defaultIntervalMs));
+	const pause = () => {
+		wait?.();
+		endIfBroken(eventsOf(stdout, 0, wait ? 0 : (options.interval ?? defaultIntervalMs)));
+	};
 	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();
-		for (let changes = 0; changes < most; pause()) {
+		for (let changes = 0; ; pause()) {
 			const now = new Map(look().map((status) => [key(status), status]));
 			const news: object[] = [];
 			for (const [name, status] of now) {
@@ -51,15 +56,16 @@ export async function watchObjects<Status>(
 			}
 			for (const change of news.slice(0, most - changes)) printJson(change);
 			changes += news.length;
+			if (changes >= most) return;
 		}
-		return;
 	}
 	using screen = new Redraw();
 	let before = '';
-	for (let changes = 0; changes < most; pause()) {
+	for (let changes = 0; ; pause()) {
 		const text = await draw(look());
 		if (text !== before) changes++;
 		before = text;
 		screen.show(text);
+		if (changes >= most) return;
 	}
 }

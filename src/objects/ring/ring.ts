@@ -1,7 +1,8 @@
 import {countOf, explain, kernelError, quoted} from '../../common/errors.js';
 import type {Address} from '../../common/formats/object-name.js';
 import {isKernelError, native, type RingHandle} from '../../native/index.js';
-import {type SegmentSettings, SharedMemory} from '../segment/shared-memory.js';
+import type {SegmentSettings} from '../segment/segment.js';
+import {SharedMemory} from '../segment/shared-memory.js';
 import {capacityAt, defaultRingBytes, prepareRing} from './ring-layout.js';
 
 /** The names that the native layer has for a refused record or a broken ring. */

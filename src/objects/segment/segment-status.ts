@@ -32,8 +32,9 @@ export interface SegmentStatus {
 	/** Bytes of memory that it takes. */
 	allocated: number;
 	/** Octal, as chmod(1) takes it. */
-	mode: string;
-	owner: string;
+	mode: string | null;
+	/** Null on a cluster, as its mode. */
+	owner: string | null;
 	/** When a system call (not a store to mapped memory) last touched it, ISO 8601. */
 	changed: string;
 	/** Processes that use it; only root sees processes of other users. Null where /proc shows no processes. */
@@ -42,6 +43,8 @@ export interface SegmentStatus {
 	unseen: number | null;
 	/** The ring, if send and recv have made the segment one. */
 	ring: RingStatus | null;
+	/** Only on a cluster: the revision, the number of copies, and whether it is a value or an object of the object store. */
+	cluster?: {revision: number; replicas: number; stored: 'value' | 'object'};
 }
 
 /**

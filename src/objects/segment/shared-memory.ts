@@ -1,7 +1,7 @@
 import {closeSync, fstatSync, ftruncateSync, lstatSync, readFileSync, readSync, statfsSync, unlinkSync} from 'node:fs';
 import {freemem} from 'node:os';
 import {Deadline} from '../../common/deadline.js';
-import {countOf, explain, hasCode, quoted, SystemError, UsageError} from '../../common/errors.js';
+import {countOf, explain, hasCode, quoted, SystemError} from '../../common/errors.js';
 import {defaultMode} from '../../common/formats/mode.js';
 import {type Address, formatAddress} from '../../common/formats/object-name.js';
 import {formatSize, sizeAndBytes} from '../../common/formats/size.js';
@@ -20,17 +20,9 @@ import {
 	O_RDWR,
 	O_TMPFILE,
 } from '../../native/index.js';
+import type {Segment, SegmentAccess, SegmentSettings} from './segment.js';
 import {type SegmentName, segmentFolder, segmentPath, toAddress} from './segment-name.js';
-import {bitsOf, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
-
-export interface SegmentSettings {
-	/** Bytes; the memory is reserved. Default 0. */
-	size?: number | undefined;
-	/** Permission bits; the umask applies. Default 0600. */
-	mode?: number | undefined;
-}
-
-export type SegmentAccess = 'read' | 'both';
+import {bitsOf, checkAligned, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
 
 /** A change by a program that does not wake waiting processes is noticed at the next look. */
 const lookAgainMs = 100;
@@ -42,7 +34,7 @@ const lookAgainMs = 100;
  * that use atomic operations on the same word. Other processes may shrink a segment at any time: that is an error here,
  * and never kills this process.
  */
-export class SharedMemory implements Disposable {
+export class SharedMemory implements Segment {
 	private mapping: Mapping | undefined;
 
 	private constructor(
@@ -255,6 +247,12 @@ export class SharedMemory implements Disposable {
 		}
 	}
 
+	replaceBytes(offset: number, bytes: Uint8Array): Buffer {
+		const before = this.readBytes(offset, bytes.length);
+		this.writeBytes(offset, bytes);
+		return before;
+	}
+
 	/** The value of a word. */
 	load(type: WordType, offset: number): bigint {
 		return wordOf(
@@ -410,12 +408,6 @@ function checkIsFile(address: SegmentName, tried: string): void {
 	if (!stat || stat.isFile()) return;
 	const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a folder' : 'not a regular file';
 	throw new SystemError(`${tried}: it is not a segment: ${path} is ${what}`);
-}
-
-function checkAligned(type: string, width: number, offset: number): void {
-	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is not a valid offset`);
-	if (offset % width !== 0)
-		throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
 }
 
 const folderReasons = {

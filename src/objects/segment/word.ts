@@ -35,6 +35,12 @@ export function checkWord(type: WordType, value: bigint): void {
 	throw new UsageError(`'${value}' is not a valid ${type}: the range is ${least} to ${most}`);
 }
 
+export function checkAligned(type: string, width: number, offset: number): void {
+	if (!Number.isSafeInteger(offset) || offset < 0) throw new UsageError(`${offset} is not a valid offset`);
+	if (offset % width !== 0)
+		throw new UsageError(`offset ${offset} is not aligned: ${type} needs a multiple of ${width}`);
+}
+
 /** `17`, `-17`, `0x11`, `-0x11` */
 export function parseWord(type: WordType, text: string): bigint {
 	const [, sign, digits] = /^([-+]?)(0x[0-9a-f]+|[0-9]+)$/i.exec(text) ?? [];
