@@ -59,6 +59,8 @@ export interface ConnectionSettings {
 }
 
 const usualConnectTimeoutMs = 5000;
+/** A server that is there can take this long on a busy machine. */
+const leastConnectTimeoutMs = 2000;
 
 /** The address, then the options, then the environment, as the `nats` command has it. */
 export function connectionSettings(address: ClusterAddress): ConnectionSettings {
@@ -72,7 +74,10 @@ export function connectionSettings(address: ClusterAddress): ConnectionSettings 
 		ca: contents('certificates', given.tlsCa ?? env.NATS_CA),
 		cert: contents('certificate', given.tlsCert ?? env.NATS_CERT),
 		key: contents('key', given.tlsKey ?? env.NATS_KEY),
-		connectTimeoutMs: Math.max(1, Math.min(usualConnectTimeoutMs, given.timeout ?? usualConnectTimeoutMs)),
+		connectTimeoutMs: Math.min(
+			usualConnectTimeoutMs,
+			Math.max(leastConnectTimeoutMs, given.timeout ?? usualConnectTimeoutMs),
+		),
 	};
 }
 

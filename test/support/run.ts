@@ -113,7 +113,10 @@ export class Running {
 	/** Once it has written its newline to descriptor 3: start it with `--ready-fd 3`. */
 	async ready(): Promise<this> {
 		const announcement = this.child.stdio[3] as Readable;
-		await Promise.race([once(announcement, 'data'), this.closed]);
+		await Promise.race([
+			once(announcement, 'data'),
+			this.closed.then(() => Promise.reject(new Error(`${this.line}: ended before it was ready: ${this.errors}`))),
+		]);
 		announcement.resume();
 		return this;
 	}
