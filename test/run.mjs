@@ -13,7 +13,7 @@ import {availableParallelism} from 'node:os';
 import {basename, delimiter, dirname, join, relative, resolve} from 'node:path';
 import {run as runTests} from 'node:test';
 import {spec as Spec} from 'node:test/reporters';
-import {fileURLToPath} from 'node:url';
+import {fileURLToPath, pathToFileURL} from 'node:url';
 import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
 import {buildEngine} from '../src/build/engine.mjs';
@@ -217,9 +217,20 @@ async function compilePeer(name) {
 /** The tests, and the peers that are written in TypeScript. */
 async function bundleTests() {
 	const peersToBundle = filesIn(join(root, 'test', 'peers')).filter((path) => path.endsWith('.ts'));
+	// All six commands, which nearly every test reads: one bundle for all instead of a copy in each.
+	const commands = join('support', 'reading');
+	const commandsApart = {
+		name: 'commands-apart',
+		setup: ({onResolve}) =>
+			onResolve({filter: /\/reading\.js$/}, () => ({
+				path: pathToFileURL(join(output, `${commands}.mjs`)).href,
+				external: true,
+			})),
+	};
 	await build({
 		absWorkingDir: root,
-		entryPoints: [...tests, ...peersToBundle],
+		entryPoints: [...tests, ...peersToBundle, join(root, 'test', `${commands}.ts`)],
+		plugins: [commandsApart],
 		outdir: output,
 		outbase: join(root, 'test'),
 		outExtension: {'.js': '.mjs'},
