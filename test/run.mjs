@@ -1,5 +1,5 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
-// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (two for each processor, since tests also wait);
+// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (one more than processors, since tests also wait);
 // IPC_TEST_SEED, the seed of what is random (another one each time; it is printed when a test has failed); IPC_TEST_LONG=1, tests that
 // prove something by repetition alone repeat it more often (npm run test:long); IPC_TEST_EVERY_START=1, nothing is read in the tests'
 // own process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with
@@ -37,7 +37,7 @@ const peers = join(output, 'peers');
 const durations = join(peers, '.durations.json');
 const compiler = process.env.CC || 'cc';
 const maps = new Map();
-const jobs = numberFrom('IPC_TEST_JOBS', 2 * availableParallelism());
+const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism() + 1);
 const seed = numberFrom('IPC_TEST_SEED', randomInt(2 ** 31));
 
 const environment = {...process.env, IPC_TEST_SEED: String(seed)};
