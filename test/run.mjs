@@ -1,5 +1,5 @@
 // Builds what has changed, runs the tests, and says in one line what was skipped: `npm test [-- PART…]`, where each PART is part
-// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (two for each processor, since tests also wait);
+// of a test's path. The environment: IPC_TEST_JOBS, how many files at a time (one more than processors, since tests also wait);
 // IPC_TEST_SEED, the seed of what is random (another one each time; it is printed when a test has failed); IPC_TEST_LONG=1, tests that
 // prove something by repetition alone repeat it more often (npm run test:long); IPC_TEST_EVERY_START=1, nothing is read in the tests'
 // own process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with
@@ -13,7 +13,7 @@ import {availableParallelism} from 'node:os';
 import {basename, delimiter, dirname, join, relative, resolve} from 'node:path';
 import {run as runTests} from 'node:test';
 import {spec as Spec} from 'node:test/reporters';
-import {fileURLToPath} from 'node:url';
+import {fileURLToPath, pathToFileURL} from 'node:url';
 import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
 import {buildEngine} from '../src/build/engine.mjs';
@@ -37,7 +37,7 @@ const peers = join(output, 'peers');
 const durations = join(peers, '.durations.json');
 const compiler = process.env.CC || 'cc';
 const maps = new Map();
-const jobs = numberFrom('IPC_TEST_JOBS', 2 * availableParallelism());
+const jobs = numberFrom('IPC_TEST_JOBS', availableParallelism() + 1);
 const seed = numberFrom('IPC_TEST_SEED', randomInt(2 ** 31));
 
 const environment = {...process.env, IPC_TEST_SEED: String(seed)};
@@ -217,9 +217,20 @@ async function compilePeer(name) {
 /** The tests, and the peers that are written in TypeScript. */
 async function bundleTests() {
 	const peersToBundle = filesIn(join(root, 'test', 'peers')).filter((path) => path.endsWith('.ts'));
+	// All six commands, which nearly every test reads: one bundle for all instead of a copy in each.
+	const commands = join('support', 'reading');
+	const commandsApart = {
+		name: 'commands-apart',
+		setup: ({onResolve}) =>
+			onResolve({filter: /\/reading\.js$/}, () => ({
+				path: pathToFileURL(join(output, `${commands}.mjs`)).href,
+				external: true,
+			})),
+	};
 	await build({
 		absWorkingDir: root,
-		entryPoints: [...tests, ...peersToBundle],
+		entryPoints: [...tests, ...peersToBundle, join(root, 'test', `${commands}.ts`)],
+		plugins: [commandsApart],
 		outdir: output,
 		outbase: join(root, 'test'),
 		outExtension: {'.js': '.mjs'},

@@ -216,7 +216,7 @@ test('--wait for several: how many are still there', async (t) => {
 		`${sleeper.pid}`,
 		'--wait',
 		'-t',
-		'1',
+		'3',
 		'--json',
 	);
 	assert.deepEqual([status, stderr], [124, 'ipc-signal: 1 of 2 processes still running\n']);
