@@ -34,6 +34,7 @@ export const WNOHANG = 1;
 export const WUNTRACED = 2;
 /** pidfd_send_signal(2): to all members of the process group, since Linux 6.9. */
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
+export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const AF_UNIX = 1;
 export const AF_INET = 2;

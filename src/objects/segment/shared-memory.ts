@@ -18,10 +18,10 @@ import {
 	O_NONBLOCK,
 	O_RDONLY,
 	O_RDWR,
-	O_TMPFILE,
 } from '../../native/index.js';
 import type {Segment, SegmentAccess, SegmentSettings} from './segment.js';
 import {type SegmentName, segmentFolder, segmentPath, toAddress} from './segment-name.js';
+import {UnfinishedFile} from './unfinished-file.js';
 import {bitsOf, checkAligned, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
 
 /** A change by a program that does not wake waiting processes is noticed at the next look. */
@@ -69,19 +69,20 @@ export class SharedMemory implements Segment {
 		const address = toAddress(name);
 		const shown = formatAddress(address);
 		const tried = `cannot create ${quoted(shown)}`;
-		let descriptor: number;
+		let file: UnfinishedFile;
 		try {
-			descriptor = native.openat(AT_FDCWD, segmentFolder, O_TMPFILE | O_RDWR, mode, -1);
+			file = new UnfinishedFile(mode);
 		} catch (error) {
 			throw explain(tried, error, {ENOSPC: 'no memory is left for it', ...folderReasons});
 		}
-		const segment = new SharedMemory(shown, descriptor, 'both');
+		const segment = new SharedMemory(shown, file.descriptor, 'both');
 		try {
 			segment.reserve(size, tried);
 			fill?.(segment);
-			native.linkDescriptor(descriptor, segmentPath(address));
+			file.name(segmentPath(address));
 			return segment;
 		} catch (error) {
+			file.giveUp();
 			segment.close();
 			if (hasCode(error, 'EEXIST')) {
 				checkIsFile(address, tried);
