@@ -7,7 +7,7 @@ import {native, SHUT_WR, SOCK_NONBLOCK, SOCK_STREAM} from '../../native/index.js
 import {type CallListener, type CallMessage, type CallSocket, clusterCalls} from '../../objects/socket/call-places.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {CallMethods} from '../worker/calls.js';
+import type {CallMethods} from '../worker/calls/calls.js';
 import type {Answers} from './format.js';
 
 /** Calls on a cluster: what src/objects/socket asks for by `clusterCalls`. */

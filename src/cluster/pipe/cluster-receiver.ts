@@ -10,7 +10,7 @@ import type {PipeReceiver, PipeReception, ReceiveEnd, ReceiveSettings} from '../
 import {type RecordWriter, recordWriter} from '../../objects/fifo/record-receiver.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {PipeMethods} from '../worker/pipe.js';
+import type {PipeMethods} from '../worker/pipe/pipe.js';
 import {batchBytes, type ClusterPipeAttributes, type PipeBatch} from './format.js';
 
 /** How soon and how late we look whether the reader of stdout has read what was written. */

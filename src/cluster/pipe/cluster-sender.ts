@@ -9,7 +9,7 @@ import type {Missing, PipeSender, SendSettings} from '../../objects/fifo/pipe.js
 import {asLine, explainRecord} from '../../objects/fifo/record-sender.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {PipeMethods} from '../worker/pipe.js';
+import type {PipeMethods} from '../worker/pipe/pipe.js';
 import {batchBytes, type ClusterPipeAttributes, type SendLimits} from './format.js';
 
 /** Batches under way at once. */

@@ -6,7 +6,7 @@ import type {FifoStatus} from '../../objects/fifo/fifo-status.js';
 import {clusterPipes, type PipeWatch} from '../../objects/fifo/pipes.js';
 import {withChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {PipeMethods} from '../worker/pipe.js';
+import type {PipeMethods} from '../worker/pipe/pipe.js';
 import {ClusterReceiver} from './cluster-receiver.js';
 import {ClusterSender} from './cluster-sender.js';
 import type {ClusterPipeStatus} from './format.js';

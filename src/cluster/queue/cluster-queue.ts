@@ -5,7 +5,7 @@ import {tell} from '../../common/output.js';
 import {highestPriority, type Message, type Queue, type Receipts} from '../../objects/queue/queue.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {QueueMethods} from '../worker/queue.js';
+import type {QueueMethods} from '../worker/queue/queue.js';
 import type {ReceivedBatch, Sent} from './format.js';
 
 /** Maximum bytes of the messages in one batch. */

@@ -6,7 +6,7 @@ import type {QueueStatus} from '../../objects/queue/queue-status.js';
 import {clusterQueues} from '../../objects/queue/queues.js';
 import {withChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
-import type {QueueMethods} from '../worker/queue.js';
+import type {QueueMethods} from '../worker/queue/queue.js';
 import {ClusterQueue} from './cluster-queue.js';
 import type {ClusterQueueStatus} from './format.js';
 

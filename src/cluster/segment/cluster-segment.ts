@@ -16,7 +16,7 @@ import {
 } from '../../objects/segment/word.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
-import type {SegmentMethods} from '../worker/segment.js';
+import type {SegmentMethods} from '../worker/segment/segment.js';
 import type {Change, Changed, Contents} from './format.js';
 
 /** A segment on a cluster. What is read is of one revision; a change is made in one step, of the last one. */

@@ -7,7 +7,7 @@ import type {SegmentStatus} from '../../objects/segment/segment-status.js';
 import {clusterSegments, type SegmentWatch} from '../../objects/segment/segments.js';
 import {type Channel, closeChannel, openChannel, withChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
-import type {SegmentMethods} from '../worker/segment.js';
+import type {SegmentMethods} from '../worker/segment/segment.js';
 import {SegmentOnCluster} from './cluster-segment.js';
 import type {ClusterSegmentStatus} from './format.js';
 

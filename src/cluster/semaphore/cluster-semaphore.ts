@@ -9,7 +9,7 @@ import type {Holder, Holding, HoldSettings, Lease} from '../../objects/semaphore
 import {mostUnits} from '../../objects/semaphore/semaphore.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
-import type {SemaphoreMethods} from '../worker/semaphore.js';
+import type {SemaphoreMethods} from '../worker/semaphore/semaphore.js';
 import {answerMs, defaultLeaseMs, type HolderState, type HoldRequest} from './format.js';
 import {elapsedMs} from './lease-clock.js';
 

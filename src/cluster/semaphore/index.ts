@@ -6,7 +6,7 @@ import type {SemaphoreStatus} from '../../objects/semaphore/semaphore-status.js'
 import {clusterSemaphores} from '../../objects/semaphore/semaphores.js';
 import {closeChannel, openChannel, withChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
-import type {SemaphoreMethods} from '../worker/semaphore.js';
+import type {SemaphoreMethods} from '../worker/semaphore/semaphore.js';
 import {ClusterSemaphore, holderOf, requestOf} from './cluster-semaphore.js';
 import {type ClusterSemaphoreStatus, defaultLeaseMs} from './format.js';
 

@@ -6,7 +6,7 @@ import {NoSuchProcess} from '../../objects/signals/process-handle.js';
 import {clusterReceivers, type DistantReceiver, type HeldName} from '../../objects/signals/receivers.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
-import type {SignalMethods} from '../worker/signals.js';
+import type {SignalMethods} from '../worker/signals/signals.js';
 import {answerTimeoutMs, type Claimed, type SignalAnswer} from './format.js';
 
 /** Receivers of signals on a cluster: what src/objects/signals asks for by `clusterReceivers`. */

@@ -2,14 +2,14 @@ import {writeSync} from 'node:fs';
 import {type MessagePort, workerData} from 'node:worker_threads';
 import {configureOutput, tell} from '../../common/output.js';
 import {type Answer, flags, type Methods, type Request, type WorkerStart} from '../protocol.js';
-import {callMethods} from './calls.js';
+import {callMethods} from './calls/calls.js';
 import {Connection} from './connection.js';
 import {refusalOf} from './errors.js';
-import {pipeMethods} from './pipe.js';
-import {queueMethods} from './queue.js';
-import {segmentMethods} from './segment.js';
-import {semaphoreMethods} from './semaphore.js';
-import {signalMethods} from './signals.js';
+import {pipeMethods} from './pipe/pipe.js';
+import {queueMethods} from './queue/queue.js';
+import {segmentMethods} from './segment/segment.js';
+import {semaphoreMethods} from './semaphore/semaphore.js';
+import {signalMethods} from './signals/signals.js';
 
 /** The thread of the client: carries out what a command asks for through a channel (channel.ts). */
 

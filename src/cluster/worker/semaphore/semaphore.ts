@@ -1,8 +1,8 @@
 import {nuid} from '@nats-io/transport-node';
-import type {ClusterSemaphoreStatus, HoldRequest, SemaphoreState} from '../semaphore/format.js';
+import type {ClusterSemaphoreStatus, HoldRequest, SemaphoreState} from '../../semaphore/format.js';
+import type {Connection} from '../connection.js';
+import {refuse} from '../errors.js';
 import {BarrierMember} from './barrier.js';
-import type {Connection} from './connection.js';
-import {refuse} from './errors.js';
 import {type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
 import {Lease, type Loss} from './semaphore-lease.js';
 import {noSuch, reap, take} from './semaphore-take.js';

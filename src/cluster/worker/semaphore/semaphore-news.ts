@@ -1,6 +1,6 @@
-import {stream, subjectOf} from '../semaphore/format.js';
-import {sleep} from './connection.js';
-import {Follower} from './follower.js';
+import {stream, subjectOf} from '../../semaphore/format.js';
+import {sleep} from '../connection.js';
+import {Follower} from '../follower.js';
 import type {LeaseObserver} from './lease-observer.js';
 import {type Entry, entryOf, type SemaphoreBucket} from './semaphore-bucket.js';
 

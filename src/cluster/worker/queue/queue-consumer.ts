@@ -1,8 +1,8 @@
 import {AckPolicy} from '@nats-io/jetstream';
 import {createInbox, type Msg, nuid, type Subscription} from '@nats-io/transport-node';
-import {ackWaitMs, allSubjectsOf, consumerOf, priorityOf, streamOf, subjectOf} from '../queue/format.js';
-import {type Connection, requestTimeoutMs, sleep} from './connection.js';
-import {Refused, refusalOf} from './errors.js';
+import {ackWaitMs, allSubjectsOf, consumerOf, priorityOf, streamOf, subjectOf} from '../../queue/format.js';
+import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
+import {Refused, refusalOf} from '../errors.js';
 
 const ns = (ms: number): number => ms * 1_000_000;
 /** How long a pull request lives; meanwhile the server reports now and then that it still has it. */

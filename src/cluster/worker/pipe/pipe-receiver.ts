@@ -9,9 +9,9 @@ import {
 	streamOf,
 	writerSubject,
 	writersSubject,
-} from '../pipe/format.js';
-import {requestTimeoutMs, sleep} from './connection.js';
-import {Refused, refusalOf, refuse, removed} from './errors.js';
+} from '../../pipe/format.js';
+import {requestTimeoutMs, sleep} from '../connection.js';
+import {Refused, refusalOf, refuse, removed} from '../errors.js';
 import {type Arrived, PipeOrder, readArrived, type SenderState} from './pipe-order.js';
 import {answerAt, type PipeStream} from './pipe-stream.js';
 

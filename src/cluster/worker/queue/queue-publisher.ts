@@ -1,7 +1,7 @@
 import {createInbox, headers, type Msg, type MsgHdrs, nuid} from '@nats-io/transport-node';
-import {type SendBatch, type Sent, streamOf, subjectOf} from '../queue/format.js';
-import {type Connection, requestTimeoutMs, sleep} from './connection.js';
-import {refuse} from './errors.js';
+import {type SendBatch, type Sent, streamOf, subjectOf} from '../../queue/format.js';
+import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
+import {refuse} from '../errors.js';
 
 /** Maximum number of messages under way at once. */
 const windowLength = 1024;

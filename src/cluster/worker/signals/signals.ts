@@ -1,6 +1,6 @@
-import type {Claimed, SignalAnswer, SignalRequest} from '../signals/format.js';
-import type {Connection} from './connection.js';
-import {refuse} from './errors.js';
+import type {Claimed, SignalAnswer, SignalRequest} from '../../signals/format.js';
+import type {Connection} from '../connection.js';
+import {refuse} from '../errors.js';
 import {ask, reasonOf, SignalReceiver} from './signal-receiver.js';
 
 /** A signal is a request to the process that has a name: see ipc-cluster(7). */

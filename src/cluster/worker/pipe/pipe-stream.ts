@@ -14,9 +14,9 @@ import {
 	subjectOf,
 	usualChunkBytes,
 	usualSize,
-} from '../pipe/format.js';
-import type {Connection} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../pipe/format.js';
+import type {Connection} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 
 /** How long the server recognises a message that is sent again. */
 const duplicateWindowMs = 120_000;

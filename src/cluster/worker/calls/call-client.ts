@@ -1,9 +1,9 @@
 import {Socket} from 'node:net';
 import {createInbox, headers, type Msg, type NatsConnection, PermissionViolationError} from '@nats-io/transport-node';
-import {longestSilenceMs, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../calls/format.js';
-import type {RefusalData} from '../protocol.js';
-import type {Connection} from './connection.js';
-import {refusalOf} from './errors.js';
+import {longestSilenceMs, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../../calls/format.js';
+import type {RefusalData} from '../../protocol.js';
+import type {Connection} from '../connection.js';
+import {refusalOf} from '../errors.js';
 
 const newline = 10;
 const lineEnd = Buffer.from('\n');

@@ -14,9 +14,9 @@ import {
 	type Pointer,
 	stream,
 	subjectOf,
-} from '../segment/format.js';
-import {type Connection, requestTimeoutMs, sleep} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../segment/format.js';
+import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 
 /** Others change it at the same moment: a moment of another length for each. */
 const longestPauseMs = 10;

@@ -1,6 +1,6 @@
-import {type ClusterSemaphoreStatus, stream, subjectOf} from '../semaphore/format.js';
-import {refusalOf} from './errors.js';
-import {Follower} from './follower.js';
+import {type ClusterSemaphoreStatus, stream, subjectOf} from '../../semaphore/format.js';
+import {refusalOf} from '../errors.js';
+import {Follower} from '../follower.js';
 import {type Entry, entryOf, type SemaphoreBucket} from './semaphore-bucket.js';
 
 /** The status of one semaphore, kept up to date by the server: to look again asks nothing of it. */

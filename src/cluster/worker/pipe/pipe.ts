@@ -11,8 +11,8 @@ import {
 	streamPrefix,
 	waitingSubject,
 	writersSubject,
-} from '../pipe/format.js';
-import type {Connection} from './connection.js';
+} from '../../pipe/format.js';
+import type {Connection} from '../connection.js';
 import {readUser} from './pipe-order.js';
 import {PipeReceiver} from './pipe-receiver.js';
 import {PipeSender} from './pipe-sender.js';

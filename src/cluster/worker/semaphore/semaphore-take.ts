@@ -1,7 +1,7 @@
 import {nuid} from '@nats-io/transport-node';
-import type {HolderState, HoldRequest} from '../semaphore/format.js';
-import {type LeaseTime, leaseTime} from '../semaphore/lease-clock.js';
-import {refusalOf, refuse} from './errors.js';
+import type {HolderState, HoldRequest} from '../../semaphore/format.js';
+import {type LeaseTime, leaseTime} from '../../semaphore/lease-clock.js';
+import {refusalOf, refuse} from '../errors.js';
 import {LeaseObserver} from './lease-observer.js';
 import type {Entry, SemaphoreBucket, Step} from './semaphore-bucket.js';
 import {News} from './semaphore-news.js';

@@ -1,7 +1,7 @@
 import {Kvm, type KvWatchEntry} from '@nats-io/kv';
-import {bucket, type News} from '../segment/format.js';
-import {type Connection, sleep} from './connection.js';
-import {refuse} from './errors.js';
+import {bucket, type News} from '../../segment/format.js';
+import {type Connection, sleep} from '../connection.js';
+import {refuse} from '../errors.js';
 import type {SegmentStore} from './segment-store.js';
 
 const restartMs = 250;

@@ -1,6 +1,6 @@
 import {type Msg, type NatsConnection, nuid, type Subscription} from '@nats-io/transport-node';
-import {isKernelError, native} from '../../native/index.js';
-import {SI_DISTANT, SI_QUEUE} from '../../objects/signals/received-signal.js';
+import {isKernelError, native} from '../../../native/index.js';
+import {SI_DISTANT, SI_QUEUE} from '../../../objects/signals/received-signal.js';
 import {
 	type ClaimAnswer,
 	type Claimed,
@@ -10,9 +10,9 @@ import {
 	type SignalAnswer,
 	type SignalRequest,
 	subjectOf,
-} from '../signals/format.js';
-import {type Connection, sleep} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../signals/format.js';
+import {type Connection, sleep} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 
 /** The servers of a cluster learn from each other what is subscribed. */
 const spreadMs = 250;

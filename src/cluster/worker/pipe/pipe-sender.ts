@@ -12,9 +12,9 @@ import {
 	waitingSubject,
 	writerSubject,
 	writersSubject,
-} from '../pipe/format.js';
-import {requestTimeoutMs, sleep} from './connection.js';
-import {Refused, refusalOf, removed} from './errors.js';
+} from '../../pipe/format.js';
+import {requestTimeoutMs, sleep} from '../connection.js';
+import {Refused, refusalOf, removed} from '../errors.js';
 import {answerAt, ourselves, type PipeStream} from './pipe-stream.js';
 
 const shortestPauseMs = 2;

@@ -1,7 +1,13 @@
 import {nuid} from '@nats-io/transport-node';
-import {answerMs, type HolderState, type HoldRequest, keyOfBarrier, type SemaphoreState} from '../semaphore/format.js';
-import {leaseTime} from '../semaphore/lease-clock.js';
-import {refuse} from './errors.js';
+import {
+	answerMs,
+	type HolderState,
+	type HoldRequest,
+	keyOfBarrier,
+	type SemaphoreState,
+} from '../../semaphore/format.js';
+import {leaseTime} from '../../semaphore/lease-clock.js';
+import {refuse} from '../errors.js';
 import {LeaseObserver} from './lease-observer.js';
 import type {Entry, SemaphoreBucket, Step} from './semaphore-bucket.js';
 import {Lease} from './semaphore-lease.js';

@@ -1,10 +1,10 @@
-import type {CallMessage} from '../../objects/socket/call-places.js';
-import type {Answers} from '../calls/format.js';
-import type {RefusalData} from '../protocol.js';
+import type {CallMessage} from '../../../objects/socket/call-places.js';
+import type {Answers} from '../../calls/format.js';
+import type {RefusalData} from '../../protocol.js';
+import {type Connection, sleep} from '../connection.js';
+import {refuse} from '../errors.js';
 import {CallClient} from './call-client.js';
 import {CallListener} from './call-listener.js';
-import {type Connection, sleep} from './connection.js';
-import {refuse} from './errors.js';
 
 /** Calls are requests with a reply subject: see ipc-cluster(7). A command has one conversation. */
 export function callMethods(connection: Connection) {

@@ -1,4 +1,4 @@
-import {type ClusterUser, type Mark, markHeader, storedHeader} from '../pipe/format.js';
+import {type ClusterUser, type Mark, markHeader, storedHeader} from '../../pipe/format.js';
 
 /** A message of a pipe. */
 export interface Arrived {

@@ -9,9 +9,9 @@ import {
 	stream,
 	streamSubjects,
 	subjectOf,
-} from '../semaphore/format.js';
-import {type Connection, requestTimeoutMs, sleep} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../semaphore/format.js';
+import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 
 /** The entry of a semaphore as it was last seen. */
 export interface Entry {

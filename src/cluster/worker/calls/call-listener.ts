@@ -1,6 +1,6 @@
 import {Empty, headers, type Msg, type NatsConnection} from '@nats-io/transport-node';
-import type {CallMessage} from '../../objects/socket/call-places.js';
-import {type Answers, queueGroup, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../calls/format.js';
+import type {CallMessage} from '../../../objects/socket/call-places.js';
+import {type Answers, queueGroup, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../../calls/format.js';
 
 interface OpenMessage {
 	reply: string;

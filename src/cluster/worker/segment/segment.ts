@@ -7,9 +7,9 @@ import {
 	type News,
 	nameOf,
 	stream,
-} from '../segment/format.js';
-import type {Connection} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../segment/format.js';
+import type {Connection} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 import {SegmentStore, sizeOf} from './segment-store.js';
 import {SegmentFollower} from './segment-watch.js';
 

@@ -1,4 +1,4 @@
-import type {HolderState, SemaphoreState} from '../semaphore/format.js';
+import type {HolderState, SemaphoreState} from '../../semaphore/format.js';
 
 /**
  * Watches the beats of holders. Who has seen the same beat for a whole lease, by its own clock, may take the unit away: no clocks are

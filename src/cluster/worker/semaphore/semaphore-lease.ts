@@ -1,9 +1,9 @@
 import {writeSync} from 'node:fs';
-import {leaseParts} from '../../objects/semaphore/holding.js';
-import type {HolderState, SemaphoreState} from '../semaphore/format.js';
-import {type LeaseTime, leaseTime} from '../semaphore/lease-clock.js';
-import {sleep} from './connection.js';
-import {refusalOf} from './errors.js';
+import {leaseParts} from '../../../objects/semaphore/holding.js';
+import type {HolderState, SemaphoreState} from '../../semaphore/format.js';
+import {type LeaseTime, leaseTime} from '../../semaphore/lease-clock.js';
+import {sleep} from '../connection.js';
+import {refusalOf} from '../errors.js';
 import type {Entry, SemaphoreBucket, Step} from './semaphore-bucket.js';
 
 /** A holder renews its lease when this part of its time has passed. */

@@ -11,9 +11,9 @@ import {
 	type Sent,
 	streamOf,
 	streamPrefix,
-} from '../queue/format.js';
-import type {Connection} from './connection.js';
-import {refusalOf, refuse} from './errors.js';
+} from '../../queue/format.js';
+import type {Connection} from '../connection.js';
+import {refusalOf, refuse} from '../errors.js';
 import {QueueConsumer} from './queue-consumer.js';
 import {QueuePublisher} from './queue-publisher.js';
 
