@@ -874,7 +874,7 @@ test('--max-total: memory stays, however many clients begin a long message, and 
 	world.method('one', 'echo 1');
 	const server = await world.serveMethods('--max-size', '2M', '--max-total', '8M');
 	const clients = await Promise.all(Array.from({length: 150}, () => world.client('calc')));
-	const long = `{"x":"${'x'.repeat(1_900_000)}`;
+	const long = Buffer.from(`{"x":"${'x'.repeat(1_900_000)}`);
 	for (const client of clients) client.say(long);
 	await until(
 		'most are cut off',

@@ -361,7 +361,8 @@ test('hub: clients that never end their lines do not fill the memory together', 
 	const hub = await world.ready(['hub', 'room']);
 	const greedy = await Promise.all(Array.from({length: 20}, () => client(world.path('room'))));
 	// Each within its own limit.
-	for (const {socket} of greedy) socket.write(Buffer.alloc(15 * 1024 ** 2, 'x'));
+	const endless = Buffer.alloc(15 * 1024 ** 2, 'x');
+	for (const {socket} of greedy) socket.write(endless);
 	await until('some are put out', () =>
 		/disconnected: the incomplete records of all clients are more than 256M/.test(hub.errors),
 	);
