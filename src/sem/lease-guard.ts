@@ -46,7 +46,7 @@ export class LeaseGuard implements Meanwhile {
 			// With `warn` a unit may be renewed late, and still be ours.
 			this.step = this.step === 'told' && this.onLost === 'warn' ? 'held' : this.step;
 		} else if (this.step === 'held') {
-			this.report(`its lease has not been renewed for ${formatDuration(ageMs)}`);
+			this.reportAge(ageMs);
 			if (this.onLost === 'kill') this.signal(SIGTERM);
 			this.step = 'told';
 		}
@@ -54,6 +54,18 @@ export class LeaseGuard implements Meanwhile {
 			this.signal(SIGKILL);
 			this.step = 'killed';
 		}
+	}
+
+	/** After the end of the command: where we were stopped meanwhile the watchdog has ended it. */
+	explainEnd(): void {
+		if (this.step !== 'held' || this.onLost === 'warn') return;
+		const {state, ageMs} = this.lease.look();
+		if (state === 'gone') this.report('another process has it');
+		else if (state === 'held' && ageMs >= leaseParts.killed * this.lease.lengthMs) this.reportAge(ageMs);
+	}
+
+	private reportAge(ageMs: number): void {
+		this.report(`its lease has not been renewed for ${formatDuration(ageMs)}`);
 	}
 
 	/** To the command and what it has started. */

@@ -94,15 +94,15 @@ function perform(command: readonly string[], shownName: string, {lease}: Holding
 		tellError(child.problem);
 		return child.status;
 	}
-	return waitForChild(
-		child,
-		() => {
-			for (const signal of native.takeCaughtSignals()) {
-				if (!cameToAllFromTerminal(signal)) kill(child, signal);
-			}
-		},
-		lease && new LeaseGuard(lease, shownName, onLost, child, command[0] as string, watchdog ?? -1),
-	);
+	const guard = lease && new LeaseGuard(lease, shownName, onLost, child, command[0] as string, watchdog ?? -1);
+	const onSignals = () => {
+		for (const signal of native.takeCaughtSignals()) {
+			if (!cameToAllFromTerminal(signal)) kill(child, signal);
+		}
+	};
+	const status = waitForChild(child, onSignals, guard);
+	guard?.explainEnd();
+	return status;
 }
 
 function startWatchdog(lease: Lease): number {

@@ -5,13 +5,14 @@ import type {ClusterAddress} from '../../common/formats/cluster-address.js';
 import {tell, tellError} from '../../common/output.js';
 import {stopOnSignals} from '../../common/process/signals.js';
 import type {AnySemaphore} from '../../objects/semaphore/any-semaphore.js';
-import type {Holder, Holding, HoldSettings, Lease} from '../../objects/semaphore/holding.js';
+import {type Holder, type Holding, type HoldSettings, type Lease, leaseParts} from '../../objects/semaphore/holding.js';
 import {mostUnits} from '../../objects/semaphore/semaphore.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
 import type {SemaphoreMethods} from '../worker/semaphore/semaphore.js';
 import {answerMs, defaultLeaseMs, type HolderState, type HoldRequest} from './format.js';
 import {elapsedMs} from './lease-clock.js';
+import {setWatchdog} from './watchdog.js';
 
 /** Characters of a command that the list of holders shows. */
 const longestCommand = 256;
@@ -130,11 +131,14 @@ export class ClusterSemaphore implements AnySemaphore {
 				return {state, ageMs: elapsedMs([renewed[0] as number, renewed[1] as number])};
 			},
 			useWatchdog(descriptor) {
+				setWatchdog(descriptor, (renewed[0] as number) + leaseParts.killed * leaseMs);
 				channel.callAtEnd<SemaphoreMethods, 'semUseWatchdog'>('semUseWatchdog', [id, descriptor]);
 			},
 		};
 		const letGo = () => {
-			const isReleased = channel.callAtEnd<SemaphoreMethods, 'semRelease'>('semRelease', [id]);
+			const isReleased = this.attempt('release a unit of', () =>
+				channel.callAtEnd<SemaphoreMethods, 'semRelease'>('semRelease', [id]),
+			);
 			if (!isReleased) tellError('the cluster does not answer: the unit is free again when its lease has ended');
 			return true;
 		};

@@ -1,7 +1,7 @@
-import {writeSync} from 'node:fs';
 import {leaseParts} from '../../../objects/semaphore/holding.js';
 import type {HolderState, SemaphoreState} from '../../semaphore/format.js';
 import {type LeaseTime, leaseTime} from '../../semaphore/lease-clock.js';
+import {setWatchdog} from '../../semaphore/watchdog.js';
 import {sleep} from '../connection.js';
 import {refusalOf} from '../errors.js';
 import type {Entry, SemaphoreBucket, Step} from './semaphore-bucket.js';
@@ -93,12 +93,7 @@ export class Lease {
 	}
 
 	private tellWatchdog(deadlineMs: number): void {
-		if (this.watchdog < 0) return;
-		try {
-			writeSync(this.watchdog, new Float64Array([0, deadlineMs]));
-		} catch {
-			// It has ended, and so has the command; or it is stopped, and so cannot do any more than it has been told to.
-		}
+		if (this.watchdog >= 0) setWatchdog(this.watchdog, deadlineMs);
 	}
 
 	private stateIn({state}: Entry): SemaphoreState | undefined {
