@@ -382,9 +382,20 @@ export class PipeReceiver {
 		if (this.ready.length > 0) return;
 		if (this.pending > 0) await this.countPending();
 		if (this.pending > 0) return;
+		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
 		if (this.order.hasHeld) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+	}
+
+	/**
+	 * A leader that dies may take along that a message was confirmed, so that it stays in the stream and no consumer delivers it any
+	 * more, but a new one does: and we know that we had it.
+	 */
+	private async hasLeftovers(): Promise<boolean> {
+		if (this.inHand.size > 0) return false;
+		const {state} = await this.stream.info();
+		return state.messages > 0 && this.inHand.size === 0 && this.pending === 0 && this.ready.length === 0;
 	}
 
 	/** Messages that were deleted before they were delivered do not come. */
@@ -432,6 +443,7 @@ export class PipeReceiver {
 		const info = await this.stream.tryInfo();
 		if (hasWriter !== false || (info?.state.messages ?? 0) > 0) {
 			await this.answer();
+			if (hasWriter === false && this.isOver) await this.restart();
 			return false;
 		}
 		await this.finish();
