@@ -315,7 +315,12 @@ export class PipeReceiver {
 			const woken = new Promise<void>((resolve) => {
 				this.wake = resolve;
 			});
-			await Promise.race([woken, sleep(Math.max(20, Math.min(leftMs, 2 ** 30)), this.signal)]);
+			const over = new AbortController();
+			const stop = () => over.abort();
+			this.signal.addEventListener('abort', stop, {once: true});
+			await Promise.race([woken, sleep(Math.max(20, Math.min(leftMs, 2 ** 30)), over.signal)]);
+			this.signal.removeEventListener('abort', stop);
+			stop();
 		}
 		return this.takeBatch(most);
 	}
