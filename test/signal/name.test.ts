@@ -51,7 +51,7 @@ test('of many that want one name at once exactly one gets it', async (t) => {
 	const all = Array.from({length: 5}, () =>
 		world.start('ipc-signal', ['wait', 'USR1', '--name', 'x', '--ready-fd', '3']),
 	);
-	await Promise.all(all.map((one) => one.ready()));
+	await Promise.all(all.map((one) => one.readyOrEnded()));
 	const living = all.filter(({child}) => child.exitCode === null);
 	assert.equal(living.length, 1);
 	assertDone(await world.signal('send', 'USR1', '@x'), '');

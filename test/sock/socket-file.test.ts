@@ -87,7 +87,11 @@ for (const stale of [false, true])
 		const world = new SocketWorld(t);
 		const path = world.file('s');
 		if (stale) await (await world.stranger('hold', path, 'stream')).kill('SIGKILL').end();
-		const all = await Promise.all(Array.from({length: 10}, () => world.ready(['listen', path], {input: 'winner'})));
+		const all = await Promise.all(
+			Array.from({length: 10}, () =>
+				world.start('ipc-sock', ['listen', '--ready-fd', '3', path], {input: 'winner'}).readyOrEnded(),
+			),
+		);
 		assertDone(await world.sock('connect', path), 'winner');
 		const ends = await Promise.all(all.map((one) => one.end()));
 		assert.equal(ends.filter(({status}) => status === 0).length, 1);

@@ -1,4 +1,6 @@
+import {once} from 'node:events';
 import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {type AddressInfo, createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, type TestContext} from 'node:test';
@@ -61,6 +63,59 @@ export class NatsServer {
 	}
 }
 
+/** Ports that nothing listens on now. */
+async function freePorts(count: number): Promise<number[]> {
+	const listeners = await Promise.all(
+		Array.from({length: count}, async () => {
+			const listener = createServer().listen(0, '127.0.0.1');
+			await once(listener, 'listening');
+			return listener;
+		}),
+	);
+	const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
+	await Promise.all(
+		listeners.map(async (listener) => {
+			listener.close();
+			await once(listener, 'close');
+		}),
+	);
+	return ports;
+}
+
+/** Three servers that are one cluster. */
+export class NatsCluster {
+	readonly servers = new Map<string, NatsServer>();
+
+	async start(): Promise<this> {
+		const routes = (await freePorts(3)).map((port) => `nats://127.0.0.1:${port}`);
+		for (const [i, route] of routes.entries()) {
+			const name = `s${i + 1}`;
+			const words = [
+				'--cluster_name',
+				'tests',
+				'--server_name',
+				name,
+				'--cluster',
+				route,
+				'--routes',
+				routes.join(','),
+			];
+			this.servers.set(name, new NatsServer(['-js', ...words]));
+		}
+		await Promise.all([...this.servers.values()].map((server) => server.start()));
+		return this;
+	}
+
+	/** All of them, as NATS_URL has it. */
+	get place(): string {
+		return [...this.servers.values()].map(({place}) => place).join(',');
+	}
+
+	async end(): Promise<void> {
+		await Promise.all([...this.servers.values()].map((server) => server.end()));
+	}
+}
+
 /** One server for all tests of a file. */
 export function sharedServer(): {readonly place: string; started(): Promise<NatsServer>} {
 	let starting: Promise<NatsServer> | undefined;
@@ -82,7 +137,7 @@ export function sharedServer(): {readonly place: string; started(): Promise<Nats
 export class NatsWorld extends World {
 	constructor(
 		t: TestContext,
-		private readonly server: NatsServer,
+		private readonly server: {readonly place: string},
 	) {
 		super(t);
 	}

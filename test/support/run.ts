@@ -121,6 +121,12 @@ export class Running {
 		return this;
 	}
 
+	/** The same for one of several of which some fail. */
+	async readyOrEnded(): Promise<this> {
+		await this.ready().catch(() => this.closed);
+		return this;
+	}
+
 	/** Once it has printed this. */
 	async printed(text: string): Promise<this> {
 		while (!this.output.includes(text))

@@ -97,7 +97,7 @@ class ClusterReception implements PipeReception {
 	/** Up to which of them everything has been read, as far as we know. */
 	private readUpTo = 0;
 	/** Messages that have not been confirmed, and where each ends among all bytes that came. */
-	private unconfirmed: {sequence: number; end: number}[] = [];
+	private unconfirmed: {index: number; end: number}[] = [];
 	/** Where the last confirmed message ends. */
 	private confirmedEnd = 0;
 	private came = 0;
@@ -169,7 +169,8 @@ class ClusterReception implements PipeReception {
 				),
 			);
 			const isEmpty = batch.pieces.length === 0 && batch.cutShort.length === 0;
-			if (isEmpty && quiet.hasPassed) return 'timed out';
+			const isOver = batch.isOver && this.finished + batch.finished + batch.cutShort.length > 0;
+			if (isEmpty && quiet.hasPassed && (!isOver || mayLeave)) return 'timed out';
 			if (!isEmpty) {
 				lookMs = shortestLookMs;
 				this.write(batch);
@@ -180,8 +181,7 @@ class ClusterReception implements PipeReception {
 					return 'complete';
 				}
 			}
-			const isOver = batch.isOver && this.finished > 0;
-			if (isOver && !isEmpty) this.finishRecord();
+			if (isOver && !mayLeave) this.finishRecord();
 			mayLeave = isOver && !follow && writers === undefined;
 		}
 	}
@@ -198,7 +198,7 @@ class ClusterReception implements PipeReception {
 	private write({bytes, pieces, finished, cutShort}: PipeBatch): void {
 		const {most, framing, progress} = this.settings;
 		for (let i = 0; i < pieces.length; i += 2)
-			this.unconfirmed.push({sequence: pieces[i] as number, end: this.came + (pieces[i + 1] as number)});
+			this.unconfirmed.push({index: pieces[i] as number, end: this.came + (pieces[i + 1] as number)});
 		this.came += bytes.length;
 		const {records} = this.writer;
 		try {
@@ -235,7 +235,7 @@ class ClusterReception implements PipeReception {
 		const count = this.unconfirmed.findIndex(({end}) => end > upTo);
 		const confirmed = this.unconfirmed.splice(0, count < 0 ? this.unconfirmed.length : count);
 		this.confirmedEnd = confirmed.at(-1)?.end ?? this.confirmedEnd;
-		return confirmed.map(({sequence}) => sequence);
+		return confirmed.map(({index}) => index);
 	}
 
 	private leave(): boolean {
@@ -253,7 +253,7 @@ class ClusterReception implements PipeReception {
 		const written = this.takeConfirmed(upTo);
 		const [first] = this.unconfirmed;
 		const bytes = upTo - this.confirmedEnd;
-		const partlyRead = first && bytes > 0 ? {sequence: first.sequence, bytes} : undefined;
+		const partlyRead = first && bytes > 0 ? {index: first.index, bytes} : undefined;
 		this.channel.callAtEnd<PipeMethods, 'pipeStop'>('pipeStop', [this.address.name, written, partlyRead]);
 	}
 

@@ -94,7 +94,7 @@ export interface PipeSent {
 /** What has come, in the order in which it is to be written. */
 export interface PipeBatch {
 	bytes: Uint8Array;
-	/** For each message its number in the stream and where it ends in the bytes; a mark has none. */
+	/** For each message its index among all that came, and where it ends in the bytes; a mark has none. */
 	pieces: Float64Array;
 	/** Senders that have sent all. */
 	finished: number;

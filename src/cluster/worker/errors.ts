@@ -67,6 +67,7 @@ const replicasNeedCluster = 10074;
 const storageExceeded = 10047;
 const onlyOneConsumer = 10099;
 const noMessage = 10037;
+const deletingFailed = 10057;
 
 function refusalOfApi(error: JetStreamApiError): RefusalData {
 	switch (error.code as number) {
@@ -84,6 +85,9 @@ function refusalOfApi(error: JetStreamApiError): RefusalData {
 			return {reason: 'full', text: 'it is full'};
 		case onlyOneConsumer:
 			return {reason: 'taken', text: 'another process receives from it'};
+		case deletingFailed:
+			if (!/no message found|deleted message/.test(error.message)) return {reason: 'other', text: error.message};
+			return {reason: 'no-message', text: 'the message is gone'};
 		case noMessage:
 			return {reason: 'no-message', text: 'the message is gone'};
 		case replicasNeedCluster:

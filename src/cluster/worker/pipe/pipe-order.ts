@@ -1,9 +1,20 @@
 import {type ClusterUser, type Mark, markHeader, storedHeader} from '../../pipe/format.js';
 
-/** A message of a pipe. */
-export interface Arrived {
+/** Where a message lies on the server, and where to confirm it. */
+export interface Receipt {
 	/** Its number in the stream. */
 	sequence: number;
+	subject: string;
+	/** Of the consumer that delivered it. */
+	generation: number;
+}
+
+/** A message of a pipe. */
+export interface Arrived {
+	/** Its number among all that have come. */
+	index: number;
+	/** The newest: a message comes again after a lost connection. */
+	receipt: Receipt;
 	sender: string;
 	/** Its number among those of its sender. */
 	number: number;
@@ -18,14 +29,15 @@ export interface Headers {
 }
 
 /** A message of another program counts as a sender of its own, with nothing more to come. */
-export function readArrived(sequence: number, headers: Headers | undefined, data: Uint8Array): Arrived {
+export function readArrived(receipt: Receipt, headers: Headers | undefined, data: Uint8Array): Arrived {
 	const [, sender, number] = /^(.*):([0-9]+)$/.exec(headers?.get('Nats-Msg-Id') ?? '') ?? [];
 	const stored = headers?.get(storedHeader) ?? '';
 	if (sender === undefined || stored === '')
-		return {sequence, sender: `message ${sequence}`, number: 0, storedUpTo: -1, mark: 'end', data};
+		return {index: 0, receipt, sender: `message ${receipt.sequence}`, number: 0, storedUpTo: -1, mark: 'end', data};
 	const mark = headers?.get(markHeader);
 	return {
-		sequence,
+		index: 0,
+		receipt,
 		sender,
 		number: Number(number),
 		storedUpTo: Number(stored),
@@ -33,6 +45,8 @@ export function readArrived(sequence: number, headers: Headers | undefined, data
 		data,
 	};
 }
+
+export const keyOf = ({sender, number}: Arrived): string => `${sender}:${number}`;
 
 /** One sender, as its messages show it. */
 export interface SenderState {

@@ -12,7 +12,7 @@ import {
 } from '../../pipe/format.js';
 import {requestTimeoutMs, sleep} from '../connection.js';
 import {Refused, refusalOf, refuse, removed} from '../errors.js';
-import {type Arrived, PipeOrder, readArrived, type SenderState} from './pipe-order.js';
+import {type Arrived, keyOf, PipeOrder, readArrived, type SenderState} from './pipe-order.js';
 import {answerAt, type PipeStream} from './pipe-stream.js';
 
 /** How often a consumer with nothing to deliver reports that it is there. */
@@ -43,16 +43,21 @@ export class PipeReceiver {
 	private pending = 0;
 	private isRestarting = false;
 	private ticker: NodeJS.Timeout | undefined;
-	/** Where to confirm what is in hand. */
-	private readonly receipts = new Map<number, {subject: string; generation: number}>();
-	private readonly confirming = new Set<Promise<void>>();
+	/** What has come and is not confirmed: by sender and number, since the server counts anew when it has lost something. */
+	private readonly inHand = new Map<string, Arrived>();
+	private lastIndex = 0;
 	/** Those that are being confirmed. */
-	private readonly isWritten = new Set<number>();
+	private readonly confirming = new Map<Arrived, Promise<void>>();
+	/** Ends the requests whose answers will not come. */
+	private readonly onRestart = new Set<() => void>();
 	private readonly order = new PipeOrder();
 	private readonly ready: Arrived[] = [];
+	/** What the other thread has, by its index. */
+	private readonly given = new Map<number, Arrived>();
 	private readonly cutShort: PipeBatch['cutShort'] = [];
 	private partlyRead: {sequence: number; bytes: number} | undefined;
 	private failure: unknown;
+	private hasToldOver = false;
 	private wake = (): void => {};
 
 	constructor(private readonly stream: PipeStream) {
@@ -94,7 +99,7 @@ export class PipeReceiver {
 		const {config} = await this.stream.info();
 		this.partlyRead = readDescription(config.description).partlyRead;
 		await this.answer();
-		this.ticker = setInterval(() => void this.tick().catch((error) => this.fail(error)), tickMs);
+		this.ticker = setInterval(() => void this.look(), tickMs);
 		return true;
 	}
 
@@ -176,6 +181,7 @@ export class PipeReceiver {
 		if (this.isRestarting || this.signal.aborted) return;
 		this.isRestarting = true;
 		this.deliveries?.unsubscribe();
+		for (const call of [...this.onRestart]) call();
 		try {
 			await this.removeConsumer(this.consumer);
 			while (!(await this.begin()) && !this.signal.aborted) {
@@ -187,6 +193,7 @@ export class PipeReceiver {
 			this.fail(error);
 		} finally {
 			this.isRestarting = false;
+			this.wake();
 		}
 	}
 
@@ -213,47 +220,52 @@ export class PipeReceiver {
 		}
 		this.lastDelivery = delivery.number;
 		this.pending = delivery.pending;
-		const {sequence} = delivery;
-		const isInHand = this.receipts.has(sequence);
-		this.receipts.set(sequence, {subject: reply as string, generation});
-		if (isInHand) {
+		const arrived = readArrived({sequence: delivery.sequence, subject: reply as string, generation}, headers, data);
+		const known = this.inHand.get(keyOf(arrived));
+		if (known) {
+			known.receipt = arrived.receipt;
 			// It may be confirmed by another way at this moment: this delivery wants to be, too.
-			if (this.isWritten.has(sequence)) message.respond('+ACK');
+			if (this.confirming.has(known)) message.respond('+ACK');
 			return;
 		}
-		const arrived = readArrived(sequence, headers, data);
+		arrived.index = ++this.lastIndex;
+		this.inHand.set(keyOf(arrived), arrived);
 		const taken = this.order.take(arrived);
 		if (!taken) {
-			this.confirm([sequence]);
+			this.confirm([arrived]);
 			return;
 		}
 		this.ready.push(...taken.ready);
-		this.confirm(taken.dropped.map((each) => each.sequence));
+		this.confirm(taken.dropped);
 		this.wake();
 	}
 
 	/** These have been written: the server deletes them. Nothing waits for that but the end. */
-	private confirm(sequences: Iterable<number>): void {
-		for (const sequence of sequences) {
-			this.isWritten.add(sequence);
-			const confirmed = this.confirmOne(sequence).catch((error) => this.fail(error));
-			this.confirming.add(confirmed);
-			void confirmed.then(() => {
-				this.confirming.delete(confirmed);
-				this.isWritten.delete(sequence);
-			});
+	private confirm(written: Iterable<Arrived>): void {
+		for (const arrived of written) {
+			if (this.confirming.has(arrived)) continue;
+			const confirmed = this.confirmOne(arrived).catch((error) => this.fail(error));
+			this.confirming.set(arrived, confirmed);
+			void confirmed.then(() => this.confirming.delete(arrived));
 		}
 	}
 
-	private async confirmOne(sequence: number): Promise<void> {
+	private confirmWritten(indexes: readonly number[]): void {
+		for (const index of indexes) {
+			const arrived = this.given.get(index);
+			this.given.delete(index);
+			if (arrived) this.confirm([arrived]);
+		}
+	}
+
+	private async confirmOne(arrived: Arrived): Promise<void> {
 		for (;;) {
-			const receipt = this.receipts.get(sequence);
-			if (!receipt) return;
+			const {sequence, subject, generation} = arrived.receipt;
 			try {
 				// The consumer may have gone since: then the message itself is deleted.
-				if (receipt.generation === this.generation) await this.acknowledge(receipt.subject);
+				if (generation === this.generation) await this.acknowledge(subject);
 				else await this.deleteMessage(sequence);
-				this.receipts.delete(sequence);
+				this.inHand.delete(keyOf(arrived));
 				return;
 			} catch (error) {
 				const reason = refusalOf(error)?.reason;
@@ -266,7 +278,20 @@ export class PipeReceiver {
 
 	private async acknowledge(subject: string): Promise<void> {
 		const client = await this.stream.connection.client();
-		await client.request(subject, '+ACK', {timeout: requestTimeoutMs});
+		let forget = (): void => {};
+		const lost = new Promise<never>((_, reject) => {
+			forget = () => reject(new Refused({reason: 'timeout', text: 'the consumer has been made anew'}));
+			this.onRestart.add(forget);
+		});
+		const answer = client.request(subject, '+ACK', {timeout: requestTimeoutMs});
+		// The one that is not waited for any more may still fail.
+		answer.catch(() => undefined);
+		lost.catch(() => undefined);
+		try {
+			await Promise.race([answer, lost]);
+		} finally {
+			this.onRestart.delete(forget);
+		}
 	}
 
 	private async deleteMessage(sequence: number): Promise<void> {
@@ -280,24 +305,29 @@ export class PipeReceiver {
 
 	/** What has come, `most` bytes and one message more; nothing when nothing came in time. `written` has been written to the end. */
 	async receive(written: readonly number[], most: number, timeoutMs: number): Promise<PipeBatch> {
-		this.confirm(written);
+		this.confirmWritten(written);
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		while (this.ready.length === 0 && this.cutShort.length === 0) {
 			if (this.failure) throw this.failure;
 			if (this.signal.aborted) break;
 			const leftMs = end - performance.now();
-			if (leftMs <= 0 && !this.willCome) break;
+			if ((leftMs <= 0 && !this.willCome) || (this.isOver && !this.hasToldOver)) break;
 			const woken = new Promise<void>((resolve) => {
 				this.wake = resolve;
 			});
-			await Promise.race([woken, sleep(Math.max(20, Math.min(leftMs, 2 ** 30)), this.signal)]);
+			const over = new AbortController();
+			const stop = () => over.abort();
+			this.signal.addEventListener('abort', stop, {once: true});
+			await Promise.race([woken, sleep(Math.max(20, Math.min(leftMs, 2 ** 30)), over.signal)]);
+			this.signal.removeEventListener('abort', stop);
+			stop();
 		}
 		return this.takeBatch(most);
 	}
 
 	/** What is stored already counts as being there, if it can come. */
 	private get willCome(): boolean {
-		if (!this.stream.connection.isConnected || this.receipts.size >= mostInHand) return false;
+		if (!this.stream.connection.isConnected || this.inHand.size >= mostInHand) return false;
 		return this.pending > 0 || this.isRestarting;
 	}
 
@@ -312,24 +342,28 @@ export class PipeReceiver {
 			const data = this.dataOf(arrived);
 			bytes.set(data, at);
 			at += data.length;
-			pieces.set([arrived.sequence, at], 2 * i);
+			pieces.set([arrived.index, at], 2 * i);
+			this.given.set(arrived.index, arrived);
 			const sender = this.order.senders.get(arrived.sender) as SenderState;
 			sender.bytes += data.length;
 			if (arrived.mark === 'end') finished++;
 			if (arrived.mark === 'left') this.cut(sender);
 			else sender.isOpen = arrived.mark !== 'end';
 		}
-		const isOver = this.ready.length === 0 && this.pending === 0 && !this.isRestarting && !this.hasOpenSenders;
-		return {bytes, pieces, finished, cutShort: this.cutShort.splice(0), isOver};
+		this.hasToldOver = this.isOver;
+		return {bytes, pieces, finished, cutShort: this.cutShort.splice(0), isOver: this.hasToldOver};
 	}
 
-	private get hasOpenSenders(): boolean {
-		return [...this.order.senders.values()].some(({isOpen}) => isOpen);
+	/** Nothing more is stored, and no sender is known that will send more. */
+	private get isOver(): boolean {
+		if (this.ready.length > 0 || this.pending > 0 || this.isRestarting) return false;
+		const senders = [...this.order.senders.values()];
+		return senders.length > 0 && !senders.some(({isOpen}) => isOpen);
 	}
 
-	private dataOf({mark, data, sequence}: Arrived): Uint8Array {
+	private dataOf({mark, data, receipt}: Arrived): Uint8Array {
 		if (mark === 'begin' || mark === 'left') return new Uint8Array(0);
-		return sequence === this.partlyRead?.sequence ? data.subarray(this.partlyRead.bytes) : data;
+		return receipt.sequence === this.partlyRead?.sequence ? data.subarray(this.partlyRead.bytes) : data;
 	}
 
 	private cut(sender: SenderState): void {
@@ -337,14 +371,46 @@ export class PipeReceiver {
 		this.cutShort.push({...sender.user, bytes: sender.bytes});
 	}
 
+	private async look(): Promise<void> {
+		try {
+			await this.tick();
+		} catch (error) {
+			const reason = refusalOf(error)?.reason ?? '';
+			if (!['timeout', 'no-jetstream', 'no-consumer'].includes(reason)) this.fail(error);
+		}
+	}
+
 	private async tick(): Promise<void> {
 		const {connection} = this.stream;
 		if (!connection.isConnected || this.isRestarting) return;
 		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
-		if (this.ready.length > 0 || this.pending > 0) return;
+		if (this.ready.length > 0) return;
+		if (this.pending > 0) await this.countPending();
+		if (this.pending > 0) return;
+		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
 		if (this.order.hasHeld) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+	}
+
+	/**
+	 * A leader that dies may take along that a message was confirmed, so that it stays in the stream and no consumer delivers it any
+	 * more, but a new one does: and we know that we had it.
+	 */
+	private async hasLeftovers(): Promise<boolean> {
+		if (this.inHand.size > 0) return false;
+		const {state} = await this.stream.info();
+		return state.messages > 0 && this.inHand.size === 0 && this.pending === 0 && this.ready.length === 0;
+	}
+
+	/** Messages that were deleted before they were delivered do not come. */
+	private async countPending(): Promise<void> {
+		const {lastDelivery, generation} = this;
+		const {consumers} = await this.stream.connection.streams();
+		const {num_pending} = await consumers.info(streamOf(this.name), this.consumer);
+		if (lastDelivery !== this.lastDelivery || generation !== this.generation) return;
+		this.pending = num_pending;
+		this.wake();
 	}
 
 	/** The storage is full of messages that wait for an earlier one, which therefore finds no room. */
@@ -364,7 +430,7 @@ export class PipeReceiver {
 		}
 		sender.missingSince ??= performance.now();
 		if (performance.now() - sender.missingSince < senderGraceMs || this.pending > 0) return;
-		this.confirm(this.order.dropHeld(sender).map(({sequence}) => sequence));
+		this.confirm(this.order.dropHeld(sender));
 		this.cut(sender);
 		this.wake();
 	}
@@ -374,14 +440,15 @@ export class PipeReceiver {
 	 * needed.
 	 */
 	async leave(written: readonly number[]): Promise<boolean> {
-		this.confirm(written);
-		await Promise.all(this.confirming);
+		this.confirmWritten(written);
+		await Promise.all(this.confirming.values());
 		if (this.failure) throw this.failure;
 		this.presence?.unsubscribe();
 		const hasWriter = await this.stream.answers(writersSubject(this.name));
 		const info = await this.stream.tryInfo();
 		if (hasWriter !== false || (info?.state.messages ?? 0) > 0) {
 			await this.answer();
+			if (hasWriter === false && this.isOver) await this.restart();
 			return false;
 		}
 		await this.finish();
@@ -389,16 +456,16 @@ export class PipeReceiver {
 		return true;
 	}
 
-	/** Stops in the middle: `partlyRead` tells what was read of the first message that has not been written to the end. */
-	async stop(written: readonly number[], partlyRead: {sequence: number; bytes: number} | undefined): Promise<void> {
-		this.confirm(written);
-		await Promise.all(this.confirming);
-		const before = this.partlyRead;
-		const total =
-			partlyRead && before?.sequence === partlyRead.sequence
-				? {...partlyRead, bytes: partlyRead.bytes + before.bytes}
-				: partlyRead;
-		if (total) await this.stream.describe({partlyRead: total});
+	/** Stops in the middle: of the first message that was not written to the end, the other thread knows how much was read. */
+	async stop(written: readonly number[], partlyRead: {index: number; bytes: number} | undefined): Promise<void> {
+		const arrived = partlyRead && this.given.get(partlyRead.index);
+		this.confirmWritten(written);
+		await Promise.all(this.confirming.values());
+		if (partlyRead && arrived) {
+			const {sequence} = arrived.receipt;
+			const before = this.partlyRead?.sequence === sequence ? this.partlyRead.bytes : 0;
+			await this.stream.describe({partlyRead: {sequence, bytes: before + partlyRead.bytes}});
+		}
 		await this.finish();
 		const info = await this.stream.tryInfo();
 		if (!info || info.state.messages > 0 || !readDescription(info.config.description).isTemporary) return;

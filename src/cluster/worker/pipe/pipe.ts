@@ -65,7 +65,7 @@ export function pipeMethods(connection: Connection) {
 		pipeStop: (
 			name: string,
 			written: readonly number[],
-			partlyRead: {sequence: number; bytes: number} | undefined,
+			partlyRead: {index: number; bytes: number} | undefined,
 		): Promise<void> => receiverOf(name).stop(written, partlyRead),
 
 		pipeRemove: (name: string): Promise<void> => streamAt(name).remove(),
