@@ -176,6 +176,11 @@ export class Channel implements Disposable {
 		});
 	}
 
+	/** The same without an answer, not even of a refusal. */
+	tell<Table extends Methods, Name extends keyof Table & string>(method: Name, args: Parameters<Table[Name]>): void {
+		this.port.postMessage({id: 0, method, args});
+	}
+
 	private post(method: string, args: readonly unknown[], memory: readonly ArrayBuffer[] = []): number {
 		const id = ++this.lastId;
 		this.port.postMessage({id, method, args}, memory);

@@ -30,6 +30,7 @@ export const flags = {
 } as const;
 
 export interface Request {
+	/** 0 where no answer is wanted. */
 	id: number;
 	method: string;
 	args: readonly unknown[];

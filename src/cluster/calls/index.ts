@@ -1,7 +1,6 @@
 import {closeSync} from 'node:fs';
 import {quoted} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {tellError} from '../../common/output.js';
 import {isReady} from '../../common/waiting.js';
 import {native, SHUT_WR, SOCK_NONBLOCK, SOCK_STREAM} from '../../native/index.js';
 import {type CallListener, type CallMessage, type CallSocket, clusterCalls} from '../../objects/socket/call-places.js';
@@ -11,6 +10,9 @@ import type {CallMethods} from '../worker/calls/calls.js';
 import type {Answers} from './format.js';
 
 /** Calls on a cluster: what src/objects/socket asks for by `clusterCalls`. */
+
+/** How long an answer may wait for the next one. */
+const holdMs = 1;
 
 /** Requests and answers pass through a socket between this thread and that of the client: so a caller polls it as any other. */
 class ClusterCallSocket implements CallSocket {
@@ -68,7 +70,8 @@ class ClusterCallListener implements CallListener {
 	readonly mostBytes: number;
 	private readonly channel: Channel;
 	private answers: Answers = [];
-	private sending: Promise<void> = Promise.resolve();
+	/** Messages without an answer. */
+	private open = 0;
 
 	constructor(private readonly address: ClusterAddress) {
 		const channel = openChannel(address);
@@ -91,7 +94,9 @@ class ClusterCallListener implements CallListener {
 
 	async receive(): Promise<CallMessage[]> {
 		try {
-			return await this.channel.callLater<CallMethods, 'callsReceive'>('callsReceive', []);
+			const messages = await this.channel.callLater<CallMethods, 'callsReceive'>('callsReceive', []);
+			this.open += messages.length;
+			return messages;
 		} catch (error) {
 			return this.attempt(() => {
 				throw error;
@@ -99,19 +104,19 @@ class ClusterCallListener implements CallListener {
 		}
 	}
 
-	/** Answers that are ready at the same time cross to the other thread together. */
+	/** Answers cross to the other thread together, as long as others are due: each crossing takes longer than many a call. */
 	answer(receipt: number, text: string | undefined): void {
 		this.answers.push([receipt, text]);
-		if (this.answers.length === 1) setImmediate(() => this.sendAnswers());
+		this.open--;
+		if (this.answers.length > 1) return;
+		if (this.open > 0) setTimeout(() => this.sendAnswers(), holdMs);
+		else setImmediate(() => this.sendAnswers());
 	}
 
 	private sendAnswers(): void {
 		const {answers} = this;
 		this.answers = [];
-		if (answers.length > 0)
-			this.sending = this.channel
-				.callLater<CallMethods, 'callsAnswer'>('callsAnswer', [answers])
-				.catch((error) => tellError(`cannot answer: ${error.message}`));
+		if (answers.length > 0) this.channel.tell<CallMethods, 'callsAnswer'>('callsAnswer', [answers]);
 	}
 
 	stop(): Promise<CallMessage[]> {
@@ -120,7 +125,6 @@ class ClusterCallListener implements CallListener {
 
 	async close(): Promise<void> {
 		this.sendAnswers();
-		await this.sending;
 		await this.channel.callLater<CallMethods, 'callsClose'>('callsClose', []);
 		closeChannel(this.channel);
 	}

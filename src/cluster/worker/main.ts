@@ -61,10 +61,12 @@ port.on('message', async ({id, method, args}: Request) => {
 	try {
 		const call = methods[method];
 		if (!call) throw new Error(`no method '${method}'`);
-		send({id, result: await call(...args)});
+		const result = await call(...args);
+		if (id !== 0) send({id, result});
 	} catch (error) {
 		const refusal = refusalOf(error);
-		if (refusal) send({id, refusal});
+		if (refusal && id === 0) tellNow(refusal.text);
+		else if (refusal) send({id, refusal});
 		else reportDefect(error);
 	}
 });

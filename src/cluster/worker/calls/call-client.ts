@@ -7,6 +7,7 @@ import {refusalOf} from '../errors.js';
 
 const newline = 10;
 const lineEnd = Buffer.from('\n');
+const decoder = new TextDecoder('utf-8', {fatal: true});
 
 /** A call without an answer. */
 interface OpenCall {
@@ -115,7 +116,14 @@ export class CallClient {
 		// There is one answer to a call: where this is none, none comes.
 		const why = whyNoAnswer(data, call.id);
 		if (why) this.fail({reason: 'invalid', text: `its answer is not valid: ${why}`});
-		else this.socket.write(Buffer.concat([data, lineEnd]));
+		else this.pass(data);
+	}
+
+	/** Answers that arrived together are written together. */
+	private pass(answer: Uint8Array): void {
+		this.socket.cork();
+		this.socket.write(Buffer.concat([answer, lineEnd]));
+		process.nextTick(() => this.socket.uncork());
 	}
 
 	private lookForSigns(): void {
@@ -158,7 +166,7 @@ function whyNoAnswer(data: Uint8Array, id: unknown): string | undefined {
 	if (data.length === 0) return 'it is empty';
 	let value: {id?: unknown; error?: unknown} | null;
 	try {
-		value = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(data));
+		value = JSON.parse(decoder.decode(data));
 	} catch {
 		return 'it is not JSON';
 	}

@@ -29,7 +29,10 @@ const mostHosts = 100_000;
  */
 export class SignalReceiver {
 	private readonly id = nuid.next();
+	/** It keeps the name against every other process. */
 	private isSettled = false;
+	/** It has the name, as far as is known. */
+	private accepts = false;
 	private mustYield: Claimed | undefined;
 	private subscription: Subscription | undefined;
 	private readonly hosts = new Map<string, number>();
@@ -75,6 +78,7 @@ export class SignalReceiver {
 			await sleep(retryMs);
 		}
 		this.isSettled = true;
+		this.accepts = true;
 	}
 
 	/** Undefined when no other process has the name. */
@@ -97,6 +101,7 @@ export class SignalReceiver {
 		try {
 			await this.settle();
 		} catch (error) {
+			this.accepts = false;
 			this.subscription?.unsubscribe();
 			const why = refusalOf(error)?.text ?? String(error);
 			this.connection.tell(`'${this.name}' no longer leads here: ${why}`);
@@ -117,7 +122,7 @@ export class SignalReceiver {
 			answer({keeps, ...this.self});
 			return;
 		}
-		const result = !this.isSettled ? 'not-yet' : request.find === true ? 'found' : this.queue(request);
+		const result = !this.accepts ? 'not-yet' : request.find === true ? 'found' : this.queue(request);
 		answer({result, signals: [...this.wanted.keys()], ...this.self});
 	}
 
