@@ -49,3 +49,29 @@ test(
 		assert.ok(stdout.equals(bytes), `${stdout.length} bytes came: ${told}`);
 	},
 );
+
+test(
+	'a queue of three servers: its leader is killed in the middle of 10,000 messages, and a worker has done each',
+	needsThree,
+	async (t) => {
+		const {cluster, world} = await threeServers(t);
+		const name = world.name();
+		await made(world, 'ipc-mq', name);
+		const lines = Array.from({length: 10_000}, (_, i) => String(i));
+		// The two that work print what they have done; a message that both have done counts as a double.
+		const workers = [1, 2].map(() => world.start('ipc-mq', ['recv', name, '--follow']));
+		const done = () => workers.flatMap((worker) => worker.output.toString().split('\n')).filter((line) => line !== '');
+		const sender = world.start('ipc-mq', ['send', name]);
+		for (const line of lines.slice(0, 5000)) sender.stdin.write(`${line}\n`);
+		await until('some are done', () => done().length > 2000);
+		await killLeader(cluster, world, 'ipc-mq', name);
+		for (const line of lines.slice(5000)) sender.stdin.write(`${line}\n`);
+		const sent = await sender.end();
+		assert.equal(sent.status, 0, sent.stderr);
+		await until('all are done', () => new Set(done()).size === lines.length);
+		for (const worker of workers) await worker.kill().end();
+		const all = done();
+		assert.deepEqual([...new Set(all)].sort(), [...lines].sort());
+		t.diagnostic(`${all.length - lines.length} of ${lines.length} messages were done twice`);
+	},
+);

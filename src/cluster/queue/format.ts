@@ -14,6 +14,11 @@ export function priorityOf(subject: string): number | undefined {
 }
 export const consumerOf = (priority: number): string => `p${String(priority).padStart(5, '0')}`;
 
+/** The id by which the server recognises a message that is sent again; the same message may need another one, with a mark. */
+export const messageId = (id: string, renamed: number): string => (renamed === 0 ? id : `${id}+${renamed}`);
+/** The part that stays the same. */
+export const withoutMark = (id: string): string => id.replace(/\+[0-9]+$/, '');
+
 /** Bytes that a message may have beside its contents: the headers, with the id that keeps it from being stored twice. */
 export const headerBytes = 256;
 /** How long a message stays with a receiver that has died. */

@@ -20,6 +20,8 @@ export class Connection {
 	/** Called at the end, while the connection still is there, to give back what is in hand. */
 	readonly onClose = new Set<() => Promise<void>>();
 	isConnected = false;
+	/** A request has succeeded: without an answer it is not JetStream that is missing. */
+	private hasJetStream = false;
 
 	constructor(
 		private readonly settings: ConnectionSettings,
@@ -123,10 +125,14 @@ export class Connection {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		for (;;) {
 			try {
-				return await request();
+				const result = await request();
+				this.hasJetStream = true;
+				return result;
 			} catch (error) {
-				if (refusalOf(error)?.reason !== 'timeout' || this.closing.signal.aborted || performance.now() >= end)
-					throw error;
+				const reason = refusalOf(error)?.reason;
+				// While a leader is being chosen no server answers either.
+				const isLost = reason === 'timeout' || (reason === 'no-jetstream' && this.hasJetStream);
+				if (!isLost || this.closing.signal.aborted || performance.now() >= end) throw error;
 				await sleep(Math.min(reconnectPauseMs, Math.max(0, end - performance.now())), this.closing.signal);
 			}
 		}

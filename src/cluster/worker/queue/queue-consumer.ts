@@ -1,6 +1,14 @@
 import {AckPolicy} from '@nats-io/jetstream';
 import {createInbox, type Msg, nuid, type Subscription} from '@nats-io/transport-node';
-import {ackWaitMs, allSubjectsOf, consumerOf, priorityOf, streamOf, subjectOf} from '../../queue/format.js';
+import {
+	ackWaitMs,
+	allSubjectsOf,
+	consumerOf,
+	priorityOf,
+	streamOf,
+	subjectOf,
+	withoutMark,
+} from '../../queue/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
 import {Refused, refusalOf} from '../errors.js';
 
@@ -245,7 +253,7 @@ export class QueueConsumer {
 		const known = reply && readReceipt(reply);
 		if (!reply || !known) return;
 		const {priority, place} = known;
-		const identity = headers?.get('Nats-Msg-Id') || place;
+		const identity = withoutMark(headers?.get('Nats-Msg-Id') || place);
 		// A message comes with the subject that it was sent to: of the requests at its consumer the server answers the oldest first.
 		const [token, pull] = [...this.pulls].find(([, each]) => each.priority === priority) ?? [];
 		if (token && pull) {

@@ -1,5 +1,5 @@
 import {createInbox, headers, type Msg, type MsgHdrs, nuid} from '@nats-io/transport-node';
-import {type SendBatch, type Sent, streamOf, subjectOf} from '../../queue/format.js';
+import {messageId, type SendBatch, type Sent, streamOf, subjectOf} from '../../queue/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
 import {refuse} from '../errors.js';
 
@@ -11,9 +11,18 @@ const longestPauseMs = 50;
 const roomIsKnownMs = 100;
 const maximumMessages = 10_077;
 
-type Outcome = 'stored' | 'full' | 'lost';
+/** `staged`: a leader that has lost its place had the id and has not stored the message. */
+type Outcome = 'stored' | 'full' | 'lost' | 'staged';
+
+interface Waiting {
+	data: Uint8Array;
+	number: number;
+	renamed: number;
+}
 
 interface Answer {
+	seq?: number;
+	duplicate?: boolean;
 	error?: {err_code?: number; description?: string};
 }
 
@@ -47,6 +56,8 @@ export class QueuePublisher {
 		let waiting = Array.from(ends, (end, i) => ({
 			data: bytes.subarray(i === 0 ? 0 : ends[i - 1], end),
 			number: ++this.lastNumber,
+			/** How often it needed another id. */
+			renamed: 0,
 		}));
 		let sent = 0;
 		let lastProgress = performance.now();
@@ -62,7 +73,8 @@ export class QueuePublisher {
 			const rest = window.filter((_, i) => outcomes[i] !== 'stored');
 			sent += window.length - rest.length;
 			this.room -= window.length;
-			hasLost = outcomes.includes('lost');
+			for (const [i, outcome] of outcomes.entries()) if (outcome === 'staged') (window[i] as Waiting).renamed++;
+			hasLost = outcomes.some((outcome) => outcome === 'lost' || outcome === 'staged');
 			waiting = [...rest, ...waiting.slice(window.length)];
 			if (this.refusal !== undefined) refuse('other', this.refusal);
 			if (rest.length === 0) {
@@ -73,7 +85,7 @@ export class QueuePublisher {
 			this.roomKnownAt = Number.NEGATIVE_INFINITY;
 			const hasTime = timeoutMs < 0 || performance.now() - lastProgress < timeoutMs;
 			if (!hasTime || this.connection.closing.signal.aborted) {
-				const unknown = outcomes.filter((outcome) => outcome === 'lost').length;
+				const unknown = outcomes.filter((outcome) => outcome === 'lost' || outcome === 'staged').length;
 				return {sent, unknown, problem: unknown > 0 ? 'lost' : 'full'};
 			}
 			await sleep(pauseMs, this.connection.closing.signal);
@@ -96,7 +108,7 @@ export class QueuePublisher {
 		return Math.max(1, Math.min(windowLength, wanted, this.room));
 	}
 
-	private async publish(subject: string, window: readonly {data: Uint8Array; number: number}[]): Promise<Outcome[]> {
+	private async publish(subject: string, window: readonly Waiting[]): Promise<Outcome[]> {
 		const client = await this.connection.client();
 		if (!this.isListening) client.subscribe(`${this.inbox}.*`, {callback: (_, message) => this.take(message)});
 		this.isListening = true;
@@ -105,14 +117,15 @@ export class QueuePublisher {
 			for (const [, settle] of this.expected) settle('lost');
 		}, requestTimeoutMs);
 		const outcomes = window.map(
-			({data, number}) =>
+			({data, number, renamed}) =>
 				new Promise<Outcome>((resolve) => {
 					const key = String(number);
 					this.expected.set(key, (outcome) => {
 						this.expected.delete(key);
 						resolve(outcome);
 					});
-					client.publish(subject, data, {headers: idHeaders(`${this.id}-${key}`), reply: `${this.inbox}.${key}`});
+					const id = messageId(`${this.id}-${key}`, renamed);
+					client.publish(subject, data, {headers: idHeaders(id), reply: `${this.inbox}.${key}`});
 				}),
 		);
 		try {
@@ -128,8 +141,8 @@ export class QueuePublisher {
 		// No server has the stream now: its leader is being chosen.
 		if (message.headers?.code === 503) settle('lost');
 		else {
-			const {error} = message.json<Answer>();
-			if (!error) settle('stored');
+			const {error, seq = 0, duplicate = false} = message.json<Answer>();
+			if (!error) settle(duplicate && seq === 0 ? 'staged' : 'stored');
 			else if (error.err_code === maximumMessages) settle('full');
 			else {
 				this.refusal ??= error.description ?? 'the server refused the message';
