@@ -246,10 +246,13 @@ test('SIGTERM in full flow: every message has been printed, is in the queue or i
 		);
 		parts = parts.concat(stdout.toString().split('\n').slice(0, -1));
 	}
-	const rest = await world.run('ipc-mq', ['recv', name, '--count', String(input.length - parts.length)]);
-	assertDone(rest);
+	// On a busy machine all of it may flow before the third has been told.
+	if (parts.length < input.length) {
+		const rest = await world.run('ipc-mq', ['recv', name, '--count', String(input.length - parts.length)]);
+		assertDone(rest);
+		parts = parts.concat(rest.stdout.toString().split('\n').slice(0, -1));
+	}
 	assertDone(await sender.end(), '');
-	parts = parts.concat(rest.stdout.toString().split('\n').slice(0, -1));
 	assert.equal(new Set(parts).size, parts.length);
 	assert.equal(parts.length, input.length);
 	assert.equal(await world.level(name), 0);
