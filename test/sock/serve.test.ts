@@ -873,15 +873,16 @@ test('--max-total: memory stays, however many clients begin a long message, and 
 	const world = new CallWorld(t);
 	world.method('one', 'echo 1');
 	const server = await world.serveMethods('--max-size', '2M', '--max-total', '8M');
-	const clients = await Promise.all(Array.from({length: 150}, () => world.client('calc')));
+	const clients = await Promise.all(Array.from({length: 400}, () => world.client('calc')));
 	const long = Buffer.from(`{"x":"${'x'.repeat(1_900_000)}`);
 	for (const client of clients) client.say(long);
 	await until(
 		'most are cut off',
-		() => clients.filter(({socket}) => socket.readableEnded || socket.destroyed).length > 140,
+		() => clients.filter(({socket}) => socket.readableEnded || socket.destroyed).length > 390,
 	);
 	assertDone(await world.call('calc', 'one'), '1\n');
-	assert.ok(peakMemory(server.pid) < 200 * 1024 ** 2, `${peakMemory(server.pid)} bytes`);
+	// All together say 760 MB. What has been read and refused stays until Node collects it.
+	assert.ok(peakMemory(server.pid) < 650 * 1024 ** 2, `${peakMemory(server.pid)} bytes`);
 	for (const client of clients) client.leave();
 });
 
