@@ -1,10 +1,10 @@
 import {quoted} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import type {Address} from '../../common/formats/object-name.js';
 import {pause} from '../../common/waiting.js';
 import type {FifoStatus} from '../../objects/fifo/fifo-status.js';
 import {clusterPipes, type PipeWatch} from '../../objects/fifo/pipes.js';
 import {withChannel} from '../channel.js';
+import {onCluster} from '../opening.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {PipeMethods} from '../worker/pipe/pipe.js';
 import {ClusterReceiver} from './cluster-receiver.js';
@@ -80,8 +80,3 @@ clusterPipes.register({
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 	watch: () => new ClusterWatch(),
 });
-
-function onCluster(address: Address): ClusterAddress {
-	if (address.kind !== 'cluster') throw new Error(`not on a cluster: ${address.kind}`);
-	return address;
-}

@@ -1,11 +1,11 @@
 import {quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import type {Address} from '../../common/formats/object-name.js';
 import type {QueueAttributes} from '../../objects/queue/queue.js';
 import type {QueueStatus} from '../../objects/queue/queue-status.js';
 import {clusterQueues} from '../../objects/queue/queues.js';
 import {withChannel} from '../channel.js';
-import {attemptOnCluster, Refusal} from '../refusal.js';
+import {onCluster, openAt, tryOpenAt} from '../opening.js';
+import {attemptOnCluster} from '../refusal.js';
 import type {QueueMethods} from '../worker/queue/queue.js';
 import {ClusterQueue} from './cluster-queue.js';
 import type {ClusterQueueStatus} from './format.js';
@@ -24,28 +24,11 @@ function make(address: ClusterAddress, {mode, ...attributes}: QueueAttributes): 
 	);
 }
 
-function tryOpen(address: ClusterAddress): ClusterQueue | undefined {
-	try {
-		return ClusterQueue.open(address);
-	} catch (error) {
-		if (error instanceof Refusal && error.reason === 'no-such') return undefined;
-		return attemptOnCluster(`cannot open ${quoted(address.shown)}`, () => {
-			throw error;
-		});
-	}
-}
+const tryOpen = (address: ClusterAddress): ClusterQueue | undefined =>
+	tryOpenAt(address, () => ClusterQueue.open(address));
 
-function open(address: ClusterAddress, create: QueueAttributes | undefined): ClusterQueue {
-	// Another process may make and remove it meanwhile: a few rounds settle that.
-	for (let round = 0; round < 10; round++) {
-		const found = tryOpen(address);
-		if (found) return found;
-		if (!create) break;
-		make(address, create);
-	}
-	const {shown} = address;
-	throw new SystemError(`cannot open ${quoted(shown)}: no such queue`, {reason: 'no-queue', subject: shown});
-}
+const open = (address: ClusterAddress, create: QueueAttributes | undefined): ClusterQueue =>
+	openAt(address, 'queue', () => tryOpen(address), create && (() => make(address, create)));
 
 function statusOf(shown: string, {inHand, replicas, leader, created, ...status}: ClusterQueueStatus): QueueStatus {
 	return {
@@ -87,8 +70,3 @@ clusterQueues.register({
 			.flatMap((address) => look(address, [address.name]).map((status) => statusOf(address.shown, status))),
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 });
-
-function onCluster(address: Address): ClusterAddress {
-	if (address.kind !== 'cluster') throw new Error(`not on a cluster: ${address.kind}`);
-	return address;
-}

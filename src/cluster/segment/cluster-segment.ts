@@ -161,10 +161,11 @@ export class SegmentOnCluster implements ClusterSegment {
 	): bigint | undefined {
 		const deadline = new Deadline(timeoutMs);
 		for (;;) {
+			// Before the value: a change in between is then news.
+			const {revision} = this.read();
 			const value = this.load(type, offset);
 			if (isWanted(value)) return value;
 			if (deadline.hasPassed) return undefined;
-			const {revision} = this.read();
 			const news = this.attempt('wait for', () => {
 				try {
 					const args: [string, number, number] = [this.address.name, revision, deadline.waitMs()];

@@ -1,12 +1,12 @@
 import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import type {Address} from '../../common/formats/object-name.js';
 import {stdout} from '../../common/output.js';
 import type {SegmentAccess} from '../../objects/segment/segment.js';
 import type {SegmentStatus} from '../../objects/segment/segment-status.js';
 import {clusterSegments, type SegmentWatch} from '../../objects/segment/segments.js';
 import {type Channel, closeChannel, openChannel, withChannel} from '../channel.js';
-import {attemptOnCluster, Refusal} from '../refusal.js';
+import {onCluster, tryOpenAt} from '../opening.js';
+import {attemptOnCluster} from '../refusal.js';
 import type {SegmentMethods} from '../worker/segment/segment.js';
 import {SegmentOnCluster} from './cluster-segment.js';
 import type {ClusterSegmentStatus} from './format.js';
@@ -21,16 +21,8 @@ function make(address: ClusterAddress, contents: number | Uint8Array): boolean {
 	);
 }
 
-function tryOpen(address: ClusterAddress, access: SegmentAccess = 'both'): SegmentOnCluster | undefined {
-	try {
-		return SegmentOnCluster.open(address, access);
-	} catch (error) {
-		if (error instanceof Refusal && error.reason === 'no-such') return undefined;
-		return attemptOnCluster(`cannot open ${quoted(address.shown)}`, () => {
-			throw error;
-		});
-	}
-}
+const tryOpen = (address: ClusterAddress, access: SegmentAccess = 'both'): SegmentOnCluster | undefined =>
+	tryOpenAt(address, () => SegmentOnCluster.open(address, access));
 
 function statusOf(
 	shown: string,
@@ -110,8 +102,3 @@ clusterSegments.register({
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 	watch: (name) => new Watch(onCluster(name)),
 });
-
-function onCluster(address: Address): ClusterAddress {
-	if (address.kind !== 'cluster') throw new Error(`not on a cluster: ${address.kind}`);
-	return address;
-}

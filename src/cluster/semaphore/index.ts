@@ -1,10 +1,10 @@
 import {quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import type {Address} from '../../common/formats/object-name.js';
 import type {SemaphoreSettings} from '../../objects/semaphore/semaphore.js';
 import type {SemaphoreStatus} from '../../objects/semaphore/semaphore-status.js';
 import {clusterSemaphores} from '../../objects/semaphore/semaphores.js';
 import {closeChannel, openChannel, withChannel} from '../channel.js';
+import {onCluster, openAt, tryOpenAt} from '../opening.js';
 import {attemptOnCluster, Refusal} from '../refusal.js';
 import type {SemaphoreMethods} from '../worker/semaphore/semaphore.js';
 import {ClusterSemaphore, holderOf, requestOf} from './cluster-semaphore.js';
@@ -23,28 +23,11 @@ function make(address: ClusterAddress, {value = 1, mode, replicas}: SemaphoreSet
 	);
 }
 
-function tryOpen(address: ClusterAddress): ClusterSemaphore | undefined {
-	try {
-		return ClusterSemaphore.open(address);
-	} catch (error) {
-		if (error instanceof Refusal && error.reason === 'no-such') return undefined;
-		return attemptOnCluster(`cannot open ${quoted(address.shown)}`, () => {
-			throw error;
-		});
-	}
-}
+const tryOpen = (address: ClusterAddress): ClusterSemaphore | undefined =>
+	tryOpenAt(address, () => ClusterSemaphore.open(address));
 
-function open(address: ClusterAddress, create: SemaphoreSettings | undefined): ClusterSemaphore {
-	// Another process may make and remove it meanwhile: a few rounds settle that.
-	for (let round = 0; round < 10; round++) {
-		const found = tryOpen(address);
-		if (found) return found;
-		if (!create) break;
-		make(address, create);
-	}
-	const {shown} = address;
-	throw new SystemError(`cannot open ${quoted(shown)}: no such semaphore`, {reason: 'no-semaphore', subject: shown});
-}
+const open = (address: ClusterAddress, create: SemaphoreSettings | undefined): ClusterSemaphore =>
+	openAt(address, 'semaphore', () => tryOpen(address), create && (() => make(address, create)));
 
 const look = (address: ClusterAddress, names?: readonly string[]): ClusterSemaphoreStatus[] =>
 	withChannel(address, (channel) =>
@@ -119,8 +102,3 @@ clusterSemaphores.register({
 	},
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 });
-
-function onCluster(address: Address): ClusterAddress {
-	if (address.kind !== 'cluster') throw new Error(`not on a cluster: ${address.kind}`);
-	return address;
-}
