@@ -70,6 +70,14 @@ on('what the reader of stdout has not read goes back, and nothing else', async (
 	assertDone(await world.run('ipc-mq', ['recv', name]), 'kept\n');
 });
 
+on('limits: what the server sets', async (world) => {
+	const {status, stdout} = await world.run('ipc-mq', ['limits', 'nats:', '--json']);
+	assert.equal(status, 0);
+	const {msgsizeMax, streamsMax, storage} = JSON.parse(stdout.toString());
+	assert.deepEqual([msgsizeMax, streamsMax, typeof storage], [1_048_320, null, 'number']);
+	assertFails(await world.run('ipc-mq', ['limits', 'nats:', '--maxmsg', '3']), 2, /cannot be combined with a cluster/);
+});
+
 test('without a server: one line, status 1', needsNats, async (t) => {
 	const world = new NatsWorld(t, {place: ''} as never);
 	assertFails(

@@ -68,5 +68,11 @@ clusterQueues.register({
 		names
 			.map(onCluster)
 			.flatMap((address) => look(address, [address.name]).map((status) => statusOf(address.shown, status))),
+	limits: (cluster) =>
+		withChannel(cluster, (channel) =>
+			attemptOnCluster(`cannot look at ${quoted(cluster.shown)}`, () =>
+				channel.call<QueueMethods, 'queueLimits'>('queueLimits', []),
+			),
+		),
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
 });

@@ -33,8 +33,23 @@ const localQueues: Queues = {
 	look: lookAtQueues,
 };
 
+/** What a cluster sets; the keys are those of --json. A number is null where there is no limit. */
+export interface ClusterLimits {
+	/** Maximum bytes of a message. */
+	msgsizeMax: number;
+	/** Streams, which queues, pipes and buckets are, and how many there are. */
+	streamsMax: number | null;
+	streams: number;
+	/** Bytes in files that all streams together may take, and take. */
+	storageMax: number | null;
+	storage: number;
+	msgDefault: number;
+}
+
 /** The queues on clusters: src/cluster/queue. */
-export const clusterQueues = new ClusterPlace<Queues & {all(cluster: ClusterAddress): QueueStatus[]}>();
+export const clusterQueues = new ClusterPlace<
+	Queues & {all(cluster: ClusterAddress): QueueStatus[]; limits(cluster: ClusterAddress): ClusterLimits}
+>();
 
 export const queuesAt = (name: Address): Queues => (name.kind === 'cluster' ? clusterQueues.objects : localQueues);
 

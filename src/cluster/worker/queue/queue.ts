@@ -1,5 +1,6 @@
 import {DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
 import {nanos, nuid} from '@nats-io/transport-node';
+import type {ClusterLimits} from '../../../objects/queue/queues.js';
 import {
 	allSubjectsOf,
 	type ClusterQueueAttributes,
@@ -110,6 +111,20 @@ export function queueMethods(connection: Connection) {
 		async queueRemove(name: string): Promise<void> {
 			const {streams} = await connection.streams();
 			await streams.delete(streamOf(name));
+		},
+
+		async queueLimits(): Promise<ClusterLimits> {
+			const [manager, msgsizeMax] = [await connection.streams(), await largestMessage()];
+			const {limits, streams, storage} = await connection.retry(() => manager.getAccountInfo());
+			const limited = (limit: number) => (limit < 0 ? null : limit);
+			return {
+				msgsizeMax,
+				streamsMax: limited(limits.max_streams),
+				streams,
+				storageMax: limited(limits.max_storage),
+				storage,
+				msgDefault: defaultMaxmsg,
+			};
 		},
 
 		/** Of these, or of all; those that do not exist are left out. */
