@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync} from 'node:fs';
 import {hostname} from 'node:os';
 import test from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {random} from '../support/random.js';
 import {rounds} from '../support/rounds.js';
-import type {Running} from '../support/run.js';
+import {launcher, type Running} from '../support/run.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -252,6 +253,9 @@ on('a holder is stopped: its command ends all the same before another process ge
 	assert.match(stderr, /^ipc-sem: lost the unit of .*; ending 'flock'\n/);
 });
 
+/** Each in a namespace of its own, as if they were on three machines. */
+const canNameHosts = spawnSync('unshare', ['--uts', 'true']).status === 0;
+
 on('however many contend and are killed, there are never more holders than units', async (world) => {
 	const units = 3;
 	const contenders = rounds(8, 30);
@@ -263,12 +267,12 @@ on('however many contend and are killed, there are never more holders than units
 	const script =
 		'for n; do exec 9>>"$n"; if flock -n 9; then echo in; sleep "$TIME"; exit 0; fi; done; echo overlap >>"$FOLDER/overlap"; exit 99';
 	const locks = Array.from({length: units}, (_, n) => `${folder}/${n}`);
-	const running = Array.from({length: contenders}, (): Running => {
-		const env = {FOLDER: folder, TIME: String(random() / 2)};
-		return world.start('ipc-sem', ['run', name, '--lease', '3s', '--', 'bash', '-c', script, 'bash', ...locks], {
-			env,
-			input: '',
-		});
+	const running = Array.from({length: contenders}, (_, n): Running => {
+		const settings = {env: {FOLDER: folder, TIME: String(random() / 2)}, input: ''};
+		const words = ['run', name, '--lease', '3s', '--', 'bash', '-c', script, 'bash', ...locks];
+		if (!canNameHosts) return world.start('ipc-sem', words, settings);
+		const asOn = `echo host-${n % 3} >/proc/sys/kernel/hostname; exec "$@"`;
+		return world.startOther('unshare', ['--uts', 'sh', '-c', asOn, 'sh', launcher('ipc-sem'), ...words], settings);
 	});
 	const victims = running.slice(0, contenders / 3);
 	for (const victim of victims) {
