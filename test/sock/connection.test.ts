@@ -40,7 +40,8 @@ const exchange = (title: string, run: (world: SocketWorld) => Promise<void>, ...
 		assert.ok(readFileSync(world.file('two.got')).equals(two));
 	});
 
-const background = (line: string, path: string) => `${line} & until [ -S ${path} ]; do sleep 0.01; done`;
+/** The file of a socket is there a moment before it accepts connections. */
+const background = (line: string, path: string) => `${line} & ipc-sock wait ./${path} -t 250`;
 const shell = async (world: SocketWorld, line: string) =>
 	assertDone(await world.shell(`cd '${world.scratch}'; mkdir -p -m 700 run; ${line}; wait`), '');
 
