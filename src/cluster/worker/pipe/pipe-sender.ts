@@ -4,6 +4,7 @@ import {
 	longestWindow,
 	type Mark,
 	markHeader,
+	messageId,
 	newsSubject,
 	type PipeSent,
 	readerSubject,
@@ -28,8 +29,13 @@ interface Chunk {
 	number: number;
 	data: Uint8Array;
 	mark?: Mark | undefined;
+	/** How often it needed another id. */
+	renamed: number;
 	settle(isStored: boolean): void;
 }
+
+/** `staged`: a leader that has lost its place had the id and has not stored the message. */
+type Outcome = 'stored' | 'full' | 'lost' | 'staged' | 'failed';
 
 /**
  * Sends to one pipe. Several messages are under way at once, so that one may be stored before an earlier one that found no room: the
@@ -137,7 +143,7 @@ export class PipeSender {
 		if (this.underWay === 0 && this.waiting.length === 0) this.lastProgressAt = performance.now();
 		const number = ++this.lastNumber;
 		return new Promise((settle) => {
-			this.waiting.push({number, data, mark, settle});
+			this.waiting.push({number, data, mark, renamed: 0, settle});
 			this.pump();
 		});
 	}
@@ -148,8 +154,10 @@ export class PipeSender {
 
 	private pump(): void {
 		while (this.underWay < this.window && !this.isPausing) {
-			const chunk = this.waiting.shift();
-			if (!chunk) return;
+			const [chunk] = this.waiting;
+			// One that gets lost is missed by the reader, which has limited room for those behind it.
+			if (!chunk || chunk.number > this.storedUpTo + longestWindow) return;
+			this.waiting.shift();
 			void this.start(chunk);
 		}
 	}
@@ -160,6 +168,7 @@ export class PipeSender {
 		this.underWay--;
 		if (outcome === 'stored') this.hasStored(chunk);
 		else {
+			if (outcome === 'staged') chunk.renamed++;
 			this.putBack(chunk);
 			if (outcome === 'failed' || this.isLate()) this.giveUp(outcome);
 			else this.pause();
@@ -185,8 +194,8 @@ export class PipeSender {
 		return this.signal.aborted || (this.timeoutMs >= 0 && performance.now() - this.lastProgressAt >= this.timeoutMs);
 	}
 
-	private giveUp(outcome: 'full' | 'lost' | 'failed'): void {
-		if (outcome !== 'failed') this.problem ||= outcome;
+	private giveUp(outcome: Exclude<Outcome, 'stored'>): void {
+		if (outcome !== 'failed') this.problem ||= outcome === 'full' ? 'full' : 'lost';
 		for (const {settle} of this.waiting.splice(0)) settle(false);
 	}
 
@@ -202,7 +211,7 @@ export class PipeSender {
 		this.pauseMs = Math.min(2 * this.pauseMs, longestPauseMs);
 	}
 
-	private async publish({number, data, mark}: Chunk): Promise<'stored' | 'full' | 'lost' | 'failed'> {
+	private async publish({number, data, mark, renamed}: Chunk): Promise<Outcome> {
 		const {connection} = this.stream;
 		let forget = (): void => {};
 		const reconnected = new Promise<'lost'>((resolve) => {
@@ -217,11 +226,11 @@ export class PipeSender {
 			const stored = jetstream(client)
 				.publish(subjectOf(this.name), data, {
 					headers: head,
-					msgID: `${this.id}:${number}`,
+					msgID: messageId(this.id, number, renamed),
 					timeout: this.timeoutMs < 0 ? requestTimeoutMs : Math.max(100, Math.min(requestTimeoutMs, this.timeoutMs)),
 					retries: 0,
 				})
-				.then(() => 'stored' as const);
+				.then(({seq, duplicate}) => (duplicate && seq === 0 ? 'staged' : 'stored'));
 			// The one that is not waited for any more may still fail.
 			stored.catch(() => undefined);
 			return await Promise.race([stored, reconnected]);
@@ -252,7 +261,7 @@ export class PipeSender {
 			await jetstream(client)
 				.publish(subjectOf(this.name), '', {
 					headers: head,
-					msgID: `${this.id}:${this.lastNumber + 1}`,
+					msgID: messageId(this.id, this.lastNumber + 1, 0),
 					timeout: lastWordMs,
 					retries: 0,
 				})
