@@ -101,6 +101,7 @@ export interface PipeSent {
 
 /** What has come, in the order in which it is to be written. */
 export interface PipeBatch {
+	/** Valid until the next batch is asked for. */
 	bytes: Uint8Array;
 	/** For each message its index among all that came, and where it ends in the bytes; a mark has none. */
 	pieces: Float64Array;

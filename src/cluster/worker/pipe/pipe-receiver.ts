@@ -1,6 +1,7 @@
 import {AckPolicy, DeliverPolicy} from '@nats-io/jetstream';
 import {createInbox, type Msg, nanos, nuid, type Subscription} from '@nats-io/transport-node';
 import {
+	batchBytes,
 	mostInHand,
 	newsSubject,
 	type PipeBatch,
@@ -24,6 +25,7 @@ const tickMs = 1000;
 const shortestQuietMs = 5000;
 const longestQuietMs = 60_000;
 const retryMs = 250;
+const nothing = new Uint8Array(0);
 /** A reader that the server has no connection to may be connecting again. */
 const readerGraceMs = 2000;
 /** The same for a sender. */
@@ -60,6 +62,8 @@ export class PipeReceiver {
 	private readonly onRestart = new Set<() => void>();
 	private readonly order = new PipeOrder();
 	private readonly ready: Arrived[] = [];
+	/** What the other thread writes next: it has done so before it asks for more. */
+	private readonly room = new Uint8Array(new SharedArrayBuffer(batchBytes));
 	/** What the other thread has, by its index. */
 	private readonly given = new Map<number, Arrived>();
 	private readonly cutShort: PipeBatch['cutShort'] = [];
@@ -336,8 +340,8 @@ export class PipeReceiver {
 		}
 	}
 
-	/** What has come, `most` bytes and one message more; nothing when nothing came in time. `written` has been written to the end. */
-	async receive(written: readonly number[], most: number, timeoutMs: number): Promise<PipeBatch> {
+	/** What has come, as much as there is room for, or one message; nothing when nothing came in time. `written` has been written to the end. */
+	async receive(written: readonly number[], timeoutMs: number): Promise<PipeBatch> {
 		this.confirmWritten(written);
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		while (this.ready.length === 0 && this.cutShort.length === 0) {
@@ -355,7 +359,7 @@ export class PipeReceiver {
 			this.signal.removeEventListener('abort', stop);
 			stop();
 		}
-		return this.takeBatch(most);
+		return this.takeBatch();
 	}
 
 	/** What is stored already counts as being there, if it can come. */
@@ -364,17 +368,24 @@ export class PipeReceiver {
 		return this.pending > 0 || this.isRestarting;
 	}
 
-	private takeBatch(most: number): PipeBatch {
+	private takeBatch(): PipeBatch {
 		let total = 0;
 		let count = 0;
-		while (count < this.ready.length && total < most) total += this.dataOf(this.ready[count++] as Arrived).length;
-		const bytes = new Uint8Array(total);
+		for (const arrived of this.ready) {
+			const {length} = this.dataOf(arrived);
+			if (count > 0 && total + length > this.room.length) break;
+			total += length;
+			count++;
+		}
+		const bytes = total <= this.room.length ? this.room.subarray(0, total) : new Uint8Array(total);
 		const pieces = new Float64Array(2 * count);
 		let [at, finished] = [0, 0];
 		for (const [i, arrived] of this.ready.splice(0, count).entries()) {
 			const data = this.dataOf(arrived);
 			bytes.set(data, at);
 			at += data.length;
+			// It is not needed any more, and the message may stay in hand for a while.
+			arrived.data = nothing;
 			pieces.set([arrived.index, at], 2 * i);
 			this.given.set(arrived.index, arrived);
 			const sender = this.order.senders.get(arrived.sender) as SenderState;
@@ -395,7 +406,7 @@ export class PipeReceiver {
 	}
 
 	private dataOf({mark, data, receipt}: Arrived): Uint8Array {
-		if (mark === 'begin' || mark === 'left') return new Uint8Array(0);
+		if (mark === 'begin' || mark === 'left') return nothing;
 		return receipt.sequence === this.partlyRead?.sequence ? data.subarray(this.partlyRead.bytes) : data;
 	}
 
