@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, {type TestContext} from 'node:test';
-import {jetstream} from '@nats-io/jetstream';
+import {jetstream, jetstreamManager} from '@nats-io/jetstream';
 import {connect, headers} from '@nats-io/transport-node';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {randomBytes} from '../support/random.js';
@@ -188,6 +188,35 @@ test('the first message comes behind more than a reader may have in hand', needs
 	await send(0, -1, '{}', 'begin');
 	await send(201, 200, '', 'end');
 	assertDone(await receiver.end(), numbers(200));
+});
+
+test('a message that the server has lost is sent again', needsNats, async (t) => {
+	const world = new NatsWorld(t, await server.started());
+	const name = world.name();
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const client = await connect({servers: world.env.NATS_URL as string});
+	t.after(() => client.close());
+	const streams = await jetstreamManager(client);
+	// The reader finds the messages only after one of them is gone.
+	const presence = client.subscribe(`ipc.pipe.${name.slice('nats:'.length)}.reader`, {
+		callback: (_, message) => void message.respond('{}'),
+	});
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write('one\n');
+	const stream = `ipc-pipe-${name.slice('nats:'.length)}`;
+	const holds = (count: number) => async () => (await streams.streams.info(stream)).state.messages === count;
+	await until('the first is stored', holds(2));
+	sender.stdin.write('two\n');
+	await until('the second is stored', holds(3));
+	sender.stdin.write('three\n');
+	await until('the third is stored', holds(4));
+	await streams.streams.deleteMessage(stream, 3);
+	presence.unsubscribe();
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	await until('all is written', () => receiver.output.toString() === 'one\ntwo\nthree\n');
+	sender.stdin.end();
+	assertDone(await sender.end(), '');
+	assertDone(await receiver.end(), 'one\ntwo\nthree\n');
 });
 
 test('messages that are stored twice are written once, and none is left', needsNats, async (t) => {

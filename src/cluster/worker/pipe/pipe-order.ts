@@ -1,4 +1,11 @@
-import {type ClusterUser, type Mark, markHeader, readMessageId, storedHeader} from '../../pipe/format.js';
+import {
+	type ClusterUser,
+	longestWindow,
+	type Mark,
+	markHeader,
+	readMessageId,
+	storedHeader,
+} from '../../pipe/format.js';
 
 /** Where a message lies on the server, and where to confirm it. */
 export interface Receipt {
@@ -106,6 +113,16 @@ export class PipeOrder {
 		const dropped = [...sender.held.values()];
 		sender.held.clear();
 		return dropped;
+	}
+
+	/** Per sender, the first of those that others wait for. */
+	missing(): {sender: string; numbers: number[]}[] {
+		const waitedFor = [...this.senders.values()].filter(({held}) => held.size > 0);
+		return waitedFor.map(({id, next = 0, held}) => {
+			const between = Array.from({length: longestWindow}, (_, i) => next + i);
+			const last = Math.max(...held.keys());
+			return {sender: id, numbers: between.filter((number) => number < last && !held.has(number))};
+		});
 	}
 
 	get heldCount(): number {

@@ -52,6 +52,7 @@ export class PipeReceiver {
 	/** The last message that came, when we looked, and since when it is the last. */
 	private lastSeen = {index: 0, at: 0};
 	private quietMs = shortestQuietMs;
+	private lastMissing = '';
 	private ticker: NodeJS.Timeout | undefined;
 	/** What has come and is not confirmed: by sender and number, since the server counts anew when it has lost something. */
 	private readonly inHand = new Map<string, Arrived>();
@@ -132,7 +133,7 @@ export class PipeReceiver {
 		this.deliveries?.unsubscribe();
 		this.lastDelivery = 0;
 		// What waits for an earlier message takes no room from that one.
-		this.mostInHand = mostInHand + this.order.heldCount;
+		this.mostInHand = mostInHand + 2 * this.order.heldCount;
 		const {generation} = this;
 		this.deliveries = client.subscribe(inbox, {callback: (_, message) => this.take(message, generation)});
 		const consumer = `${this.id}-${generation}`;
@@ -430,12 +431,24 @@ export class PipeReceiver {
 		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
 		if (this.ready.length > 0) return;
 		if (this.pending > 0) await this.countPending();
+		if (this.given.size === 0) await this.askForMissing();
 		if (await this.isStuck()) return this.restart();
 		if (this.pending > 0) return;
 		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
 		if (this.order.heldCount > 0) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+	}
+
+	/** What others wait for since the last look comes from its sender again. */
+	private async askForMissing(): Promise<void> {
+		const missing = this.order.missing();
+		const firsts = missing.map(({sender, numbers: [first]}) => `${sender}:${first}`).join(' ');
+		const isNew = firsts !== this.lastMissing;
+		this.lastMissing = firsts;
+		if (isNew || missing.length === 0) return;
+		const client = await this.stream.connection.client();
+		for (const {sender, numbers} of missing) client.publish(writerSubject(this.name, sender), numbers.join(' '));
 	}
 
 	/**
