@@ -431,24 +431,25 @@ export class PipeReceiver {
 		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
 		if (this.ready.length > 0) return;
 		if (this.pending > 0) await this.countPending();
-		if (this.given.size === 0) await this.askForMissing();
+		const hasAsked = this.given.size === 0 && (await this.askForMissing());
 		if (await this.isStuck()) return this.restart();
 		if (this.pending > 0) return;
 		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
-		if (this.order.heldCount > 0) await this.makeRoom();
+		if (hasAsked) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
 	}
 
-	/** What others wait for since the last look comes from its sender again. */
-	private async askForMissing(): Promise<void> {
+	/** What others wait for since the last look comes from its sender again: whether there is something. */
+	private async askForMissing(): Promise<boolean> {
 		const missing = this.order.missing();
 		const firsts = missing.map(({sender, numbers: [first]}) => `${sender}:${first}`).join(' ');
 		const isNew = firsts !== this.lastMissing;
 		this.lastMissing = firsts;
-		if (isNew || missing.length === 0) return;
+		if (isNew || missing.length === 0) return false;
 		const client = await this.stream.connection.client();
 		for (const {sender, numbers} of missing) client.publish(writerSubject(this.name, sender), numbers.join(' '));
+		return true;
 	}
 
 	/**
