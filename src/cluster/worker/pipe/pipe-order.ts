@@ -115,13 +115,13 @@ export class PipeOrder {
 		return dropped;
 	}
 
-	/** Per sender, the first of those that others wait for. */
+	/** Per sender, the first of those that others wait for; none where an earlier reader may have had them. */
 	missing(): {sender: string; numbers: number[]}[] {
-		const waitedFor = [...this.senders.values()].filter(({held}) => held.size > 0);
-		return waitedFor.map(({id, next = 0, held}) => {
+		return [...this.senders.values()].flatMap(({id, next, held}) => {
+			if (next === undefined || held.size === 0) return [];
 			const between = Array.from({length: longestWindow}, (_, i) => next + i);
 			const last = Math.max(...held.keys());
-			return {sender: id, numbers: between.filter((number) => number < last && !held.has(number))};
+			return [{sender: id, numbers: between.filter((number) => number < last && !held.has(number))}];
 		});
 	}
 
