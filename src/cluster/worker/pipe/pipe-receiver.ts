@@ -435,7 +435,8 @@ export class PipeReceiver {
 		if (await this.isStuck()) return this.restart();
 		if (this.pending > 0) return;
 		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
-		if (hasAsked) await this.makeRoom();
+		// Where nothing can be asked for, a later message tells what an earlier reader has had.
+		if (hasAsked || (this.order.heldCount > 0 && this.order.missing().length === 0)) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
 	}
