@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, {type TestContext} from 'node:test';
+import {jetstream, jetstreamManager} from '@nats-io/jetstream';
+import {connect, headers} from '@nats-io/transport-node';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {randomBytes} from '../support/random.js';
 import {uniqueName} from '../support/unique-name.js';
@@ -157,6 +159,89 @@ on('a receiver is killed: the next one goes on, without a loss', async (world) =
 	assert.ok(bytes.subarray(0, had.length).equals(had));
 	assert.ok(bytes.subarray(bytes.length - rest.length).equals(rest));
 	assert.ok(had.length + rest.length >= bytes.length, `${had.length} and ${rest.length}`);
+});
+
+/** A sender whose messages the test sends itself, in an order that a cluster in trouble may store them in. */
+async function ownSender(t: TestContext, world: NatsWorld, name: string) {
+	const client = await connect({servers: world.env.NATS_URL as string});
+	t.after(() => client.close());
+	const subject = `ipc.pipe.${name.slice('nats:'.length)}`;
+	client.subscribe(`${subject}.writer`, {callback: (_, message) => void message.respond('{}')});
+	client.subscribe(`${subject}.writer.test`, {callback: (_, message) => void message.respond('{}')});
+	return async (number: number | string, stored: number, data: string, mark?: string) => {
+		const head = headers();
+		head.set('Ipc-Stored', String(stored));
+		if (mark) head.set('Ipc-Mark', mark);
+		await jetstream(client).publish(subject, data, {headers: head, msgID: `test:${number}`});
+	};
+}
+
+test('the first message comes behind more than a reader may have in hand', needsNats, async (t) => {
+	const world = new NatsWorld(t, await server.started());
+	const name = world.name();
+	const receiver = await world
+		.start('ipc-pipe', ['recv', name, '--writers', '1', '--ready-fd', '3'], {input: ''})
+		.ready();
+	const send = await ownSender(t, world, name);
+	const all = Array.from({length: 200}, (_, i) => i + 1);
+	for (const number of all) await send(number, -1, `${number}\n`);
+	await send(0, -1, '{}', 'begin');
+	await send(201, 200, '', 'end');
+	assertDone(await receiver.end(), numbers(200));
+});
+
+test('a message that the server has lost is sent again', needsNats, async (t) => {
+	const world = new NatsWorld(t, await server.started());
+	const name = world.name();
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const client = await connect({servers: world.env.NATS_URL as string});
+	t.after(() => client.close());
+	const streams = await jetstreamManager(client);
+	// The reader finds the messages only after one of them is gone.
+	const presence = client.subscribe(`ipc.pipe.${name.slice('nats:'.length)}.reader`, {
+		callback: (_, message) => void message.respond('{}'),
+	});
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write('one\n');
+	const stream = `ipc-pipe-${name.slice('nats:'.length)}`;
+	const holds = (count: number) => async () => (await streams.streams.info(stream)).state.messages === count;
+	await until('the first is stored', holds(2));
+	sender.stdin.write('two\n');
+	await until('the second is stored', holds(3));
+	sender.stdin.write('three\n');
+	await until('the third is stored', holds(4));
+	await streams.streams.deleteMessage(stream, 3);
+	presence.unsubscribe();
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	await until('all is written', () => receiver.output.toString() === 'one\ntwo\nthree\n');
+	sender.stdin.end();
+	assertDone(await sender.end(), '');
+	assertDone(await receiver.end(), 'one\ntwo\nthree\n');
+});
+
+test('messages that are stored twice are written once, and none is left', needsNats, async (t) => {
+	const world = new NatsWorld(t, await server.started());
+	const name = world.name();
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--follow', '--ready-fd', '3'], {input: ''}).ready();
+	const send = await ownSender(t, world, name);
+	await send(0, -1, '{}', 'begin');
+	// One that waits for an earlier message, one that is being written, and one that has been.
+	await send(2, 0, '2\n');
+	await send('2+1', 0, '2\n');
+	await send('2+2', 0, '2\n');
+	await send(1, 0, '1\n');
+	await send('1+1', 0, '1\n');
+	await until('they are written', () => receiver.output.toString() === '1\n2\n');
+	await send('1+2', 2, '1\n');
+	await send(3, 2, '3\n');
+	await until('the last is written', () => receiver.output.toString() === '1\n2\n3\n');
+	await until('all are confirmed', async () => {
+		const {stdout} = await world.run('ipc-pipe', ['stat', name, '--json']);
+		return JSON.parse(stdout.toString()).queued === 0;
+	});
+	await receiver.kill('SIGINT').end();
+	assert.equal(receiver.output.toString(), '1\n2\n3\n');
 });
 
 test('the server is killed in the middle and started again: not a byte is lost or doubled', needsNats, async (t) => {

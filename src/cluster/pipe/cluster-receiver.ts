@@ -11,7 +11,7 @@ import {type RecordWriter, recordWriter} from '../../objects/fifo/record-receive
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {PipeMethods} from '../worker/pipe/pipe.js';
-import {batchBytes, type ClusterPipeAttributes, type PipeBatch} from './format.js';
+import type {ClusterPipeAttributes, PipeBatch} from './format.js';
 
 /** How soon and how late we look whether the reader of stdout has read what was written. */
 const shortestLookMs = 1;
@@ -164,7 +164,7 @@ class ClusterReception implements PipeReception {
 			const batch = this.attempt(() =>
 				this.channel.call<PipeMethods, 'pipeReceive'>(
 					'pipeReceive',
-					[this.address.name, confirmed, batchBytes, this.waitMs(quiet, lookMs, mayLeave)],
+					[this.address.name, confirmed, this.waitMs(quiet, lookMs, mayLeave)],
 					stdout,
 				),
 			);

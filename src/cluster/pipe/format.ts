@@ -16,7 +16,15 @@ export const writerSubject = (name: string, id: string): string => `ipc.pipe.${n
 /** A reader has come. */
 export const newsSubject = (name: string): string => `ipc.pipe.${name}.news`;
 
-/** Beside the id of a message, `SENDER:NUMBER`: up to which number everything of its sender was stored when it was sent. */
+/** The id of a message; the same message may need another one, with a mark. */
+export const messageId = (sender: string, number: number, renamed: number): string =>
+	renamed === 0 ? `${sender}:${number}` : `${sender}:${number}+${renamed}`;
+/** Sender and number; undefined for a message of another program. */
+export function readMessageId(id: string): {sender: string; number: number} | undefined {
+	const [, sender, number] = /^(.*):([0-9]+)(?:\+[0-9]+)?$/.exec(id) ?? [];
+	return sender === undefined ? undefined : {sender, number: Number(number)};
+}
+/** Beside the id: up to which number everything of its sender was stored when it was sent. */
 export const storedHeader = 'Ipc-Stored';
 /** `begin` and `end` of a sender, or `left`: it stopped before it had sent all. */
 export const markHeader = 'Ipc-Mark';
@@ -27,7 +35,7 @@ export const headerBytes = 512;
 export const usualSize = 8 * 1024 ** 2;
 /** Bytes in one message, where they are not records. */
 export const usualChunkBytes = 128 * 1024;
-/** Maximum number of messages under way at once. */
+/** How many messages a sender may be ahead of the last one up to which all are stored. */
 export const longestWindow = 16;
 /** What a reader may have in hand. */
 export const mostInHand = 64;
@@ -93,6 +101,7 @@ export interface PipeSent {
 
 /** What has come, in the order in which it is to be written. */
 export interface PipeBatch {
+	/** Valid until the next batch is asked for. */
 	bytes: Uint8Array;
 	/** For each message its index among all that came, and where it ends in the bytes; a mark has none. */
 	pieces: Float64Array;

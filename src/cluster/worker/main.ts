@@ -26,7 +26,8 @@ function send(answer: Answer): void {
 /** Memory that changes hands instead of being copied. */
 function memoryOf(answer: Answer): ArrayBuffer[] {
 	const {bytes} = (('result' in answer ? answer.result : undefined) ?? {}) as {bytes?: unknown};
-	const isWhole = bytes instanceof Uint8Array && bytes.length === bytes.buffer.byteLength;
+	const isWhole =
+		bytes instanceof Uint8Array && bytes.buffer instanceof ArrayBuffer && bytes.length === bytes.buffer.byteLength;
 	return isWhole ? [bytes.buffer as ArrayBuffer] : [];
 }
 

@@ -1,4 +1,11 @@
-import {type ClusterUser, type Mark, markHeader, storedHeader} from '../../pipe/format.js';
+import {
+	type ClusterUser,
+	longestWindow,
+	type Mark,
+	markHeader,
+	readMessageId,
+	storedHeader,
+} from '../../pipe/format.js';
 
 /** Where a message lies on the server, and where to confirm it. */
 export interface Receipt {
@@ -15,6 +22,8 @@ export interface Arrived {
 	index: number;
 	/** The newest: a message comes again after a lost connection. */
 	receipt: Receipt;
+	/** Where it lies as well, when the server has stored it more than once. */
+	copies: Receipt[];
 	sender: string;
 	/** Its number among those of its sender. */
 	number: number;
@@ -30,16 +39,25 @@ export interface Headers {
 
 /** A message of another program counts as a sender of its own, with nothing more to come. */
 export function readArrived(receipt: Receipt, headers: Headers | undefined, data: Uint8Array): Arrived {
-	const [, sender, number] = /^(.*):([0-9]+)$/.exec(headers?.get('Nats-Msg-Id') ?? '') ?? [];
+	const id = readMessageId(headers?.get('Nats-Msg-Id') ?? '');
 	const stored = headers?.get(storedHeader) ?? '';
-	if (sender === undefined || stored === '')
-		return {index: 0, receipt, sender: `message ${receipt.sequence}`, number: 0, storedUpTo: -1, mark: 'end', data};
+	if (id === undefined || stored === '')
+		return {
+			index: 0,
+			receipt,
+			copies: [],
+			sender: `message ${receipt.sequence}`,
+			number: 0,
+			storedUpTo: -1,
+			mark: 'end',
+			data,
+		};
 	const mark = headers?.get(markHeader);
 	return {
 		index: 0,
 		receipt,
-		sender,
-		number: Number(number),
+		copies: [],
+		...id,
 		storedUpTo: Number(stored),
 		mark: mark ? (mark as Mark) : undefined,
 		data,
@@ -97,8 +115,18 @@ export class PipeOrder {
 		return dropped;
 	}
 
-	get hasHeld(): boolean {
-		return [...this.senders.values()].some(({held}) => held.size > 0);
+	/** Per sender, the first of those that others wait for; none where an earlier reader may have had them. */
+	missing(): {sender: string; numbers: number[]}[] {
+		return [...this.senders.values()].flatMap(({id, next, held}) => {
+			if (next === undefined || held.size === 0) return [];
+			const between = Array.from({length: longestWindow}, (_, i) => next + i);
+			const last = Math.max(...held.keys());
+			return [{sender: id, numbers: between.filter((number) => number < last && !held.has(number))}];
+		});
+	}
+
+	get heldCount(): number {
+		return [...this.senders.values()].reduce((sum, {held}) => sum + held.size, 0);
 	}
 
 	private inTurn(sender: SenderState): Arrived[] {

@@ -1,6 +1,7 @@
 import {AckPolicy, DeliverPolicy} from '@nats-io/jetstream';
 import {createInbox, type Msg, nanos, nuid, type Subscription} from '@nats-io/transport-node';
 import {
+	batchBytes,
 	mostInHand,
 	newsSubject,
 	type PipeBatch,
@@ -12,7 +13,7 @@ import {
 } from '../../pipe/format.js';
 import {requestTimeoutMs, sleep} from '../connection.js';
 import {Refused, refusalOf, refuse, removed} from '../errors.js';
-import {type Arrived, keyOf, PipeOrder, readArrived, type SenderState} from './pipe-order.js';
+import {type Arrived, keyOf, PipeOrder, type Receipt, readArrived, type SenderState} from './pipe-order.js';
 import {answerAt, type PipeStream} from './pipe-stream.js';
 
 /** How often a consumer with nothing to deliver reports that it is there. */
@@ -20,7 +21,11 @@ const heartbeatMs = 2000;
 /** A message stays with its reader: when one is lost on the way, the reader notices and begins anew. */
 const ackWaitMs = 3_600_000;
 const tickMs = 1000;
+/** How long a consumer may deliver nothing that can be handed on, while something is stored; the one after it has twice the time. */
+const shortestQuietMs = 5000;
+const longestQuietMs = 60_000;
 const retryMs = 250;
+const nothing = new Uint8Array(0);
 /** A reader that the server has no connection to may be connecting again. */
 const readerGraceMs = 2000;
 /** The same for a sender. */
@@ -42,6 +47,12 @@ export class PipeReceiver {
 	/** Messages that the server has not delivered yet. */
 	private pending = 0;
 	private isRestarting = false;
+	/** How many messages the server delivers before some are confirmed. */
+	private mostInHand = mostInHand;
+	/** The last message that came, when we looked, and since when it is the last. */
+	private lastSeen = {index: 0, at: 0};
+	private quietMs = shortestQuietMs;
+	private lastMissing = '';
 	private ticker: NodeJS.Timeout | undefined;
 	/** What has come and is not confirmed: by sender and number, since the server counts anew when it has lost something. */
 	private readonly inHand = new Map<string, Arrived>();
@@ -52,6 +63,8 @@ export class PipeReceiver {
 	private readonly onRestart = new Set<() => void>();
 	private readonly order = new PipeOrder();
 	private readonly ready: Arrived[] = [];
+	/** What the other thread writes next: it has done so before it asks for more. */
+	private readonly room = new Uint8Array(new SharedArrayBuffer(batchBytes));
 	/** What the other thread has, by its index. */
 	private readonly given = new Map<number, Arrived>();
 	private readonly cutShort: PipeBatch['cutShort'] = [];
@@ -119,6 +132,8 @@ export class PipeReceiver {
 		const inbox = createInbox();
 		this.deliveries?.unsubscribe();
 		this.lastDelivery = 0;
+		// What waits for an earlier message takes no room from that one.
+		this.mostInHand = mostInHand + 2 * this.order.heldCount;
 		const {generation} = this;
 		this.deliveries = client.subscribe(inbox, {callback: (_, message) => this.take(message, generation)});
 		const consumer = `${this.id}-${generation}`;
@@ -130,7 +145,7 @@ export class PipeReceiver {
 				ack_policy: AckPolicy.Explicit,
 				ack_wait: nanos(ackWaitMs),
 				max_deliver: -1,
-				max_ack_pending: mostInHand,
+				max_ack_pending: this.mostInHand,
 				idle_heartbeat: nanos(heartbeatMs),
 			});
 			this.consumer = consumer;
@@ -223,6 +238,7 @@ export class PipeReceiver {
 		const arrived = readArrived({sequence: delivery.sequence, subject: reply as string, generation}, headers, data);
 		const known = this.inHand.get(keyOf(arrived));
 		if (known) {
+			if (known.receipt.sequence !== delivery.sequence) known.copies.push(known.receipt);
 			known.receipt = arrived.receipt;
 			// It may be confirmed by another way at this moment: this delivery wants to be, too.
 			if (this.confirming.has(known)) message.respond('+ACK');
@@ -260,11 +276,12 @@ export class PipeReceiver {
 
 	private async confirmOne(arrived: Arrived): Promise<void> {
 		for (;;) {
-			const {sequence, subject, generation} = arrived.receipt;
 			try {
-				// The consumer may have gone since: then the message itself is deleted.
-				if (generation === this.generation) await this.acknowledge(subject);
-				else await this.deleteMessage(sequence);
+				await this.confirmAt(arrived.receipt, arrived);
+				for (let copy = arrived.copies[0]; copy; copy = arrived.copies[0]) {
+					if (copy.sequence !== arrived.receipt.sequence) await this.confirmAt(copy, arrived);
+					arrived.copies.shift();
+				}
 				this.inHand.delete(keyOf(arrived));
 				return;
 			} catch (error) {
@@ -273,6 +290,27 @@ export class PipeReceiver {
 				if (this.signal.aborted) throw error;
 				await sleep(retryMs, this.signal);
 			}
+		}
+	}
+
+	private async confirmAt(receipt: Receipt, arrived: Arrived): Promise<void> {
+		const {sequence, subject, generation} = receipt;
+		const isCurrent = generation === this.generation;
+		// A server that has lost a message gives its number to another one.
+		if (!(isCurrent && receipt === arrived.receipt) && !(await this.isStillAt(receipt, arrived))) return;
+		// The consumer may have gone since: then the message itself is deleted.
+		if (isCurrent) await this.acknowledge(subject);
+		else await this.deleteMessage(sequence);
+	}
+
+	private async isStillAt(receipt: Receipt, arrived: Arrived): Promise<boolean> {
+		const {streams} = await this.stream.connection.streams();
+		try {
+			const found = await streams.getMessage(streamOf(this.name), {seq: receipt.sequence});
+			return found !== null && keyOf(readArrived(receipt, found.header, found.data)) === keyOf(arrived);
+		} catch (error) {
+			if (refusalOf(error)?.reason === 'no-message') return false;
+			throw error;
 		}
 	}
 
@@ -303,8 +341,8 @@ export class PipeReceiver {
 		}
 	}
 
-	/** What has come, `most` bytes and one message more; nothing when nothing came in time. `written` has been written to the end. */
-	async receive(written: readonly number[], most: number, timeoutMs: number): Promise<PipeBatch> {
+	/** What has come, as much as there is room for, or one message; nothing when nothing came in time. `written` has been written to the end. */
+	async receive(written: readonly number[], timeoutMs: number): Promise<PipeBatch> {
 		this.confirmWritten(written);
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		while (this.ready.length === 0 && this.cutShort.length === 0) {
@@ -322,26 +360,33 @@ export class PipeReceiver {
 			this.signal.removeEventListener('abort', stop);
 			stop();
 		}
-		return this.takeBatch(most);
+		return this.takeBatch();
 	}
 
 	/** What is stored already counts as being there, if it can come. */
 	private get willCome(): boolean {
-		if (!this.stream.connection.isConnected || this.inHand.size >= mostInHand) return false;
+		if (!this.stream.connection.isConnected || this.inHand.size >= this.mostInHand) return false;
 		return this.pending > 0 || this.isRestarting;
 	}
 
-	private takeBatch(most: number): PipeBatch {
+	private takeBatch(): PipeBatch {
 		let total = 0;
 		let count = 0;
-		while (count < this.ready.length && total < most) total += this.dataOf(this.ready[count++] as Arrived).length;
-		const bytes = new Uint8Array(total);
+		for (const arrived of this.ready) {
+			const {length} = this.dataOf(arrived);
+			if (count > 0 && total + length > this.room.length) break;
+			total += length;
+			count++;
+		}
+		const bytes = total <= this.room.length ? this.room.subarray(0, total) : new Uint8Array(total);
 		const pieces = new Float64Array(2 * count);
 		let [at, finished] = [0, 0];
 		for (const [i, arrived] of this.ready.splice(0, count).entries()) {
 			const data = this.dataOf(arrived);
 			bytes.set(data, at);
 			at += data.length;
+			// It is not needed any more, and the message may stay in hand for a while.
+			arrived.data = nothing;
 			pieces.set([arrived.index, at], 2 * i);
 			this.given.set(arrived.index, arrived);
 			const sender = this.order.senders.get(arrived.sender) as SenderState;
@@ -362,7 +407,7 @@ export class PipeReceiver {
 	}
 
 	private dataOf({mark, data, receipt}: Arrived): Uint8Array {
-		if (mark === 'begin' || mark === 'left') return new Uint8Array(0);
+		if (mark === 'begin' || mark === 'left') return nothing;
 		return receipt.sequence === this.partlyRead?.sequence ? data.subarray(this.partlyRead.bytes) : data;
 	}
 
@@ -386,11 +431,48 @@ export class PipeReceiver {
 		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
 		if (this.ready.length > 0) return;
 		if (this.pending > 0) await this.countPending();
+		const hasAsked = this.given.size === 0 && (await this.askForMissing());
+		if (await this.isStuck()) return this.restart();
 		if (this.pending > 0) return;
 		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
-		if (this.order.hasHeld) await this.makeRoom();
+		// Where nothing can be asked for, a later message tells what an earlier reader has had.
+		if (hasAsked || (this.order.heldCount > 0 && this.order.missing().length === 0)) await this.makeRoom();
 		for (const sender of this.order.senders.values())
 			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+	}
+
+	/** What others wait for since the last look comes from its sender again: whether there is something. */
+	private async askForMissing(): Promise<boolean> {
+		const missing = this.order.missing();
+		const firsts = missing.map(({sender, numbers: [first]}) => `${sender}:${first}`).join(' ');
+		const isNew = firsts !== this.lastMissing;
+		this.lastMissing = firsts;
+		if (isNew || missing.length === 0) return false;
+		const client = await this.stream.connection.client();
+		for (const {sender, numbers} of missing) client.publish(writerSubject(this.name, sender), numbers.join(' '));
+		return true;
+	}
+
+	/**
+	 * Nothing can be handed on, and nothing comes although something is stored: what would have come may have been lost on the way, or
+	 * the server waits for the confirmation of what waits here for an earlier message.
+	 */
+	private async isStuck(): Promise<boolean> {
+		const now = performance.now();
+		const isBusy = this.ready.length > 0 || this.given.size > 0 || this.confirming.size > 0;
+		if (isBusy || this.lastSeen.index !== this.lastIndex) {
+			this.lastSeen = {index: this.lastIndex, at: now};
+			this.quietMs = shortestQuietMs;
+			if (isBusy) return false;
+		}
+		if (this.inHand.size >= this.mostInHand) return true;
+		if (now - this.lastSeen.at < this.quietMs) return false;
+		this.lastSeen.at = now;
+		this.quietMs = Math.min(2 * this.quietMs, longestQuietMs);
+		if (this.pending > 0 || this.inHand.size > 0) return true;
+		const {lastIndex} = this;
+		const {state} = await this.stream.info();
+		return state.messages > 0 && lastIndex === this.lastIndex;
 	}
 
 	/**

@@ -4,11 +4,14 @@ import {
 	longestWindow,
 	type Mark,
 	markHeader,
+	messageId,
 	newsSubject,
 	type PipeSent,
 	readerSubject,
 	storedHeader,
 	subjectOf,
+	usualChunkBytes,
+	usualSize,
 	waitingSubject,
 	writerSubject,
 	writersSubject,
@@ -23,13 +26,24 @@ const longestPauseMs = 50;
 const askAgainMs = 1000;
 /** How long the last word of a sender that stops early may take. */
 const lastWordMs = 1000;
+/** How long a sender stays for its reader after a leader has fallen. */
+const lingerMs = 5000;
+
+/** What was stored and is kept: as much as a pipe of the usual size holds, and a window more. */
+const mostKeptBytes = usualSize + longestWindow * usualChunkBytes;
+const mostKept = 4096;
 
 interface Chunk {
 	number: number;
 	data: Uint8Array;
 	mark?: Mark | undefined;
+	/** How often it needed another id. */
+	renamed: number;
 	settle(isStored: boolean): void;
 }
+
+/** `staged`: a leader that has lost its place had the id and has not stored the message. */
+type Outcome = 'stored' | 'full' | 'lost' | 'staged' | 'failed';
 
 /**
  * Sends to one pipe. Several messages are under way at once, so that one may be stored before an earlier one that found no room: the
@@ -40,6 +54,11 @@ export class PipeSender {
 	private lastNumber = -1;
 	private storedUpTo = -1;
 	private readonly storedBeyond = new Set<number>();
+	/** The last ones that were stored: a leader that falls may take along one of them. */
+	private readonly kept = new Map<number, Chunk>();
+	private keptBytes = 0;
+	/** An answer got lost, or the connection. */
+	private hadTrouble = false;
 	/** Not under way, the lowest number first. */
 	private waiting: Chunk[] = [];
 	private underWay = 0;
@@ -59,6 +78,7 @@ export class PipeSender {
 		const {connection} = stream;
 		connection.onClose.add(() => this.leave());
 		connection.onReconnect.add(() => {
+			this.hadTrouble = true;
 			for (const call of [...this.onReconnect]) call();
 		});
 	}
@@ -85,9 +105,10 @@ export class PipeSender {
 					wake = resolve;
 				});
 				// Before the reader is asked: one that is about to leave asks for us the other way round.
-				this.subscriptions = [writersSubject(this.name), writerSubject(this.name, this.id)].map((subject) =>
-					answerAt(client, subject),
-				);
+				this.subscriptions = [
+					answerAt(client, writersSubject(this.name)),
+					answerAt(client, writerSubject(this.name, this.id), (missing) => this.sendAgain(missing)),
+				];
 				// One that is there and does not answer is stopped, and still a reader.
 				const isThere = await this.stream.answers(readerSubject(this.name));
 				if (isThere !== false && connection.isConnected) break;
@@ -119,10 +140,21 @@ export class PipeSender {
 		this.timeoutMs = timeoutMs;
 		const sent = this.sent([await this.add(new Uint8Array(0), 'end')]);
 		if (sent.problem === '') {
+			if (this.hadTrouble) await this.linger();
 			this.state = 'ended';
 			this.unsubscribe();
 		}
 		return sent;
+	}
+
+	/** The reader may still ask for what a leader that fell has taken along. */
+	private async linger(): Promise<void> {
+		const end = performance.now() + lingerMs;
+		while (performance.now() < end && !this.hasGivenUp) {
+			const info = await this.stream.tryInfo();
+			if (!info || info.state.messages === 0) return;
+			await sleep(longestPauseMs, this.signal);
+		}
 	}
 
 	private sent(outcomes: readonly boolean[]): PipeSent {
@@ -137,7 +169,7 @@ export class PipeSender {
 		if (this.underWay === 0 && this.waiting.length === 0) this.lastProgressAt = performance.now();
 		const number = ++this.lastNumber;
 		return new Promise((settle) => {
-			this.waiting.push({number, data, mark, settle});
+			this.waiting.push({number, data, mark, renamed: 0, settle});
 			this.pump();
 		});
 	}
@@ -148,8 +180,10 @@ export class PipeSender {
 
 	private pump(): void {
 		while (this.underWay < this.window && !this.isPausing) {
-			const chunk = this.waiting.shift();
-			if (!chunk) return;
+			const [chunk] = this.waiting;
+			// One that gets lost is missed by the reader, which has limited room for those behind it.
+			if (!chunk || chunk.number > this.storedUpTo + longestWindow) return;
+			this.waiting.shift();
 			void this.start(chunk);
 		}
 	}
@@ -160,6 +194,8 @@ export class PipeSender {
 		this.underWay--;
 		if (outcome === 'stored') this.hasStored(chunk);
 		else {
+			if (outcome === 'staged') chunk.renamed++;
+			if (outcome !== 'full') this.hadTrouble = true;
 			this.putBack(chunk);
 			if (outcome === 'failed' || this.isLate()) this.giveUp(outcome);
 			else this.pause();
@@ -167,8 +203,35 @@ export class PipeSender {
 		this.pump();
 	}
 
-	private hasStored({number, settle}: Chunk): void {
-		this.storedBeyond.add(number);
+	/** The reader misses these of ours, and the server does not have them any more. */
+	private sendAgain(missing: Uint8Array): void {
+		for (const number of Buffer.from(missing).toString().split(' ').map(Number)) {
+			const chunk = this.kept.get(number);
+			if (!chunk) continue;
+			this.forget(chunk);
+			this.putBack({...chunk, renamed: chunk.renamed + 1});
+		}
+		this.pump();
+	}
+
+	private keep(chunk: Chunk): void {
+		this.kept.set(chunk.number, chunk);
+		this.keptBytes += chunk.data.length;
+		for (const oldest of this.kept.values()) {
+			if (this.keptBytes <= mostKeptBytes && this.kept.size <= mostKept) return;
+			this.forget(oldest);
+		}
+	}
+
+	private forget({number, data}: Chunk): void {
+		this.kept.delete(number);
+		this.keptBytes -= data.length;
+	}
+
+	private hasStored(chunk: Chunk): void {
+		const {number, settle} = chunk;
+		if (number > this.storedUpTo) this.storedBeyond.add(number);
+		this.keep(chunk);
 		while (this.storedBeyond.delete(this.storedUpTo + 1)) this.storedUpTo++;
 		this.window = Math.min(longestWindow, 2 * this.window);
 		this.pauseMs = shortestPauseMs;
@@ -185,8 +248,8 @@ export class PipeSender {
 		return this.signal.aborted || (this.timeoutMs >= 0 && performance.now() - this.lastProgressAt >= this.timeoutMs);
 	}
 
-	private giveUp(outcome: 'full' | 'lost' | 'failed'): void {
-		if (outcome !== 'failed') this.problem ||= outcome;
+	private giveUp(outcome: Exclude<Outcome, 'stored'>): void {
+		if (outcome !== 'failed') this.problem ||= outcome === 'full' ? 'full' : 'lost';
 		for (const {settle} of this.waiting.splice(0)) settle(false);
 	}
 
@@ -202,7 +265,7 @@ export class PipeSender {
 		this.pauseMs = Math.min(2 * this.pauseMs, longestPauseMs);
 	}
 
-	private async publish({number, data, mark}: Chunk): Promise<'stored' | 'full' | 'lost' | 'failed'> {
+	private async publish({number, data, mark, renamed}: Chunk): Promise<Outcome> {
 		const {connection} = this.stream;
 		let forget = (): void => {};
 		const reconnected = new Promise<'lost'>((resolve) => {
@@ -217,11 +280,11 @@ export class PipeSender {
 			const stored = jetstream(client)
 				.publish(subjectOf(this.name), data, {
 					headers: head,
-					msgID: `${this.id}:${number}`,
+					msgID: messageId(this.id, number, renamed),
 					timeout: this.timeoutMs < 0 ? requestTimeoutMs : Math.max(100, Math.min(requestTimeoutMs, this.timeoutMs)),
 					retries: 0,
 				})
-				.then(() => 'stored' as const);
+				.then(({seq, duplicate}) => (duplicate && seq === 0 ? 'staged' : 'stored'));
 			// The one that is not waited for any more may still fail.
 			stored.catch(() => undefined);
 			return await Promise.race([stored, reconnected]);
@@ -252,7 +315,7 @@ export class PipeSender {
 			await jetstream(client)
 				.publish(subjectOf(this.name), '', {
 					headers: head,
-					msgID: `${this.id}:${this.lastNumber + 1}`,
+					msgID: messageId(this.id, this.lastNumber + 1, 0),
 					timeout: lastWordMs,
 					retries: 0,
 				})

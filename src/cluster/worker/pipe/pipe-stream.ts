@@ -26,11 +26,16 @@ const leastChunkBytes = 1024;
 /** This process, as it shows itself to others. */
 export const ourselves: ClusterUser = {host: hostname(), pid: process.pid, command: 'ipc-pipe'};
 
-/** Who asks at this subject learns of us. */
-export const answerAt = (client: NatsConnection, subject: string): Subscription =>
+/** Who asks at this subject learns of us; `asked` gets what else it wants. */
+export const answerAt = (
+	client: NatsConnection,
+	subject: string,
+	asked = (_wish: Uint8Array): void => {},
+): Subscription =>
 	client.subscribe(subject, {
 		callback: (_, message) => {
 			message.respond(JSON.stringify(ourselves));
+			asked(message.data);
 		},
 	});
 

@@ -59,8 +59,8 @@ export function pipeMethods(connection: Connection) {
 			receivers.set(name, new PipeReceiver(stream));
 		},
 		pipeBecomeReader: (name: string, timeoutMs: number): Promise<boolean> => receiverOf(name).connect(timeoutMs),
-		pipeReceive: (name: string, written: readonly number[], most: number, timeoutMs: number): Promise<PipeBatch> =>
-			receiverOf(name).receive(written, most, timeoutMs),
+		pipeReceive: (name: string, written: readonly number[], timeoutMs: number): Promise<PipeBatch> =>
+			receiverOf(name).receive(written, timeoutMs),
 		pipeLeave: (name: string, written: readonly number[]): Promise<boolean> => receiverOf(name).leave(written),
 		pipeStop: (
 			name: string,
