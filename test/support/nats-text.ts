@@ -74,6 +74,13 @@ export class NatsText {
 		this.socket.write(`PUB ${subject} ${reply} ${Buffer.byteLength(text)}\r\n${text}\r\n`);
 	}
 
+	/** With headers, each a line. */
+	publishWith(headers: readonly string[], subject: string, text: string): void {
+		const head = `NATS/1.0\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`;
+		const length = Buffer.byteLength(head);
+		this.socket.write(`HPUB ${subject} ${length} ${length + Buffer.byteLength(text)}\r\n${head}${text}\r\n`);
+	}
+
 	/** The next message of all subscriptions. */
 	async message(): Promise<TextMessage> {
 		while (this.messages.length === 0) await once(this.socket, 'heard');
