@@ -19,6 +19,7 @@ export class NatsText {
 	private readonly messages: TextMessage[] = [];
 	private pongs = 0;
 	private lastInbox = 0;
+	private lastSubscription = 0;
 
 	private constructor(private readonly socket: Socket) {
 		socket.on('data', (piece: Buffer) => {
@@ -66,7 +67,7 @@ export class NatsText {
 	}
 
 	async subscribe(subject: string): Promise<void> {
-		this.socket.write(`SUB ${subject} 1\r\n`);
+		this.socket.write(`SUB ${subject} ${++this.lastSubscription}\r\n`);
 		await this.flush();
 	}
 

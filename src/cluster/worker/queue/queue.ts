@@ -1,5 +1,6 @@
 import {DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
 import {nanos, nuid} from '@nats-io/transport-node';
+import {highestPriority} from '../../../objects/queue/queue.js';
 import {
 	allSubjectsOf,
 	type ClusterQueueAttributes,
@@ -89,7 +90,7 @@ export function queueMethods(connection: Connection) {
 			let at = 0;
 			for (const [i, {data, priority}] of fitting.entries()) {
 				bytes.set(data, at);
-				index.set([at, data.length, priority], 3 * i);
+				index.set([at, data.length, Math.min(priority, highestPriority)], 3 * i);
 				at += data.length;
 			}
 			return {bytes, index, receipts: fitting.map(({receipt}) => receipt)};
