@@ -56,6 +56,22 @@ authorization {
 	assert.doesNotMatch(denied.stderr, /secret/);
 });
 
+test('a server without TLS, and a file that has no credentials', needsNats, async (t) => {
+	const server = await new NatsServer().start();
+	t.after(() => server.end());
+	const world = new NatsWorld(t, server);
+	assertFails(
+		await world.run('ipc-mq', ['recv', `tls://${server.place}/jobs`]),
+		1,
+		`ipc-mq: cannot open 'tls://${server.place}/jobs': tls://${server.place}: the server has no TLS (write nats://, and use no --tls option)\n`,
+	);
+	assertFails(
+		await world.run('ipc-mq', ['recv', 'nats:jobs', '--creds', '/dev/null']),
+		1,
+		"ipc-mq: cannot open 'nats:jobs': the file of --creds or NATS_CREDS is not a credentials file of NATS\n",
+	);
+});
+
 test('a server that accepts and never answers', async (t) => {
 	const world = new NatsWorld(t, {place: ''} as never);
 	const silent = createServer(() => {}).listen(0, '127.0.0.1');

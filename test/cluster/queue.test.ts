@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {NatsText} from '../support/nats-text.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const server = sharedServer();
@@ -90,4 +91,26 @@ test('without a server: one line, status 1', needsNats, async (t) => {
 		2,
 		/^ipc-mq: 'nats:jobs' names no server: set NATS_URL/,
 	);
+});
+
+test('a message of another client is received, whatever priority its subject has', needsNats, async (t) => {
+	const nats = await server.started();
+	const world = new NatsWorld(t, nats);
+	const witness = await NatsText.connect(t, nats.place);
+	const name = world.name();
+	const subject = `ipc.mq.${name.slice('nats:'.length)}`;
+	assertDone(await world.run('ipc-mq', ['create', name]), '');
+	for (const priority of ['00005', '99999', '32768', 'abc'])
+		assert.match((await witness.request(`${subject}.${priority}`, priority)).text, /"seq"/);
+	assertDone(
+		await world.run('ipc-mq', ['recv', name, '--count', '3', '-n', '--json']),
+		[
+			'{"data":"99999","priority":32767}',
+			'{"data":"32768","priority":32767}',
+			'{"data":"00005","priority":5}',
+			'',
+		].join('\n'),
+	);
+	assertFails(await world.run('ipc-mq', ['recv', name, '-n']), 3, '');
+	assertDone(await world.run('ipc-mq', ['remove', name]), '');
 });

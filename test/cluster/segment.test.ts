@@ -127,3 +127,24 @@ test('used wrongly on a cluster', async (t) => {
 	])
 		assertFails(await shm(world, ...verb), 2, /^ipc-shm: 'nats:\/\/h\/x' is on a cluster/);
 });
+
+on('an entry that another client has damaged is refused, and can be removed', async (world, name, witness) => {
+	const good = world.name();
+	assertDone(await shm(world, 'create', good, '--size', '8'), '');
+	const refused =
+		/: the entry '\S+' of the bucket does not say where the contents are \(delete it with: ipc-shm remove\)\n$/;
+	for (const text of ['garbage', 'null', '{"name":"x","size":3}']) {
+		witness.publishWith(['Ipc-Object: x'], `$KV.ipc-shm.${name.slice('nats:'.length)}`, text);
+		await witness.flush();
+		assertFails(await shm(world, 'read', name), 1, refused);
+	}
+	assertFails(await shm(world, 'add', name, '1'), 1, refused);
+	assertFails(await shm(world, 'stat', name), 1, refused);
+	const listed = await shm(world, 'list', 'nats:', '--no-headings', '-o', 'name');
+	assert.equal(listed.status, 0);
+	const names = listed.stdout.toString().split(/\s+/);
+	assert.deepEqual([names.includes(good), names.includes(name)], [true, false]);
+	assertDone(await shm(world, 'remove', name), '');
+	assertDone(await shm(world, 'create', name, '--size', '8'), '');
+	assertDone(await shm(world, 'remove', name, good), '');
+});

@@ -4,6 +4,7 @@ import {existsSync, mkdirSync} from 'node:fs';
 import {hostname} from 'node:os';
 import test from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {NatsText} from '../support/nats-text.js';
 import {random} from '../support/random.js';
 import {rounds} from '../support/rounds.js';
 import {launcher, type Running} from '../support/run.js';
@@ -65,6 +66,42 @@ on('list shows the semaphores of the cluster by the names that other verbs take'
 	assert.match(listed.stdout.toString(), new RegExp(`^${name} +5$`, 'm'));
 	assertDone(await world.run('ipc-sem', ['remove', name]), '');
 	assert.doesNotMatch((await world.run('ipc-sem', ['list', 'nats:'])).stdout.toString(), new RegExp(name));
+});
+
+test('an entry that another client has damaged is refused, and can be removed', needsNats, async (t) => {
+	const nats = await server.started();
+	const world = new NatsWorld(t, nats);
+	const witness = await NatsText.connect(t, nats.place);
+	const [name, good] = [world.name(), world.name()];
+	assertDone(await world.run('ipc-sem', ['create', good]), '');
+	const sound = {value: 1, made: '2026-01-01T00:00:00Z', holders: [], recent: []};
+	const holder = {id: 'a', host: 'h', pid: 1, uid: 0, command: 'c', since: '2026-01-01T00:00:00Z', leaseMs: 1, beat: 0};
+	const damaged = [
+		'',
+		'null',
+		JSON.stringify({...sound, value: -1}),
+		JSON.stringify({...sound, made: 1}),
+		JSON.stringify({...sound, holders: [null]}),
+		JSON.stringify({...sound, holders: [{id: 'a'}]}),
+		JSON.stringify({...sound, holders: [{...holder, leaseMs: 'x'}]}),
+		JSON.stringify({...sound, holders: [{...holder, since: 'x'}]}),
+	];
+	const refused = /is not a semaphore of ipc-sem \(delete it with: ipc-sem remove\)\n$/;
+	for (const text of damaged) {
+		witness.publish(`$KV.ipc-sem.${name.slice('nats:'.length)}`, text);
+		await witness.flush();
+		assertFails(await world.run('ipc-sem', ['stat', name]), 1, refused);
+	}
+	assertFails(await world.run('ipc-sem', ['post', name]), 1, refused);
+	assertFails(await world.run('ipc-sem', ['reap', name]), 1, refused);
+	assertFails(await world.run('ipc-sem', ['run', name, '-n', '--', 'true']), 125, refused);
+	const listed = await world.run('ipc-sem', ['list', 'nats:', '--no-headings', '-o', 'name']);
+	assert.equal(listed.status, 0);
+	const names = listed.stdout.toString().split(/\s+/);
+	assert.deepEqual([names.includes(good), names.includes(name)], [true, false]);
+	assertDone(await world.run('ipc-sem', ['remove', name]), '');
+	assertDone(await world.run('ipc-sem', ['create', name]), '');
+	assertDone(await world.run('ipc-sem', ['remove', name, good]), '');
 });
 
 on('a process that waits for a unit is told when the semaphore is removed', async (world) => {

@@ -19,6 +19,7 @@ export class NatsText {
 	private readonly messages: TextMessage[] = [];
 	private pongs = 0;
 	private lastInbox = 0;
+	private lastSubscription = 0;
 
 	private constructor(private readonly socket: Socket) {
 		socket.on('data', (piece: Buffer) => {
@@ -66,12 +67,19 @@ export class NatsText {
 	}
 
 	async subscribe(subject: string): Promise<void> {
-		this.socket.write(`SUB ${subject} 1\r\n`);
+		this.socket.write(`SUB ${subject} ${++this.lastSubscription}\r\n`);
 		await this.flush();
 	}
 
 	publish(subject: string, text: string, reply = ''): void {
 		this.socket.write(`PUB ${subject} ${reply} ${Buffer.byteLength(text)}\r\n${text}\r\n`);
+	}
+
+	/** With headers, each a line. */
+	publishWith(headers: readonly string[], subject: string, text: string): void {
+		const head = `NATS/1.0\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`;
+		const length = Buffer.byteLength(head);
+		this.socket.write(`HPUB ${subject} ${length} ${length + Buffer.byteLength(text)}\r\n${head}${text}\r\n`);
 	}
 
 	/** The next message of all subscriptions. */

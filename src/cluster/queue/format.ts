@@ -7,10 +7,10 @@ const subjectPrefix = 'ipc.mq.';
 export const subjectOf = (name: string, priority: number): string =>
 	`${subjectPrefix}${name}.${String(priority).padStart(5, '0')}`;
 export const allSubjectsOf = (name: string): string => `${subjectPrefix}${name}.*`;
-/** Undefined for a subject that another program has made. */
+/** Undefined for a subject that another program has made; that may also be a priority above the highest. */
 export function priorityOf(subject: string): number | undefined {
 	const digits = /\.([0-9]{5})$/.exec(subject)?.[1];
-	return digits === undefined || Number(digits) > 32_767 ? undefined : Number(digits);
+	return digits === undefined ? undefined : Number(digits);
 }
 export const consumerOf = (priority: number): string => `p${String(priority).padStart(5, '0')}`;
 

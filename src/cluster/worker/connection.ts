@@ -77,7 +77,13 @@ export class Connection {
 		} catch (error) {
 			const known = refusalOf(error);
 			if (known?.reason === 'denied') return refuse('denied', `${this.shown}: ${known.text}`);
-			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reasonOf(error)}`);
+			const reason = reasonOf(error);
+			// A server has answered, or none was asked.
+			if (/unable to parse credentials/.test(reason))
+				return refuse('denied', 'the file of --creds or NATS_CREDS is not a credentials file of NATS');
+			if (/does not support 'tls'/.test(reason))
+				return refuse('denied', `${this.shown}: the server has no TLS (write nats://, and use no --tls option)`);
+			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reason}`);
 		}
 		this.isConnected = true;
 		void this.watch(client);

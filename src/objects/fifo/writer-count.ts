@@ -1,9 +1,25 @@
 import {closeSync} from 'node:fs';
 import {dirname} from 'node:path';
-import {explain} from '../../common/errors.js';
+import {Deadline} from '../../common/deadline.js';
+import {explain, hasCode} from '../../common/errors.js';
+import {pause} from '../../common/waiting.js';
 import {IN_CLOSE_WRITE, IN_OPEN, native} from '../../native/index.js';
 
 const headerBytes = 16;
+/** How long to try where no instance is to be had: the kernel takes a while to let go of one that was closed. */
+const patienceMs = 3000;
+
+function openInotify(): number {
+	const deadline = new Deadline(patienceMs);
+	for (;;) {
+		try {
+			return native.inotifyInit();
+		} catch (error) {
+			if (!hasCode(error, 'EMFILE') || deadline.hasPassed) throw error;
+			pause(20);
+		}
+	}
+}
 
 /**
  * Counts the writers of a FIFO that have opened and closed it, by inotify(7).
@@ -25,7 +41,7 @@ export class WriterCount implements Disposable {
 
 	constructor(handlePath: string, path: string) {
 		try {
-			this.descriptor = native.inotifyInit();
+			this.descriptor = openInotify();
 			native.inotifyAddWatch(this.descriptor, dirname(path), IN_OPEN | IN_CLOSE_WRITE);
 			this.watch = native.inotifyAddWatch(this.descriptor, handlePath, IN_CLOSE_WRITE);
 		} catch (error) {

@@ -1,6 +1,9 @@
 import {DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo} from '@nats-io/jetstream';
 import {nanos, nuid} from '@nats-io/transport-node';
+
+import {highestPriority} from '../../../objects/queue/queue.js';
 import type {ClusterLimits} from '../../../objects/queue/queues.js';
+
 import {
 	allSubjectsOf,
 	type ClusterQueueAttributes,
@@ -90,7 +93,7 @@ export function queueMethods(connection: Connection) {
 			let at = 0;
 			for (const [i, {data, priority}] of fitting.entries()) {
 				bytes.set(data, at);
-				index.set([at, data.length, priority], 3 * i);
+				index.set([at, data.length, Math.min(priority, highestPriority)], 3 * i);
 				at += data.length;
 			}
 			return {bytes, index, receipts: fitting.map(({receipt}) => receipt)};

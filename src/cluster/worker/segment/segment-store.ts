@@ -48,7 +48,8 @@ export class SegmentStore {
 		}
 	}
 
-	async entry(name: string): Promise<Entry> {
+	/** @throws Refused `damaged` where another program has written what leads to no contents, unless `any` is accepted. */
+	async entry(name: string, accepts: 'any' | 'segment' = 'segment'): Promise<Entry> {
 		const {streams} = await this.connection.streams();
 		const message = await this.connection
 			.retry(() => streams.getMessage(stream, {last_by_subj: subjectOf(name)}))
@@ -61,7 +62,13 @@ export class SegmentStore {
 		const {seq: revision, time: changed, header, data} = message;
 		if (header.get('KV-Operation') !== '') return {revision, value: undefined, changed};
 		if (header.get(objectHeader) === '') return {revision, value: {bytes: data}, changed};
-		return {revision, value: {pointer: JSON.parse(new TextDecoder().decode(data)) as Pointer}, changed};
+		const pointer = pointerIn(data);
+		if (pointer) return {revision, value: {pointer}, changed};
+		if (accepts === 'any') return {revision, value: {bytes: data}, changed};
+		return refuse(
+			'damaged',
+			`the entry '${name}' of the bucket does not say where the contents are (delete it with: ipc-shm remove)`,
+		);
 	}
 
 	async read(name: string): Promise<Contents> {
@@ -109,7 +116,7 @@ export class SegmentStore {
 
 	async remove(name: string): Promise<void> {
 		for (;;) {
-			const entry = await this.entry(name);
+			const entry = await this.entry(name, 'any');
 			if (!entry.value) return refuse('no-such', 'it does not exist');
 			const head = headers();
 			head.set('KV-Operation', 'PURGE');
@@ -183,6 +190,18 @@ export class SegmentStore {
 		const {streams} = await this.connection.streams();
 		const encoded = Buffer.from(object).toString('base64url');
 		await streams.purge(objectStream, {filter: `$O.${bucket}.M.${encoded}`}).catch(() => undefined);
+	}
+}
+
+/** Undefined for what another program has written. */
+function pointerIn(data: Uint8Array): Pointer | undefined {
+	try {
+		const pointer = JSON.parse(new TextDecoder().decode(data)) as Pointer;
+		const {object, digest, size} = pointer;
+		const isOne = typeof object === 'string' && typeof digest === 'string' && Number.isSafeInteger(size) && size >= 0;
+		return isOne ? pointer : undefined;
+	} catch {
+		return undefined;
 	}
 }
 

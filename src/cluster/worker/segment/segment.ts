@@ -42,7 +42,7 @@ export function segmentMethods(connection: Connection) {
 			return follower.next(after, timeoutMs);
 		},
 
-		/** Of these, or of all; those that do not exist are left out. */
+		/** Of these, or of all that are segments; those that do not exist are left out. */
 		async segmentStatus(names?: readonly string[]): Promise<ClusterSegmentStatus[]> {
 			const {streams} = await connection.streams();
 			let subjects: string[];
@@ -57,8 +57,12 @@ export function segmentMethods(connection: Connection) {
 			}
 			const found: ClusterSegmentStatus[] = [];
 			for (const name of names ?? subjects.map(nameOf).sort()) {
-				const {revision, value, changed} = await store.entry(name);
-				if (!value) continue;
+				const entry = await store.entry(name).catch((error) => {
+					if (names || refusalOf(error)?.reason !== 'damaged') throw error;
+					return undefined;
+				});
+				if (!entry?.value) continue;
+				const {revision, value, changed} = entry;
 				const stored = 'bytes' in value ? 'value' : 'object';
 				found.push({name, size: sizeOf(value), revision, changed: changed.toISOString(), replicas, stored});
 			}

@@ -3,6 +3,8 @@ import {headers, type MsgHdrs, nanos, nuid} from '@nats-io/transport-node';
 import {
 	allSubjects,
 	answerMs,
+	bucket,
+	type HolderState,
 	mostRecent,
 	nameOf,
 	type SemaphoreState,
@@ -97,8 +99,8 @@ export class SemaphoreBucket {
 			.sort();
 	}
 
-	/** Asks the server that leads. */
-	async read(name: string, timeoutMs = answerMs): Promise<Entry> {
+	/** Asks the server that leads. `look`: what to make of the entry. */
+	async read(name: string, timeoutMs = answerMs, look = entryOf): Promise<Entry> {
 		// While a bucket has no leader a question gets lost, and the next one may not.
 		let mostMs = firstReadMs / 2;
 		return this.connection.retry(async () => {
@@ -106,7 +108,7 @@ export class SemaphoreBucket {
 			const {streams} = await this.connection.streams(Math.min(mostMs, requestLimit(timeoutMs)));
 			try {
 				const found = await streams.getMessage(stream, {last_by_subj: subjectOf(name)});
-				return found ? entryOf(name, found.seq, found.header, found.data) : {revision: 0, state: undefined};
+				return found ? look(name, found.seq, found.header, found.data) : {revision: 0, state: undefined};
 			} catch (error) {
 				if (refusalOf(error)?.reason === 'no-such') return {revision: 0, state: undefined};
 				throw error;
@@ -120,19 +122,25 @@ export class SemaphoreBucket {
 	 *
 	 * @param timeoutMs how long this may take (negative: without limit).
 	 * @param known the entry as it was last seen, which saves a request.
+	 * @param look what to make of an entry.
 	 * @throws Refused `timeout` when there was no answer in time, `unknown` when it cannot be known any more whether it happened.
 	 */
 	async change<Result>(
 		name: string,
 		decide: (entry: Entry) => Step<Result>,
-		{once = false, timeoutMs = answerMs, known}: {once?: boolean; timeoutMs?: number; known?: Entry | undefined} = {},
+		{
+			once = false,
+			timeoutMs = answerMs,
+			known,
+			look = entryOf,
+		}: {once?: boolean; timeoutMs?: number; known?: Entry | undefined; look?: typeof entryOf} = {},
 	): Promise<Changed<Result>> {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		const left = () => (end === Number.POSITIVE_INFINITY ? -1 : Math.max(1, end - performance.now()));
 		const mark = nuid.next().slice(-12);
 		let lost: {result: Result; recent: readonly string[]} | undefined;
 		for (let round = 0; ; round++) {
-			const entry = (round === 0 && known) || (await this.read(name, left()));
+			const entry = (round === 0 && known) || (await this.read(name, left(), look));
 			if (once && lost) {
 				if (entry.state?.recent.includes(mark)) return {result: lost.result, entry};
 				if (hasRolledOver(lost.recent, entry.state?.recent ?? [])) refuse(...unknown);
@@ -189,15 +197,48 @@ function hasRolledOver(before: readonly string[], now: readonly string[]): boole
 	return last === undefined ? now.length >= mostRecent : !now.includes(last);
 }
 
-/** @throws Refused for what is not a semaphore. */
+/** @throws Refused `foreign` for what is not a semaphore. */
 export function entryOf(name: string, revision: number, header: MsgHdrs | undefined, data: Uint8Array): Entry {
 	if (header?.has(operation)) return {revision, state: undefined};
 	try {
-		const state = JSON.parse(Buffer.from(data).toString()) as SemaphoreState;
-		if (Number.isSafeInteger(state.value) && Array.isArray(state.holders) && Array.isArray(state.recent))
-			return {revision, state};
+		const state: unknown = JSON.parse(Buffer.from(data).toString());
+		if (isState(state)) return {revision, state};
 	} catch {
 		// Refused below.
 	}
-	return refuse('foreign', `the entry '${name}' of the bucket is not a semaphore of ipc-sem`);
+	const remedy = name.includes('.') ? `nats kv del ${bucket} ${name}` : 'ipc-sem remove';
+	return refuse(
+		'foreign',
+		`the entry '${name}' of the bucket is not a semaphore of ipc-sem (delete it with: ${remedy})`,
+	);
 }
+
+/** An entry whatever it has become: to remove it. */
+export const anyEntryOf: typeof entryOf = (_name, revision, header) => ({
+	revision,
+	state: header?.has(operation) ? undefined : {value: 0, made: '', holders: [], recent: []},
+});
+
+/** Any client of the cluster can write an entry. */
+function isState(state: unknown): state is SemaphoreState {
+	const {value, made, holders, recent} = state as Partial<SemaphoreState>;
+	return (
+		isCount(value) &&
+		typeof made === 'string' &&
+		Array.isArray(holders) &&
+		holders.every(isHolder) &&
+		Array.isArray(recent) &&
+		recent.every((mark) => typeof mark === 'string')
+	);
+}
+
+function isHolder(holder: unknown): holder is HolderState {
+	const {id, host, pid, uid, command, since, leaseMs, beat} = holder as Partial<HolderState>;
+	return (
+		[id, host, command, since].every((text) => typeof text === 'string') &&
+		[pid, uid, leaseMs, beat].every(isCount) &&
+		!Number.isNaN(Date.parse(since as string))
+	);
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

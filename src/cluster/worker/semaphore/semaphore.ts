@@ -1,9 +1,9 @@
 import {nuid} from '@nats-io/transport-node';
 import type {ClusterSemaphoreStatus, HoldRequest, SemaphoreState} from '../../semaphore/format.js';
 import type {Connection} from '../connection.js';
-import {refuse} from '../errors.js';
+import {refusalOf, refuse} from '../errors.js';
 import {BarrierMember} from './barrier.js';
-import {type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
+import {anyEntryOf, type Entry, SemaphoreBucket, type Step} from './semaphore-bucket.js';
 import {Lease, type Loss} from './semaphore-lease.js';
 import {noSuch, reap, take} from './semaphore-take.js';
 import {SemaphoreView, statusOf} from './semaphore-view.js';
@@ -132,11 +132,15 @@ export function semaphoreMethods(connection: Connection) {
 		async semRemove(name: string): Promise<void> {
 			// Where an answer was lost it may be gone because of us.
 			let hasTried = false;
-			await bucket.change(name, ({state}): Step<undefined> => {
-				if (!state) return hasTried ? {result: undefined} : noSuch();
-				hasTried = true;
-				return {write: 'remove', result: undefined};
-			});
+			await bucket.change(
+				name,
+				({state}): Step<undefined> => {
+					if (!state) return hasTried ? {result: undefined} : noSuch();
+					hasTried = true;
+					return {write: 'remove', result: undefined};
+				},
+				{look: anyEntryOf},
+			);
 		},
 
 		/** The same of one, which is followed from the first time on; undefined while it does not exist. */
@@ -146,11 +150,16 @@ export function semaphoreMethods(connection: Connection) {
 			return view.look();
 		},
 
-		/** Of these, or of all; those that do not exist are left out. */
+		/** Of these, or of all that are semaphores; those that do not exist are left out. */
 		async semStatus(names?: readonly string[]): Promise<ClusterSemaphoreStatus[]> {
 			const replicas = (await bucket.info())?.config.num_replicas ?? 1;
 			const all = names ?? (await bucket.names());
-			const entries = await Promise.all(all.map((name) => bucket.read(name)));
+			const readOne = (name: string): Promise<Entry> =>
+				bucket.read(name).catch((error) => {
+					if (names || refusalOf(error)?.reason !== 'foreign') throw error;
+					return {revision: 0, state: undefined};
+				});
+			const entries = await Promise.all(all.map(readOne));
 			return all.flatMap((name, i) => statusOf(name, entries[i] as Entry, replicas));
 		},
 	};
