@@ -167,3 +167,13 @@ export function readUser(data: Uint8Array): ClusterUser {
 		return {host: '', pid: 0, command: ''};
 	}
 }
+
+/** What the server tells about a message in the subject that confirms it. */
+export function readReply(reply: string | undefined): {sequence: number; number: number; pending: number} | undefined {
+	// $JS.ACK, domain and account where there are any, stream, consumer, deliveries, the three numbers, time, pending.
+	const parts = reply?.split('.') ?? [];
+	const start = parts.length >= 11 ? 6 : 4;
+	const [sequence, number, , pending] = parts.slice(start + 1).map(Number);
+	if (sequence === undefined || number === undefined || pending === undefined) return undefined;
+	return {sequence, number, pending};
+}

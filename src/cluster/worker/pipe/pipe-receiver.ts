@@ -11,9 +11,10 @@ import {
 	writerSubject,
 	writersSubject,
 } from '../../pipe/format.js';
-import {requestTimeoutMs, sleep} from '../connection.js';
+import {sleep} from '../connection.js';
 import {Refused, refusalOf, refuse, removed} from '../errors.js';
-import {type Arrived, keyOf, PipeOrder, type Receipt, readArrived, type SenderState} from './pipe-order.js';
+import {PipeConfirmations} from './pipe-confirmations.js';
+import {type Arrived, keyOf, PipeOrder, readArrived, readReply, type SenderState} from './pipe-order.js';
 import {answerAt, type PipeStream} from './pipe-stream.js';
 
 /** How often a consumer with nothing to deliver reports that it is there. */
@@ -37,7 +38,7 @@ const senderGraceMs = 10_000;
  */
 export class PipeReceiver {
 	private readonly id = nuid.next();
-	private generation = 0;
+	generation = 0;
 	private consumer = '';
 	private deliveries: Subscription | undefined;
 	private presence: Subscription | undefined;
@@ -55,12 +56,11 @@ export class PipeReceiver {
 	private lastMissing = '';
 	private ticker: NodeJS.Timeout | undefined;
 	/** What has come and is not confirmed: by sender and number, since the server counts anew when it has lost something. */
-	private readonly inHand = new Map<string, Arrived>();
+	readonly inHand = new Map<string, Arrived>();
 	private lastIndex = 0;
-	/** Those that are being confirmed. */
-	private readonly confirming = new Map<Arrived, Promise<void>>();
 	/** Ends the requests whose answers will not come. */
-	private readonly onRestart = new Set<() => void>();
+	readonly onRestart = new Set<() => void>();
+	private readonly confirmations: PipeConfirmations;
 	private readonly order = new PipeOrder();
 	private readonly ready: Arrived[] = [];
 	/** What the other thread writes next: it has done so before it asks for more. */
@@ -74,6 +74,7 @@ export class PipeReceiver {
 	private wake = (): void => {};
 
 	constructor(private readonly stream: PipeStream) {
+		this.confirmations = new PipeConfirmations(stream, this);
 		const {connection} = stream;
 		connection.onClose.add(() => this.close());
 		connection.onReconnect.add(() => {
@@ -86,7 +87,7 @@ export class PipeReceiver {
 		return this.stream.name;
 	}
 
-	private get signal(): AbortSignal {
+	get signal(): AbortSignal {
 		return this.stream.connection.closing.signal;
 	}
 
@@ -212,7 +213,7 @@ export class PipeReceiver {
 		}
 	}
 
-	private fail(error: unknown): void {
+	fail(error: unknown): void {
 		if (this.signal.aborted) return;
 		this.failure ??= refusalOf(error)?.reason === 'no-such' ? new Refused(removed) : error;
 		this.wake();
@@ -241,103 +242,26 @@ export class PipeReceiver {
 			if (known.receipt.sequence !== delivery.sequence) known.copies.push(known.receipt);
 			known.receipt = arrived.receipt;
 			// It may be confirmed by another way at this moment: this delivery wants to be, too.
-			if (this.confirming.has(known)) message.respond('+ACK');
+			if (this.confirmations.includes(known)) message.respond('+ACK');
 			return;
 		}
 		arrived.index = ++this.lastIndex;
 		this.inHand.set(keyOf(arrived), arrived);
 		const taken = this.order.take(arrived);
 		if (!taken) {
-			this.confirm([arrived]);
+			this.confirmations.add([arrived]);
 			return;
 		}
 		this.ready.push(...taken.ready);
-		this.confirm(taken.dropped);
+		this.confirmations.add(taken.dropped);
 		this.wake();
-	}
-
-	/** These have been written: the server deletes them. Nothing waits for that but the end. */
-	private confirm(written: Iterable<Arrived>): void {
-		for (const arrived of written) {
-			if (this.confirming.has(arrived)) continue;
-			const confirmed = this.confirmOne(arrived).catch((error) => this.fail(error));
-			this.confirming.set(arrived, confirmed);
-			void confirmed.then(() => this.confirming.delete(arrived));
-		}
 	}
 
 	private confirmWritten(indexes: readonly number[]): void {
 		for (const index of indexes) {
 			const arrived = this.given.get(index);
 			this.given.delete(index);
-			if (arrived) this.confirm([arrived]);
-		}
-	}
-
-	private async confirmOne(arrived: Arrived): Promise<void> {
-		for (;;) {
-			try {
-				await this.confirmAt(arrived.receipt, arrived);
-				for (let copy = arrived.copies[0]; copy; copy = arrived.copies[0]) {
-					if (copy.sequence !== arrived.receipt.sequence) await this.confirmAt(copy, arrived);
-					arrived.copies.shift();
-				}
-				this.inHand.delete(keyOf(arrived));
-				return;
-			} catch (error) {
-				const reason = refusalOf(error)?.reason;
-				if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
-				if (this.signal.aborted) throw error;
-				await sleep(retryMs, this.signal);
-			}
-		}
-	}
-
-	private async confirmAt(receipt: Receipt, arrived: Arrived): Promise<void> {
-		const {sequence, subject, generation} = receipt;
-		const isCurrent = generation === this.generation;
-		// A server that has lost a message gives its number to another one.
-		if (!(isCurrent && receipt === arrived.receipt) && !(await this.isStillAt(receipt, arrived))) return;
-		// The consumer may have gone since: then the message itself is deleted.
-		if (isCurrent) await this.acknowledge(subject);
-		else await this.deleteMessage(sequence);
-	}
-
-	private async isStillAt(receipt: Receipt, arrived: Arrived): Promise<boolean> {
-		const {streams} = await this.stream.connection.streams();
-		try {
-			const found = await streams.getMessage(streamOf(this.name), {seq: receipt.sequence});
-			return found !== null && keyOf(readArrived(receipt, found.header, found.data)) === keyOf(arrived);
-		} catch (error) {
-			if (refusalOf(error)?.reason === 'no-message') return false;
-			throw error;
-		}
-	}
-
-	private async acknowledge(subject: string): Promise<void> {
-		const client = await this.stream.connection.client();
-		let forget = (): void => {};
-		const lost = new Promise<never>((_, reject) => {
-			forget = () => reject(new Refused({reason: 'timeout', text: 'the consumer has been made anew'}));
-			this.onRestart.add(forget);
-		});
-		const answer = client.request(subject, '+ACK', {timeout: requestTimeoutMs});
-		// The one that is not waited for any more may still fail.
-		answer.catch(() => undefined);
-		lost.catch(() => undefined);
-		try {
-			await Promise.race([answer, lost]);
-		} finally {
-			this.onRestart.delete(forget);
-		}
-	}
-
-	private async deleteMessage(sequence: number): Promise<void> {
-		const {streams} = await this.stream.connection.streams();
-		try {
-			await streams.deleteMessage(streamOf(this.name), sequence, false);
-		} catch (error) {
-			if (refusalOf(error)?.reason !== 'no-message') throw error;
+			if (arrived) this.confirmations.add([arrived]);
 		}
 	}
 
@@ -459,7 +383,7 @@ export class PipeReceiver {
 	 */
 	private async isStuck(): Promise<boolean> {
 		const now = performance.now();
-		const isBusy = this.ready.length > 0 || this.given.size > 0 || this.confirming.size > 0;
+		const isBusy = this.ready.length > 0 || this.given.size > 0 || this.confirmations.areUnderWay;
 		if (isBusy || this.lastSeen.index !== this.lastIndex) {
 			this.lastSeen = {index: this.lastIndex, at: now};
 			this.quietMs = shortestQuietMs;
@@ -512,7 +436,7 @@ export class PipeReceiver {
 		}
 		sender.missingSince ??= performance.now();
 		if (performance.now() - sender.missingSince < senderGraceMs || this.pending > 0) return;
-		this.confirm(this.order.dropHeld(sender));
+		this.confirmations.add(this.order.dropHeld(sender));
 		this.cut(sender);
 		this.wake();
 	}
@@ -523,7 +447,7 @@ export class PipeReceiver {
 	 */
 	async leave(written: readonly number[]): Promise<boolean> {
 		this.confirmWritten(written);
-		await Promise.all(this.confirming.values());
+		await this.confirmations.done();
 		if (this.failure) throw this.failure;
 		this.presence?.unsubscribe();
 		const hasWriter = await this.stream.answers(writersSubject(this.name));
@@ -542,7 +466,7 @@ export class PipeReceiver {
 	async stop(written: readonly number[], partlyRead: {index: number; bytes: number} | undefined): Promise<void> {
 		const arrived = partlyRead && this.given.get(partlyRead.index);
 		this.confirmWritten(written);
-		await Promise.all(this.confirming.values());
+		await this.confirmations.done();
 		if (partlyRead && arrived) {
 			const {sequence} = arrived.receipt;
 			const before = this.partlyRead?.sequence === sequence ? this.partlyRead.bytes : 0;
@@ -568,14 +492,4 @@ export class PipeReceiver {
 		if (this.consumer !== '') await this.finish();
 		clearInterval(this.ticker);
 	}
-}
-
-/** What the server tells about a message in the subject that confirms it. */
-function readReply(reply: string | undefined): {sequence: number; number: number; pending: number} | undefined {
-	// $JS.ACK, domain and account where there are any, stream, consumer, deliveries, the three numbers, time, pending.
-	const parts = reply?.split('.') ?? [];
-	const start = parts.length >= 11 ? 6 : 4;
-	const [sequence, number, , pending] = parts.slice(start + 1).map(Number);
-	if (sequence === undefined || number === undefined || pending === undefined) return undefined;
-	return {sequence, number, pending};
 }
