@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {NatsText} from '../support/nats-text.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -78,6 +78,28 @@ on('limits: what the server sets', async (world) => {
 	assert.deepEqual([msgsizeMax, streamsMax, typeof storage], [1_048_320, null, 'number']);
 	assertFails(await world.run('ipc-mq', ['limits', 'nats:', '--maxmsg', '3']), 2, /cannot be combined with a cluster/);
 });
+test(
+	'a receiver with a command that waits for a message ends by a signal, also when the server is gone',
+	needsNats,
+	async (t) => {
+		const own = await new NatsServer().start();
+		t.after(() => own.end());
+		const world = new NatsWorld(t, own);
+		assertDone(await world.run('ipc-mq', ['create', 'nats:q']), '');
+		const receive = async () => {
+			const waiting = world.start('ipc-mq', ['recv', 'nats:q', '--follow', '--ready-fd', '3', '--', 'true']);
+			await waiting.ready();
+			return waiting;
+		};
+		const first = await receive();
+		first.kill('SIGTERM');
+		assert.equal((await first.end()).signal, 'SIGTERM');
+		const second = await receive();
+		await own.kill();
+		second.kill('SIGINT');
+		assert.equal((await second.end()).signal, 'SIGINT');
+	},
+);
 
 test('without a server: one line, status 1', needsNats, async (t) => {
 	const world = new NatsWorld(t, {place: ''} as never);

@@ -125,9 +125,9 @@ export class Connection {
 
 	/**
 	 * Repeats a request that has got lost, with a connection or with a leader, until there is an answer or the time is over. Only for
-	 * requests that do no harm when they are carried out twice.
+	 * requests that do no harm when they are carried out twice. `stop` ends it too.
 	 */
-	async retry<Result>(request: () => Promise<Result>, timeoutMs = -1): Promise<Result> {
+	async retry<Result>(request: () => Promise<Result>, timeoutMs = -1, stop?: AbortSignal): Promise<Result> {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		for (;;) {
 			try {
@@ -138,7 +138,7 @@ export class Connection {
 				const reason = refusalOf(error)?.reason;
 				// While a leader is being chosen no server answers either.
 				const isLost = reason === 'timeout' || (reason === 'no-jetstream' && this.hasJetStream);
-				if (!isLost || this.closing.signal.aborted || performance.now() >= end) throw error;
+				if (!isLost || this.closing.signal.aborted || stop?.aborted || performance.now() >= end) throw error;
 				await sleep(Math.min(reconnectPauseMs, Math.max(0, end - performance.now())), this.closing.signal);
 			}
 		}

@@ -72,15 +72,26 @@ export class QueueConsumer {
 	/** Up to `most` messages, the highest priority first; none when there was none in time (negative: without limit). */
 	async receive(most: number, timeoutMs: number): Promise<Arrived[]> {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-		for (;;) {
-			await this.connection.retry(() => this.takeAvailable(most), timeoutMs);
-			if (this.ready.length === 0 && performance.now() < end && !this.isStopped) await this.waitForArrival(end);
-			if (this.ready.length > 0) return this.takeReady(most);
-			if (performance.now() >= end || this.isStopped) return [];
+		const stop = new AbortController();
+		this.stopWaiting = () => stop.abort();
+		const isOver = () => performance.now() >= end || this.isStopped || stop.signal.aborted;
+		try {
+			for (;;) {
+				await this.connection.retry(() => this.takeAvailable(most), timeoutMs, stop.signal);
+				if (this.ready.length === 0 && !isOver()) await this.waitForArrival(end, stop.signal);
+				if (this.ready.length > 0) return this.takeReady(most);
+				if (isOver()) return [];
+			}
+		} catch (error) {
+			// There is no server at this moment.
+			if (stop.signal.aborted && refusalOf(error)?.reason === 'timeout') return [];
+			throw error;
+		} finally {
+			this.stopWaiting = () => {};
 		}
 	}
 
-	/** Ends the wait of the current call. */
+	/** Ends the current call, also while there is no server. */
 	stopWaiting: () => void = () => {};
 
 	private get isStopped(): boolean {
@@ -143,14 +154,14 @@ export class QueueConsumer {
 	 * Waits for a message: at the consumers that there are, and, for a priority that has none yet or a message that is new, at the
 	 * subjects of the stream.
 	 */
-	private async waitForArrival(end: number): Promise<void> {
+	private async waitForArrival(end: number, stop: AbortSignal): Promise<void> {
 		const client = await this.connection.client();
 		let wake = (): void => {};
 		const woken = new Promise<void>((resolve) => {
 			wake = resolve;
 		});
 		this.onArrival = wake;
-		this.stopWaiting = wake;
+		stop.addEventListener('abort', wake, {once: true});
 		this.connection.onReconnect.add(wake);
 		// A message of a known priority wakes us by its consumer; the copy that comes here is for the others.
 		const news = client.subscribe(allSubjectsOf(this.name), {
@@ -180,7 +191,7 @@ export class QueueConsumer {
 		} finally {
 			clearInterval(silence);
 			this.onArrival = undefined;
-			this.stopWaiting = () => {};
+			stop.removeEventListener('abort', wake);
 			this.connection.onReconnect.delete(wake);
 			news.unsubscribe();
 		}
