@@ -89,6 +89,17 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's thread pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
+	/**
+	 * Of the complete records from `start` to `end`, separated by a byte or (-1) preceded by their length, `most` at most: where the
+	 * last of them ends, and how many there are.
+	 */
+	takeRecords(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		separator: number,
+		most: number,
+	): {end: number; count: number};
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */
