@@ -204,6 +204,11 @@ export interface Native {
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
 	/**
+	 * A line `SIGNAL pid uid value` for each of the first `count` that readSignals(…) has filled in: how many bytes. 64 bytes are needed for each;
+	 * the names have 16 each, up to a NUL.
+	 */
+	writeSignals(bytes: Uint8Array, fields: Int32Array, count: number, names: Uint8Array): number;
+	/**
 	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all given values, as sigqueue(3)
 	 * does, and then EAGAIN means that the receiver's queue is full.
 	 */
