@@ -91,7 +91,7 @@ export interface Native {
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
 	/**
 	 * Of the complete records from `start` to `end`, separated by a byte or (-1) preceded by their length, `most` at most: where the
-	 * last of them ends, and how many there are.
+	 * last of them ends, and how many there are. memchr(3)
 	 */
 	takeRecords(
 		bytes: Uint8Array,
@@ -204,8 +204,8 @@ export interface Native {
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
 	/**
-	 * A line `SIGNAL pid uid value` for each of the first `count` that readSignals(…) has filled in: how many bytes. 64 bytes are needed for each;
-	 * the names have 16 each, up to a NUL.
+	 * A line `SIGNAL pid uid value` for each of the first `count` that readSignals has filled in: how many bytes. Each needs 64
+	 * bytes; the names have 16 each, up to a NUL. signalfd(2)
 	 */
 	writeSignals(bytes: Uint8Array, fields: Int32Array, count: number, names: Uint8Array): number;
 	/**

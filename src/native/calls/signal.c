@@ -28,7 +28,7 @@
 #define LOOK_NS 50000
 /* One that is to be scheduled has been by then, even on a busy machine. */
 #define WAKER_NS 1000000000
-#define MOST_AT_ONCE 512
+#define MOST_AT_ONCE 64 /* on the stack: 8 KiB, which may be small */
 /* Numbers that readSignals writes for each signal. */
 #define FIELDS 6
 /* Of the lines of writeSignals, in bytes. */
