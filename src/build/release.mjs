@@ -24,11 +24,13 @@ import {linkCommands} from './link-commands.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const {values, positionals} = parseArgs({options: {output: {type: 'string'}}, allowPositionals: true});
 const output = values.output ?? join(root, 'release');
-const {name, version, bin, files} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const {name, version, bin, files} = packageJson;
 const commands = Object.keys(bin).filter((command) => command !== name);
 const mostBytes = 8 * 2 ** 20;
 const line = `\n${'-'.repeat(72)}\n\n`;
 
+process.umask(0o022);
 rmSync(output, {recursive: true, force: true});
 mkdirSync(output, {recursive: true});
 const staging = join(output, 'package');
@@ -54,7 +56,7 @@ if (statSync(archives[0]).size > mostBytes) end(`the package for npm is larger t
 /** What package.json lists, and what is made for it. */
 function fillPackage() {
 	const made = ['prebuilds', 'share', 'dist/commands'];
-	for (const entry of [...files, 'package.json', 'README.md', 'LICENSE']) {
+	for (const entry of [...files, 'README.md', 'LICENSE']) {
 		if (made.includes(entry)) continue;
 		// `dist/*.js`, `src/native/**/*.[ch]`: the folder, and what a name in it ends with.
 		const [, folder, end] = /^([^*]*)\/(?:\*\*\/)?\*(.*)$/.exec(entry) ?? [];
@@ -65,6 +67,10 @@ function fillPackage() {
 				isDeep: entry.includes('**'),
 			});
 	}
+	const {devDependencies: _, ...published} = packageJson;
+	// npm asks the user about scripts: it gets to know of no other than this.
+	published.scripts = {install: published.scripts.install};
+	writeFileSync(join(staging, 'package.json'), `${JSON.stringify(published, undefined, '\t')}\n`);
 	linkCommands(staging, {toExecutable: false});
 	writeCompletions();
 	writeFileSync(
@@ -73,7 +79,7 @@ function fillPackage() {
 	);
 }
 
-/** A file, or a folder with what is in it, whatever the umask of this process is. */
+/** A file, or a folder with what is in it, whatever the umask was when it was made. */
 function copy(source, to, {end, isDeep = true} = {}) {
 	const status = statSync(source);
 	if (status.isDirectory()) {

@@ -22,7 +22,7 @@ function load(): Native {
 		process.dlopen(module, addonPath());
 	} catch (error) {
 		const reason = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
-		const message = `the native part of ipc-tools cannot be loaded (${reason}); install a C compiler, then run: npm rebuild ipc-tools`;
+		const message = `the native part of ipc-tools cannot be loaded (${reason}); install a C compiler, then run: npm rebuild ipc-tools (with -g if it was installed with -g)`;
 		// start.cjs shows the message alone.
 		throw Object.assign(new Error(message), {code: 'IPC_NO_ADDON'});
 	}
