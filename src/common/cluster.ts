@@ -7,7 +7,7 @@ import {
 	parseServer,
 	withoutPassword,
 } from './formats/cluster-address.js';
-import {anyText, type TextFormat} from './formats/text-format.js';
+import {filePath, type TextFormat} from './formats/text-format.js';
 
 /**
  * What the commands know of a cluster: its options, and a place for the objects that are there. Everything that knows NATS is in
@@ -22,10 +22,10 @@ const servers: TextFormat<readonly ClusterServer[]> = {
 /** What every verb takes that works on a cluster. */
 export const clusterOptions = {
 	servers: {value: servers, help: 'servers of the cluster (default: $NATS_URL)'},
-	creds: {value: anyText('FILE'), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
-	tlsCa: {value: anyText('FILE'), help: 'trust the certificates of FILE'},
-	tlsCert: {value: anyText('FILE'), help: 'our own certificate'},
-	tlsKey: {value: anyText('FILE'), help: 'the key of our own certificate'},
+	creds: {value: filePath(), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
+	tlsCa: {value: filePath(), help: 'trust the certificates of FILE'},
+	tlsCert: {value: filePath(), help: 'our own certificate'},
+	tlsKey: {value: filePath(), help: 'the key of our own certificate'},
 } as const;
 
 export interface ClusterSettings {

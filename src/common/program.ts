@@ -30,8 +30,12 @@ export function main(command: Command): void {
 async function printCandidates(command: Command, [request, ...words]: readonly string[]): Promise<void> {
 	const {candidates, candidatesForLine} = await import('./command-line/candidates.js');
 	const [line = '', text = ''] = words;
-	const found = request === '--complete-line' ? candidatesForLine(command, line, text) : candidates(command, words);
-	print(found.map((candidate) => `${candidate}\n`).join(''));
+	const found = await (request === '--complete-line'
+		? candidatesForLine(command, line, text)
+		: candidates(command, words));
+	// No word begins with a tab.
+	const lines = found.words.length === 0 && found.otherwise ? [`\t${found.otherwise}`] : found.words;
+	print(lines.map((line) => `${line}\n`).join(''));
 }
 
 async function printHelp(command: Command, topic: FoundVerb | undefined): Promise<void> {

@@ -23,7 +23,7 @@ export const list = verb({
 	summary: 'List all queues that this user can open, with messages and processes',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(queueColumns)},
 	cluster: true,
 	examples: [
 		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},

@@ -1,6 +1,7 @@
 /** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
 export const AT_FDCWD = -100;
 export const DT_FIFO = 1;
+export const DT_REG = 8;
 export const DT_SOCK = 12;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;

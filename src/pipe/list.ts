@@ -24,7 +24,7 @@ export const list = verb({
 	summary: 'List the FIFOs in the runtime folder, with the processes that use them',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(fifoColumns)},
 	cluster: true,
 	examples: [
 		{purpose: 'print only the names', line: 'ipc-pipe list --no-headings -o name'},

@@ -34,6 +34,7 @@ const readBytes = 1024 ** 2;
 /** A FIFO's name, or `-` for stdout. */
 const subscriberName: TextFormat<Address | 'stdout'> = {
 	placeholder: 'NAME',
+	completes: 'objects and paths',
 	parse: (text) => (text === '-' ? 'stdout' : fifoName.parse(text)),
 };
 

@@ -2,7 +2,7 @@ import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
 import {withoutOddBytes} from '../common/formats/odd-bytes.js';
-import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
+import {anyText, choice, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
 import {readInput} from '../common/input.js';
 import * as common from '../common/options.js';
@@ -28,14 +28,20 @@ import {type CallError, type CallResult, jsonText, methodNotFound, type Request}
 import {usualLimits} from './rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './rpc/json-text.js';
 import {encodeMessage} from './rpc/message-framing.js';
+import {methodNames} from './rpc/method-names.js';
 import {parametersOf} from './rpc/parameters.js';
 
 const usualInFlight = 256;
 const onlyId = '1';
 
+const methodName: TextFormat<string> = {
+	...anyText('METHOD'),
+	candidates: ({operands: [address = '']}) => methodNames(address),
+};
+
 export const call = verb({
 	summary: 'Call a method and print the result',
-	operands: {address: one(callAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	operands: {address: one(callAddress), method: optional(methodName), params: any(anyText('PARAM'))},
 	options: {
 		raw: {short: 'r', help: 'print a string result without quotes'},
 		named: {short: 'N', help: 'pass named parameters: NAME=VALUE'},

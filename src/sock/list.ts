@@ -23,7 +23,7 @@ export const list = verb({
 		all: {short: 'a', help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
-		output,
+		output: output(socketColumns),
 	},
 	examples: [
 		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --all -o name,listener'},

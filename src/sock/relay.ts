@@ -1,6 +1,6 @@
 import {quoted, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
-import {anyText, wholeNumber} from '../common/formats/text-format.js';
+import {filePath, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tellVerbose} from '../common/output.js';
 import {Shutdown} from '../common/process/shutdown.js';
@@ -19,7 +19,7 @@ import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
 import {joinPair} from './stream/stream-pair.js';
 import {type Credentials, tlsReason} from './stream/tls-settings.js';
 
-const file = anyText('FILE');
+const file = filePath();
 
 export const relay = verb({
 	summary: 'Forward each connection on ADDR to TARGET',

@@ -3,7 +3,7 @@ import {UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
-import {anyText, wholeNumber} from '../common/formats/text-format.js';
+import {filePath, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
@@ -24,7 +24,7 @@ const usualIdleMs = 60_000;
 const usualConnections = 4096;
 const usualHeld = 256 * 1024 ** 2;
 
-const folder = anyText('DIR');
+const folder = filePath('DIR');
 
 export const serve = verb({
 	summary: 'Answer calls by running the executables in a folder, or a command',

@@ -58,6 +58,7 @@ export const lookAtAllPipes = (cluster?: ClusterAddress): FifoStatus[] =>
 /** A pipe's name on the command line: an invalid name is refused before anything is done. */
 export const pipeName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects and paths',
 	parse(text) {
 		const address = parseAddress(text);
 		return address.kind === 'cluster' ? address : fifoName.parse(text);

@@ -68,6 +68,7 @@ export const lookAtAllSegments = (cluster?: ClusterAddress): SegmentStatus[] =>
 /** A segment's name on the command line: an invalid name is refused before anything is done. */
 export const segmentName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects',
 	parse(text) {
 		const address = parseAddress(text);
 		return address.kind === 'cluster' ? address : toAddress(address);
