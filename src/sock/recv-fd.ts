@@ -23,7 +23,7 @@ const firstOfCommand = 3;
 const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
-	summary: 'Receive open file descriptors and run a command with them',
+	summary: 'Listen, receive open file descriptors and run a command with them',
 	operands: {address: one(localAddress)},
 	options: {
 		connect: {help: 'connect instead of listening'},
