@@ -14,6 +14,8 @@ export interface Option {
 	readonly many?: true;
 	/** The value may be left out, and stands only behind a `=`: `--lock`, `--lock=NAME`. Without, it is `true`. */
 	readonly optionalValue?: true;
+	/** Other spellings that are understood and not shown: `--all`, `-p`. */
+	readonly also?: readonly string[];
 	readonly help: string;
 }
 

@@ -3,7 +3,7 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {expectInput, tell} from '../common/output.js';
+import {announceReady, expectInput, tell} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
 import {MessageSender} from '../objects/queue/message-sender.js';
@@ -24,6 +24,7 @@ export const send = verb({
 		create: {help: 'create the queue if it does not exist'},
 		...attributes,
 		progress: {...common.progress, help: 'show messages, rate and time on stderr'},
+		readyFd: common.readyFd,
 	},
 	cluster: true,
 	examples: [
@@ -36,6 +37,7 @@ export const send = verb({
 		if (framing && messages.length > 0)
 			throw new UsageError('framing cannot be combined with operands: each operand is one message');
 		using queue = queuesAt(name).open(name, 'send', options.create ? options : undefined);
+		announceReady(options.readyFd);
 		const progress = progressOf(options.progress, 'messages');
 		const sender = new MessageSender(queue, {
 			priority: options.priority,

@@ -11,7 +11,7 @@ export const barrier = verb({
 	summary: 'Wait until N processes have arrived, then release all of them',
 	operands: {name: one(semaphoreName)},
 	options: {
-		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
+		parties: {also: ['-p'], value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
 		timeout,
 		timeoutStatus,
 		nonblock,

@@ -17,7 +17,7 @@ export const recv = verb({
 	operands: {name: one(segmentName)},
 	options: {
 		count: {...common.count, help: 'receive N records (default 1)'},
-		all: {short: 'a', help: 'receive all records that are in the ring now'},
+		all: {...common.all, help: 'receive all records that are in the ring now'},
 		follow: {...common.follow, help: 'keep running; do not stop after the first record'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,

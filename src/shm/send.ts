@@ -3,7 +3,7 @@ import {done, notNow, timedOut} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {expectInput, tell} from '../common/output.js';
+import {announceReady, expectInput, tell} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
 import {Ring} from '../objects/ring/ring.js';
@@ -34,6 +34,7 @@ export const send = verb({
 		json: {help: 'read JSON objects, as recv --json prints them'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+		readyFd: common.readyFd,
 	},
 	examples: [
 		{purpose: 'send each line as a record', line: 'seq 1000000 | ipc-shm send ring --create'},
@@ -47,6 +48,7 @@ export const send = verb({
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.nonblock ? notNow : timedOut;
+		announceReady(options.readyFd);
 		const progress = progressOf(options.progress, 'records');
 		const sender = new RingSender(ring, {timeoutMs, progress});
 		if (records.length === 0) expectInput();

@@ -37,7 +37,7 @@ export const hub = verb({
 		mode: common.mode,
 		backlog,
 		null: framingOptions.null,
-		raw: {help: 'pass bytes on at once, without waiting for a whole line'},
+		raw: {...framingOptions.raw, help: 'no separators: pass bytes on at once, not whole lines'},
 		readyFd: common.readyFd,
 	},
 	examples: [

@@ -20,19 +20,19 @@ export const list = verb({
 	summary: 'List the sockets in the runtime folder, with state and listening process',
 	aliases: ['ls'],
 	options: {
-		all: {short: 'a', help: 'list all local sockets of this machine that have a name'},
+		system: {also: ['--all', '-a'], help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
 		output,
 	},
 	examples: [
-		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --all -o name,listener'},
+		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --system -o name,listener'},
 		{purpose: 'print the stale socket files', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
 	],
 	async run(_, options) {
 		const print = listPrinter(socketColumns, options);
 		await print(
-			options.all ? lookAtAllSockets() : lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const)),
+			options.system ? lookAtAllSockets() : lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const)),
 		);
 		return done;
 	},

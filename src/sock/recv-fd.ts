@@ -1,6 +1,6 @@
 import {Deadline} from '../common/deadline.js';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
-import {endedWith, timedOut} from '../common/exit.js';
+import {endedWith, notNow, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
 import {startCommand} from '../common/process/run-command.js';
@@ -29,6 +29,7 @@ export const recvFd = verb({
 		connect: {help: 'connect instead of listening'},
 		timeout: {...common.timeout, help: 'give up after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
 		allow,
 		mode: common.mode,
 		type,
@@ -40,9 +41,9 @@ export const recvFd = verb({
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
 		stopOnSignals();
-		const timeoutMs = options.timeout ?? -1;
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		const received = receive();
-		if (!received) return timedOut;
+		if (!received) return options.nonblock ? notNow : timedOut;
 		const {descriptors, environment} = received;
 		const numbers = descriptors.map((_, i) => firstOfCommand + i);
 		using shutdown = new Shutdown();
@@ -78,7 +79,7 @@ export const recvFd = verb({
 			try {
 				return LocalSocket.connect(address, {type: options.type, timeoutMs});
 			} catch (error) {
-				if (hasCode(error, 'ETIMEDOUT')) return undefined;
+				if (hasCode(error, 'ETIMEDOUT', 'EAGAIN')) return undefined;
 				throw error;
 			}
 		}

@@ -18,7 +18,7 @@ export const sendFd = verb({
 	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
 	options: {
 		writable: {short: 'w', help: 'open each FILE for reading and writing'},
-		data: {value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
+		message: {also: ['--data'], value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
@@ -37,7 +37,7 @@ export const sendFd = verb({
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		try {
 			using socket = LocalSocket.connect(address, {type: options.type, timeoutMs});
-			const data = Buffer.from(options.data ?? '\0');
+			const data = Buffer.from(options.message ?? '\0');
 			const shown = quoted(socket.shownName);
 			const sent = attempt(
 				`cannot pass descriptors on to ${shown}`,

@@ -33,9 +33,9 @@ export const serve = verb({
 		methods: {value: folder, many: true, help: 'folder of methods; if repeated, the first match is used'},
 		worker: {help: 'keep CMD running; it reads a call per line and prints an answer per line'},
 		stdin: {help: 'pass parameters on stdin only, not as arguments'},
-		jobs: {value: wholeNumber(1, 1024), help: 'maximum parallel calls (default: number of processors)'},
+		jobs: {...common.jobs, help: 'maximum parallel calls (default: number of processors)'},
 		timeout: {...common.timeout, help: 'end a call after DURATION and report an error'},
-		idle: {value: duration, help: 'maximum time to receive one message (default 60s)'},
+		messageTimeout: {also: ['--idle'], value: duration, help: 'maximum time to receive one message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
 		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
 		maxTotal: {value: totalSize, help: 'maximum data held for all clients (default 256M)'},
@@ -59,7 +59,7 @@ export const serve = verb({
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
 		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
-		if (address.kind === 'cluster') refuseOnCluster(options, 'allow', 'mode', 'idle', 'max', 'insecure');
+		if (address.kind === 'cluster') refuseOnCluster(options, 'allow', 'mode', 'messageTimeout', 'max', 'insecure');
 		else if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
@@ -90,7 +90,7 @@ export const serve = verb({
 		const server = new CallServer(listener, runner, {
 			jobs,
 			timeoutMs,
-			idleMs: options.idle ?? usualIdleMs,
+			idleMs: options.messageTimeout ?? usualIdleMs,
 			mostConnections: options.max ?? usualConnections,
 			limits: {...usualLimits, mostBytes},
 			mostHeld,

@@ -123,6 +123,7 @@ test('nobody takes them, none comes, none is open', async (t) => {
 		"ipc-sock: cannot open './none': no such file or folder\n",
 	);
 	assertFails(await world.sock('recv-fd', 'x', '-t', '20ms', '--', 'true'), 124, '');
+	assertFails(await world.sock('recv-fd', 'x', '-n', '--', 'true'), 3, '');
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');

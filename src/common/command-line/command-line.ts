@@ -135,9 +135,10 @@ class Lexer {
 	) {
 		this.declared = optionsOf(found.verb);
 		this.mostOperands = operandCount(found.verb).most;
-		for (const [key, {short}] of Object.entries(this.declared)) {
+		for (const [key, {short, also = []}] of Object.entries(this.declared)) {
 			this.keys.set(`--${optionName(key)}`, key);
 			if (short) this.keys.set(`-${short}`, key);
+			for (const spelling of also) this.keys.set(spelling, key);
 		}
 	}
 
