@@ -133,14 +133,14 @@ export const any = <Value>(format: TextFormat<Value>) => ({format, how: 'any'}) 
 /** `timeoutStatus` in the code is `--timeout-status` on the command line. */
 export const optionName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** `NAME`, `[NAME]`, `NAME…`, `[NAME…]`, and what follows a `--`: a verb's operands as a synopsis shows them. */
+/** `NAME`, `[NAME]`, `NAME...`, `[NAME...]`, and what follows a `--`: a verb's operands as a synopsis shows them. */
 export function operandSynopsis({operands, takesCommand}: Verb): string {
 	const parts = Object.values(operands).map(({format: {placeholder}, how}) => {
 		if (how === 'one') return placeholder;
 		if (how === 'optional') return `[${placeholder}]`;
-		return how === 'many' ? `${placeholder}…` : `[${placeholder}…]`;
+		return how === 'many' ? `${placeholder}...` : `[${placeholder}...]`;
 	});
-	if (takesCommand) parts.push(takesCommand === 'optional' ? '[-- CMD [ARG…]]' : '-- CMD [ARG…]');
+	if (takesCommand) parts.push(takesCommand === 'optional' ? '[-- CMD [ARG...]]' : '-- CMD [ARG...]');
 	return parts.join(' ');
 }
 

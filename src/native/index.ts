@@ -410,6 +410,10 @@ export interface Native {
 	tcgetpgrp(descriptor: number): number;
 	/** tcsetpgrp(3). */
 	tcsetpgrp(descriptor: number, group: number): void;
+	/** tcgetattr(3): fills the bytes of a struct termios, `termiosBytes` of them. */
+	tcgetattr(descriptor: number, settings: Uint8Array): void;
+	/** tcsetattr(3), TCSANOW. */
+	tcsetattr(descriptor: number, settings: Uint8Array): void;
 }
 
 /** A mapping of the native layer: opaque. */

@@ -218,13 +218,14 @@ refuses(['--', 'send', '--help'], "a verb is expected before '--': ipc-test VERB
 refuses(['version', 'send'], "'send' is one operand too many (expected: none)");
 refuses(['-q', 'send'], 'TEXT is missing');
 refuses(['--tiemout', '5', 'send', 'a'], "unknown option '--tiemout'; did you mean '--timeout'?", 'send');
-const unclear = "the words before 'send' are not all options with their values; write: ipc-test send [OPTIONS] TEXT [TEXT…]";
+const unclear =
+	"the words before 'send' are not all options with their values; write: ipc-test send [OPTIONS] TEXT [TEXT...]";
 refuses(['-t', 'send', 'recv', 'a'], unclear, 'send');
 refuses(['-q', 'a', 'send', 'b'], unclear, 'send');
 refuses(['-5', 'send', 'b'], unclear, 'send');
 refuses(
 	['-q', 'a', 'hold', 'ls'],
-	"the words before 'hold' are not all options with their values; write: ipc-test hold [OPTIONS] TEXT -- CMD [ARG…]",
+	"the words before 'hold' are not all options with their values; write: ipc-test hold [OPTIONS] TEXT -- CMD [ARG...]",
 	'hold',
 );
 refuses(['send', 'a', '--tiemout', '5'], "unknown option '--tiemout'; did you mean '--timeout'?", 'send');
