@@ -75,6 +75,8 @@ export interface Verb {
 	readonly needsNode?: boolean | ((operands: never, options: never, command: readonly string[]) => boolean);
 	/** It also works on objects on a cluster: see src/cluster. */
 	readonly cluster?: boolean;
+	/** What it waits for, if it has to, for a person who wonders: `a reader of 'x'`. */
+	waitsFor?(operands: never, options: never): string | undefined;
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
 
@@ -107,6 +109,7 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
 	cluster?: boolean;
+	waitsFor?(operands: OperandValues<Names>, options: OptionValues<Flags>): string | undefined;
 	needsNode?:
 		| boolean
 		| ((operands: OperandValues<Names>, options: OptionValues<Flags>, command: readonly string[]) => boolean);

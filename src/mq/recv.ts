@@ -49,6 +49,7 @@ export const recv = verb({
 		},
 	],
 	needsNode: (_operands, _options, command) => command.length > 0,
+	waitsFor: ({name}) => `a message in ${quoted(formatAddress(name))}`,
 	run({name}, options, command) {
 		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);

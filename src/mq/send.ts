@@ -1,5 +1,6 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {anyText} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
@@ -31,6 +32,7 @@ export const send = verb({
 		{purpose: 'send one urgent message', line: 'ipc-mq send jobs -p 9 "rebuild all"'},
 		{purpose: 'send each line as a message', line: 'ls | ipc-mq send jobs --create'},
 	],
+	waitsFor: ({name}) => `room in ${quoted(formatAddress(name))}`,
 	run({name, messages}, options) {
 		checkAttributes(options);
 		const framing = chosenFraming(options);

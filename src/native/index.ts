@@ -28,6 +28,13 @@ export interface Native {
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
+	/**
+	 * A line for stderr, once: when a wait for another process has lasted this long. With a negative time there is none from now on.
+	 * write(2)
+	 */
+	announceWait(line: Uint8Array, afterMs: number): void;
+	/** The event loop waits for another process from now on, or no longer: what poll(2) is to other verbs. */
+	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
 	/** flock(2). */

@@ -1,5 +1,6 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {anyText} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
@@ -40,6 +41,7 @@ export const send = verb({
 		{purpose: 'send each line as a record', line: 'seq 1000000 | ipc-shm send ring --create'},
 		{purpose: 'send one record', line: 'ipc-shm send ring "rebuild all"'},
 	],
+	waitsFor: ({name}) => `room in ${quoted(formatAddress(name))}`,
 	run({name, records}, options) {
 		checkRingSettings(options);
 		const framing = chosenFraming(options);

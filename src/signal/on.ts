@@ -1,7 +1,7 @@
 import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
-import {signalFormat} from '../common/formats/signal-name.js';
+import {signalFormat, signalName} from '../common/formats/signal-name.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
@@ -38,6 +38,7 @@ export const on = verb({
 			line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'",
 		},
 	],
+	waitsFor: ({signals}) => signals.map(signalName).join(', '),
 	run({signals: wanted}, options, command): Outcome {
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
 		Signals.block([...wanted, SIGCHLD, ...stops]);

@@ -20,7 +20,7 @@ import {
 import {any, one, optional, optionName, verb} from '../common/verb.js';
 import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
-import {hasHostName} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, hasHostName} from '../objects/socket/socket-address.js';
 import {insecure, messageSize, refuseOnCluster} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
@@ -65,6 +65,10 @@ export const call = verb({
 	],
 	// Many calls at once pay for the start of a quicker engine.
 	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && hasHostName(address)),
+	waitsFor({address}, {batch}) {
+		if (batch) return undefined;
+		return `the answer of ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`;
+	},
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);

@@ -12,7 +12,7 @@ import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {senderOf} from '../objects/socket/packet-reader.js';
 import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {type} from './options.js';
 import {closeAll} from './send-fd.js';
@@ -38,6 +38,7 @@ export const recvFd = verb({
 	takesCommand: true,
 	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	needsNode: true,
+	waitsFor: ({address}) => `descriptors on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
 		stopOnSignals();

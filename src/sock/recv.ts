@@ -39,6 +39,7 @@ export const recv = verb({
 			line: 'ipc-sock recv ./notify --type dgram --follow',
 		},
 	],
+	waitsFor: ({address}) => `records on ${quoted(formatSocketAddress(address))}`,
 	run({address}, options) {
 		const most = recordLimit(options);
 		if (options.all && options.type === 'dgram')

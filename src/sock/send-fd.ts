@@ -7,7 +7,7 @@ import {isOfNode} from '../common/output.js';
 import {many, one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
 
 /** How many descriptors the kernel passes at a time. unix(7), SCM_MAX_FD */
@@ -28,6 +28,7 @@ export const sendFd = verb({
 		{purpose: 'pass a file', line: 'ipc-sock send-fd desk /etc/passwd'},
 		{purpose: 'pass a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
 	],
+	waitsFor: ({address}) => `the receiver on ${quoted(formatSocketAddress(address))}`,
 	run({address, files}, options) {
 		if (files.length > most)
 			throw new SystemError(`cannot pass on ${files.length} descriptors: the kernel takes ${most} at a time`);

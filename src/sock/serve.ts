@@ -1,5 +1,5 @@
 import {availableParallelism} from 'node:os';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
@@ -9,7 +9,7 @@ import {announceReady} from '../common/output.js';
 import {any, one, verb} from '../common/verb.js';
 import {callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openListener} from '../objects/socket/endpoint.js';
-import {isLocal} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, isLocal} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
@@ -52,6 +52,8 @@ export const serve = verb({
 		{purpose: 'keep four worker processes running', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
 	],
 	needsNode: true,
+	waitsFor: ({address}) =>
+		`clients on ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`,
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
 		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');

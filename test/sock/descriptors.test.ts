@@ -127,7 +127,7 @@ test('nobody takes them, none comes, none is open', async (t) => {
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
-	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor\n$/.test(receiver.errors));
+	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor$/m.test(receiver.errors));
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);
