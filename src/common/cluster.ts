@@ -15,7 +15,7 @@ import {filePath, type TextFormat} from './formats/text-format.js';
  */
 
 const servers: TextFormat<readonly ClusterServer[]> = {
-	placeholder: 'URL[,URL…]',
+	placeholder: 'URL[,URL...]',
 	parse: (text) => text.split(',').map((each) => parseServer(each, text)),
 };
 

@@ -3,7 +3,7 @@ import {clusterAddressIn, clusterOptions, configureCluster} from './cluster.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, quoted, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
-import {configureOutput, print, printLine, tellError, tellRaw} from './output.js';
+import {announceWait, configureOutput, print, printLine, tellError, tellRaw, waitInEventLoop} from './output.js';
 import {hasLostBytes, isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
 import {type Command, type FoundVerb, optionName, type Verb} from './verb.js';
 
@@ -65,10 +65,14 @@ function perform(command: Command, reading: Reading): void {
 		const isOnCluster = usesCluster(reading, operands, options);
 		if (isOnCluster || needsNode(reading.verb, operands, options, reading.command))
 			requireNode(command.name, reading.name);
+		const {verb} = reading;
+		if (!options.nonblock) announceWait(() => verb.waitsFor?.(operands as never, options as never));
 		const run = () => reading.verb.run(operands as never, options as never, reading.command);
 		const outcome = isOnCluster ? command.loadCluster?.().then(run) : run();
 		// A verb that needs no event loop ends here and now.
-		return outcome instanceof Promise ? outcome.then(leaveWith) : leaveWith(outcome as Outcome);
+		if (!(outcome instanceof Promise)) return leaveWith(outcome as Outcome);
+		waitInEventLoop();
+		return outcome.then(leaveWith);
 	});
 }
 

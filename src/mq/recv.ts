@@ -19,7 +19,7 @@ export const recv = verb({
 	operands: {name: one(queueName)},
 	options: {
 		count: {...common.count, help: 'receive N messages (default 1)'},
-		all: {short: 'a', help: 'receive all messages that are queued now'},
+		all: {...common.all, help: 'receive all messages that are queued now'},
 		follow: {...common.follow, help: 'keep running; do not stop after the first message'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -27,7 +27,7 @@ export const recv = verb({
 		...framingOptions,
 		json: {help: 'print each message as a JSON object with its priority'},
 		join: {help: 'join the parts of messages sent by send --split'},
-		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: run up to N commands in parallel (default 1)'},
+		jobs: {...common.jobs, help: 'with CMD: run up to N commands in parallel (default 1)'},
 		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: retry a failed message up to N times (default 0)'},
 		deadLetter: {
 			value: queueName,
@@ -48,6 +48,7 @@ export const recv = verb({
 		},
 	],
 	needsNode: (_operands, _options, command) => command.length > 0,
+	waitsFor: ({name}) => `a message in ${quoted(formatAddress(name))}`,
 	run({name}, options, command) {
 		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'deadLetter'] as const).find((key) => options[key] !== undefined);

@@ -1,6 +1,7 @@
 import {Deadline} from '../common/deadline.js';
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {describeBlindness} from '../common/process/proc.js';
@@ -44,6 +45,11 @@ export const wait = verb({
 		},
 		{purpose: 'wait until all data has been read', line: 'ipc-pipe wait jobs --empty'},
 	],
+	waitsFor({name = defaultName}, options) {
+		const shown = quoted(formatAddress(name));
+		if (options.empty) return `all data in ${shown} to be read`;
+		return options.data ? `data in ${shown}` : `a ${options.reader ? 'reader' : 'writer'} of ${shown}`;
+	},
 	run({name = defaultName}, options) {
 		const [wish, another] = Object.keys(conditions).filter((key) => options[key as 'reader']);
 		if (wish === undefined) throw new UsageError('no condition is given: --reader, --writer, --data or --empty');

@@ -1,6 +1,6 @@
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
-import {formatFields, formatTable} from '../common/terminal/table.js';
+import {formatFields, terminalTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import {fifoName} from '../objects/fifo/fifo.js';
@@ -24,7 +24,7 @@ export const watch = verb({
 				look: () => lookAtAddresses(name ? [name] : allAddresses()),
 				key: ({path}) => path ?? '',
 				gone: (path) => ({path, removed: true}),
-				draw: (now) => (name ? drawOne(now[0]) : formatTable(fifoColumns, now, {headings: true})),
+				draw: (now) => (name ? drawOne(now[0]) : terminalTable(fifoColumns, now)),
 			},
 			options,
 		);

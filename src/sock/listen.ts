@@ -1,16 +1,16 @@
 import {Deadline} from '../common/deadline.js';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, type Outcome, timedOut} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, expectInput, expectOutput, tellError} from '../common/output.js';
+import {announceReady, expectInput, expectOutput, tellError, waitIsOver} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openListener} from '../objects/socket/endpoint.js';
 import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
-import {hasHostName, isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, hasHostName, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {backlog, idle, insecure, type} from './options.js';
 import {CommandServer} from './stream/command-server.js';
@@ -43,6 +43,7 @@ export const listen = verb({
 		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
 	needsNode: ({address}, _options, command) => command.length > 0 || hasHostName(address),
+	waitsFor: ({address}) => `a client on ${quoted(formatSocketAddress(address))}`,
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
@@ -88,6 +89,7 @@ export const listen = verb({
 					const isDatagram = listener.type === 'dgram';
 					const connection = isDatagram ? listener : acceptAllowed(listener, access, timeoutMs);
 					if (!connection) return timedOut;
+					waitIsOver();
 					// No other client must wait for a turn that never comes.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;

@@ -43,6 +43,7 @@ export const relay = verb({
 		},
 	],
 	needsNode: true,
+	waitsFor: ({from}) => `clients on ${quoted(formatSocketAddress(from))}`,
 	async run({from, to}, options) {
 		const credentials: Credentials = {cert: options.cert, key: options.key, ca: options.ca};
 		checkCredentials(from, to, credentials);

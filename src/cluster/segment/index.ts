@@ -50,9 +50,9 @@ class Watch implements SegmentWatch {
 		this.channel = openChannel(address);
 	}
 
-	waitForChange(): void {
+	waitForChange(mostMs: number): void {
 		try {
-			const args: [string, number, number] = [this.address.name, this.revision, -1];
+			const args: [string, number, number] = [this.address.name, this.revision, mostMs];
 			const news = attemptOnCluster(`cannot watch ${quoted(this.address.shown)}`, () =>
 				this.channel.call<SegmentMethods, 'segmentNext'>('segmentNext', args, stdout),
 			);

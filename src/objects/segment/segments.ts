@@ -42,8 +42,10 @@ export interface ClusterSegment extends Segment {
 
 /** Waits for changes of one segment. */
 export interface SegmentWatch extends Disposable {
-	/** Waits for the next one; also ends, without one, when the reader of stdout leaves. */
-	waitForChange(): void;
+	/**
+	 * Waits for the next one, at most that long (negative: without limit); also ends, without one, when the reader of stdout leaves.
+	 */
+	waitForChange(mostMs: number): void;
 }
 
 export interface ClusterSegments extends Segments {
