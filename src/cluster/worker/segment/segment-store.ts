@@ -17,6 +17,7 @@ import {
 } from '../../segment/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
 import {refusalOf, refuse} from '../errors.js';
+import {storeOn} from '../replicas.js';
 
 /** Others change it at the same moment: a moment of another length for each. */
 const longestPauseMs = 10;
@@ -39,7 +40,6 @@ export class SegmentStore {
 
 	/** Makes the bucket where it is missing; stores it on more servers where that is wanted, never on fewer. */
 	async prepare(replicas = 1): Promise<void> {
-		const {streams} = await this.connection.streams();
 		if ((await this.replicasOf(stream)) === undefined) {
 			const settings = {history: 1, storage: StorageType.File, replicas};
 			await new Kvm(await this.connection.jetStream()).create(bucket, settings);
@@ -47,7 +47,7 @@ export class SegmentStore {
 		if (replicas === 1) return;
 		for (const name of [stream, objectStream]) {
 			const found = await this.replicasOf(name);
-			if (found !== undefined && found < replicas) await streams.update(name, {num_replicas: replicas});
+			if (found !== undefined && found < replicas) await storeOn(this.connection, name, replicas);
 		}
 	}
 
