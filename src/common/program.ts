@@ -83,7 +83,7 @@ function usesCluster({verb, name}: Reading, operands: Values, options: Values): 
 		throw new UsageError(`${quoted(address.shown)} is on a cluster, and '${name}' works on this machine only`);
 	if (!verb.cluster) return false;
 	const needless = Object.keys(clusterOptions).find((key) => options[key] !== undefined);
-	if (!address && needless)
+	if (!address && needless && verb.cluster !== 'input')
 		throw new UsageError(`--${optionName(needless)} needs a name on a cluster: nats:NAME or nats://HOST/NAME`);
 	configureCluster(options);
 	return address !== undefined;
