@@ -22,7 +22,7 @@ const sanitizers = [
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
 /** Parts of the native layer for which src/engine/host has its own. */
-const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
+const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export.c'];
 
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no

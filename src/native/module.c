@@ -11,6 +11,7 @@ NAPI_MODULE_INIT()
 	export_transfer(env, exports);
 	export_signal(env, exports);
 	export_proc(env, exports);
+	export_readiness(env, exports);
 	export_process(env, exports);
 	export_users(env, exports);
 	export_ring(env, exports);

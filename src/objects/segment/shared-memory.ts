@@ -34,6 +34,19 @@ const lookAgainMs = 100;
  * Integers of 32 and 64 bits are read and changed atomically, in the sense of C11's atomic types, for all processes
  * that use atomic operations on the same word. Other processes may shrink a segment at any time: that is an error here,
  * and never kills this process.
+ *
+ * @example
+ * ```ts
+ * import {SharedMemory} from 'ipc-tools';
+ *
+ * SharedMemory.create('example', {size: 4096}); // zeroed, its memory reserved
+ * using state = SharedMemory.open('example'); // the same segment as shm_open(3)'s
+ * console.log(state.add('i64', 0, 5n), state.load('i64', 0)); // 0n 5n
+ * console.log(state.wait('i64', 0, (value) => value > 3n, 2000)); // 5n
+ * state.writeBytes(8, Buffer.from('text'));
+ * console.log(`${state.readBytes(8, 4)}`); // text
+ * SharedMemory.remove('example');
+ * ```
  */
 export class SharedMemory extends Words implements Segment {
 	protected override readonly beyondReason = 'beyond-end';
