@@ -31,7 +31,7 @@ const pageBytes = 4096;
 const usesOfShared = 16;
 
 /** Parts of the native layer for which src/engine/host has its own. */
-const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
+const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export.c'];
 
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
