@@ -123,7 +123,7 @@ async function statusOf(
 	return {
 		name,
 		isTemporary: readDescription(config.description).isTemporary,
-		size: config.max_bytes,
+		size: config.max_bytes > 0 ? config.max_bytes : null,
 		queued: state.bytes,
 		readers: readers ?? [],
 		writers: [
