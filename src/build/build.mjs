@@ -74,10 +74,14 @@ await build({
 	minifyWhitespace: true,
 	plugins: [packagesApart, loadedLate],
 });
-// The client of NATS, in the thread that it gets.
+// What has a thread of its own, the client of NATS and TLS for verbs that wait in the kernel, or a process of its own.
 const worker = await build({
 	...shared,
-	entryPoints: {'cluster-worker': 'src/cluster/worker/main.ts'},
+	entryPoints: {
+		'cluster-worker': 'src/cluster/worker/main.ts',
+		'secure-worker': 'src/sock/secure/worker.ts',
+		'tap-rest': 'src/sock/tap/rest.ts',
+	},
 	outdir: 'dist',
 	minifySyntax: true,
 	minifyWhitespace: true,

@@ -93,7 +93,11 @@ const smallRuntime = ({source, entries, arch}) => ({
 			if (nodeOnly.includes(path)) return {path, namespace: 'node-only', sideEffects: false};
 			return {errors: [{text: `src/engine/modules.json does not name '${path}'`}]};
 		});
-		onResolve({filter: /\/cluster\/.*\.js$/}, ({path}) => ({path, namespace: 'node-only', sideEffects: false}));
+		onResolve({filter: /\/(cluster|secure)\/.*\.js$/}, ({path}) => ({
+			path,
+			namespace: 'node-only',
+			sideEffects: false,
+		}));
 		// A verb that uses one of these becomes Node before it does (`needsNode`).
 		onLoad({filter: /.*/, namespace: 'node-only'}, () => ({contents: 'module.exports = {};'}));
 	},

@@ -115,7 +115,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
-		leave(failureStatus(reading));
+		leave(error.status ?? failureStatus(reading));
 	}
 	// No verb expects these everywhere, and none can do anything about them.
 	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {

@@ -14,6 +14,8 @@ export interface Option {
 	readonly many?: true;
 	/** The value may be left out, and stands only behind a `=`: `--lock`, `--lock=NAME`. Without, it is `true`. */
 	readonly optionalValue?: true;
+	/** Accepted, and neither offered nor described: what the verb does anyway. */
+	readonly isHidden?: true;
 	readonly help: string;
 }
 

@@ -10,7 +10,7 @@ import {lookAtAllQueues} from '../objects/queue/queues.js';
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
-	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
+	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg ?? '-')},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
 	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
 	{name: 'mode', value: ({mode}) => mode ?? ''},

@@ -14,7 +14,11 @@ export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'mode', value: ({mode}) => mode ?? ''},
 	{name: 'owner', value: ({owner}) => owner ?? ''},
 	{name: 'queued', align: 'right', value: ({queued}) => (queued === null ? '' : formatSize(queued))},
-	{name: 'capacity', align: 'right', value: ({capacity}) => (capacity === null ? '' : formatSize(capacity))},
+	{
+		name: 'capacity',
+		align: 'right',
+		value: ({capacity, cluster}) => (capacity === null ? (cluster ? '-' : '') : formatSize(capacity)),
+	},
 	{name: 'readers', align: 'right', value: ({readers}) => count(readers)},
 	{name: 'writers', align: 'right', value: ({writers}) => count(writers)},
 	{name: 'life', value: ({temporary}) => (temporary ? 'temporary' : 'permanent')},

@@ -19,8 +19,8 @@ import {
 import {any, one, optional, verb} from '../common/verb.js';
 import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
-import {hasHostName} from '../objects/socket/socket-address.js';
-import {insecure, messageSize, refuseOnCluster} from './options.js';
+import {isSecure} from '../objects/socket/socket-address.js';
+import {checkCredentials, credentials, insecure, messageSize, reachedByNode, refuseOnCluster} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
@@ -29,6 +29,7 @@ import {usualLimits} from './rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './rpc/json-text.js';
 import {encodeMessage} from './rpc/message-framing.js';
 import {parametersOf} from './rpc/parameters.js';
+import {connectSecurely} from './stream/secure-endpoint.js';
 
 const usualInFlight = 256;
 const onlyId = '1';
@@ -52,6 +53,7 @@ export const call = verb({
 		},
 		maxSize: {value: messageSize, help: 'maximum answer size (default and maximum 256M)'},
 		insecure,
+		...credentials,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
@@ -62,11 +64,12 @@ export const call = verb({
 		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	// Many calls at once pay for the start of a quicker engine.
-	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && hasHostName(address)),
+	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && reachedByNode(address)),
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);
-		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure');
+		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure', 'cert', 'key', 'ca');
+		else checkCredentials(options, undefined, address);
 		const isNamed = options.named || preset === 'qmp';
 		const given = options.params === '-' ? readAllInput() : options.params;
 		const wishes = {named: isNamed, string: options.string, params: given};
@@ -106,6 +109,7 @@ export const call = verb({
 		try {
 			if (address.kind === 'cluster')
 				return talk(clusterCalls.objects.connect(address, {asksForSigns: options.timeout === undefined}));
+			if (isSecure(address)) return connectSecurely(address, options, deadline.waitMs()).then(talk).catch(onLate);
 			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.waitMs()});
 			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {

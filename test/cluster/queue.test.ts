@@ -106,7 +106,7 @@ test('without a server: one line, status 1', needsNats, async (t) => {
 	assertFails(
 		await world.run('ipc-mq', ['recv', 'nats://127.0.0.1:1/jobs']),
 		1,
-		"ipc-mq: cannot open 'nats://127.0.0.1:1/jobs': no NATS server answers at nats://127.0.0.1:1: connection refused (start one with: nats-server -js)\n",
+		"ipc-mq: cannot open 'nats://127.0.0.1:1/jobs': no NATS server answers at nats://127.0.0.1:1: connection refused (start one with: nats-server -js -a 127.0.0.1)\n",
 	);
 	assertFails(
 		await world.run('ipc-mq', ['recv', 'nats:jobs']),
@@ -135,4 +135,42 @@ test('a message of another client is received, whatever priority its subject has
 	);
 	assertFails(await world.run('ipc-mq', ['recv', name, '-n']), 3, '');
 	assertDone(await world.run('ipc-mq', ['remove', name]), '');
+});
+
+test('a stream of another program is no queue without our subjects, and may have no limit', needsNats, async (t) => {
+	const nats = await server.started();
+	const world = new NatsWorld(t, nats);
+	const witness = await NatsText.connect(t, nats.place);
+	const make = async (name: string, subject: string) => {
+		const bare = name.slice('nats:'.length);
+		const subjects = [subject.replace('NAME', bare)];
+		const stream = {name: `ipc-mq-${bare}`, subjects, retention: 'workqueue', storage: 'memory'};
+		const {text} = await witness.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream));
+		assert.doesNotMatch(text, /"error"/);
+		t.after(() => world.run('ipc-mq', ['remove', name]));
+		return bare;
+	};
+	const foreign = world.name();
+	const bare = await make(foreign, 'orders.NAME.>');
+	const why = `the stream 'ipc-mq-${bare}' of another program does not store 'ipc.mq.${bare}.*'\n`;
+	for (const words of [['send', 'x'], ['recv', '-n'], ['wait', '-n'], ['stat'], ['create'], ['purge']]) {
+		const [verb = '', ...rest] = words;
+		const ended = await world.run('ipc-mq', [verb, foreign, ...rest]);
+		assertFails(ended, 1, `ipc-mq: cannot open '${foreign}': ${why}`);
+	}
+	assertFails(await world.run('ipc-mq', ['remove', foreign]), 1, `ipc-mq: cannot remove '${foreign}': ${why}`);
+	assert.match((await witness.request(`$JS.API.STREAM.INFO.ipc-mq-${bare}`, '')).text, /"config"/);
+
+	const endless = world.name();
+	await make(endless, 'ipc.mq.NAME.>');
+	assertDone(await world.run('ipc-mq', ['send', endless, 'x']), '');
+	const stat = await world.run('ipc-mq', ['stat', endless, '--json']);
+	assert.equal(JSON.parse(stat.stdout.toString()).maxmsg, null);
+	assert.match(
+		(await world.run('ipc-mq', ['stat', endless])).stdout.toString(),
+		/^messages: +1 \(no limit\), 0 in hand$/m,
+	);
+	const {stdout} = await world.run('ipc-mq', ['list', 'nats:', '--no-headings', '-o', 'name,messages,maxmsg']);
+	assert.match(stdout.toString(), new RegExp(`^${endless} +1 +-$`, 'm'));
+	assertDone(await world.run('ipc-mq', ['recv', endless]), 'x\n');
 });

@@ -123,7 +123,11 @@ onBoth('run holds a unit while its command runs, and ends with its status', asyn
 			{value, pid, command},
 			{value: 0, pid: holder.pid, command: 'sh -c echo in; read -r line; exit 7'},
 		);
-		assertFails(await world.run('ipc-sem', ['run', name, '-n', '--', 'echo', 'no']), 3, '');
+		assertFails(
+			await world.run('ipc-sem', ['run', name, '-n', '--conflict-status', '75', '--', 'echo', 'no']),
+			75,
+			`ipc-sem: '${name}' has no free unit: the command was not run\n`,
+		);
 		assertFails(await world.run('ipc-sem', ['run', name, '-t', aWhile, '--', 'echo', 'no']), 124, '');
 		holder.stdin.end('go\n');
 		assert.equal((await holder.end()).status, 7);

@@ -78,7 +78,8 @@ export function readDescription(text = ''): Description {
 export interface ClusterPipeStatus {
 	name: string;
 	isTemporary: boolean;
-	size: number;
+	/** Null for a stream of another program without a limit. */
+	size: number | null;
 	queued: number;
 	readers: ClusterUser[];
 	writers: (ClusterUser & {waiting: boolean})[];

@@ -24,7 +24,7 @@ export const refuse = (reason: string, text: string): never => {
 
 const withoutJetStream: RefusalData = {
 	reason: 'no-jetstream',
-	text: 'the server runs without JetStream (start it with: nats-server -js)',
+	text: 'the server runs without JetStream (start it with: nats-server -js -a 127.0.0.1)',
 };
 
 /** An object that was there when it was opened. */

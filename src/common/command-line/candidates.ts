@@ -1,5 +1,5 @@
 import {type Command, findVerb, type Option, optionName} from '../verb.js';
-import {optionsOf} from './command-line.js';
+import {offeredOptionsOf, optionsOf} from './command-line.js';
 import {quotedForBash, typedWords} from './shell-words.js';
 
 /** What could stand where the last of these words is being typed; the first is the command. */
@@ -32,8 +32,7 @@ function candidatesBehind(command: Command, before: readonly string[], current: 
 	if (!dashes) {
 		const previous = formatBehind(optionsOf(verb), before.at(-1) ?? '');
 		if (previous) return previous.words ?? [];
-		if (current.startsWith('-'))
-			return [...Object.keys(optionsOf(verb)).map((key) => `--${optionName(key)}`), '--help'];
+		if (current.startsWith('-')) return [...offeredOptionsOf(verb).map(([key]) => `--${optionName(key)}`), '--help'];
 	} else if (verb.takesCommand) return [];
 	const [operand] = Object.values(verb.operands);
 	const names = operand?.format.words ?? (operand ? (command.names?.() ?? []) : []);

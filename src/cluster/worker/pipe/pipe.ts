@@ -101,7 +101,7 @@ async function statusOf(connection: Connection, stream: PipeStream): Promise<Clu
 	return {
 		name,
 		isTemporary: readDescription(config.description).isTemporary,
-		size: config.max_bytes,
+		size: config.max_bytes > 0 ? config.max_bytes : null,
 		queued: state.bytes,
 		readers: readers ?? [],
 		writers: [
