@@ -3,7 +3,7 @@
  * rpc work : the same on stdin and stdout
  * rpc call PATH IN_FLIGHT : each line of stdin as a request, each answer as a line of stdout
  * rpc call-once PATH : one request of its own, and the answer
- * rpc requests COUNT : COUNT requests, a line each
+ * rpc requests COUNT [BYTES] : COUNT requests, a line each, with a parameter of BYTES bytes
  *
  * As a C program may do it that knows what its peer says: it looks for newlines and for `"params":` and `"id":`, and
  * nothing else. One at a time it blocks in read(2); with more in flight it reads and writes as much as there is.
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define BUFFER 65536
+#define LONGEST_REQUEST 16384
 
 static void fail(const char *what)
 {
@@ -108,8 +109,8 @@ static int call(const char *path, int in_flight)
 	int asked = 0, has_all = 0;
 	for (;;) {
 		size_t length = 0;
-		while (!has_all && asked < in_flight && length < sizeof requests - 4096) {
-			if (!fgets(requests + length, 4096, stdin)) {
+		while (!has_all && asked < in_flight && length < sizeof requests - LONGEST_REQUEST) {
+			if (!fgets(requests + length, LONGEST_REQUEST, stdin)) {
 				has_all = 1;
 				break;
 			}
@@ -145,10 +146,10 @@ static int call_once(const char *path)
 	return 0;
 }
 
-static int requests(long count)
+static int requests(long count, int bytes)
 {
 	for (long i = 1; i <= count; i++)
-		printf("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[\"number\",%ld],\"id\":%ld}\n", i, i);
+		printf("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[\"%0*d\",%ld],\"id\":%ld}\n", bytes, 0, i, i);
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -164,8 +165,8 @@ int main(int count, char **words)
 		return call(words[2], atoi(words[3]));
 	if (count == 3 && strcmp(words[1], "call-once") == 0)
 		return call_once(words[2]);
-	if (count == 3 && strcmp(words[1], "requests") == 0)
-		return requests(atol(words[2]));
-	fprintf(stderr, "usage: rpc serve PATH | work | call PATH IN_FLIGHT | call-once PATH | requests COUNT\n");
+	if ((count == 3 || count == 4) && strcmp(words[1], "requests") == 0)
+		return requests(atol(words[2]), count == 4 ? atoi(words[3]) : 6);
+	fprintf(stderr, "usage: rpc serve PATH | work | call PATH IN_FLIGHT | call-once PATH | requests COUNT [BYTES]\n");
 	return 2;
 }

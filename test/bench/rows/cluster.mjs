@@ -6,7 +6,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 
 const script = fileURLToPath(new URL('../peers/nats-client.mjs', import.meta.url));
-const lineCount = 100_000;
+const lineCount = 50_000;
 let server;
 let place;
 let objects = 0;
@@ -24,7 +24,11 @@ async function needServer(workshop) {
 	server.stderr.on('data', (piece) => {
 		text += piece;
 	});
-	while (!text.includes('Server is ready')) await Promise.race([once(server.stderr, 'data'), sleep(1000)]);
+	server.on('error', () => {});
+	while (!text.includes('Server is ready')) {
+		if (server.exitCode !== null) throw new Error(`nats-server ended with status ${server.exitCode}: ${text.trim()}`);
+		await Promise.race([once(server.stderr, 'data'), sleep(1000)]);
+	}
 	while (!place) {
 		place =
 			found() && /nats:\/\/(127\.0\.0\.1:[0-9]+)/.exec(readFileSync(`${workshop.folder}/${found()}`, 'utf8'))?.[1];
@@ -168,6 +172,6 @@ export const cluster = [
 		measure: (way) => callRate(way, 50_000, 256),
 		budget: {must: 0.8, aim: 1},
 	}),
-	row('cluster-in', '100 k lines of 60 bytes (--quick: 20 k) into a queue on a NATS server', 'in'),
+	row('cluster-in', '50 k lines of 60 bytes (--quick: 10 k) into a queue on a NATS server', 'in'),
 	row('cluster-out', 'the same lines out of it', 'out'),
 ];
