@@ -18,15 +18,19 @@ export interface ErrorDetails extends ErrorOptions {
 	reason?: string | undefined;
 	/** The name that the remedy needs. */
 	subject?: string | undefined;
+	/** The exit status, where it is not the usual one. */
+	status?: number | undefined;
 }
 
 class ExplainedError extends Error {
 	/** What is wrong, in a word to branch on, where there is one: `no-queue`. */
 	readonly reason: string | undefined;
+	readonly status: number | undefined;
 
-	constructor(text: string, {reason, subject = '', ...options}: ErrorDetails = {}) {
+	constructor(text: string, {reason, subject = '', status, ...options}: ErrorDetails = {}) {
 		super(reason === undefined ? text : (remedies[reason]?.(text, subject) ?? text), options);
 		this.reason = reason;
+		this.status = status;
 	}
 
 	/** The same error, with more to say. */

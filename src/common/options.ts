@@ -25,7 +25,13 @@ export const readyFd = {
 	help: 'write a newline to descriptor N when waiting begins',
 } as const;
 export const noHeadings = {help: 'do not print a heading line'} as const;
-export const output = {short: 'o', value: anyText('COLUMNS'), help: 'print only these columns, in this order'} as const;
+/** With the columns of the table. */
+export const output = (columns: readonly {name: string}[]) =>
+	({
+		short: 'o',
+		value: {...anyText('COLUMNS'), words: columns.map(({name}) => name), isList: true},
+		help: 'print only these columns, in this order',
+	}) as const;
 
 /** What every verb takes. */
 export const everywhere = {

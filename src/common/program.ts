@@ -30,8 +30,12 @@ export function main(command: Command): void {
 async function printCandidates(command: Command, [request, ...words]: readonly string[]): Promise<void> {
 	const {candidates, candidatesForLine} = await import('./command-line/candidates.js');
 	const [line = '', text = ''] = words;
-	const found = request === '--complete-line' ? candidatesForLine(command, line, text) : candidates(command, words);
-	print(found.map((candidate) => `${candidate}\n`).join(''));
+	const found = await (request === '--complete-line'
+		? candidatesForLine(command, line, text)
+		: candidates(command, words));
+	// No word begins with a tab.
+	const lines = found.words.length === 0 && found.otherwise ? [`\t${found.otherwise}`] : found.words;
+	print(lines.map((line) => `${line}\n`).join(''));
 }
 
 async function printHelp(command: Command, topic: FoundVerb | undefined): Promise<void> {
@@ -79,7 +83,7 @@ function usesCluster({verb, name}: Reading, operands: Values, options: Values): 
 		throw new UsageError(`${quoted(address.shown)} is on a cluster, and '${name}' works on this machine only`);
 	if (!verb.cluster) return false;
 	const needless = Object.keys(clusterOptions).find((key) => options[key] !== undefined);
-	if (!address && needless)
+	if (!address && needless && verb.cluster !== 'input')
 		throw new UsageError(`--${optionName(needless)} needs a name on a cluster: nats:NAME or nats://HOST/NAME`);
 	configureCluster(options);
 	return address !== undefined;
@@ -119,7 +123,7 @@ function report(command: Command, reading: Reading | undefined, error: unknown):
 	}
 	if (error instanceof SystemError) {
 		tellError(error.message);
-		leave(failureStatus(reading));
+		leave(error.status ?? failureStatus(reading));
 	}
 	// No verb expects these everywhere, and none can do anything about them.
 	if (isKernelError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {

@@ -16,6 +16,8 @@ export interface Option {
 	readonly optionalValue?: true;
 	/** Other spellings that are understood and not shown: `--all`, `-p`. */
 	readonly also?: readonly string[];
+	/** Accepted, and neither offered nor described: what the verb does anyway. */
+	readonly isHidden?: true;
 	readonly help: string;
 }
 
@@ -73,8 +75,8 @@ export interface Verb {
 	 * It uses what only Node has, always or with these words: see src/engine. Asked before anything is opened or read.
 	 */
 	readonly needsNode?: boolean | ((operands: never, options: never, command: readonly string[]) => boolean);
-	/** It also works on objects on a cluster: see src/cluster. */
-	readonly cluster?: boolean;
+	/** It also works on objects on a cluster: see src/cluster. `input`: what it reads names them, and the verb loads what it needs. */
+	readonly cluster?: boolean | 'input';
 	/** What it waits for, if it has to, for a person who wonders: `a reader of 'x'`. */
 	waitsFor?(operands: never, options: never): string | undefined;
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
@@ -108,7 +110,7 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	takesCommand?: boolean | 'optional';
 	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
-	cluster?: boolean;
+	cluster?: boolean | 'input';
 	waitsFor?(operands: OperandValues<Names>, options: OptionValues<Flags>): string | undefined;
 	needsNode?:
 		| boolean

@@ -10,7 +10,7 @@ import {lookAtAllQueues} from '../objects/queue/queues.js';
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
-	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
+	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg ?? '-')},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
 	{name: 'bytes', align: 'right', spare: 1, value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
 	{name: 'mode', spare: 4, value: ({mode}) => mode ?? ''},
@@ -23,7 +23,7 @@ export const list = verb({
 	summary: 'List all queues that this user can open, with messages and processes',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(queueColumns)},
 	cluster: true,
 	examples: [
 		{purpose: 'print names and message counts for a script', line: 'ipc-mq list --no-headings -o name,messages'},

@@ -1,3 +1,4 @@
+import {keepConnected} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
 import {formatFields, terminalTable} from '../common/terminal/table.js';
@@ -16,6 +17,7 @@ export const watch = verb({
 	examples: [{purpose: 'watch the fill level of a queue', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
+		using _ = keepConnected([name]);
 		const drawOne = (status: QueueStatus | undefined) => {
 			const line = levels.add(status?.messages ?? 0, status?.maxmsg ?? 0);
 			return status ? formatFields([...describeQueue(status), ['level', line]]) : 'no such queue now\n';

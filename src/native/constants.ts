@@ -6,6 +6,7 @@ export const termiosLocalModes = 12;
 export const ICANON = 2;
 export const ECHO = 8;
 export const DT_FIFO = 1;
+export const DT_REG = 8;
 export const DT_SOCK = 12;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;

@@ -37,6 +37,16 @@ export interface Native {
 	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
+	/**
+	 * epoll_create1(2): from now on the event loop calls back with the descriptors that are ready and their events, in turn. On
+	 * Node only.
+	 */
+	openReadiness(onReady: (pairs: number[]) => void): void;
+	/**
+	 * epoll_ctl(2): watches a descriptor for these events, 0 for no longer. The event loop goes on for as long as `isWatching`
+	 * is true. On Node only.
+	 */
+	watchReadiness(descriptor: number, events: number, isWatching: boolean): void;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
 	/** fcntl(2), F_OFD_SETLKW: waits. */

@@ -12,6 +12,7 @@ NAPI_MODULE_INIT()
 	export_transfer(env, exports);
 	export_signal(env, exports);
 	export_proc(env, exports);
+	export_readiness(env, exports);
 	export_process(env, exports);
 	export_users(env, exports);
 	export_records(env, exports);

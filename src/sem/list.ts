@@ -28,7 +28,7 @@ export const list = verb({
 	summary: 'List all semaphores that this user can open, with values, waiters and holders',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(semaphoreColumns)},
 	cluster: true,
 	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run({cluster}, options) {

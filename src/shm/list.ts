@@ -27,7 +27,7 @@ export const list = verb({
 	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(segmentColumns)},
 	cluster: true,
 	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run({cluster}, options) {

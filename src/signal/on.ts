@@ -6,6 +6,7 @@ import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
 import {startChild, takeChanges} from '../common/process/children.js';
+import {checkCommand} from '../common/process/run-command.js';
 import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
 import {PollSet} from '../common/waiting.js';
@@ -40,6 +41,7 @@ export const on = verb({
 	],
 	waitsFor: ({signals}) => signals.map(signalName).join(', '),
 	run({signals: wanted}, options, command): Outcome {
+		checkCommand(command);
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
 		Signals.block([...wanted, SIGCHLD, ...stops]);
 		using arriving = Signals.ofBlocked(wanted.filter((number) => number !== SIGCHLD));

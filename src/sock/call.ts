@@ -2,7 +2,7 @@ import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
 import {withoutOddBytes} from '../common/formats/odd-bytes.js';
-import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
+import {anyText, choice, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
 import {readInput} from '../common/input.js';
 import * as common from '../common/options.js';
@@ -20,8 +20,8 @@ import {
 import {any, one, optional, optionName, verb} from '../common/verb.js';
 import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
-import {formatSocketAddress, hasHostName} from '../objects/socket/socket-address.js';
-import {insecure, messageSize, refuseOnCluster} from './options.js';
+import {formatSocketAddress, isSecure} from '../objects/socket/socket-address.js';
+import {checkCredentials, credentials, insecure, messageSize, reachedByNode, refuseOnCluster} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
@@ -29,14 +29,21 @@ import {type CallError, type CallResult, jsonText, methodNotFound, type Request}
 import {usualLimits} from './rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './rpc/json-text.js';
 import {encodeMessage} from './rpc/message-framing.js';
+import {methodNames} from './rpc/method-names.js';
 import {parametersOf} from './rpc/parameters.js';
+import {connectSecurely} from './stream/secure-endpoint.js';
 
 const usualInFlight = 256;
 const onlyId = '1';
 
+const methodName: TextFormat<string> = {
+	...anyText('METHOD'),
+	candidates: ({operands: [address = '']}) => methodNames(address),
+};
+
 export const call = verb({
 	summary: 'Call a method and print the result',
-	operands: {address: one(callAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	operands: {address: one(callAddress), method: optional(methodName), params: any(anyText('PARAM'))},
 	options: {
 		rawOutput: {short: 'r', also: ['--raw'], help: 'print a string result without quotes'},
 		json: {...common.json, help: 'print the whole answer: one object with "result" or "error"'},
@@ -54,6 +61,7 @@ export const call = verb({
 		},
 		maxSize: {value: messageSize, help: 'maximum answer size (default and maximum 256M)'},
 		insecure,
+		...credentials,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
@@ -64,7 +72,7 @@ export const call = verb({
 		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	// Many calls at once pay for the start of a quicker engine.
-	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && hasHostName(address)),
+	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && reachedByNode(address)),
 	waitsFor({address}, {batch}) {
 		if (batch) return undefined;
 		return `the answer of ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`;
@@ -72,7 +80,8 @@ export const call = verb({
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);
-		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure');
+		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure', 'cert', 'key', 'ca');
+		else checkCredentials(options, undefined, address);
 		const isNamed = options.named || preset === 'qmp';
 		const given = options.params === '-' ? readAllInput() : options.params;
 		const wishes = {named: isNamed, string: options.string, params: given};
@@ -112,6 +121,7 @@ export const call = verb({
 		try {
 			if (address.kind === 'cluster')
 				return talk(clusterCalls.objects.connect(address, {asksForSigns: options.timeout === undefined}));
+			if (isSecure(address)) return connectSecurely(address, options, deadline.waitMs()).then(talk).catch(onLate);
 			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.waitMs()});
 			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {

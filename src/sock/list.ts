@@ -23,7 +23,7 @@ export const list = verb({
 		system: {also: ['--all', '-a'], help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
-		output,
+		output: output(socketColumns),
 	},
 	examples: [
 		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --system -o name,listener'},

@@ -3,7 +3,7 @@ import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
 import {endedWith, notNow, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
-import {startCommand} from '../common/process/run-command.js';
+import {checkCommand, startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
@@ -41,6 +41,7 @@ export const recvFd = verb({
 	waitsFor: ({address}) => `descriptors on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
+		checkCommand(command);
 		stopOnSignals();
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		const received = receive();

@@ -1,7 +1,7 @@
 import {closeSync} from 'node:fs';
 import {attempt, hasCode, quoted, SystemError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {anyText} from '../common/formats/text-format.js';
+import {anyText, filePath} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {isOfNode} from '../common/output.js';
 import {many, one, verb} from '../common/verb.js';
@@ -15,7 +15,7 @@ const most = 253;
 
 export const sendFd = verb({
 	summary: 'Pass open files to another process: a FILE by name or a descriptor by number',
-	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
+	operands: {address: one(localAddress), files: many(filePath('FILE|N'))},
 	options: {
 		writable: {short: 'w', help: 'open each FILE for reading and writing'},
 		message: {also: ['--data'], value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},

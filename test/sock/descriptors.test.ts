@@ -132,9 +132,12 @@ test('nobody takes them, none comes, none is open', async (t) => {
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);
 	await silent.closed;
-	const missing = await world.ready(['recv-fd', 'x', '--', 'no-such-command-here']);
-	assertDone(await world.sock('send-fd', 'x', '0'), '');
-	assertFails(await missing.end(), 127, "ipc-sock: cannot run 'no-such-command-here': not found\n");
+	for (const verb of ['recv-fd', 'listen', 'serve'])
+		assertFails(
+			await world.sock(verb, 'x', '--', 'no-such-command-here'),
+			127,
+			"ipc-sock: cannot run 'no-such-command-here': not found\n",
+		);
 	const path = world.file('unread');
 	await world.stranger('hold', path, 'stream');
 	assertFails(await world.sock('send-fd', path, '0', '-t', '50ms'), 124, '');

@@ -34,6 +34,10 @@ export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({
 	...everywhere,
 });
 
+/** Those that help and completion offer. */
+export const offeredOptionsOf = (verb: Verb): [key: string, option: Option][] =>
+	Object.entries(optionsOf(verb)).filter(([, option]) => !option.isHidden);
+
 /**
  * Reads a command line with the data of the verbs.
  *
@@ -254,7 +258,7 @@ class Lexer {
 			this.refuse(`${name} takes no value`);
 			return;
 		}
-		const candidates = Object.keys(this.declared).map((key) => `--${optionName(key)}`);
+		const candidates = offeredOptionsOf(this.found.verb).map(([key]) => `--${optionName(key)}`);
 		this.refuse(`unknown option '${name}'`, {word: name, candidates: [...candidates, '--help', '--version']});
 	}
 
