@@ -68,6 +68,8 @@ export const tee = verb({
 			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
 		},
 	],
+	waitsFor: ({names}) =>
+		`readers of ${names.flatMap((name) => (name === 'stdout' ? [] : [quoted(formatAddress(name))])).join(', ')}`,
 	run({names}, options) {
 		const policy = options.onSlow ?? 'block';
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
