@@ -14,8 +14,7 @@ import {one, optionName, verb} from '../common/verb.js';
 import {MessageReceiver} from '../objects/queue/message-receiver.js';
 import type {Queue, QueueAttributes} from '../objects/queue/queue.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
-import {attributes, checkAttributes} from './options.js';
-import {longestBackoffMs, Worker} from './worker.js';
+import {attributes, checkAttributes, longestBackoffMs} from './options.js';
 
 const backoff: TextFormat<number> = {
 	...duration,
@@ -31,7 +30,7 @@ export const recv = verb({
 	operands: {name: one(queueName)},
 	options: {
 		count: {...common.count, help: 'receive N messages (default 1)'},
-		all: {short: 'a', help: 'receive all messages that are queued now'},
+		all: {...common.all, help: 'receive all messages that are queued now'},
 		follow: {...common.follow, help: 'keep running; do not stop after the first message'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -39,7 +38,7 @@ export const recv = verb({
 		...framingOptions,
 		json: {help: 'print each message as a JSON object with its priority'},
 		join: {help: 'join the parts of messages sent by send --split'},
-		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: run up to N commands in parallel (default 1)'},
+		jobs: {...common.jobs, help: 'with CMD: run up to N commands in parallel (default 1)'},
 		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: retry a failed message N times (default 0)'},
 		backoff: {
 			value: backoff,
@@ -65,6 +64,7 @@ export const recv = verb({
 		},
 	],
 	needsNode: (_operands, _options, command) => command.length > 0,
+	waitsFor: ({name}) => `a message in ${quoted(formatAddress(name))}`,
 	run({name}, options, command) {
 		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'backoff', 'deadLetter', 'drain'] as const).find(
@@ -85,7 +85,7 @@ export const recv = verb({
 		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
-			const worker = new Worker(queue, {
+			const settings = {
 				command,
 				most,
 				timeoutMs,
@@ -94,9 +94,9 @@ export const recv = verb({
 				backoffMs: options.backoff ?? 0,
 				drains: options.drain,
 				deadLetter: options.deadLetter,
-			});
-			return worker
-				.run(() => announceReady(options.readyFd))
+			};
+			return import('./worker.js')
+				.then(({Worker}) => new Worker(queue, settings).run(() => announceReady(options.readyFd)))
 				.finally(() => queue.close())
 				.then((end) => {
 					if (typeof end === 'object') return endedWith(end.status);

@@ -18,11 +18,10 @@ import {
 import type {Message, Queue} from '../objects/queue/queue.js';
 import {queuesAt} from '../objects/queue/queues.js';
 import {type KeptMessage, RescuedMessages, rescuedOf} from '../objects/queue/rescued-messages.js';
+import {longestBackoffMs} from './options.js';
 
 /** The interval at which a worker looks for messages that others could not put back. */
 const sliceMs = 50;
-
-export const longestBackoffMs = 3_600_000;
 
 export interface Work {
 	command: readonly string[];

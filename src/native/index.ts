@@ -28,8 +28,25 @@ export interface Native {
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
+	/**
+	 * A line for stderr, once: when a wait for another process has lasted this long. With a negative time there is none from now on.
+	 * write(2)
+	 */
+	announceWait(line: Uint8Array, afterMs: number): void;
+	/** The event loop waits for another process from now on, or no longer: what poll(2) is to other verbs. */
+	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
+	/**
+	 * epoll_create1(2): from now on the event loop calls back with the descriptors that are ready and their events, in turn. On
+	 * Node only.
+	 */
+	openReadiness(onReady: (pairs: number[]) => void): void;
+	/**
+	 * epoll_ctl(2): watches a descriptor for these events, 0 for no longer. The event loop goes on for as long as `isWatching`
+	 * is true. On Node only.
+	 */
+	watchReadiness(descriptor: number, events: number, isWatching: boolean): void;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
 	/** fcntl(2), F_OFD_SETLKW: waits. */
@@ -89,6 +106,17 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's thread pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
+	/**
+	 * Of the complete records from `start` to `end`, separated by a byte or (-1) preceded by their length, `most` at most: where the
+	 * last of them ends, and how many there are. memchr(3)
+	 */
+	takeRecords(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		separator: number,
+		most: number,
+	): {end: number; count: number};
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */
@@ -192,6 +220,11 @@ export interface Native {
 	 * many; 0 when there was none in time. EPIPE when `watched` (-1: none) has no reader any more.
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
+	/**
+	 * A line `SIGNAL pid uid value` for each of the first `count` that readSignals has filled in: how many bytes. Each needs 64
+	 * bytes; the names have 16 each, up to a NUL. signalfd(2)
+	 */
+	writeSignals(bytes: Uint8Array, fields: Int32Array, count: number, names: Uint8Array): number;
 	/**
 	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all given values, as sigqueue(3)
 	 * does, and then EAGAIN means that the receiver's queue is full.
@@ -410,6 +443,10 @@ export interface Native {
 	tcgetpgrp(descriptor: number): number;
 	/** tcsetpgrp(3). */
 	tcsetpgrp(descriptor: number, group: number): void;
+	/** tcgetattr(3): fills the bytes of a struct termios, `termiosBytes` of them. */
+	tcgetattr(descriptor: number, settings: Uint8Array): void;
+	/** tcsetattr(3), TCSANOW. */
+	tcsetattr(descriptor: number, settings: Uint8Array): void;
 }
 
 /** A mapping of the native layer: opaque. */

@@ -1,4 +1,5 @@
-import {type Framing, headerBytes, separatorOf} from './framing.js';
+import {native} from '../../native/index.js';
+import {type Framing, FramingError, headerBytes, separatorOf} from './framing.js';
 
 /** How records are found in a buffer of bytes; `RecordDecoder` cuts a stream into records. */
 export interface Boundaries {
@@ -15,49 +16,33 @@ export interface Boundaries {
 	count(bytes: Buffer, start: number, end: number): number;
 }
 
+/** By the separator as the native layer expects it. */
+const cutBy = (separator: number): Pick<Boundaries, 'take' | 'count'> => ({
+	take: (bytes, start, end, most) =>
+		native.takeRecords(bytes, start, end, separator, Math.min(most, Number.MAX_SAFE_INTEGER)),
+	count: (bytes, start, end) => native.takeRecords(bytes, start, end, separator, Number.MAX_SAFE_INTEGER).count,
+});
+
 /** For records that end with this byte. */
 export const separatedBy = (separator: number): Boundaries => ({
 	before: 0,
 	behind: 1,
+	...cutBy(separator),
 	lastEnd: (bytes, start, end) => start + bytes.subarray(start, end).lastIndexOf(separator) + 1,
 	firstEnd: (bytes, start, end) => {
 		const at = bytes.subarray(start, end).indexOf(separator);
 		return at < 0 ? -1 : start + at + 1;
-	},
-	take: (bytes, start, end, most) => {
-		const range = bytes.subarray(start, end);
-		let count = 0;
-		let next = 0;
-		for (let at = range.indexOf(separator); at >= 0 && count < most; at = range.indexOf(separator, next)) {
-			next = at + 1;
-			count++;
-		}
-		return {end: start + next, count};
-	},
-	count(bytes, start, end) {
-		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
 	},
 });
 
 const prefixed: Boundaries = {
 	before: headerBytes,
 	behind: 0,
+	...cutBy(-1),
 	lastEnd(bytes, start, end) {
 		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).end;
 	},
 	firstEnd: (bytes, start, end) => (end - start < headerBytes ? -1 : start + headerBytes + bytes.readUInt32BE(start)),
-	take(bytes, start, end, most) {
-		let count = 0;
-		let at = start;
-		for (let next = this.firstEnd(bytes, at, end); next >= 0 && next <= end && count < most; count++) {
-			at = next;
-			next = this.firstEnd(bytes, at, end);
-		}
-		return {end: at, count};
-	},
-	count(bytes, start, end) {
-		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
-	},
 };
 
 /** For a separator as the native layer expects it: -1 is a length before each record. */
@@ -65,3 +50,20 @@ export const boundariesBy = (separator: number): Boundaries => (separator < 0 ? 
 
 /** For the framings that have records at all: `lines` and `json`, `null`, `length`. */
 export const boundariesOf = (framing: Framing): Boundaries => boundariesBy(separatorOf(framing) ?? -1);
+
+/** The bytes of the first record, for a separator as the native layer expects it; all of them where its end is not there. */
+export function lengthOfFirst(bytes: Buffer, separator: number): number {
+	const {before, behind, firstEnd} = boundariesBy(separator);
+	const end = firstEnd(bytes, 0, bytes.length);
+	return end < 0 ? bytes.length : end - before - behind;
+}
+
+/** Why these bytes, after the last record with its length before it, are not a record, in numbers. */
+export function incompleteRecord({before, firstEnd}: Boundaries, rest: Buffer): FramingError {
+	const wanted = firstEnd(rest, 0, rest.length);
+	return new FramingError(
+		wanted < 0
+			? `it is incomplete: ${rest.length} of the ${before} bytes of its length arrived`
+			: `it is incomplete: ${rest.length - before} of ${wanted - before} bytes arrived`,
+	);
+}

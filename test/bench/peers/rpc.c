@@ -1,5 +1,6 @@
 /*
  * rpc serve PATH : answers JSON-RPC on a stream socket, a line each, with the parameters as the result
+ * rpc work : the same on stdin and stdout
  * rpc call PATH IN_FLIGHT : each line of stdin as a request, each answer as a line of stdout
  * rpc call-once PATH : one request of its own, and the answer
  * rpc requests COUNT [BYTES] : COUNT requests, a line each, with a parameter of BYTES bytes
@@ -63,12 +64,12 @@ static size_t answer(const char *line, const char *end, char *to)
 			       (int)(id_end - id), id);
 }
 
-static void serve_one(int connection)
+static void serve_one(int input, int output)
 {
 	static char in[BUFFER], out[4 * BUFFER];
 	size_t held = 0;
 	for (;;) {
-		ssize_t count = read(connection, in + held, sizeof in - held);
+		ssize_t count = read(input, in + held, sizeof in - held);
 		if (count <= 0)
 			return;
 		held += (size_t)count;
@@ -77,7 +78,7 @@ static void serve_one(int connection)
 			length += answer(in + used, end, out + length);
 		memmove(in, in + used, held - used);
 		held -= used;
-		write_all(connection, out, length);
+		write_all(output, out, length);
 	}
 }
 
@@ -93,7 +94,7 @@ static _Noreturn void serve(const char *path)
 		int connection = accept(listener, NULL, NULL);
 		if (connection < 0)
 			fail("accept");
-		serve_one(connection);
+		serve_one(connection, connection);
 		close(connection);
 	}
 }
@@ -156,12 +157,16 @@ int main(int count, char **words)
 {
 	if (count == 3 && strcmp(words[1], "serve") == 0)
 		serve(words[2]);
+	if (count == 2 && strcmp(words[1], "work") == 0) {
+		serve_one(STDIN_FILENO, STDOUT_FILENO);
+		return 0;
+	}
 	if (count == 4 && strcmp(words[1], "call") == 0)
 		return call(words[2], atoi(words[3]));
 	if (count == 3 && strcmp(words[1], "call-once") == 0)
 		return call_once(words[2]);
 	if ((count == 3 || count == 4) && strcmp(words[1], "requests") == 0)
 		return requests(atol(words[2]), count == 4 ? atoi(words[3]) : 6);
-	fprintf(stderr, "usage: rpc serve PATH | call PATH IN_FLIGHT | call-once PATH | requests COUNT [BYTES]\n");
+	fprintf(stderr, "usage: rpc serve PATH | work | call PATH IN_FLIGHT | call-once PATH | requests COUNT [BYTES]\n");
 	return 2;
 }
