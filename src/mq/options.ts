@@ -1,6 +1,7 @@
 import {UsageError} from '../common/errors.js';
+import {duration} from '../common/formats/duration.js';
 import {size} from '../common/formats/size.js';
-import {wholeNumber} from '../common/formats/text-format.js';
+import {refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {highestPriority} from '../objects/queue/queue.js';
 
@@ -29,3 +30,14 @@ export function checkAttributes(options: {
 	if (!options.create && (options.maxmsg ?? options.msgsize ?? options.mode ?? options.replicas) !== undefined)
 		throw new UsageError('--maxmsg, --msgsize, --mode and --replicas need --create');
 }
+
+export const longestBackoffMs = 3_600_000;
+
+export const backoff: TextFormat<number> = {
+	...duration,
+	parse(text) {
+		const ms = duration.parse(text);
+		if (ms > longestBackoffMs) refuse(text, 'a valid duration', 'the maximum is 1h');
+		return ms;
+	},
+};

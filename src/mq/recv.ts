@@ -1,8 +1,7 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, failed, notNow, timedOut} from '../common/exit.js';
-import {duration} from '../common/formats/duration.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
-import {refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
@@ -14,17 +13,7 @@ import {one, optionName, verb} from '../common/verb.js';
 import {MessageReceiver} from '../objects/queue/message-receiver.js';
 import type {Queue, QueueAttributes} from '../objects/queue/queue.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
-import {attributes, checkAttributes} from './options.js';
-import {longestBackoffMs, Worker} from './worker.js';
-
-const backoff: TextFormat<number> = {
-	...duration,
-	parse(text) {
-		const ms = duration.parse(text);
-		if (ms > longestBackoffMs) refuse(text, 'a valid duration', 'the maximum is 1h');
-		return ms;
-	},
-};
+import {attributes, backoff, checkAttributes} from './options.js';
 
 export const recv = verb({
 	summary: 'Receive a message and print it or pass it to a command; highest priority first',
@@ -85,7 +74,7 @@ export const recv = verb({
 		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
-			const worker = new Worker(queue, {
+			const settings = {
 				command,
 				most,
 				timeoutMs,
@@ -94,9 +83,9 @@ export const recv = verb({
 				backoffMs: options.backoff ?? 0,
 				drains: options.drain,
 				deadLetter: options.deadLetter,
-			});
-			return worker
-				.run(() => announceReady(options.readyFd))
+			};
+			return import('./worker.js')
+				.then(({Worker}) => new Worker(queue, settings).run(() => announceReady(options.readyFd)))
 				.finally(() => queue.close())
 				.then((end) => {
 					if (typeof end === 'object') return endedWith(end.status);
