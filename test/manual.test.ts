@@ -53,12 +53,7 @@ for (const command of commands) {
 			.split('\n')
 			.map((line) => line.trim())
 			.filter((line) => line !== '');
-		const found = lines.map((line) =>
-			line
-				.replaceAll('...', '…')
-				.replaceAll(' …', '…')
-				.replace(/ \[OPTIONS\]/g, ''),
-		);
+		const found = lines.map((line) => line.replaceAll(' ...', '...').replace(/ \[OPTIONS\]/g, ''));
 		const expected = Object.entries(command.verbs).map(([name, verb]) =>
 			`${command.name} ${name} ${operandSynopsis(verb)}`.trim(),
 		);

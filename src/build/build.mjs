@@ -1,11 +1,12 @@
 // Makes dist/: the executable, for each command what runs it on Node, the help, the library and its types.
 import {spawnSync} from 'node:child_process';
-import {copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
 import {commandFolders, loadCommands} from './commands.mjs';
+import {nodeApiHeaders} from './compile-native.mjs';
 import {buildEngine} from './engine.mjs';
 import {writeHelp} from './help.mjs';
 import {linkCommands} from './link-commands.mjs';
@@ -91,11 +92,14 @@ await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', pl
 
 // The commands' own declarations can only be read where the addon is.
 run('node', ['src/build/compile-native.mjs']);
+writePromises();
 const declared = await loadCommands(root);
 await writeHelp(root, declared);
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
+// On a system that no addon was made for in advance, it is compiled on installation.
+cpSync(nodeApiHeaders(), join(dist, 'include'), {recursive: true});
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
 const executable = await buildEngine({root, commands: declared.commands});
 if (executable.why) {
@@ -106,13 +110,28 @@ if (executable.why) {
 const isPacking = ['pack', 'publish'].includes(process.env.npm_command);
 linkCommands(root, {toExecutable: !executable.why && !isPacking});
 writeLicenses(
-	[...Object.keys(metafile.inputs), ...Object.keys(worker.metafile.inputs), ...(executable.inputs ?? [])],
+	[
+		...Object.keys(metafile.inputs),
+		...Object.keys(worker.metafile.inputs),
+		...(executable.inputs ?? []),
+		'node_modules/node-api-headers/',
+	],
 	executable.license,
 );
 
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
 	if (status !== 0) process.exit(status ?? 1);
+}
+
+/** A part of the library's bundle under its own name: both have the same classes of errors. Node finds such names in the text. */
+function writePromises() {
+	const {promises} = require(join(dist, 'index.js'));
+	const names = Object.keys(promises).map((name) => `exports.${name} = promises.${name};\n`);
+	writeFileSync(
+		join(dist, 'promises.js'),
+		`'use strict';\nconst {promises} = require('./index.js');\n${names.join('')}`,
+	);
 }
 
 /** The licences of the bundled packages, and of the engine. */

@@ -6,6 +6,7 @@ import {constants} from 'node:os';
 import {basename, dirname, join, relative} from 'node:path';
 import {getSystemErrorMap} from 'node:util';
 import {build} from 'esbuild';
+import {nodeApiHeaders} from './compile-native.mjs';
 import {inspect} from './elf.mjs';
 import {compileEngine, engineVersion} from './engine-sources.mjs';
 
@@ -30,7 +31,7 @@ const pageBytes = 4096;
 const usesOfShared = 16;
 
 /** Parts of the native layer for which src/engine/host has its own. */
-const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
+const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export.c'];
 
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
@@ -164,14 +165,10 @@ export async function buildEngine({
 	const native = join(source, 'native');
 	const host = join(source, 'engine', 'host');
 	const cFiles = (folder) => readdirSync(folder, {recursive: true}).filter((name) => name.endsWith('.c'));
-	const headers = execFileSync(process.execPath, ['-p', "require('node-api-headers').include_dir"], {
-		cwd: root,
-		encoding: 'utf8',
-	}).trim();
 	const words = [
 		...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
 		...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
-		...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
+		...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', nodeApiHeaders()],
 	];
 	const compileWith = (...more) => spawnSync(compiler, more, {cwd: root, stdio: 'inherit'}).status === 0;
 	const objects = join(output, 'all.o');

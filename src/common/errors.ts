@@ -51,8 +51,8 @@ export class UsageError extends ExplainedError {
 export interface Meant {
 	readonly word: string;
 	readonly candidates: readonly string[];
-	/** What the word means here, if that is known. */
-	readonly synonym?: string | undefined;
+	/** Verbs have synonyms, and some must not be suggested. */
+	readonly of?: 'verbs';
 	/** The hint where no candidate is near. */
 	readonly otherwise?: string;
 }

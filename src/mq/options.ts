@@ -1,7 +1,6 @@
 import {UsageError} from '../common/errors.js';
-import {duration} from '../common/formats/duration.js';
 import {size} from '../common/formats/size.js';
-import {refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {highestPriority} from '../objects/queue/queue.js';
 
@@ -31,13 +30,5 @@ export function checkAttributes(options: {
 		throw new UsageError('--maxmsg, --msgsize, --mode and --replicas need --create');
 }
 
+/** The longest wait of a worker between two tries. */
 export const longestBackoffMs = 3_600_000;
-
-export const backoff: TextFormat<number> = {
-	...duration,
-	parse(text) {
-		const ms = duration.parse(text);
-		if (ms > longestBackoffMs) refuse(text, 'a valid duration', 'the maximum is 1h');
-		return ms;
-	},
-};

@@ -1,7 +1,8 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, endedWith, failed, notNow, timedOut} from '../common/exit.js';
+import {duration} from '../common/formats/duration.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
-import {wholeNumber} from '../common/formats/text-format.js';
+import {refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
@@ -13,14 +14,23 @@ import {one, optionName, verb} from '../common/verb.js';
 import {MessageReceiver} from '../objects/queue/message-receiver.js';
 import type {Queue, QueueAttributes} from '../objects/queue/queue.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
-import {attributes, backoff, checkAttributes} from './options.js';
+import {attributes, checkAttributes, longestBackoffMs} from './options.js';
+
+const backoff: TextFormat<number> = {
+	...duration,
+	parse(text) {
+		const ms = duration.parse(text);
+		if (ms > longestBackoffMs) refuse(text, 'a valid duration', 'the maximum is 1h');
+		return ms;
+	},
+};
 
 export const recv = verb({
 	summary: 'Receive a message and print it or pass it to a command; highest priority first',
 	operands: {name: one(queueName)},
 	options: {
 		count: {...common.count, help: 'receive N messages (default 1)'},
-		all: {short: 'a', help: 'receive all messages that are queued now'},
+		all: {...common.all, help: 'receive all messages that are queued now'},
 		follow: {...common.follow, help: 'keep running; do not stop after the first message'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -28,7 +38,7 @@ export const recv = verb({
 		...framingOptions,
 		json: {help: 'print each message as a JSON object with its priority'},
 		join: {help: 'join the parts of messages sent by send --split'},
-		jobs: {value: wholeNumber(1, 1024), help: 'with CMD: run up to N commands in parallel (default 1)'},
+		jobs: {...common.jobs, help: 'with CMD: run up to N commands in parallel (default 1)'},
 		retry: {value: wholeNumber(0, 1_000_000), help: 'with CMD: retry a failed message N times (default 0)'},
 		backoff: {
 			value: backoff,
@@ -54,6 +64,7 @@ export const recv = verb({
 		},
 	],
 	needsNode: (_operands, _options, command) => command.length > 0,
+	waitsFor: ({name}) => `a message in ${quoted(formatAddress(name))}`,
 	run({name}, options, command) {
 		const most = recordLimit(options);
 		const onlyWithCommand = (['jobs', 'retry', 'backoff', 'deadLetter', 'drain'] as const).find(

@@ -1,6 +1,7 @@
 import {attempt, hasCode, quoted, reasonOf, SystemError, UsageError} from '../common/errors.js';
 import {EndBySignal, endedWith, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {duration, formatDuration} from '../common/formats/duration.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {choice, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
 import {tell, tellError, tellVerbose, verbose} from '../common/output.js';
@@ -58,6 +59,8 @@ export const run = verb({
 		},
 		{purpose: 'exit with status 3 if another backup is running', line: 'ipc-sem run backup --create -n -- ./backup'},
 	],
+	// With --verbose it says by whom the units are held.
+	waitsFor: ({name}) => (verbose() ? undefined : `a unit of ${quoted(formatAddress(name))}`),
 	run({name}, options, command) {
 		checkSettings(options);
 		if (name.kind !== 'cluster' && (options.lease ?? options.onLost) !== undefined)

@@ -4,14 +4,14 @@ import {done, type Outcome, timedOut} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, expectInput, expectOutput, tellError} from '../common/output.js';
+import {announceReady, expectInput, expectOutput, tellError, waitIsOver} from '../common/output.js';
 import {checkCommand} from '../common/process/run-command.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import type {Listener} from '../objects/socket/listener.js';
 import {LocalSocket, type PeerCredentials} from '../objects/socket/local-socket.js';
-import {isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {backlog, checkCredentials, credentials, idle, insecure, reachedByNode, type} from './options.js';
 import {CommandServer} from './stream/command-server.js';
@@ -46,6 +46,7 @@ export const listen = verb({
 		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
 	needsNode: ({address}, _options, command) => command.length > 0 || reachedByNode(address),
+	waitsFor: ({address}) => `a client on ${quoted(formatSocketAddress(address))}`,
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
@@ -94,6 +95,7 @@ export const listen = verb({
 					const isDatagram = listener instanceof LocalSocket && listener.type === 'dgram';
 					const connection = isDatagram ? listener : acceptAllowed(listener, access, timeoutMs);
 					if (!connection) return timedOut;
+					waitIsOver();
 					// No other client must wait for a turn that never comes.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;

@@ -1,7 +1,7 @@
 import {UsageError} from '../common/errors.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize, size} from '../common/formats/size.js';
-import {anyText, choice, refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
+import {choice, filePath, refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
 import {optionName} from '../common/verb.js';
 import {hasHostName, type SocketAddress} from '../objects/socket/socket-address.js';
@@ -11,14 +11,14 @@ export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
 	help: 'socket type: stream (default), dgram or seqpacket',
 } as const;
-export const insecure = {help: 'allow unencrypted TCP to or from other machines'} as const;
-const file = anyText('FILE');
+export const insecure = {help: 'allow plain TCP to or from other machines'} as const;
+const file = filePath();
 
 /** For tls: addresses. */
 export const credentials = {
-	cert: {value: file, help: 'with tls: our certificate, with its chain (PEM)'},
-	key: {value: file, help: 'with tls: private key of our certificate (PEM)'},
-	ca: {value: file, help: 'with tls: authority that signs the certificates of the peer (PEM)'},
+	cert: {value: file, help: 'with tls: our certificate chain (PEM)'},
+	key: {value: file, help: 'with tls: our private key (PEM)'},
+	ca: {value: file, help: 'with tls: authorities to trust (PEM)'},
 } as const;
 
 /** `listening` and `others`: the addresses of the verb. */

@@ -33,6 +33,7 @@ export const relay = verb({
 		},
 	],
 	needsNode: true,
+	waitsFor: ({from}) => `clients on ${quoted(formatSocketAddress(from))}`,
 	async run({from, to}, options) {
 		checkCredentials(options, from, to);
 		checkSecurity(from, options.insecure);

@@ -1,15 +1,15 @@
 import {availableParallelism} from 'node:os';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
-import {anyText, wholeNumber} from '../common/formats/text-format.js';
+import {filePath, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {checkCommand} from '../common/process/run-command.js';
 import {any, one, verb} from '../common/verb.js';
 import {callAddress, clusterCalls} from '../objects/socket/call-places.js';
-import {isLocal} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, isLocal} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {checkCredentials, credentials, insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
@@ -25,21 +25,21 @@ const usualIdleMs = 60_000;
 const usualConnections = 4096;
 const usualHeld = 256 * 1024 ** 2;
 
-const folder = anyText('DIR');
+const folder = filePath('DIR');
 
 export const serve = verb({
 	summary: 'Answer calls by running the executables in a folder, or a command',
 	operands: {address: one(callAddress), more: any(folder)},
 	options: {
-		methods: {value: folder, many: true, help: 'folder of methods; if repeated, the first match is used'},
-		worker: {help: 'keep CMD running; it reads a call per line and prints an answer per line'},
-		stdin: {help: 'pass parameters on stdin only, not as arguments'},
-		jobs: {value: wholeNumber(1, 1024), help: 'maximum parallel calls (default: number of processors)'},
+		methods: {value: folder, many: true, help: 'folder of methods; the first match is run'},
+		worker: {help: 'keep CMD running; it answers a line per call'},
+		stdin: {help: 'pass parameters on stdin only'},
+		jobs: {...common.jobs, help: 'parallel calls (default: number of CPUs)'},
 		timeout: {...common.timeout, help: 'end a call after DURATION and report an error'},
-		idle: {value: duration, help: 'maximum time to receive one message (default 60s)'},
+		messageTimeout: {also: ['--idle'], value: duration, help: 'time to receive a message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
 		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
-		maxTotal: {value: totalSize, help: 'maximum data held for all clients (default 256M)'},
+		maxTotal: {value: totalSize, help: 'data held for all clients (default 256M)'},
 		allow,
 		mode: common.mode,
 		insecure,
@@ -54,6 +54,8 @@ export const serve = verb({
 		{purpose: 'keep four worker processes running', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
 	],
 	needsNode: true,
+	waitsFor: ({address}) =>
+		`clients on ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`,
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
 		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');
@@ -62,7 +64,7 @@ export const serve = verb({
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
 		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
 		if (address.kind === 'cluster')
-			refuseOnCluster(options, 'allow', 'mode', 'idle', 'max', 'insecure', 'cert', 'key', 'ca');
+			refuseOnCluster(options, 'allow', 'mode', 'messageTimeout', 'max', 'insecure', 'cert', 'key', 'ca');
 		else if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (address.kind !== 'cluster') checkCredentials(options, address);
@@ -99,7 +101,7 @@ export const serve = verb({
 		const server = new CallServer(listener, runner, {
 			jobs,
 			timeoutMs,
-			idleMs: options.idle ?? usualIdleMs,
+			idleMs: options.messageTimeout ?? usualIdleMs,
 			mostConnections,
 			limits: {...usualLimits, mostBytes},
 			mostHeld,

@@ -25,6 +25,7 @@ export const tap = verb({
 		{purpose: 'print only the requests', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
 	],
 	needsNode: true,
+	waitsFor: ({address}) => `clients on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options) {
 		if (address.kind === 'abstract')
 			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);

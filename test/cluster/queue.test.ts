@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {NatsText} from '../support/nats-text.js';
-import {assertDone, assertFails} from '../support/world.js';
+import {QueueWorld, small} from '../support/queues.js';
+import {assertDone, assertFails, type World} from '../support/world.js';
 
 const server = sharedServer();
 
@@ -10,15 +11,24 @@ const server = sharedServer();
 const on = (title: string, body: (world: NatsWorld) => Promise<void>) =>
 	test(title, needsNats, async (t) => body(new NatsWorld(t, await server.started())));
 
-on('create, send, recv, stat, list, remove: as on this machine', async (world) => {
-	const name = world.name();
-	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '100']), '');
+/** The same over a queue of this machine and over one on a cluster. */
+const onBoth = (title: string, body: (world: World, name: string) => Promise<void>) => {
+	test(`on this machine: ${title}`, async (t) => {
+		const world = new QueueWorld(t);
+		await body(world, world.name());
+	});
+	on(`on a cluster: ${title}`, (world) => body(world, world.name()));
+};
+
+onBoth('create, send, recv, stat, list, remove', async (world, name) => {
+	assertDone(await world.run('ipc-mq', ['create', name, ...small]), '');
 	assertDone(await world.run('ipc-mq', ['send', name], {input: 'a\nb\n'}), '');
 	assertDone(await world.run('ipc-mq', ['send', name, '-p', '9', 'urgent']), '');
 	const {stdout} = await world.run('ipc-mq', ['stat', name, '--json']);
 	const {messages, maxmsg} = JSON.parse(stdout.toString());
-	assert.deepEqual({messages, maxmsg}, {messages: 3, maxmsg: 100});
-	const listed = await world.run('ipc-mq', ['list', 'nats:', '--no-headings', '-o', 'name,messages']);
+	assert.deepEqual({messages, maxmsg}, {messages: 3, maxmsg: 10});
+	const where = name.startsWith('nats:') ? ['nats:'] : [];
+	const listed = await world.run('ipc-mq', ['list', ...where, '--no-headings', '-o', 'name,messages']);
 	assert.match(listed.stdout.toString(), new RegExp(`^${name} +3$`, 'm'));
 	assertDone(await world.run('ipc-mq', ['recv', name]), 'urgent\n');
 	assertDone(await world.run('ipc-mq', ['recv', name, '--all']), 'a\nb\n');
@@ -31,9 +41,8 @@ on('create, send, recv, stat, list, remove: as on this machine', async (world) =
 	);
 });
 
-on('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when there is room', async (world) => {
-	const name = world.name();
-	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2']), '');
+onBoth('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when there is room', async (world, name) => {
+	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2', '--msgsize', '256']), '');
 	assertDone(await world.run('ipc-mq', ['send', name, 'a', 'b']), '');
 	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-n']), 3, '');
 	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-t', '50ms']), 124, '');

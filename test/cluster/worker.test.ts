@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {existsSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {QueueWorld, small} from '../support/queues.js';
@@ -158,6 +158,26 @@ onCluster('a message whose receiver was killed goes to the next one', async (wor
 	await worker.closed;
 	// Until the server gives it up nobody else can have it.
 	assertDone(await world.run('ipc-mq', ['recv', name]), 'a\n');
+});
+
+test('one worker on each of two machines: both work on one queue', needsNats, async (t) => {
+	const nats = await server.started();
+	// Nothing but the server is common to them.
+	const machines = [new NatsWorld(t, nats), new NatsWorld(t, nats)];
+	const name = await clusterQueue(machines[0] as NatsWorld);
+	const meeting = (machines[0] as NatsWorld).file('meeting');
+	mkdirSync(meeting);
+	// The first two messages are done when both work.
+	const line = `touch ${meeting}/$0; while [ $(ls ${meeting} | wc -l) -lt 2 ]; do sleep 0.1; done; cat`;
+	const workers = machines.map((world, i) =>
+		world.start('ipc-mq', ['recv', name, '--follow', '--', 'sh', '-c', line, String(i)]),
+	);
+	const lines = Array.from({length: 8}, (_, i) => `job ${i}`);
+	assertDone(await (machines[1] as NatsWorld).run('ipc-mq', ['send', name], {input: `${lines.join('\n')}\n`}), '');
+	const done = () => workers.flatMap(({output}) => output.toString().match(/job [0-9]/g) ?? []);
+	await until('all are done', () => done().length >= lines.length);
+	for (const worker of workers) assert.equal((await worker.kill('SIGTERM').end()).signal, 'SIGTERM');
+	assert.deepEqual(done().sort(), lines);
 });
 
 onCluster('a command that takes longer than the server waits for an answer keeps its message', async (world) => {

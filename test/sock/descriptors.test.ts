@@ -123,10 +123,11 @@ test('nobody takes them, none comes, none is open', async (t) => {
 		"ipc-sock: cannot open './none': no such file or folder\n",
 	);
 	assertFails(await world.sock('recv-fd', 'x', '-t', '20ms', '--', 'true'), 124, '');
+	assertFails(await world.sock('recv-fd', 'x', '-n', '--', 'true'), 3, '');
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
-	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor\n$/.test(receiver.errors));
+	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor$/m.test(receiver.errors));
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);

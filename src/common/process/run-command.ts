@@ -2,6 +2,7 @@ import {accessSync, constants, statSync} from 'node:fs';
 import {isKernelError} from '../../native/index.js';
 import {hasCode, kernelError, quoted, reasonOf, SystemError} from '../errors.js';
 import {status} from '../exit.js';
+import {waitIsOver} from '../output.js';
 import {type ChildEnd, endOf, watchEnd} from './child-end.js';
 
 /** How a command ended; its status is 126 or 127 when it could not be run or was not found. */
@@ -35,6 +36,7 @@ export async function startCommand(
 	streams: {stdin: Stream | Uint8Array; stdout: Stream /** Its descriptors from 3 on. */; more?: readonly number[]},
 	environment: Record<string, string> = {},
 ): Promise<RunningCommand> {
+	waitIsOver();
 	const {execa} = await import('execa');
 	const [file, ...args] = words;
 	const startMs = performance.now();

@@ -33,6 +33,19 @@ const lookAgainMs = 500;
  *
  * `try…` returns at once; `wait` and `hold` may wait, in the kernel, and block the event loop meanwhile. A unit taken
  * by `wait` is lost when the process is killed, as with every semaphore; a unit taken by `hold` is released.
+ *
+ * @example
+ * ```ts
+ * import {Semaphore} from 'ipc-tools';
+ *
+ * using jobs = Semaphore.open('example', {value: 3}); // created if missing; the same semaphore as sem_open(3)'s
+ * {
+ * 	using unit = jobs.hold({timeoutMs: 2000}); // undefined after two seconds; a crash releases it too
+ * 	console.log(unit !== undefined, jobs.value); // true 2
+ * }
+ * console.log(jobs.value); // 3
+ * Semaphore.remove('example');
+ * ```
  */
 export class Semaphore implements AnySemaphore {
 	private readonly holders: SemaphoreHolders;
@@ -342,7 +355,11 @@ type SemaphoreName = Address & {kind: 'name'};
 const longestName = 251;
 
 /** A semaphore's name on the command line: an invalid name is refused before anything is done. */
-export const semaphoreName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+export const semaphoreName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	completes: 'objects',
+	parse: (text) => toAddress(text),
+};
 
 function toAddress(name: string | Address): SemaphoreName {
 	const address = parseLocalAddress(name);
