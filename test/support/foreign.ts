@@ -45,7 +45,7 @@ export async function buildFor({name, compiler}: Foreign, world: World): Promise
 	return folder;
 }
 
-const forward = (...names: string[]): Record<string, string> =>
+export const forward = (...names: string[]): Record<string, string> =>
 	Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 
 /** Where the commands and sem-peer of this system are. */
