@@ -1,5 +1,11 @@
 import {type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager} from '@nats-io/jetstream';
-import {type ConnectionOptions, connect, credsAuthenticator, type NatsConnection} from '@nats-io/transport-node';
+import {
+	type ConnectionOptions,
+	connect,
+	credsAuthenticator,
+	type NatsConnection,
+	PermissionViolationError,
+} from '@nats-io/transport-node';
 import type {ConnectionSettings} from '../../common/cluster.js';
 import {showServer} from '../../common/formats/cluster-address.js';
 import {refusalOf, refuse} from './errors.js';
@@ -17,6 +23,8 @@ export class Connection {
 	/** Called after each new connection: what was asked before may have been lost. */
 	readonly onReconnect = new Set<() => void>();
 	private readonly onDisconnect = new Set<() => void>();
+	/** Called with what the server does not permit this user to do: no answer tells. */
+	readonly onDenied = new Set<(error: PermissionViolationError) => void>();
 	/** Called at the end, while the connection still is there, to give back what is in hand. */
 	readonly onClose = new Set<() => Promise<void>>();
 	isConnected = false;
@@ -91,9 +99,13 @@ export class Connection {
 	}
 
 	private async watch(client: NatsConnection): Promise<void> {
-		for await (const {type} of client.status()) {
+		for await (const status of client.status()) {
 			if (this.closing.signal.aborted) continue;
-			if (type === 'disconnect') {
+			const {type} = status;
+			if (type === 'error') {
+				const {error} = status;
+				if (error instanceof PermissionViolationError) for (const call of this.onDenied) call(error);
+			} else if (type === 'disconnect') {
 				this.isConnected = false;
 				for (const call of this.onDisconnect) call();
 				this.onDisconnect.clear();
