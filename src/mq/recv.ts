@@ -7,7 +7,6 @@ import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell} from '../common/output.js';
-import {checkCommand} from '../common/process/run-command.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, optionName, verb} from '../common/verb.js';
@@ -81,9 +80,8 @@ export const recv = verb({
 		if (options.deadLetter && formatAddress(options.deadLetter) === formatAddress(name))
 			throw new UsageError('--dead-letter must name another queue: a failed message would be received again and again');
 		if (command.length === 0) expectOutput();
-		else checkCommand(command);
 		const timeoutMs = options.all || options.nonblock ? 0 : (options.timeout ?? -1);
-		const queue = openToReceive(name, options.create ? options : undefined);
+		const open = () => openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
 			const settings = {
 				command,
@@ -95,15 +93,16 @@ export const recv = verb({
 				drains: options.drain,
 				deadLetter: options.deadLetter,
 			};
+			// Without a command none of it is needed.
 			return import('./worker.js')
-				.then(({Worker}) => new Worker(queue, settings).run(() => announceReady(options.readyFd)))
-				.finally(() => queue.close())
+				.then(({work}) => work(open, settings, () => announceReady(options.readyFd)))
 				.then((end) => {
 					if (typeof end === 'object') return endedWith(end.status);
 					if (end === 'complete' || options.all) return done;
 					return options.nonblock ? notNow : timedOut;
 				});
 		}
+		const queue = open();
 		stopOnSignals();
 		using _ = queue;
 		const progress = progressOf(options.progress, 'messages');

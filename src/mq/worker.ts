@@ -5,7 +5,7 @@ import {formatDuration} from '../common/formats/duration.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {tell, tellError, tellVerbose} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
-import {startCommand} from '../common/process/run-command.js';
+import {checkCommand, startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {
 	full,
@@ -50,10 +50,24 @@ export interface Failure {
 	why: string;
 }
 
+/** What became of all messages: see `Worker.run`. */
+export type WorkEnd = 'complete' | 'empty' | Failure;
+
+/** Opens a queue and works on its messages; a command that cannot be run is refused before. */
+export async function work(open: () => Queue, settings: Work, onReady: () => void): Promise<WorkEnd> {
+	checkCommand(settings.command);
+	const queue = open();
+	try {
+		return await new Worker(queue, settings).run(onReady);
+	} finally {
+		queue.close();
+	}
+}
+
 /**
  * Runs a command per message. A message is done when its command exited with status 0; until then the worker keeps it.
  */
-export class Worker {
+class Worker {
 	private failure: Failure | undefined;
 	/** An unexpected error: thrown again once all messages are done or returned. */
 	private defect: unknown;
@@ -83,7 +97,7 @@ export class Worker {
 	 * 'complete' when the wanted number of messages was done; 'empty' when there was none in time; a failure once one was
 	 * not done. `onReady` is called once a signal does what it is to do.
 	 */
-	async run(onReady: () => void): Promise<'complete' | 'empty' | Failure> {
+	async run(onReady: () => void): Promise<WorkEnd> {
 		using stop = new Shutdown({drains: this.work.drains});
 		using _ = this.rescued;
 		void stop.stopped.then(() => {
