@@ -1,5 +1,6 @@
 /**
- * ipc-tools as a library: the classes that the commands themselves use.
+ * ipc-tools as a library: the classes that the commands themselves use. What may wait blocks the event loop meanwhile; in
+ * {@link promises}, which is also the module `ipc-tools/promises`, the same classes have waits that are promises.
  *
  * @packageDocumentation
  */
@@ -25,3 +26,4 @@ export {
 	type SocketType,
 } from './objects/socket/local-socket.js';
 export type {LocalAddress} from './objects/socket/socket-address.js';
+export * as promises from './promises.js';

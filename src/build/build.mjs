@@ -75,10 +75,14 @@ await build({
 	minifyWhitespace: true,
 	plugins: [packagesApart, loadedLate],
 });
-// The client of NATS, in the thread that it gets.
+// What has a thread of its own, the client of NATS and TLS for verbs that wait in the kernel, or a process of its own.
 const worker = await build({
 	...shared,
-	entryPoints: {'cluster-worker': 'src/cluster/worker/main.ts'},
+	entryPoints: {
+		'cluster-worker': 'src/cluster/worker/main.ts',
+		'secure-worker': 'src/sock/secure/worker.ts',
+		'tap-rest': 'src/sock/tap/rest.ts',
+	},
 	outdir: 'dist',
 	minifySyntax: true,
 	minifyWhitespace: true,
@@ -88,6 +92,7 @@ await build({...shared, entryPoints: {index: 'src/index.ts'}, outdir: 'dist', pl
 
 // The commands' own declarations can only be read where the addon is.
 run('node', ['src/build/compile-native.mjs']);
+writePromises();
 const declared = await loadCommands(root);
 await writeHelp(root, declared);
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
@@ -117,6 +122,16 @@ writeLicenses(
 function run(program, args) {
 	const {status} = spawnSync(program, args, {cwd: root, stdio: 'inherit'});
 	if (status !== 0) process.exit(status ?? 1);
+}
+
+/** A part of the library's bundle under its own name: both have the same classes of errors. Node finds such names in the text. */
+function writePromises() {
+	const {promises} = require(join(dist, 'index.js'));
+	const names = Object.keys(promises).map((name) => `exports.${name} = promises.${name};\n`);
+	writeFileSync(
+		join(dist, 'promises.js'),
+		`'use strict';\nconst {promises} = require('./index.js');\n${names.join('')}`,
+	);
 }
 
 /** The licences of the bundled packages, and of the engine. */

@@ -31,7 +31,7 @@ const pageBytes = 4096;
 const usesOfShared = 16;
 
 /** Parts of the native layer for which src/engine/host has its own. */
-const ofNode = ['user-database.c', 'node-process.c', 'export.c'];
+const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export.c'];
 
 /**
  * One entry for each verb, and one for each command: its front, which knows the verbs' names only, and answers what is no
@@ -106,7 +106,11 @@ const smallRuntime = ({source, entries, arch}) => ({
 			if (nodeOnly.includes(path)) return {path, namespace: 'node-only', sideEffects: false};
 			return {errors: [{text: `src/engine/modules.json does not name '${path}'`}]};
 		});
-		onResolve({filter: /\/cluster\/.*\.js$/}, ({path}) => ({path, namespace: 'node-only', sideEffects: false}));
+		onResolve({filter: /\/(cluster|secure)\/.*\.js$/}, ({path}) => ({
+			path,
+			namespace: 'node-only',
+			sideEffects: false,
+		}));
 		// A verb that uses one of these becomes Node before it does (`needsNode`).
 		onLoad({filter: /.*/, namespace: 'node-only'}, () => ({contents: 'module.exports = {};'}));
 	},

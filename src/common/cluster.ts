@@ -15,7 +15,7 @@ import {filePath, type TextFormat} from './formats/text-format.js';
  */
 
 const servers: TextFormat<readonly ClusterServer[]> = {
-	placeholder: 'URL[,URL…]',
+	placeholder: 'URL[,URL...]',
 	parse: (text) => text.split(',').map((each) => parseServer(each, text)),
 };
 
@@ -112,12 +112,24 @@ export class ClusterPlace<Objects> {
 	}
 }
 
+const isClusterAddress = (value: unknown): value is ClusterAddress =>
+	typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster';
+
 /** The first address on a cluster among the values of a command line. */
-export function clusterAddressIn(values: readonly unknown[]): ClusterAddress | undefined {
-	for (const value of values.flat())
-		if (typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster')
-			return value as ClusterAddress;
-	return undefined;
+export const clusterAddressIn = (values: readonly unknown[]): ClusterAddress | undefined =>
+	values.flat().find(isClusterAddress);
+
+/** The connections to clusters: src/cluster. */
+export const clusterConnections = new ClusterPlace<{keep(address: ClusterAddress): Disposable}>();
+
+/** Until it is disposed of, whatever is done at these addresses, as far as they are on clusters, shares a connection to each cluster. */
+export function keepConnected(addresses: readonly unknown[]): Disposable {
+	const kept = addresses.filter(isClusterAddress).map((address) => clusterConnections.objects.keep(address));
+	return {
+		[Symbol.dispose]() {
+			for (const one of kept) one[Symbol.dispose]();
+		},
+	};
 }
 
 /** Where to look for objects: a server, without a name. For verbs that list. */

@@ -10,13 +10,13 @@ import {lookAtAllQueues} from '../objects/queue/queues.js';
 export const queueColumns: readonly Column<QueueStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'messages', align: 'right', value: ({messages}) => String(messages)},
-	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg)},
+	{name: 'maxmsg', align: 'right', value: ({maxmsg}) => String(maxmsg ?? '-')},
 	{name: 'msgsize', align: 'right', value: ({msgsize}) => formatSize(msgsize)},
-	{name: 'bytes', align: 'right', value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'bytes', align: 'right', spare: 1, value: ({bytes}) => (bytes === null ? '' : formatSize(bytes))},
+	{name: 'mode', spare: 4, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 3, value: ({owner}) => owner ?? ''},
 	{name: 'open', align: 'right', value: ({users, cluster}) => (cluster ? '' : String(users?.length ?? '?'))},
-	{name: 'notify', align: 'right', value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
+	{name: 'notify', align: 'right', spare: 2, value: ({notifyPid}) => (notifyPid === null ? '' : String(notifyPid))},
 ];
 
 export const list = verb({

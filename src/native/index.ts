@@ -28,8 +28,25 @@ export interface Native {
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
+	/**
+	 * A line for stderr, once: when a wait for another process has lasted this long. With a negative time there is none from now on.
+	 * write(2)
+	 */
+	announceWait(line: Uint8Array, afterMs: number): void;
+	/** The event loop waits for another process from now on, or no longer: what poll(2) is to other verbs. */
+	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
+	/**
+	 * epoll_create1(2): from now on the event loop calls back with the descriptors that are ready and their events, in turn. On
+	 * Node only.
+	 */
+	openReadiness(onReady: (pairs: number[]) => void): void;
+	/**
+	 * epoll_ctl(2): watches a descriptor for these events, 0 for no longer. The event loop goes on for as long as `isWatching`
+	 * is true. On Node only.
+	 */
+	watchReadiness(descriptor: number, events: number, isWatching: boolean): void;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
 	/** fcntl(2), F_OFD_SETLKW: waits. */
@@ -426,6 +443,10 @@ export interface Native {
 	tcgetpgrp(descriptor: number): number;
 	/** tcsetpgrp(3). */
 	tcsetpgrp(descriptor: number, group: number): void;
+	/** tcgetattr(3): fills the bytes of a struct termios, `termiosBytes` of them. */
+	tcgetattr(descriptor: number, settings: Uint8Array): void;
+	/** tcsetattr(3), TCSANOW. */
+	tcsetattr(descriptor: number, settings: Uint8Array): void;
 }
 
 /** A mapping of the native layer: opaque. */

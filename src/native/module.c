@@ -4,6 +4,7 @@
 NAPI_MODULE_INIT()
 {
 	export_wait(env, exports);
+	export_wait_notice(env, exports);
 	export_child(env, exports);
 	export_file(env, exports);
 	export_mqueue(env, exports);
@@ -11,6 +12,7 @@ NAPI_MODULE_INIT()
 	export_transfer(env, exports);
 	export_signal(env, exports);
 	export_proc(env, exports);
+	export_readiness(env, exports);
 	export_process(env, exports);
 	export_users(env, exports);
 	export_records(env, exports);

@@ -1,15 +1,18 @@
 import {Deadline} from '../common/deadline.js';
-import {printable, SystemError, UsageError} from '../common/errors.js';
+import {hasCode, printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
 import {expectInput, print, stdout} from '../common/output.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
 import {endIfBroken, eventsOf} from '../common/waiting.js';
-import {mostUnits, Semaphore, semaphoreName} from '../objects/semaphore/semaphore.js';
+import type {AnySemaphore} from '../objects/semaphore/any-semaphore.js';
+import {mostUnits, Semaphore} from '../objects/semaphore/semaphore.js';
+import {semaphoreName, semaphoresAt} from '../objects/semaphore/semaphores.js';
+import {about} from './about.js';
 
 const readBytes = 65_536;
 /** A line is a word, a name of 251 bytes and a number. */
@@ -20,7 +23,10 @@ const mostRemembered = 1000;
 const lookAgainMs = 1000;
 
 /** What one line asks for; the answer is a line without its newline. */
-type Request = (semaphores: OpenSemaphores) => string;
+interface Request {
+	answer(semaphores: OpenSemaphores): string;
+	isOnCluster?: boolean;
+}
 
 export const batch = verb({
 	summary: 'Read a command per line (wait, post, value) and print an answer per line',
@@ -32,23 +38,30 @@ export const batch = verb({
 	],
 	// A quick engine pays off: a batch has as many lines as it likes.
 	needsNode: true,
-	run() {
+	cluster: 'input',
+	async run() {
 		expectInput();
 		const meanings = new Map<string, Request>();
 		const buffer = Buffer.allocUnsafe(readBytes);
 		using semaphores = new OpenSemaphores();
 		let failures = 0;
+		let hasCluster = false;
 		// As latin1, a byte a character: that is the fastest, and loses nothing.
-		const answer = (line: string): void => {
+		const answer = (line: string): Promise<void> | undefined => {
 			let request = meanings.get(line);
 			if (!request) {
 				request = understand(line);
 				if (meanings.size >= mostRemembered) meanings.clear();
 				if (line.length <= mostLineBytes) meanings.set(line, request);
 			}
-			const reply = request(semaphores);
+			if (request.isOnCluster && !hasCluster) {
+				hasCluster = true;
+				return about.loadCluster?.().then(() => answer(line));
+			}
+			const reply = request.answer(semaphores);
 			if (reply.startsWith('error ')) failures++;
 			if (reply !== '') semaphores.answers.push(reply);
+			return undefined;
 		};
 		let unfinished = '';
 		for (;;) {
@@ -59,10 +72,13 @@ export const batch = verb({
 			const lines = (unfinished + buffer.toString('latin1', 0, count)).split('\n');
 			// Of a line that is too long, this much is enough to know that.
 			unfinished = (lines.pop() as string).slice(0, mostLineBytes + 1);
-			for (const line of lines) answer(line);
+			for (const line of lines) {
+				const loading = answer(line);
+				if (loading) await loading;
+			}
 		}
 		// A last line without its newline is a line.
-		answer(unfinished);
+		await answer(unfinished);
 		semaphores.flush();
 		return failures > 0 ? failed : done;
 	},
@@ -71,7 +87,7 @@ export const batch = verb({
 /** The open semaphores that lines have named, and the answers that have not been written yet. */
 class OpenSemaphores implements Disposable {
 	readonly answers: string[] = [];
-	private readonly open = new Map<string, {semaphore: Semaphore; isChecked: boolean}>();
+	private readonly open = new Map<string, {semaphore: AnySemaphore; isChecked: boolean}>();
 	private stopsOnSignals = false;
 
 	/** Writes the answers now: a process that waits for an answer must not have to send the next line first. */
@@ -82,21 +98,22 @@ class OpenSemaphores implements Disposable {
 		for (const entry of this.open.values()) entry.isChecked = false;
 	}
 
-	find(key: string): Semaphore {
+	find(key: string, address: Address): AnySemaphore {
 		const entry = this.open.get(key);
-		if (entry && (entry.isChecked || !entry.semaphore.isRemoved)) {
+		if (entry && (entry.isChecked || !isRemoved(entry.semaphore))) {
 			entry.isChecked = true;
 			return entry.semaphore;
 		}
-		entry?.semaphore.close();
+		entry?.semaphore[Symbol.dispose]();
 		this.open.delete(key);
-		const semaphore = Semaphore.open(key);
+		const semaphore = semaphoresAt(address).open(address);
 		this.open.set(key, {semaphore, isChecked: true});
 		return semaphore;
 	}
 
-	wait(semaphore: Semaphore, timeoutMs: number): boolean {
+	wait(semaphore: AnySemaphore, timeoutMs: number): boolean {
 		if (semaphore.tryWait()) return true;
+		if (!(semaphore instanceof Semaphore)) return timeoutMs !== 0 && this.waitOnCluster(semaphore, timeoutMs);
 		if (timeoutMs === 0) return semaphore.reap() > 0 && semaphore.tryWait();
 		this.flush();
 		if (!this.stopsOnSignals) stopOnSignals();
@@ -109,10 +126,23 @@ class OpenSemaphores implements Disposable {
 		}
 	}
 
+	private waitOnCluster(semaphore: AnySemaphore, timeoutMs: number): boolean {
+		this.flush();
+		try {
+			return semaphore.wait(timeoutMs, stdout);
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) throw new EndBySignal(SIGPIPE);
+			throw error;
+		}
+	}
+
 	[Symbol.dispose](): void {
-		for (const {semaphore} of this.open.values()) semaphore.close();
+		for (const {semaphore} of this.open.values()) semaphore[Symbol.dispose]();
 	}
 }
+
+/** On a cluster each request finds the semaphore by its name. */
+const isRemoved = (semaphore: AnySemaphore): boolean => semaphore instanceof Semaphore && semaphore.isRemoved;
 
 const count = wholeNumber(1, mostUnits);
 
@@ -121,9 +151,9 @@ function understand(line: string): Request {
 		.toString()
 		.replace(/^[ \t]+|[ \t]+$/g, '')
 		.split(/[ \t]+/) as [string, ...string[]];
-	if (word === '' || word.startsWith('#')) return () => '';
+	if (word === '' || word.startsWith('#')) return {answer: () => ''};
 	const refuse = (why: string): Request => {
-		return () => `error ${printable(why)}`;
+		return {answer: () => `error ${printable(why)}`};
 	};
 	if (line.length > mostLineBytes) return refuse(`the line is longer than ${mostLineBytes} bytes`);
 	try {
@@ -132,16 +162,22 @@ function understand(line: string): Request {
 		if (!known.includes(word)) return refuse(`unknown command '${word}' (commands: wait, post, value)`);
 		if (rest[0] === undefined) return refuse(`NAME is missing: ${word} NAME`);
 		if (rest.length > most) return refuse(`'${rest[most]}' is one word too many`);
-		const name = formatAddress(semaphoreName.parse(rest[0]));
-		if (word === 'value') return guarded((semaphores) => String(semaphores.find(name).value));
+		const address = semaphoreName.parse(rest[0]);
+		const isOnCluster = address.kind === 'cluster';
+		const key = isOnCluster ? rest[0] : formatAddress(address);
+		const request = (use: (semaphore: AnySemaphore, semaphores: OpenSemaphores) => string): Request => ({
+			isOnCluster,
+			answer: (semaphores) => guarded(() => use(semaphores.find(key, address), semaphores)),
+		});
+		if (word === 'value') return request((semaphore) => String(semaphore.value));
 		if (word === 'wait' || word === 'acquire') {
 			const timeoutMs = rest[1] === undefined ? -1 : duration.parse(rest[1]);
 			const otherwise = timeoutMs === 0 ? 'busy' : 'timeout';
-			return guarded((semaphores) => (semaphores.wait(semaphores.find(name), timeoutMs) ? 'ok' : otherwise));
+			return request((semaphore, semaphores) => (semaphores.wait(semaphore, timeoutMs) ? 'ok' : otherwise));
 		}
 		const units = rest[1] === undefined ? 1 : count.parse(rest[1]);
-		return guarded((semaphores) => {
-			semaphores.find(name).post(units);
+		return request((semaphore) => {
+			semaphore.post(units);
 			return 'ok';
 		});
 	} catch (error) {
@@ -151,13 +187,11 @@ function understand(line: string): Request {
 }
 
 /** A failure is an answer like any other. */
-const guarded =
-	(request: Request): Request =>
-	(semaphores) => {
-		try {
-			return request(semaphores);
-		} catch (error) {
-			if (error instanceof SystemError) return `error ${printable(error.message)}`;
-			throw error;
-		}
-	};
+function guarded(answer: () => string): string {
+	try {
+		return answer();
+	} catch (error) {
+		if (error instanceof SystemError || error instanceof UsageError) return `error ${printable(error.message)}`;
+		throw error;
+	}
+}

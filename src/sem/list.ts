@@ -10,8 +10,8 @@ export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'value', align: 'right', value: ({value}) => String(value)},
 	{name: 'waiters', align: 'right', value: ({waiters}) => (waiters === null ? '' : String(waiters))},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'mode', spare: 2, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 1, value: ({owner}) => owner ?? ''},
 	{
 		name: 'holders',
 		value: ({holders}) =>

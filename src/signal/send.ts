@@ -1,3 +1,4 @@
+import {keepConnected} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
@@ -114,6 +115,7 @@ export const send = verb({
 			dryRun: options.dryRun,
 			json: options.json,
 		});
+		using _ = keepConnected(words);
 		if (words.length > 0)
 			for (const one of targets)
 				if ('address' in one) delivery.sendFar(one);

@@ -175,11 +175,13 @@ for (const [title, list] of Object.entries(generators))
 
 test("tables and process: as Node's own", needsExecutable, () => compare(tables));
 
-/** Those whose purpose is to end or to hold up the process. */
+/** Those whose purpose is to end or to hold up the process, and those that the executable does not have. */
 const dangerous = new Set([
 	...['exit', 'raiseSignal', 'catchSignals', 'defaultSignal', 'setChildSubreaper', 'unlinkat', 'pumpLinks'],
 	// What is behind a debugger is Node's.
 	'mayHaveDebugger',
+	// Promises are for the library.
+	...['openReadiness', 'watchReadiness'],
 ]);
 
 test(

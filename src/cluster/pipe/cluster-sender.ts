@@ -1,12 +1,13 @@
 import {countOf, quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {type Boundaries, boundariesOf} from '../../common/framing/boundaries.js';
-import {type Framing, FramingError, parseJsonRecord, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
+import {type Boundaries, boundariesOf, incompleteRecord} from '../../common/framing/boundaries.js';
+import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {readInput, readInputNow} from '../../common/input.js';
 import {print, stdin} from '../../common/output.js';
 import {growPipe} from '../../common/transfer.js';
+import {sendAsLines} from '../../objects/fifo/json-lines.js';
 import type {Missing, PipeSender, SendSettings} from '../../objects/fifo/pipe.js';
-import {asLine, explainRecord} from '../../objects/fifo/record-sender.js';
+import {explainRecord} from '../../objects/fifo/record-sender.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {PipeMethods} from '../worker/pipe/pipe.js';
@@ -132,7 +133,7 @@ export class ClusterSender implements PipeSender {
 		if (filled === 0 || batches.missing) return;
 		const separator = separatorOf(framing);
 		const rest = buffer.subarray(0, filled);
-		if (separator === undefined) throw incomplete(boundaries, rest);
+		if (separator === undefined) throw incompleteRecord(boundaries, rest);
 		const last = Buffer.concat([rest, Buffer.of(separator)]);
 		this.sendComplete(batches, boundaries, last, last.length);
 	}
@@ -161,26 +162,16 @@ export class ClusterSender implements PipeSender {
 	private sendJson(batches: Batches, boundaries: Boundaries): void {
 		const decoder = new RecordDecoder('json');
 		const buffer = Buffer.allocUnsafeSlow(batchBytes);
-		const send = (lines: Iterable<Buffer>) => {
-			// An invalid record must not prevent the valid records before it from being sent.
-			const good: Buffer[] = [];
-			let failure: unknown;
-			try {
-				for (const line of lines) if (line.length > 0) good.push(asLine(parseJsonRecord(line).data));
-			} catch (error) {
-				failure = error;
-			}
-			const batch = Buffer.concat(good);
-			if (batch.length > 0) this.sendComplete(batches, boundaries, batch, batch.length);
-			if (failure) throw failure;
+		const send = (lines: Buffer) => {
+			this.sendComplete(batches, boundaries, lines, lines.length);
 		};
 		while (!batches.missing) {
 			const count = batches.waitForInput(false) ? readInputNow(buffer, 0) : -1;
 			if (count < 0) continue;
 			if (count === 0) break;
-			send(decoder.push(buffer.subarray(0, count)));
+			sendAsLines(decoder.push(buffer.subarray(0, count)), send);
 		}
-		if (!batches.missing) send(decoder.end());
+		if (!batches.missing) sendAsLines(decoder.end(), send);
 	}
 
 	[Symbol.dispose](): void {
@@ -191,16 +182,6 @@ export class ClusterSender implements PipeSender {
 	close(): void {
 		this[Symbol.dispose]();
 	}
-}
-
-function incomplete(boundaries: Boundaries, rest: Buffer): FramingError {
-	const wanted = boundaries.firstEnd(rest, 0, rest.length);
-	const {before} = boundaries;
-	return new FramingError(
-		wanted < 0
-			? `it is incomplete: ${rest.length} of the ${before} bytes of its length arrived`
-			: `it is incomplete: ${rest.length - before} of ${wanted - before} bytes arrived`,
-	);
 }
 
 interface Flying {

@@ -1,26 +1,18 @@
 import {Deadline} from '../../common/deadline.js';
-import {countOf, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {hasCode, quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
 import {stdout} from '../../common/output.js';
 import type {SegmentAccess} from '../../objects/segment/segment.js';
 import type {ClusterSegment} from '../../objects/segment/segments.js';
-import {
-	bitsOf,
-	checkAligned,
-	checkWord,
-	doubleBits,
-	doubleOf,
-	type WordType,
-	widthOf,
-	wordOf,
-} from '../../objects/segment/word.js';
+import {bitsOf, checkAligned, checkWord, type WordType, widthOf, wordOf} from '../../objects/segment/word.js';
+import {Words} from '../../objects/segment/words.js';
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {SegmentMethods} from '../worker/segment/segment.js';
 import type {Change, Changed, Contents} from './format.js';
 
 /** A segment on a cluster. What is read is of one revision; a change is made in one step, of the last one. */
-export class SegmentOnCluster implements ClusterSegment {
+export class SegmentOnCluster extends Words implements ClusterSegment {
 	/** What was read last. */
 	private contents: Contents | undefined;
 
@@ -28,7 +20,9 @@ export class SegmentOnCluster implements ClusterSegment {
 		private readonly address: ClusterAddress,
 		private readonly channel: Channel,
 		private knownSize: number,
-	) {}
+	) {
+		super();
+	}
 
 	/** @throws Refusal `no-such` where it does not exist. */
 	static open(address: ClusterAddress, access: SegmentAccess): SegmentOnCluster {
@@ -141,16 +135,6 @@ export class SegmentOnCluster implements ClusterSegment {
 		return wordIn(type, before);
 	}
 
-	loadDouble(offset: number): number {
-		checkAligned('f64', 8, offset);
-		return doubleOf(BigInt.asUintN(64, this.load('u64', offset)));
-	}
-
-	exchangeDouble(offset: number, value: number): number {
-		checkAligned('f64', 8, offset);
-		return doubleOf(this.exchange('u64', offset, BigInt.asUintN(64, doubleBits(value))));
-	}
-
 	/** The server tells of each revision. */
 	wait(
 		type: WordType,
@@ -180,12 +164,6 @@ export class SegmentOnCluster implements ClusterSegment {
 			if (news.isRemoved) throw new SystemError(`cannot wait for ${quoted(this.shownName)}: it has been removed`);
 			this.contents = undefined;
 		}
-	}
-
-	beyond(tried: string, offset: number, length: number, size: number): SystemError {
-		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size}`,
-		);
 	}
 
 	lock(): boolean {

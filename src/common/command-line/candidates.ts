@@ -1,6 +1,6 @@
 import type {TextFormat, WordsBefore} from '../formats/text-format.js';
 import {type Command, expandShorthand, findVerb, type Option, operandCount, optionName, type Verb} from '../verb.js';
-import {optionsOf} from './command-line.js';
+import {offeredOptionsOf, optionsOf} from './command-line.js';
 import {quotedForBash, typedWords} from './shell-words.js';
 
 /** What a shell offers: words, or where there is none what it finds itself. */
@@ -84,7 +84,10 @@ function placeBehind(verb: Verb, words: readonly string[]): Place {
 	/** Whether the next word is its value. */
 	const take = (name: string): Option | undefined => {
 		const [key, found] =
-			declared.find(([each, {short}]) => name === `--${optionName(each)}` || (short && name === `-${short}`)) ?? [];
+			declared.find(
+				([each, {short, also}]) =>
+					name === `--${optionName(each)}` || (short && name === `-${short}`) || also?.includes(name),
+			) ?? [];
 		if (key !== undefined) options.add(key);
 		return found;
 	};
@@ -113,7 +116,7 @@ function placeBehind(verb: Verb, words: readonly string[]): Place {
 
 /** Those that can still be given. */
 const optionsLeft = (verb: Verb, {options}: Place): string[] => [
-	...Object.entries(optionsOf(verb))
+	...offeredOptionsOf(verb)
 		.filter(([key, {many}]) => many || !options.has(key))
 		.map(([key]) => `--${optionName(key)}`),
 	'--help',

@@ -1,5 +1,5 @@
 import {native} from '../../native/index.js';
-import {type Framing, headerBytes, separatorOf} from './framing.js';
+import {type Framing, FramingError, headerBytes, separatorOf} from './framing.js';
 
 /** How records are found in a buffer of bytes; `RecordDecoder` cuts a stream into records. */
 export interface Boundaries {
@@ -50,3 +50,20 @@ export const boundariesBy = (separator: number): Boundaries => (separator < 0 ? 
 
 /** For the framings that have records at all: `lines` and `json`, `null`, `length`. */
 export const boundariesOf = (framing: Framing): Boundaries => boundariesBy(separatorOf(framing) ?? -1);
+
+/** The bytes of the first record, for a separator as the native layer expects it; all of them where its end is not there. */
+export function lengthOfFirst(bytes: Buffer, separator: number): number {
+	const {before, behind, firstEnd} = boundariesBy(separator);
+	const end = firstEnd(bytes, 0, bytes.length);
+	return end < 0 ? bytes.length : end - before - behind;
+}
+
+/** Why these bytes, after the last record with its length before it, are not a record, in numbers. */
+export function incompleteRecord({before, firstEnd}: Boundaries, rest: Buffer): FramingError {
+	const wanted = firstEnd(rest, 0, rest.length);
+	return new FramingError(
+		wanted < 0
+			? `it is incomplete: ${rest.length} of the ${before} bytes of its length arrived`
+			: `it is incomplete: ${rest.length - before} of ${wanted - before} bytes arrived`,
+	);
+}

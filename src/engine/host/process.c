@@ -50,6 +50,12 @@ bool has_other_threads(void)
 	return false;
 }
 
+/* In the place of src/native/node-readiness.c, which only the library needs. */
+void export_readiness(napi_env env, napi_value exports)
+{
+	(void)env, (void)exports;
+}
+
 /* commandLine() -> the words after the command's name. */
 static napi_value js_command_line(napi_env env, napi_callback_info info)
 {

@@ -43,6 +43,28 @@ export interface CreateSettings {
 	beforeTemporary?: (() => void) | undefined;
 }
 
+/**
+ * A FIFO, also called a named pipe, and this process as a user of it. Its descriptors are for read(2), write(2) and
+ * splice(2). fifo(7)
+ *
+ * Only `openWriter` may wait, for a reader, and blocks the event loop meanwhile.
+ *
+ * @example
+ * ```ts
+ * import {closeSync, readFileSync, writeSync} from 'node:fs';
+ * import {Fifo} from 'ipc-tools';
+ *
+ * using fifo = Fifo.open('example', {temporary: true}); // created if missing, removed by its last user
+ * const reader = fifo.openReader();
+ * const writer = fifo.openWriter(2000); // waits for a reader, two seconds at most
+ * if (writer !== undefined) {
+ * 	writeSync(writer, 'hello');
+ * 	closeSync(writer);
+ * }
+ * console.log(readFileSync(reader, 'utf8')); // hello
+ * closeSync(reader);
+ * ```
+ */
 export class Fifo implements Disposable {
 	/** Its path in the file system. */
 	readonly path: string;

@@ -1,19 +1,13 @@
 import {Deadline} from '../../common/deadline.js';
 import {countOf, hasCode, SystemError} from '../../common/errors.js';
-import {type Boundaries, boundariesOf} from '../../common/framing/boundaries.js';
-import {
-	type Framing,
-	FramingError,
-	headerBytes,
-	parseJsonRecord,
-	RecordDecoder,
-	separatorOf,
-} from '../../common/framing/framing.js';
+import {type Boundaries, boundariesOf, incompleteRecord} from '../../common/framing/boundaries.js';
+import {type Framing, FramingError, RecordDecoder, separatorOf} from '../../common/framing/framing.js';
 import {readInput} from '../../common/input.js';
 import {print} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
 import {isReady} from '../../common/waiting.js';
 import {F_UNLCK, F_WRLCK, native, PIPE_BUF, POLLOUT} from '../../native/index.js';
+import {sendAsLines} from './json-lines.js';
 
 /**
  * Sends records to a FIFO with several senders, each record whole.
@@ -80,13 +74,6 @@ export function sendRecords(sending: RecordSending): {records: number; missing: 
 export const explainRecord = (error: FramingError, sent: number): SystemError =>
 	new SystemError(`cannot send record ${sent + 1} of stdin: ${error.message} (${countOf(sent, 'record')} sent)`);
 
-/** The contents of a JSON object, as they are sent. */
-export function asLine(data: Buffer): Buffer {
-	if (data.includes(10))
-		throw new FramingError('it contains a newline, and the records of JSON objects are sent as lines');
-	return Buffer.concat([data, Buffer.of(10)]);
-}
-
 /** Why sending ended early: other senders kept the lock, or the reader did not read. */
 class WaitTimedOut extends Error {
 	constructor(readonly missing: 'lock' | 'room') {
@@ -126,34 +113,15 @@ class RecordSender {
 	sendJson(): void {
 		const decoder = new RecordDecoder('json');
 		const buffer = Buffer.allocUnsafe(bufferBytes);
-		const send = (lines: Iterable<Buffer>) => {
-			// An invalid record must not prevent the valid records before it from being sent.
-			const good: Buffer[] = [];
-			let failure: unknown;
-			try {
-				for (const line of lines) if (line.length > 0) good.push(asLine(parseJsonRecord(line).data));
-			} catch (error) {
-				failure = error;
-			}
-			const batch = Buffer.concat(good);
-			if (batch.length > 0) this.sendWhole(batch, 0, batch.length);
-			if (failure) throw failure;
-		};
+		const send = (lines: Buffer) => this.sendWhole(lines, 0, lines.length);
 		for (let count = this.readInput(buffer, 0); count > 0; count = this.readInput(buffer, 0))
-			send(decoder.push(buffer.subarray(0, count)));
-		send(decoder.end());
+			sendAsLines(decoder.push(buffer.subarray(0, count)), send);
+		sendAsLines(decoder.end(), send);
 	}
 
 	/** The end of stdin: a last line without its newline is still a record, half a frame is not. */
 	private sendLast(rest: Buffer): void {
-		if (this.separator === undefined) {
-			const wanted = this.boundaries.firstEnd(rest, 0, rest.length);
-			throw new FramingError(
-				wanted < 0
-					? `it is incomplete: ${rest.length} of the ${headerBytes} bytes of its length arrived`
-					: `it is incomplete: ${rest.length - headerBytes} of ${wanted - headerBytes} bytes arrived`,
-			);
-		}
+		if (this.separator === undefined) throw incompleteRecord(this.boundaries, rest);
 		const record = Buffer.concat([rest, Buffer.of(this.separator)]);
 		this.sendWhole(record, 0, record.length);
 	}

@@ -37,8 +37,20 @@ const unframed = -2;
 /**
  * A POSIX message queue: the same object that any C, Python or Rust program opens by that name. mq_overview(7)
  *
- * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile. To receive
- * without blocking the event loop, iterate: `for await (const {data, priority} of queue)`.
+ * `try…` returns at once; the other methods may wait, in the kernel, and block the event loop meanwhile; the
+ * class of the same name in `ipc-tools/promises` does not.
+ *
+ * @example
+ * ```ts
+ * import {MessageQueue} from 'ipc-tools';
+ *
+ * using queue = MessageQueue.open('example', 'both', {maxmsg: 10, msgsize: 64}); // created if missing
+ * queue.send('low');
+ * queue.send('high', {priority: 5});
+ * console.log(`${queue.receive()?.data}, ${queue.messages} left`); // high, 1 left
+ * console.log(`${queue.receive({timeoutMs: 2000})?.data}`); // low
+ * MessageQueue.remove('example');
+ * ```
  */
 export class MessageQueue implements Queue {
 	readonly keepsRescued = true;
@@ -304,15 +316,6 @@ export class MessageQueue implements Queue {
 		return ours.dev === theirs.dev && ours.ino === theirs.ino;
 	}
 
-	/** Messages as they arrive, without end and without blocking the event loop. */
-	async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
-		for (;;) {
-			const message = this.tryReceive();
-			if (message) yield message;
-			else await this.waitInBackground(backgroundMs);
-		}
-	}
-
 	[Symbol.dispose](): void {
 		closeSync(this.descriptor);
 	}
@@ -324,8 +327,6 @@ export class MessageQueue implements Queue {
 
 /** A wait in libuv's thread pool has to end now and then, to check whether a signal told us to stop. */
 const sliceMs = 50;
-/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
-const backgroundMs = 100;
 
 /** Undefined where /proc does not show them: they are needed for defaults and for advice. */
 function tryReadLimits(): QueueLimits | undefined {

@@ -1,13 +1,7 @@
 import {countOf, kernelError, SystemError} from '../../common/errors.js';
-import {boundariesBy} from '../../common/framing/boundaries.js';
-import {
-	type Framing,
-	FramingError,
-	mostRecordBytes,
-	parseJsonRecord,
-	RecordDecoder,
-	separatorOf,
-} from '../../common/framing/framing.js';
+import {lengthOfFirst} from '../../common/framing/boundaries.js';
+import {type Framing, FramingError, parseJsonRecord, separatorOf} from '../../common/framing/framing.js';
+import {takeInputRecords} from '../../common/framing/input-records.js';
 import {readInput} from '../../common/input.js';
 import {stdin, tell} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
@@ -72,14 +66,8 @@ export class MessageSender {
 
 	/** Any framing, one record at a time. */
 	private sendDecoded(framing: Framing): boolean {
-		const decoder = new RecordDecoder(framing, mostRecordBytes);
-		const buffer = Buffer.allocUnsafe(readBytes);
 		try {
-			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0))
-				for (const record of decoder.push(buffer.subarray(0, count)))
-					if (!this.sendDecodedRecord(framing, record)) return false;
-			for (const record of decoder.end()) if (!this.sendDecodedRecord(framing, record)) return false;
-			return true;
+			return takeInputRecords(framing, (record) => this.sendDecodedRecord(framing, record));
 		} catch (error) {
 			throw error instanceof FramingError ? this.broken(error) : error;
 		}
@@ -130,10 +118,4 @@ export class MessageSender {
 			`cannot send record ${this.sent + 1} of stdin: ${error.message} (${countOf(this.sent, 'message')} sent)`,
 		);
 	}
-}
-
-/** The bytes of the first record, which was refused. */
-function lengthOfFirst(bytes: Buffer, separator: number): number {
-	const {before, behind, firstEnd} = boundariesBy(separator);
-	return firstEnd(bytes, 0, bytes.length) - before - behind;
 }

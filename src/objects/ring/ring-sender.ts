@@ -1,13 +1,7 @@
 import {countOf, SystemError} from '../../common/errors.js';
-import {boundariesBy} from '../../common/framing/boundaries.js';
-import {
-	type Framing,
-	FramingError,
-	mostRecordBytes,
-	parseJsonRecord,
-	RecordDecoder,
-	separatorOf,
-} from '../../common/framing/framing.js';
+import {lengthOfFirst} from '../../common/framing/boundaries.js';
+import {type Framing, FramingError, parseJsonRecord, separatorOf} from '../../common/framing/framing.js';
+import {takeInputRecords} from '../../common/framing/input-records.js';
 import {readInput} from '../../common/input.js';
 import {stdin} from '../../common/output.js';
 import type {Progress} from '../../common/terminal/progress.js';
@@ -75,7 +69,7 @@ export class RingSender {
 		this.sent += records;
 		this.sending.progress?.add(records);
 		if (problem === 'EAGAIN' || problem === 'ETIMEDOUT') return -1;
-		if (problem !== '') throw this.refused(problem, lengthOfFirst(buffer.subarray(used, filled), separator));
+		if (problem !== '') throw this.refused(problem, lengthOf(buffer.subarray(used, filled), separator));
 		return used;
 	}
 
@@ -89,17 +83,12 @@ export class RingSender {
 
 	/** Any framing, one record at a time. */
 	private sendDecoded(framing: Framing): boolean {
-		const decoder = new RecordDecoder(framing, mostRecordBytes);
-		const buffer = Buffer.allocUnsafe(readBytes);
 		const sendOne = (record: Buffer) => {
 			if (framing !== 'json') return this.sendRecord(record);
 			return record.length === 0 || this.sendRecord(parseJsonRecord(record).data);
 		};
 		try {
-			for (let count = readInput(buffer, 0); count > 0; count = readInput(buffer, 0))
-				for (const record of decoder.push(buffer.subarray(0, count))) if (!sendOne(record)) return false;
-			for (const record of decoder.end()) if (!sendOne(record)) return false;
-			return true;
+			return takeInputRecords(framing, sendOne);
 		} catch (error) {
 			throw error instanceof FramingError ? this.broken(error) : error;
 		}
@@ -125,9 +114,6 @@ export class RingSender {
 	}
 }
 
-function lengthOfFirst(rest: Buffer, separator: number): number {
-	if (separator === whole) return rest.length;
-	const {before, behind, firstEnd} = boundariesBy(separator);
-	const end = firstEnd(rest, 0, rest.length);
-	return end < 0 ? rest.length : end - before - behind;
-}
+/** The bytes of the record that was refused. */
+const lengthOf = (bytes: Buffer, separator: number): number =>
+	separator === whole ? bytes.length : lengthOfFirst(bytes, separator);

@@ -16,6 +16,17 @@ export const whole = -2;
  * record while both sides are busy. The layout is in ipc-shm(1), so that other programs can take part.
  *
  * `send` and `receive` block the event loop while they wait.
+ *
+ * @example
+ * ```ts
+ * import {Ring, SharedMemory} from 'ipc-tools';
+ *
+ * using ring = Ring.open('example', {size: 1024 ** 2}); // created if missing
+ * ring.send('started');
+ * console.log(`${ring.receive()}`); // started
+ * console.log(ring.receive(20)); // undefined
+ * SharedMemory.remove('example');
+ * ```
  */
 export class Ring implements Disposable {
 	private constructor(

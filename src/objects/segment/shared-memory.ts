@@ -22,7 +22,8 @@ import {
 import type {Segment, SegmentAccess, SegmentSettings} from './segment.js';
 import {type SegmentName, segmentFolder, segmentPath, toAddress} from './segment-name.js';
 import {UnfinishedFile} from './unfinished-file.js';
-import {bitsOf, checkAligned, checkWord, doubleBits, doubleOf, type WordType, widthOf, wordOf} from './word.js';
+import {bitsOf, checkAligned, checkWord, type WordType, widthOf, wordOf} from './word.js';
+import {Words} from './words.js';
 
 /** A change by a program that does not wake waiting processes is noticed at the next look. */
 const lookAgainMs = 100;
@@ -33,8 +34,22 @@ const lookAgainMs = 100;
  * Integers of 32 and 64 bits are read and changed atomically, in the sense of C11's atomic types, for all processes
  * that use atomic operations on the same word. Other processes may shrink a segment at any time: that is an error here,
  * and never kills this process.
+ *
+ * @example
+ * ```ts
+ * import {SharedMemory} from 'ipc-tools';
+ *
+ * SharedMemory.create('example', {size: 4096}); // zeroed, its memory reserved
+ * using state = SharedMemory.open('example'); // the same segment as shm_open(3)'s
+ * console.log(state.add('i64', 0, 5n), state.load('i64', 0)); // 0n 5n
+ * console.log(state.wait('i64', 0, (value) => value > 3n, 2000)); // 5n
+ * state.writeBytes(8, Buffer.from('text'));
+ * console.log(`${state.readBytes(8, 4)}`); // text
+ * SharedMemory.remove('example');
+ * ```
  */
-export class SharedMemory implements Segment {
+export class SharedMemory extends Words implements Segment {
+	protected override readonly beyondReason = 'beyond-end';
 	private mapping: Mapping | undefined;
 
 	private constructor(
@@ -43,7 +58,9 @@ export class SharedMemory implements Segment {
 		/** Its descriptor; pread(2), pwrite(2), mmap(2) and flock(2) accept it. */
 		readonly descriptor: number,
 		private readonly access: SegmentAccess,
-	) {}
+	) {
+		super();
+	}
 
 	/**
 	 * Makes a zeroed segment and reserves its memory; returns false when the name exists already, and leaves that segment
@@ -286,18 +303,6 @@ export class SharedMemory implements Segment {
 		);
 	}
 
-	/** A double, read atomically. */
-	loadDouble(offset: number): number {
-		checkAligned('f64', 8, offset);
-		return doubleOf(BigInt.asUintN(64, this.load('u64', offset)));
-	}
-
-	/** Stores a double atomically and returns the old one. */
-	exchangeDouble(offset: number, value: number): number {
-		checkAligned('f64', 8, offset);
-		return doubleOf(this.exchange('u64', offset, BigInt.asUintN(64, doubleBits(value))));
-	}
-
 	/**
 	 * Waits until a word meets a condition, and returns its value; undefined when it did not in time. Blocks. A process
 	 * that changes the word and wakes (futex(2), on its address or, of 64 bits, on that of its low half) is noticed at
@@ -344,14 +349,6 @@ export class SharedMemory implements Segment {
 	/** flock(2) */
 	unlock(): void {
 		native.flock(this.descriptor, LOCK_UN, -1);
-	}
-
-	/** Why these bytes lie beyond the end, in numbers. */
-	beyond(tried: string, offset: number, length: number, size: number): SystemError {
-		return new SystemError(
-			`cannot ${tried} ${quoted(this.shownName)}: ${countOf(length, 'byte')} at offset ${offset} ${length === 1 ? 'needs' : 'need'} ${offset + length} and the segment has ${size}`,
-			{reason: 'beyond-end'},
-		);
 	}
 
 	private change(
@@ -442,7 +439,7 @@ function availableMemory(): number {
 export function noRoom(wanted: number, missing = wanted, atLeast = ''): string {
 	const free = freeBytes();
 	const more = missing === wanted ? '' : `, ${sizeAndBytes(missing)} more than it has`;
-	const hint = `see: mount -o remount,size=… ${segmentFolder}`;
+	const hint = `see: mount -o remount,size=SIZE ${segmentFolder}`;
 	const left =
 		free < 1024 ? `${countOf(free, 'byte')} free (${hint})` : `${formatSize(free)} free (${free} bytes; ${hint})`;
 	return `it would need ${atLeast}${sizeAndBytes(wanted)}${more}, and ${segmentFolder} has ${left}`;

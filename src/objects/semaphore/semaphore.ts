@@ -33,6 +33,19 @@ const lookAgainMs = 500;
  *
  * `try…` returns at once; `wait` and `hold` may wait, in the kernel, and block the event loop meanwhile. A unit taken
  * by `wait` is lost when the process is killed, as with every semaphore; a unit taken by `hold` is released.
+ *
+ * @example
+ * ```ts
+ * import {Semaphore} from 'ipc-tools';
+ *
+ * using jobs = Semaphore.open('example', {value: 3}); // created if missing; the same semaphore as sem_open(3)'s
+ * {
+ * 	using unit = jobs.hold({timeoutMs: 2000}); // undefined after two seconds; a crash releases it too
+ * 	console.log(unit !== undefined, jobs.value); // true 2
+ * }
+ * console.log(jobs.value); // 3
+ * Semaphore.remove('example');
+ * ```
  */
 export class Semaphore implements AnySemaphore {
 	private readonly holders: SemaphoreHolders;

@@ -6,8 +6,6 @@ import {native, POLLIN} from '../../native/index.js';
 import {ProcessHandle} from './process-handle.js';
 import {fieldsPerSignal, type RawSignal, type ReceivedSignal, rawSignal, receivedSignal} from './received-signal.js';
 
-/** A wait in libuv's thread pool has to end now and then: the process cannot exit while it lasts. */
-const backgroundMs = 100;
 const batch = 64;
 
 /**
@@ -17,6 +15,16 @@ const batch = 64;
  * they are received: real-time signals in order, each with its value, as many as RLIMIT_SIGPENDING allows; of an
  * ordinary signal one at a time, so that equal ones merge. Closing leaves them blocked: a late signal does not end the
  * process. Processes that Node starts have them unblocked. signal(7), signalfd(2)
+ *
+ * @example
+ * ```ts
+ * import {Signals} from 'ipc-tools';
+ *
+ * using signals = Signals.receive('USR1', 'RTMIN+3'); // blocked from now on, in every thread
+ * Signals.send(process.pid, 'RTMIN+3', {value: 17});
+ * const received = signals.take({timeoutMs: 2000});
+ * console.log(received?.signal, received?.value, received?.pid === process.pid); // RTMIN+3 17 true
+ * ```
  */
 export class Signals implements Disposable {
 	private readonly fields = new Int32Array(batch * fieldsPerSignal);
@@ -100,15 +108,6 @@ export class Signals implements Disposable {
 	take({timeoutMs = -1} = {}): ReceivedSignal | undefined {
 		// One by one: signals not received yet stay in the kernel's queue, where they are safe.
 		return this.takeInto(this.fields, {timeoutMs, most: 1}) > 0 ? receivedSignal(rawSignal(this.fields, 0)) : undefined;
-	}
-
-	/** Signals as they arrive, without end and without blocking the event loop. */
-	async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedSignal> {
-		for (;;) {
-			const signal = this.tryTake();
-			if (signal) yield signal;
-			else await native.pollInBackground(this.descriptor, POLLIN, backgroundMs);
-		}
 	}
 
 	/** Waits until there is one, without receiving it. */

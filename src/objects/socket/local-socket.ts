@@ -75,6 +75,17 @@ interface OwnFile {
  * A local socket: a connection, a listener, or a datagram socket. unix(7)
  *
  * Its descriptor never blocks; callers that wait use poll(2).
+ *
+ * @example
+ * ```ts
+ * import {LocalSocket} from 'ipc-tools';
+ *
+ * using listener = LocalSocket.listen('example');
+ * using client = LocalSocket.connect('example');
+ * using server = listener.accept(2000);
+ * console.log(server?.peer.pid === process.pid); // true
+ * console.log(client.send(Buffer.from('hello'), {timeoutMs: 2000})); // true
+ * ```
  */
 export class LocalSocket implements Disposable {
 	private isOpen = true;

@@ -94,6 +94,9 @@ export const localAddress: TextFormat<LocalAddress> = {
 export const isLocal = (address: SocketAddress): address is LocalAddress =>
 	address.kind !== 'tcp' && address.kind !== 'tls';
 
+/** Whether TLS is spoken there. */
+export const isSecure = (address: SocketAddress): address is NetworkAddress => address.kind === 'tls';
+
 const loopback = /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/i;
 
 export const isLoopback = (host: string): boolean => loopback.test(host);
