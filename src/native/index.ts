@@ -172,6 +172,22 @@ export interface Native {
 	semTakeTagged(semaphore: SemaphoreHandle, tag: number): boolean;
 	/** Adds a unit, if there is room, and sets the tag, atomically; wakes no process. sem_post(3) */
 	semGiveTagged(semaphore: SemaphoreHandle, tag: number): boolean;
+	/**
+	 * Handles lines, from `start` on, for as long as each is one of those that are known, can be done without waiting and has
+	 * room for its answer: `used` bytes of the range, and where the answers end. A known line has 256 bytes in `keys` and four
+	 * numbers in `rows`: its length, what to do (0 wait, 1 post, 2 value), units, and the index of the semaphore. sem_trywait(3),
+	 * sem_post(3), sem_getvalue(3)
+	 */
+	semLines(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		keys: Uint8Array,
+		rows: Int32Array,
+		semaphores: readonly SemaphoreHandle[],
+		answers: Uint8Array,
+		filled: number,
+	): {used: number; filled: number};
 	/** The tag that was set last. sem_overview(7) */
 	semTag(semaphore: SemaphoreHandle): number;
 	/** sigaction(2): from now on these signals end our waits instead of the process. */
