@@ -21,6 +21,14 @@ const sanitizers = [
 ];
 const sections = ['-ffunction-sections', '-fdata-sections', '-fvisibility=hidden'];
 
+/** What src/engine/host/snapshot.c begins with, and the most and the least room for it. */
+const snapshotMark = Buffer.from('ipc-tools heap\n\0');
+const mostSnapshotBytes = 2 ** 21;
+const leastSnapshotBytes = 4096;
+const pageBytes = 4096;
+/** How many of the some ninety verbs and commands import a module that is in the snapshot. */
+const usesOfShared = 16;
+
 /** Parts of the native layer for which src/engine/host has its own. */
 const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export.c'];
 
@@ -29,7 +37,11 @@ const ofNode = ['user-database.c', 'node-process.c', 'node-readiness.c', 'export
  * verb: help, mistakes, completion of a verb's name.
  */
 function entriesOf(commands) {
-	const entries = new Map([['globals', `import './engine/node/globals.js';`]]);
+	const entries = new Map([
+		['globals', `import './engine/node/globals.js';`],
+		// For src/engine/node/crypto.ts.
+		['sha256', `export {sha256} from '@noble/hashes/sha2.js';`],
+	]);
 	for (const {folder, command, verbs} of commands) {
 		for (const {name, file, exported} of verbs)
 			entries.set(
@@ -139,6 +151,7 @@ export async function buildEngine({
 		define: {__dirname: '"/"', 'process.arch': JSON.stringify(arch)},
 		plugins: [smallRuntime({source, entries, arch})],
 	});
+	writeFileSync(join(output, 'shared.js'), sharedModules(metafile));
 	const modules = readdirSync(output).filter((name) => name.endsWith('.js'));
 	run(engine.compile, [output, ...modules]);
 	writeTable(output, 'module', tableOfModules(modules, commands, output));
@@ -151,31 +164,102 @@ export async function buildEngine({
 		cwd: root,
 		encoding: 'utf8',
 	}).trim();
-	const built = spawnSync(
-		compiler,
-		[
-			...link.before,
-			...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
-			...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
-			...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
-			...cFiles(native)
-				.filter((name) => !ofNode.includes(name))
-				.map((name) => join(native, name)),
-			...cFiles(host)
-				.filter((name) => name !== 'compile.c')
-				.map((name) => join(host, name)),
-			...['module.c', 'module.S', 'text.c', 'text.S'].map((name) => join(output, name)),
-			...engine.objects,
-			...['-Wl,--gc-sections', '-Wl,-z,relro,-z,now', ...(sanitize ? [] : ['-s']), '-lm', '-lpthread', '-lrt'],
-			...link.after,
-			...['-o', `${executable}.new`],
-		],
-		{cwd: root, stdio: 'inherit'},
+	const words = [
+		...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
+		...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
+		...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
+	];
+	const compileWith = (...more) => spawnSync(compiler, more, {cwd: root, stdio: 'inherit'}).status === 0;
+	const objects = join(output, 'all.o');
+	const isCompiled = compileWith(
+		...['-r', '-nostdlib', ...words],
+		...cFiles(native)
+			.filter((name) => !ofNode.includes(name))
+			.map((name) => join(native, name)),
+		...cFiles(host)
+			.filter((name) => !['compile.c', 'snapshot.c'].includes(name))
+			.map((name) => join(host, name)),
+		...['module.c', 'module.S', 'text.c', 'text.S'].map((name) => join(output, name)),
+		...['-o', objects],
 	);
-	if (built.status !== 0) return {why: `'${compiler}' could not link the executable`};
+	if (!isCompiled) return {why: `'${compiler}' could not compile the executable`};
+	const linked = `${executable}.new`;
+	/** Links with that many bytes for the snapshot. */
+	const linkWith = (snapshotBytes) =>
+		compileWith(
+			...[...link.before, ...words, `-DSNAPSHOT_BYTES=${snapshotBytes}`],
+			...[join(host, 'snapshot.c'), objects, ...engine.objects],
+			...['-Wl,--gc-sections', '-Wl,-z,relro,-z,now', '-Wl,--wrap=gettimeofday', ...(sanitize ? [] : ['-s'])],
+			...['-lm', '-lpthread', '-lrt', ...link.after, '-o', linked],
+		);
+	const isLinked = sanitize ? linkWith(leastSnapshotBytes) : linkWithSnapshot(linked, arch, linkWith);
+	if (!isLinked) return {why: `'${compiler}' could not link the executable`};
 	// In one step: a command that runs meanwhile has the old one or the new one.
-	renameSync(`${executable}.new`, executable);
+	renameSync(linked, executable);
 	return {inputs: Object.keys(metafile.inputs), license: engine.license};
+}
+
+/**
+ * Imports the modules that enough verbs share. They are loaded when building: see src/engine/host/snapshot.c. Each of them takes
+ * every start a little time, and much more time those that use it and would have to load it.
+ */
+function sharedModules({outputs}) {
+	const uses = new Map();
+	const entries = Object.keys(outputs).filter((name) => outputs[name].entryPoint);
+	for (const entry of entries) {
+		const reached = new Set();
+		const visit = (module) => {
+			if (reached.has(module)) return;
+			reached.add(module);
+			for (const {path, kind} of outputs[module].imports) if (kind === 'import-statement') visit(path);
+		};
+		visit(entry);
+		for (const module of reached) if (module !== entry) uses.set(module, (uses.get(module) ?? 0) + 1);
+	}
+	return [...uses]
+		.filter(([, count]) => count >= usesOfShared)
+		.map(([module]) => `import './${basename(module)}';\n`)
+		.sort()
+		.join('');
+}
+
+/**
+ * Links the executable, lets it make its snapshot to learn how large that is, links it again with room for just that, and stores it.
+ * Without a snapshot, which an executable for another processor makes only where an emulator is installed, it starts more slowly.
+ */
+function linkWithSnapshot(executable, arch, linkWith) {
+	if (!linkWith(mostSnapshotBytes)) return false;
+	const size = makeSnapshot(executable, arch)?.readBigUInt64LE(snapshotMark.length);
+	if (size === undefined) {
+		console.error('ipc-tools: the executable could not make its snapshot, and will start more slowly');
+		return linkWith(leastSnapshotBytes);
+	}
+	if (!linkWith(Math.ceil(Number(size) / pageBytes) * pageBytes)) return false;
+	const snapshot = makeSnapshot(executable, arch);
+	const bytes = readFileSync(executable);
+	const at = bytes.indexOf(snapshotMark);
+	if (!snapshot || at < 0) return false;
+	snapshot.copy(bytes, at);
+	writeFileSync(executable, bytes);
+	return true;
+}
+
+/** What stands in the executable from `snapshotMark` on, with the snapshot in it; undefined where that failed. */
+function makeSnapshot(executable, arch) {
+	const emulator = {arm64: 'qemu-aarch64', x64: 'qemu-x86_64'}[arch];
+	const ways =
+		arch === process.arch
+			? [[executable, [], 'ipc-freeze']]
+			: [emulator, `${emulator}-static`].map((program) => [program, ['-0', 'ipc-freeze', executable], program]);
+	for (const [program, words, argv0] of ways) {
+		const {status, stdout} = spawnSync(program, words, {
+			argv0,
+			stdio: ['ignore', 'pipe', 'inherit'],
+			maxBuffer: 2 * mostSnapshotBytes,
+		});
+		if (status === 0) return stdout;
+	}
+	return undefined;
 }
 
 /**

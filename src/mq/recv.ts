@@ -13,7 +13,6 @@ import {MessageReceiver} from '../objects/queue/message-receiver.js';
 import type {Queue, QueueAttributes} from '../objects/queue/queue.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {attributes, checkAttributes} from './options.js';
-import {Worker} from './worker.js';
 
 export const recv = verb({
 	summary: 'Receive a message and print it or pass it to a command; highest priority first',
@@ -66,16 +65,16 @@ export const recv = verb({
 		const queue = openToReceive(name, options.create ? options : undefined);
 		if (command.length > 0) {
 			announceReady(options.readyFd);
-			const worker = new Worker(queue, {
+			const settings = {
 				command,
 				most,
 				timeoutMs,
 				jobs: options.jobs ?? 1,
 				retries: options.retry ?? 0,
 				deadLetter: options.deadLetter,
-			});
-			return worker
-				.run()
+			};
+			return import('./worker.js')
+				.then(({Worker}) => new Worker(queue, settings).run())
 				.finally(() => queue.close())
 				.then((end) => {
 					if (typeof end === 'object') return endedWith(end.status);

@@ -99,6 +99,17 @@ export interface Native {
 	): {bytes: number; ended: boolean};
 	/** Moves bytes along many pipe pairs in libuv's thread pool, until one is done or the slice is over. splice(2) */
 	pumpLinks(pairs: Int32Array, sliceMs: number): Promise<(number | boolean)[]>;
+	/**
+	 * Of the complete records from `start` to `end`, separated by a byte or (-1) preceded by their length, `most` at most: where the
+	 * last of them ends, and how many there are. memchr(3)
+	 */
+	takeRecords(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		separator: number,
+		most: number,
+	): {end: number; count: number};
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */
@@ -218,6 +229,11 @@ export interface Native {
 	 * many; 0 when there was none in time. EPIPE when `watched` (-1: none) has no reader any more.
 	 */
 	readSignals(descriptor: number, fields: Int32Array, most: number, watched: number, timeoutMs: number): number;
+	/**
+	 * A line `SIGNAL pid uid value` for each of the first `count` that readSignals has filled in: how many bytes. Each needs 64
+	 * bytes; the names have 16 each, up to a NUL. signalfd(2)
+	 */
+	writeSignals(bytes: Uint8Array, fields: Int32Array, count: number, names: Uint8Array): number;
 	/**
 	 * pidfd_send_signal(2). A `code` of 0 sends as kill(2) does; a negative one sends all given values, as sigqueue(3)
 	 * does, and then EAGAIN means that the receiver's queue is full.

@@ -14,6 +14,7 @@ NAPI_MODULE_INIT()
 	export_readiness(env, exports);
 	export_process(env, exports);
 	export_users(env, exports);
+	export_records(env, exports);
 	export_ring(env, exports);
 	export_shm(env, exports);
 	export_semaphore(env, exports);

@@ -31,6 +31,7 @@ void export_transfer(napi_env env, napi_value exports);
 void export_signal(napi_env env, napi_value exports);
 void export_proc(napi_env env, napi_value exports);
 void export_readiness(napi_env env, napi_value exports);
+void export_records(napi_env env, napi_value exports);
 void export_ring(napi_env env, napi_value exports);
 void export_shm(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);

@@ -10,7 +10,7 @@ import {
 	type ReceivedSignal,
 	rawSignal,
 	receivedSignal,
-	writeLine,
+	writeLines,
 } from '../objects/signals/received-signal.js';
 
 /** After a signal told us to stop, we wait this long for a reader to make room. */
@@ -46,9 +46,7 @@ export class SignalPrinter {
 			this.write(bytes, bytes.length);
 			return;
 		}
-		let end = 0;
-		for (let at = 0; at < count; at++) end = writeLine(this.lines, end, fields, at);
-		this.write(this.lines, end);
+		this.write(this.lines, writeLines(this.lines, fields, count));
 	}
 
 	private describe(signal: RawSignal): ReceivedSignal {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {UsageError} from '../../src/common/errors.js';
 import {allSignals, parseSignal, rtmax, rtmin, signalName} from '../../src/common/formats/signal-name.js';
-import {mostLineBytes, writeLine} from '../../src/objects/signals/received-signal.js';
+import {mostLineBytes, writeLines} from '../../src/objects/signals/received-signal.js';
 import {receiverName} from '../../src/objects/signals/registration.js';
 import {escalation} from '../../src/signal/escalation.js';
 import {target} from '../../src/signal/target.js';
@@ -55,8 +55,7 @@ test('a line is written as the numbers say, whatever they are', () => {
 		fc.property(fc.array(numbers, {minLength: 1, maxLength: 5}), (list) => {
 			const fields = Int32Array.from(list.flatMap((numbers) => [...numbers, 0]));
 			const bytes = Buffer.alloc(list.length * mostLineBytes);
-			let end = 0;
-			for (const at of list.keys()) end = writeLine(bytes, end, fields, at);
+			const end = writeLines(bytes, fields, list.length);
 			const lines = list.map(
 				([number, code, pid, uid, value]) => `${signalName(number)} ${pid} ${uid >>> 0} ${code < 0 ? value : '-'}\n`,
 			);

@@ -66,3 +66,9 @@ test('without Node on PATH, what needs it says so and what to do', onlyOnSmall, 
 	);
 	assert.equal(ended.status, 1);
 });
+
+test('signals are received on a small stack', onlyOnSmall, async (t) => {
+	const world = new SemaphoreWorld(t);
+	for (const words of ['wait USR1 --timeout 0.01', 'on USR1 --timeout 0.01 -- true'])
+		assertFails(await world.shell(`ulimit -s 64; exec ipc-signal ${words}`), 124, '');
+});

@@ -72,7 +72,7 @@ test('memory that runs out at the start is one line and a status, whenever that 
 		[`ipc-sem run ${name} -- true`, 125],
 	] as const) {
 		let isDone = false;
-		for (let limit = size; !isDone && limit < size + 8 * MiB; limit += 32) {
+		for (let limit = size; !isDone && limit < size + 8 * MiB; limit += 4) {
 			const ended = await world.shell(`ulimit -v ${limit}; exec ${line}`);
 			isDone = ended.status === 0;
 			// With even less the kernel, or libc's start, ends the process before it is ours.
@@ -80,7 +80,7 @@ test('memory that runs out at the start is one line and a status, whenever that 
 			if (isOurs) assert.deepEqual([ended.status, ended.stdout.length], [status, 0], ended.stderr);
 			if (isOurs) assert.match(ended.stderr, /^ipc-sem: [^\n]+\n$/);
 			else if (!isDone) assert.doesNotMatch(ended.stderr, /internal error|Error:/);
-			if (ended.stderr === 'ipc-sem: out of memory\n') refusals++;
+			if (isOurs) refusals++;
 		}
 		assert.ok(isDone, line);
 	}

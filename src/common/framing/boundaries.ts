@@ -1,3 +1,4 @@
+import {native} from '../../native/index.js';
 import {type Framing, FramingError, headerBytes, separatorOf} from './framing.js';
 
 /** How records are found in a buffer of bytes; `RecordDecoder` cuts a stream into records. */
@@ -15,49 +16,33 @@ export interface Boundaries {
 	count(bytes: Buffer, start: number, end: number): number;
 }
 
+/** By the separator as the native layer expects it. */
+const cutBy = (separator: number): Pick<Boundaries, 'take' | 'count'> => ({
+	take: (bytes, start, end, most) =>
+		native.takeRecords(bytes, start, end, separator, Math.min(most, Number.MAX_SAFE_INTEGER)),
+	count: (bytes, start, end) => native.takeRecords(bytes, start, end, separator, Number.MAX_SAFE_INTEGER).count,
+});
+
 /** For records that end with this byte. */
 export const separatedBy = (separator: number): Boundaries => ({
 	before: 0,
 	behind: 1,
+	...cutBy(separator),
 	lastEnd: (bytes, start, end) => start + bytes.subarray(start, end).lastIndexOf(separator) + 1,
 	firstEnd: (bytes, start, end) => {
 		const at = bytes.subarray(start, end).indexOf(separator);
 		return at < 0 ? -1 : start + at + 1;
-	},
-	take: (bytes, start, end, most) => {
-		const range = bytes.subarray(start, end);
-		let count = 0;
-		let next = 0;
-		for (let at = range.indexOf(separator); at >= 0 && count < most; at = range.indexOf(separator, next)) {
-			next = at + 1;
-			count++;
-		}
-		return {end: start + next, count};
-	},
-	count(bytes, start, end) {
-		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
 	},
 });
 
 const prefixed: Boundaries = {
 	before: headerBytes,
 	behind: 0,
+	...cutBy(-1),
 	lastEnd(bytes, start, end) {
 		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).end;
 	},
 	firstEnd: (bytes, start, end) => (end - start < headerBytes ? -1 : start + headerBytes + bytes.readUInt32BE(start)),
-	take(bytes, start, end, most) {
-		let count = 0;
-		let at = start;
-		for (let next = this.firstEnd(bytes, at, end); next >= 0 && next <= end && count < most; count++) {
-			at = next;
-			next = this.firstEnd(bytes, at, end);
-		}
-		return {end: at, count};
-	},
-	count(bytes, start, end) {
-		return this.take(bytes, start, end, Number.POSITIVE_INFINITY).count;
-	},
 };
 
 /** For a separator as the native layer expects it: -1 is a length before each record. */

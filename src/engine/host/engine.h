@@ -24,6 +24,8 @@ extern const struct resource_table bundled_modules, bundled_texts;
 
 /* resources.c: NULL where there is none. */
 const struct resource *find_resource(const struct resource_table *table, const char *name);
+/* A module of the executable, not evaluated; NULL after an exception. */
+JSModuleDef *load_module(JSContext *context, const char *name, void *opaque);
 
 /* node-api.c: the environment that src/native and the host functions are called with. */
 napi_env new_environment(JSContext *context);
@@ -31,6 +33,8 @@ napi_env new_environment(JSContext *context);
 JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_value exports));
 /* Buffers that C makes get this prototype. */
 void set_buffer_prototype(napi_env env, JSValueConst prototype);
+/* text.c: whether a function depends on nothing but its arguments. */
+bool depends_on_arguments_only(napi_callback function);
 /* Runs what napi_queue_async_work has been given; false when there is nothing to run. */
 bool run_async_work(napi_env env);
 
@@ -57,8 +61,34 @@ void remember_command_line(const char *command, int argc, char **argv);
 const char *command_name(void);
 bool is_command_given(void);
 
+/* What a start begins with, be it made or from the snapshot. */
+struct kept {
+	JSRuntime *runtime;
+	JSContext *context;
+	napi_env env;
+	JSClassID exports_class;
+	JSValue rejection; /* of a promise that nothing has handled yet */
+};
+
+struct kept *kept(void);
+
+/* snapshot.c: brings the heap that the build has stored to life; false where there is none. */
+bool thaw(void);
+bool has_snapshot(void);
+/* Only when the build makes the snapshot: from the one call to the other the engine's memory is that of the snapshot. */
+void begin_to_freeze(char **argv);
+int write_snapshot(void);
+bool is_freezing(void);
+/* While one is made: zeroed; NULL when it is full. */
+void *allocate_in_snapshot(size_t size);
+void free_in_snapshot(void *memory);
+bool is_in_snapshot(const void *memory);
+size_t size_in_snapshot(const void *memory);
+
 /* memory.c: a runtime that notes where memory has run out. */
 JSRuntime *new_runtime(void);
+/* For what lives as long as the runtime. */
+void *allocate_zeroed(size_t size);
 /* From now on memory that runs out does not end the process. */
 void begin_to_need_memory(void);
 /* The same for what was not allocated by the engine. */

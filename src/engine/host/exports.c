@@ -17,8 +17,6 @@ struct exports {
 	size_t count;
 };
 
-static JSClassID exports_class;
-
 static const struct export *find_export(const struct exports *exports, const char *name)
 {
 	for (size_t i = 0; i < exports->count; i++)
@@ -35,7 +33,7 @@ static int make_property(JSContext *context, JSPropertyDescriptor *descriptor, J
 	const char *name = JS_AtomToCString(context, key);
 	if (!name)
 		return -1;
-	const struct export *found = find_export(JS_GetOpaque(object, exports_class), name);
+	const struct export *found = find_export(JS_GetOpaque(object, kept()->exports_class), name);
 	JS_FreeCString(context, name);
 	if (!found)
 		return 0;
@@ -54,7 +52,7 @@ static int make_property(JSContext *context, JSPropertyDescriptor *descriptor, J
 
 void export_all(napi_env env, napi_value object, const struct export *table, size_t count)
 {
-	struct exports *exports = JS_GetOpaque(value_of(object), exports_class);
+	struct exports *exports = JS_GetOpaque(value_of(object), kept()->exports_class);
 	(void)env;
 	if (exports->count == MOST_TABLES)
 		abort();
@@ -68,12 +66,12 @@ JSValue exports_of(napi_env env, napi_value (*initialise)(napi_env env, napi_val
 	static JSClassExoticMethods methods = {.get_own_property = make_property};
 	static const JSClassDef definition = {"Exports", .exotic = &methods};
 	JSContext *context = context_of(env);
-	if (exports_class == 0) {
-		JS_NewClassID(JS_GetRuntime(context), &exports_class);
-		JS_NewClass(JS_GetRuntime(context), exports_class, &definition);
+	if (kept()->exports_class == 0) {
+		JS_NewClassID(JS_GetRuntime(context), &kept()->exports_class);
+		JS_NewClass(JS_GetRuntime(context), kept()->exports_class, &definition);
 	}
-	struct exports *exports = calloc(1, sizeof *exports);
-	JSValue object = JS_NewObjectClass(context, (int)exports_class);
+	struct exports *exports = allocate_zeroed(sizeof *exports);
+	JSValue object = JS_NewObjectClass(context, (int)kept()->exports_class);
 	if (!exports || JS_IsException(object))
 		end_out_of_memory();
 	JS_SetOpaque(object, exports);

@@ -28,18 +28,6 @@ static char *same_name(JSContext *context, const char *base, const char *name, v
 	return js_strdup(context, strncmp(name, "./", 2) == 0 ? name + 2 : name);
 }
 
-static JSModuleDef *load_module(JSContext *context, const char *name, void *opaque)
-{
-	(void)opaque;
-	const struct resource *module = find_resource(&bundled_modules, name);
-	if (!module) {
-		JS_ThrowReferenceError(context, "no module '%s' in this executable", name);
-		return NULL;
-	}
-	JSValue value = JS_ReadObject(context, module->bytes, (size_t)(module->end - module->bytes), JS_READ_OBJ_BYTECODE);
-	return JS_IsException(value) ? NULL : JS_VALUE_GET_PTR(value);
-}
-
 /* A defect of ours: everything a user can do wrong has been reported by then. */
 static void complain(JSContext *context, JSValue error)
 {
@@ -59,12 +47,10 @@ static void complain_of_pending(JSContext *context)
 
 static void on_rejection(JSContext *context, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
 {
-	(void)opaque;
+	(void)opaque, (void)promise;
 	/* A handler may still be attached: it is looked at once nothing else is to be done. */
-	JSValue *pending = opaque;
-	JS_FreeValue(context, *pending);
-	*pending = is_handled ? JS_UNDEFINED : JS_DupValue(context, reason);
-	(void)promise;
+	JS_FreeValue(context, kept()->rejection);
+	kept()->rejection = is_handled ? JS_UNDEFINED : JS_DupValue(context, reason);
 }
 
 static void evaluate(JSContext *context, const struct resource *module)
@@ -79,8 +65,10 @@ static void evaluate(JSContext *context, const struct resource *module)
 }
 
 /* Promises, then the pool's work, then timers, until there is nothing left. */
-static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSValue *rejection)
+static void run_loop(void)
 {
+	JSRuntime *runtime = kept()->runtime;
+	JSContext *context = kept()->context;
 	JSValue global = JS_GetGlobalObject(context), run_timer = JS_GetPropertyStr(context, global, "runTimer");
 	JS_FreeValue(context, global);
 	for (;;) {
@@ -90,9 +78,9 @@ static void run_loop(JSRuntime *runtime, JSContext *context, napi_env env, JSVal
 			;
 		if (jobs < 0)
 			complain_of_pending(other);
-		if (!JS_IsUndefined(*rejection))
-			complain(context, *rejection);
-		if (run_async_work(env))
+		if (!JS_IsUndefined(kept()->rejection))
+			complain(context, kept()->rejection);
+		if (run_async_work(kept()->env))
 			continue;
 		JSValue ran = JS_Call(context, run_timer, JS_UNDEFINED, 0, NULL);
 		if (JS_IsException(ran))
@@ -163,15 +151,14 @@ static void limit_stack(JSRuntime *runtime)
 		JS_SetMaxStackSize(runtime, (size_t)limit.rlim_cur / 2);
 }
 
-/* Evaluates the module, and what it has put off. */
-static void run(const struct resource *module)
+/* The engine, with what all modules need. */
+static void start_engine(void)
 {
-	JSRuntime *runtime = new_runtime();
-	JSContext *context = runtime ? JS_NewContextRaw(runtime) : NULL;
+	JSRuntime *runtime = kept()->runtime = new_runtime();
+	JSContext *context = kept()->context = runtime ? JS_NewContextRaw(runtime) : NULL;
 	if (!context)
 		end_out_of_memory();
 	JS_SetGCThreshold(runtime, GC_THRESHOLD);
-	limit_stack(runtime);
 	JS_AddIntrinsicBaseObjects(context);
 	JS_AddIntrinsicDate(context);
 	JS_AddIntrinsicRegExp(context);
@@ -182,19 +169,41 @@ static void run(const struct resource *module)
 	JS_AddIntrinsicPromise(context);
 	JS_AddIntrinsicBigInt(context);
 	JS_SetModuleLoaderFunc(runtime, same_name, load_module, NULL);
-	JSValue rejection = JS_UNDEFINED;
-	JS_SetHostPromiseRejectionTracker(runtime, on_rejection, &rejection);
+	kept()->rejection = JS_UNDEFINED;
+	JS_SetHostPromiseRejectionTracker(runtime, on_rejection, NULL);
 
-	napi_env env = new_environment(context);
+	napi_env env = kept()->env = new_environment(context);
 	JSValue global = JS_GetGlobalObject(context);
 	JS_SetPropertyStr(context, global, "engineHost", exports_of(env, initialise_host));
 	JS_SetPropertyStr(context, global, "engineNative", exports_of(env, napi_register_module_v1));
 	JS_FreeValue(context, global);
 
 	evaluate(context, find_resource(&bundled_modules, "globals"));
+}
+
+/* Evaluates the module, and what it has put off. */
+static void run(const struct resource *module)
+{
+	if (!thaw())
+		start_engine();
+	JS_UpdateStackTop(kept()->runtime);
+	limit_stack(kept()->runtime);
 	begin_to_need_memory();
-	evaluate(context, module);
-	run_loop(runtime, context, env, &rejection);
+	evaluate(kept()->context, module);
+	run_loop();
+}
+
+/* For the build: writes a snapshot with the modules that are shared. */
+static int freeze(char **argv)
+{
+	JSContext *other;
+	begin_to_freeze(argv);
+	start_engine();
+	evaluate(kept()->context, find_resource(&bundled_modules, "shared"));
+	while (JS_ExecutePendingJob(kept()->runtime, &other) > 0)
+		;
+	JS_RunGC(kept()->runtime);
+	return write_snapshot();
 }
 
 static int refuse(const char *command, const char *what, const char *why)
@@ -212,6 +221,8 @@ int main(int argc, char **argv)
 		path = (const char *)getauxval(AT_EXECFN);
 		module = module_for(path, verb);
 	}
+	if (!module && argc > 0 && strcmp(argv[0], "ipc-freeze") == 0 && !has_snapshot())
+		return freeze(argv);
 	if (!module) {
 		fputs("ipc: call it by the name of a command: ipc-pipe, ipc-signal, ipc-sem, ipc-mq, ipc-shm or ipc-sock\n", stderr);
 		return 2;

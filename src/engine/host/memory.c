@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RESERVE (64 << 10) /* bytes: never touched, so no memory until it is needed */
 
@@ -37,6 +38,7 @@ bool has_memory_run_out(void)
 
 void begin_to_need_memory(void)
 {
+	reserve = malloc(RESERVE);
 	has_begun = true;
 }
 
@@ -48,39 +50,53 @@ static void *checked(void *memory, size_t size)
 	return memory;
 }
 
+void *allocate_zeroed(size_t size)
+{
+	return checked(is_freezing() ? allocate_in_snapshot(size) : calloc(1, size), size);
+}
+
 static void *engine_calloc(void *opaque, size_t count, size_t size)
 {
 	(void)opaque;
-	return checked(calloc(count, size), count * size);
+	return is_freezing() ? allocate_zeroed(count * size) : checked(calloc(count, size), count * size);
 }
 
 static void *engine_malloc(void *opaque, size_t size)
 {
 	(void)opaque;
-	return checked(malloc(size), size);
+	return is_freezing() ? allocate_zeroed(size) : checked(malloc(size), size);
 }
 
+/* After a start what the snapshot holds stays. */
 static void engine_free(void *opaque, void *memory)
 {
 	(void)opaque;
-	free(memory);
-}
-
-static void *engine_realloc(void *opaque, void *memory, size_t size)
-{
-	(void)opaque;
-	return checked(realloc(memory, size), size);
+	if (!is_in_snapshot(memory))
+		free(memory);
+	else if (is_freezing())
+		free_in_snapshot(memory);
 }
 
 static size_t usable_size(const void *memory)
 {
-	return malloc_usable_size((void *)memory);
+	return is_in_snapshot(memory) ? size_in_snapshot(memory) : malloc_usable_size((void *)memory);
+}
+
+static void *engine_realloc(void *opaque, void *memory, size_t size)
+{
+	if (!is_freezing() && !is_in_snapshot(memory))
+		return checked(realloc(memory, size), size);
+	void *moved = engine_malloc(opaque, size);
+	if (moved && memory) {
+		memcpy(moved, memory, size < usable_size(memory) ? size : usable_size(memory));
+		engine_free(opaque, memory);
+	}
+	return moved;
 }
 
 JSRuntime *new_runtime(void)
 {
 	static const JSMallocFunctions functions = {engine_calloc, engine_malloc, engine_free, engine_realloc, usable_size};
-	reserve = malloc(RESERVE);
 	return JS_NewRuntime2(&functions, NULL);
 }
 

@@ -104,6 +104,9 @@ static JSValue call_native(JSContext *context, JSValueConst self, int argc, JSVa
 {
 	(void)self, (void)magic;
 	napi_env env = JS_GetContextOpaque(context);
+	/* What it answers may be different in each process. */
+	if (is_freezing() && !depends_on_arguments_only((napi_callback)opaque))
+		return JS_ThrowInternalError(context, "a function of C is called while a module is loaded");
 	struct chunk *chunk = env->now;
 	int used = env->used;
 	struct napi_callback_info__ info = {argc, argv};
@@ -339,8 +342,8 @@ napi_env new_environment(JSContext *context)
 {
 	static const JSClassDef definition = {"Handle", .finalizer = finish_box};
 	JSRuntime *runtime = JS_GetRuntime(context);
-	napi_env env = calloc(1, sizeof *env);
-	if (!env || !(env->first = calloc(1, sizeof *env->first)))
+	napi_env env = allocate_zeroed(sizeof *env);
+	if (!env || !(env->first = allocate_zeroed(sizeof *env->first)))
 		end_out_of_memory();
 	env->context = context;
 	env->now = env->first;

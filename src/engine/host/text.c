@@ -225,6 +225,12 @@ static napi_value js_set_buffer_prototype(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
+/* The one function that a module calls while it is loaded. */
+bool depends_on_arguments_only(napi_callback function)
+{
+	return function == js_set_buffer_prototype;
+}
+
 static const struct export table[] = {
 	{"setBufferPrototype", js_set_buffer_prototype},
 	{"decodeUtf8", js_decode_utf8},

@@ -1,4 +1,4 @@
-import {sha256} from '@noble/hashes/sha2.js';
+import type {sha256 as Sha256} from '@noble/hashes/sha2.js';
 import {Buffer} from './buffer.js';
 import {host} from './host.js';
 
@@ -11,6 +11,7 @@ export function randomBytes(size: number): Buffer {
 
 /** SHA-256, as far as it is used: one text. */
 export function createHash(_algorithm: 'sha256') {
+	const {sha256} = host.lateModule<{sha256: typeof Sha256}>('sha256');
 	let bytes = Buffer.alloc(0);
 	return {
 		update(text: string) {

@@ -65,6 +65,8 @@ export interface Host {
 	outOfMemory(): boolean;
 	/** A text that the build has put into the executable. */
 	builtText(name: string): string | undefined;
+	/** A module that few starts need: its exports. The build knows it by this name. */
+	lateModule<Exports>(name: string): Exports;
 	/** What C makes as a buffer has this prototype from now on. */
 	setBufferPrototype(prototype: object): void;
 	decodeUtf8(bytes: Uint8Array, start: number, end: number): string;

@@ -28,9 +28,12 @@
 #define LOOK_NS 50000
 /* One that is to be scheduled has been by then, even on a busy machine. */
 #define WAKER_NS 1000000000
-#define MOST_AT_ONCE 512
+#define MOST_AT_ONCE 64 /* on the stack: 8 KiB, which may be small */
 /* Numbers that readSignals writes for each signal. */
 #define FIELDS 6
+/* Of the lines of writeSignals, in bytes. */
+#define LINE 64
+#define LINE_NAME 16
 
 static bool set_argument(struct arguments *arguments, size_t index, uint64_t *set)
 {
@@ -237,6 +240,59 @@ static napi_value js_read_signals(napi_env env, napi_callback_info info)
 	return js_number(env, (double)taken);
 }
 
+static char *put_number(char *at, int64_t number)
+{
+	char digits[20];
+	int count = 0;
+	uint64_t rest = (uint64_t)(number < 0 ? -number : number);
+	do
+		digits[count++] = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (number < 0)
+		*at++ = '-';
+	while (count > 0)
+		*at++ = digits[--count];
+	return at;
+}
+
+/*
+ * writeSignals(bytes, fields, count, names) -> how many bytes: a line `SIGNAL pid uid value` for each, with a dash where there is
+ * no value. The names have LINE_NAME bytes each, up to a NUL. Each line takes LINE bytes at most.
+ */
+static napi_value js_write_signals(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes, names;
+	int32_t *fields;
+	size_t room;
+	int64_t count;
+	if (!read_arguments(env, info, 4, &arguments) || !bytes_argument(&arguments, 0, &bytes) ||
+	    !int32_array_argument(&arguments, 1, &fields, &room) || !int64_argument(&arguments, 2, &count) ||
+	    !bytes_argument(&arguments, 3, &names))
+		return NULL;
+	if (count < 0 || (uint64_t)count > room / FIELDS || (uint64_t)count > bytes.length / LINE)
+		return throw_errno(env, EINVAL, "writeSignals");
+	char *at = (char *)bytes.data;
+	for (const int32_t *item = fields; item < fields + count * FIELDS; item += FIELDS) {
+		const size_t name = (size_t)item[0] * LINE_NAME;
+		if (item[0] < 0 || name + LINE_NAME > names.length)
+			return throw_errno(env, EINVAL, "writeSignals");
+		at = stpcpy(at, (const char *)names.data + name);
+		*at++ = ' ';
+		at = put_number(at, item[2]);
+		*at++ = ' ';
+		at = put_number(at, (uint32_t)item[3]);
+		*at++ = ' ';
+		/* As carriesValue in src/objects/signals/received-signal.ts. */
+		if (item[1] <= SI_QUEUE && item[1] >= SI_ASYNCIO)
+			at = put_number(at, item[4]);
+		else
+			*at++ = '-';
+		*at++ = '\n';
+	}
+	return js_number(env, (double)(at - (char *)bytes.data));
+}
+
 /* The kernel's siginfo_t as rt_sigqueueinfo(2) takes it, on the machines whose `long` has 64 bits. */
 struct queued {
 	int32_t signal, error, code, padding;
@@ -385,6 +441,7 @@ static const struct export table[] = {
 	{"blockSignals", js_block_signals},
 	{"signalfd", js_signalfd},
 	{"readSignals", js_read_signals},
+	{"writeSignals", js_write_signals},
 	{"pidfdSendSignal", js_pidfd_send_signal},
 	{"rtSigqueueinfo", js_rt_sigqueueinfo},
 	{"kill", js_kill},

@@ -1,5 +1,6 @@
 import {signalName} from '../../common/formats/signal-name.js';
 import {SIGCHLD} from '../../common/process/signals.js';
+import {native} from '../../native/index.js';
 
 /** A received signal, with all the kernel tells about it. */
 export interface ReceivedSignal {
@@ -83,35 +84,14 @@ export function receivedSignal({number, code, pid, uid, value}: RawSignal): Rece
 	};
 }
 
-/** The maximum size that {@link writeLine} needs. */
+/** The most bytes of a line that `writeSignals` writes, and those of a name that it is given. */
 export const mostLineBytes = 64;
-const nameBytes = names.map((name) => Buffer.from(`${name} `));
-const [zero, hyphen, space, newline] = [...Buffer.from('0- \n')] as [number, number, number, number];
+const nameBytes = 16;
+const paddedNames = Buffer.from(names.map((name) => name.padEnd(nameBytes, '\0')).join(''));
 
 /**
- * `SIGNAL pid uid value` into a buffer from an offset on, with a dash if there is no value; returns where it ends.
- * Bytes and not strings: millions of strings would burden the garbage collector.
+ * `SIGNAL pid uid value` for each of the first `count`, with a dash if there is no value; returns how many bytes. The buffer has
+ * {@link mostLineBytes} for each. In C, since there may be millions.
  */
-export function writeLine(bytes: Uint8Array, offset: number, fields: Int32Array, at: number): number {
-	const start = fieldsPerSignal * at;
-	const name = nameBytes[fields[start] as number] as Buffer;
-	bytes.set(name, offset);
-	let end = writeNumber(bytes, offset + name.length, fields[start + 2] as number);
-	bytes[end++] = space;
-	end = writeNumber(bytes, end, (fields[start + 3] as number) >>> 0);
-	bytes[end++] = space;
-	if (carriesValue(fields[start + 1] as number)) end = writeNumber(bytes, end, fields[start + 4] as number);
-	else bytes[end++] = hyphen;
-	bytes[end++] = newline;
-	return end;
-}
-
-function writeNumber(bytes: Uint8Array, offset: number, number: number): number {
-	let at = offset;
-	if (number < 0) bytes[at++] = hyphen;
-	let digits = 1;
-	const size = Math.abs(number);
-	for (let rest = size; rest >= 10; rest = Math.floor(rest / 10)) digits++;
-	for (let rest = size, i = at + digits - 1; i >= at; i--, rest = Math.floor(rest / 10)) bytes[i] = zero + (rest % 10);
-	return at + digits;
-}
+export const writeLines = (bytes: Uint8Array, fields: Int32Array, count: number): number =>
+	native.writeSignals(bytes, fields, count, paddedNames);
