@@ -30,15 +30,9 @@ export interface Native {
 	poll(triples: Int32Array, timeoutMs: number): number;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
-	/**
-	 * epoll_create1(2): from now on the event loop calls back with the descriptors that are ready and their events, in turn. On
-	 * Node only.
-	 */
+	/** epoll_create1(2): Node's event loop calls back with descriptors that are ready and their events, in turn. */
 	openReadiness(onReady: (pairs: number[]) => void): void;
-	/**
-	 * epoll_ctl(2): watches a descriptor for these events, 0 for no longer. The event loop goes on for as long as `isWatching`
-	 * is true. On Node only.
-	 */
+	/** epoll_ctl(2): watches a descriptor for events, 0 for no longer. Node goes on for as long as `isWatching` is true. */
 	watchReadiness(descriptor: number, events: number, isWatching: boolean): void;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
@@ -184,10 +178,8 @@ export interface Native {
 	/** Adds a unit, if there is room, and sets the tag, atomically; wakes no process. sem_post(3) */
 	semGiveTagged(semaphore: SemaphoreHandle, tag: number): boolean;
 	/**
-	 * Handles lines, from `start` on, for as long as each is one of those that are known, can be done without waiting and has
-	 * room for its answer: `used` bytes of the range, and where the answers end. A known line has 256 bytes in `keys` and four
-	 * numbers in `rows`: its length, what to do (0 wait, 1 post, 2 value), units, and the index of the semaphore. sem_trywait(3),
-	 * sem_post(3), sem_getvalue(3)
+	 * sem_trywait(3), sem_post(3), sem_getvalue(3): handles known lines for as long as none has to wait or fails, and there is room
+	 * for their answers: `used` bytes of the range, and where the answers end. `keys` and `rows`: see semaphore-lines.c.
 	 */
 	semLines(
 		bytes: Uint8Array,

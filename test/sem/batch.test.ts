@@ -96,9 +96,10 @@ test('the reader of the answers goes while it waits: it ends by SIGPIPE, and tak
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const {stdout, stderr} = await world.shell(
-		`{ { echo "wait ${name} 250s"; sleep 250 & echo $! >${world.file('sleep')}; wait; } | { ipc-sem batch; echo $? >&3; kill $(cat ${world.file('sleep')}); } | true; } 3>&1`,
+		`mkfifo in; exec 8<>in; echo 'wait ${name} 250s' >&8; { ipc-sem batch <in; echo "status $?" >&2; } | true`,
+		{cwd: world.scratch},
 	);
-	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
+	assert.deepEqual([stdout.toString(), stderr], ['', 'status 141\n']);
 	assert.equal(waitersOf(name), 0);
 	assert.equal(await world.value(name), 0);
 });
