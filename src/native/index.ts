@@ -381,14 +381,10 @@ export interface Native {
 	accept4(descriptor: number, flags: number): number;
 	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN if the socket does not block. */
 	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
-	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+	/** shutdown(2): SHUT_WR. */
 	shutdown(descriptor: number, how: number): void;
 	/** unix(7), SIOCOUTQ: bytes sent that the peer has not read. */
 	ioctlSiocoutq(descriptor: number): number;
-	/** getsockname(2): a struct sockaddr. */
-	getsockname(descriptor: number): Uint8Array;
-	/** getpeername(2): a struct sockaddr. */
-	getpeername(descriptor: number): Uint8Array;
 	/** getsockopt(2), for options that are integers. */
 	getsockopt(descriptor: number, level: number, option: number): number;
 	/** setsockopt(2), for options that are integers. */
