@@ -29,7 +29,8 @@ test('a command that runs on Node has its own name among the processes, and in o
 });
 
 test('the package offers every command, on Linux, for Node 20 and later', () => {
-	assert.deepEqual(Object.keys(bin).sort(), commands);
+	// One more for npx(1), which looks for the name of the package.
+	assert.deepEqual(Object.keys(bin).sort(), [...commands, 'ipc-tools']);
 	assert.deepEqual({engines, os}, {engines: {node: '>=20'}, os: ['linux']});
 	for (const command of commands) assert.ok(statSync(launcher(command)).mode & 0o111, `${command} is executable`);
 	assert.deepEqual(declared.map(({name}) => name).sort(), commands);
@@ -47,6 +48,8 @@ for (const [command, word, verb] of [
 	['ipc-sem', 'unlock', 'post'],
 	['ipc-signal', 'exec', 'run'],
 	['ipc-shm', 'incr', 'add'],
+	['ipc-mq', 'delete', 'remove'],
+	['ipc-sem', 'info', 'stat'],
 	['ipc-sock', 'proxy', 'relay'],
 	['ipc-sock', 'client', 'connect'],
 	['ipc-sock', 'lsiten', 'listen'],
@@ -58,11 +61,11 @@ for (const [command, word, verb] of [
 	});
 
 for (const [command, ...words] of [
-	['ipc-mq', 'delete', 'remov', 'rem', 'purges', 'pruge', 'toString'],
-	['ipc-shm', 'delete', 'removes', 'gcc', 'rmm', 'unlock'],
+	['ipc-mq', 'remov', 'rem', 'purges', 'pruge', 'toString'],
+	['ipc-shm', 'removes', 'gcc', 'rmm', 'unlock'],
 	['ipc-sem', 'reapp', 'read'],
 ] as const)
-	test(`${command} suggests no verb that destroys, and none that is far from what was typed: ${words.join(', ')}`, async () => {
+	test(`${command} suggests no verb that destroys for a slip, and none that is far from what was typed: ${words.join(', ')}`, async () => {
 		const verbs = (await verbsOf(command)).join(', ');
 		for (const word of words) {
 			const why = `${command}: unknown verb '${word}' (verbs: ${verbs})\nTry '${command} --help'.\n`;
@@ -120,10 +123,23 @@ for (const command of commands) {
 	});
 
 	test(`${command} --version`, async () => {
-		for (const words of [['--version'], ['-V']]) {
+		for (const words of [['--version'], ['-V'], ['version']]) {
 			const {status, stdout, stderr} = await runCommand(command, words);
 			assert.deepEqual([status, stdout.toString(), stderr], [0, `${command} (ipc-tools) ${version}\n`, '']);
 		}
+	});
+
+	test(`${command} takes options before the verb`, async (t) => {
+		const world = new World(t);
+		const expected = await world.run(command, ['completion', 'fish', '--color', 'never']);
+		const found = await world.run(command, ['-q', '--color', 'never', 'completion', 'fish']);
+		assert.deepEqual(found, expected);
+		assert.deepEqual([found.status, found.stderr], [0, '']);
+		assertFails(
+			await world.run(command, ['--color', 'completion', 'fish']),
+			2,
+			`${command}: the words before 'completion' are not all options with their values; write: ${command} completion [OPTIONS] SHELL\nTry '${command} completion --help'.\n`,
+		);
 	});
 
 	test(`${command} used wrongly: status 2, a hint, and where to look`, async () => {

@@ -1,11 +1,12 @@
 // Makes dist/: the executable, for each command what runs it on Node, the help, the library and its types.
 import {spawnSync} from 'node:child_process';
-import {copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
 import {commandFolders, loadCommands} from './commands.mjs';
+import {nodeApiHeaders} from './compile-native.mjs';
 import {buildEngine} from './engine.mjs';
 import {writeHelp} from './help.mjs';
 import {linkCommands} from './link-commands.mjs';
@@ -74,10 +75,14 @@ await build({
 	minifyWhitespace: true,
 	plugins: [packagesApart, loadedLate],
 });
-// The client of NATS, in the thread that it gets.
+// What has a thread of its own, the client of NATS and TLS for verbs that wait in the kernel, or a process of its own.
 const worker = await build({
 	...shared,
-	entryPoints: {'cluster-worker': 'src/cluster/worker/main.ts'},
+	entryPoints: {
+		'cluster-worker': 'src/cluster/worker/main.ts',
+		'secure-worker': 'src/sock/secure/worker.ts',
+		'tap-rest': 'src/sock/tap/rest.ts',
+	},
 	outdir: 'dist',
 	minifySyntax: true,
 	minifyWhitespace: true,
@@ -93,6 +98,8 @@ await writeHelp(root, declared);
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('node', [typescript, '-p', 'src/build/tsconfig.types.json']);
 copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
+// On a system that no addon was made for in advance, it is compiled on installation.
+cpSync(nodeApiHeaders(), join(dist, 'include'), {recursive: true});
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
 const executable = await buildEngine({root, commands: declared.commands});
 if (executable.why) {
@@ -103,7 +110,12 @@ if (executable.why) {
 const isPacking = ['pack', 'publish'].includes(process.env.npm_command);
 linkCommands(root, {toExecutable: !executable.why && !isPacking});
 writeLicenses(
-	[...Object.keys(metafile.inputs), ...Object.keys(worker.metafile.inputs), ...(executable.inputs ?? [])],
+	[
+		...Object.keys(metafile.inputs),
+		...Object.keys(worker.metafile.inputs),
+		...(executable.inputs ?? []),
+		'node_modules/node-api-headers/',
+	],
 	executable.license,
 );
 

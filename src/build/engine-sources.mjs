@@ -2,18 +2,9 @@
 // folder of its own. Checked against the hash of the version that was tested, compiled once, and kept outside the clone.
 import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {
-	existsSync,
-	mkdirSync,
-	mkdtempSync,
-	readdirSync,
-	readFileSync,
-	renameSync,
-	rmSync,
-	writeFileSync,
-} from 'node:fs';
-import {homedir, tmpdir} from 'node:os';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
+import {cacheFolder, fetchPackages} from './debian-package.mjs';
 
 export const engineVersion = '0.17.0';
 /** Of the sources in `files`, one after the other. */
@@ -31,8 +22,6 @@ const flags = [
 	'-fdata-sections',
 	'-fstack-protector-strong',
 ];
-
-const cacheFolder = () => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ipc-tools');
 
 const hashOf = (folder) => {
 	const hash = createHash('sha256');
@@ -56,66 +45,12 @@ export function findSources() {
 			if (given) return {why: `QUICKJS_SRC does not hold quickjs-ng ${engineVersion}`};
 		}
 	if (given) return {why: `QUICKJS_SRC has no quickjs.c`};
-	const why = fetch(join(cacheFolder(), `quickjs-ng-${engineVersion}`));
-	if (why) return {why};
+	const folder = join(cacheFolder(), `quickjs-ng-${engineVersion}`);
+	const why = fetchPackages({names: ['qjs-src'], suite: 'sid', folder});
+	if (why) return {why: `${why}; set QUICKJS_SRC`};
 	return hashOf(fetched) === expectedHash
 		? {folder: fetched}
 		: {why: `the package qjs-src is not version ${engineVersion}`};
-}
-
-/** Debian's sid through the machine's own mirror, without root and without touching the machine's lists. */
-function fetch(target) {
-	const mirror = debianMirror();
-	if (!mirror) return `there is neither the package qjs-src nor a Debian mirror to fetch it from; set QUICKJS_SRC`;
-	const work = mkdtempSync(join(tmpdir(), 'ipc-tools-engine-'));
-	try {
-		for (const folder of ['lists/partial', 'cache/archives/partial', 'package'])
-			mkdirSync(join(work, folder), {recursive: true});
-		writeFileSync(join(work, 'sources.list'), `deb ${mirror.options} ${mirror.uri} sid main\n`);
-		const options = Object.entries({
-			'Dir::Etc::sourcelist': join(work, 'sources.list'),
-			'Dir::Etc::sourceparts': '/dev/null',
-			'Dir::State::lists': join(work, 'lists'),
-			'Dir::Cache': join(work, 'cache'),
-			'Acquire::Languages': 'none',
-			'Debug::NoLocking': '1',
-			'APT::Sandbox::User': 'root',
-		}).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-		const apt = (...words) =>
-			spawnSync('apt-get', ['-qq', ...options, ...words], {cwd: work, encoding: 'utf8', timeout: 300_000});
-		if (apt('update').status !== 0 || apt('download', 'qjs-src').status !== 0)
-			return 'the package qjs-src could not be fetched; set QUICKJS_SRC';
-		const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
-		const unpacked = spawnSync('dpkg-deb', ['-x', archive, 'package'], {cwd: work});
-		if (unpacked.status !== 0) return 'the package qjs-src could not be unpacked';
-		mkdirSync(cacheFolder(), {recursive: true});
-		rmSync(target, {recursive: true, force: true});
-		spawnSync('cp', ['-r', join(work, 'package'), target]);
-		return undefined;
-	} finally {
-		rmSync(work, {recursive: true, force: true});
-	}
-}
-
-/** Where this machine gets Debian's packages from, as its own configuration says. */
-function debianMirror() {
-	const folder = '/etc/apt/sources.list.d';
-	const texts = [
-		...(existsSync('/etc/apt/sources.list') ? [readFileSync('/etc/apt/sources.list', 'utf8')] : []),
-		...(existsSync(folder)
-			? readdirSync(folder)
-					.filter((name) => /\.(list|sources)$/.test(name))
-					.map((name) => readFileSync(join(folder, name), 'utf8'))
-			: []),
-	];
-	for (const text of texts) {
-		const uri =
-			/^URIs:\s*(\S+\/debian\/?)\s*$/m.exec(text)?.[1] ??
-			/^deb\s+(?:\[[^\]]*\]\s+)?(\S+\/debian\/?)\s/m.exec(text)?.[1];
-		const key = /^Signed-By:\s*(\/\S+)/m.exec(text)?.[1];
-		if (uri) return {uri, options: key ? `[signed-by=${key}]` : ''};
-	}
-	return undefined;
 }
 
 /**

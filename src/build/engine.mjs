@@ -6,6 +6,7 @@ import {constants} from 'node:os';
 import {basename, dirname, join, relative} from 'node:path';
 import {getSystemErrorMap} from 'node:util';
 import {build} from 'esbuild';
+import {nodeApiHeaders} from './compile-native.mjs';
 import {inspect} from './elf.mjs';
 import {compileEngine, engineVersion} from './engine-sources.mjs';
 
@@ -105,7 +106,11 @@ const smallRuntime = ({source, entries, arch}) => ({
 			if (nodeOnly.includes(path)) return {path, namespace: 'node-only', sideEffects: false};
 			return {errors: [{text: `src/engine/modules.json does not name '${path}'`}]};
 		});
-		onResolve({filter: /\/cluster\/.*\.js$/}, ({path}) => ({path, namespace: 'node-only', sideEffects: false}));
+		onResolve({filter: /\/(cluster|secure)\/.*\.js$/}, ({path}) => ({
+			path,
+			namespace: 'node-only',
+			sideEffects: false,
+		}));
 		// A verb that uses one of these becomes Node before it does (`needsNode`).
 		onLoad({filter: /.*/, namespace: 'node-only'}, () => ({contents: 'module.exports = {};'}));
 	},
@@ -160,14 +165,10 @@ export async function buildEngine({
 	const native = join(source, 'native');
 	const host = join(source, 'engine', 'host');
 	const cFiles = (folder) => readdirSync(folder, {recursive: true}).filter((name) => name.endsWith('.c'));
-	const headers = execFileSync(process.execPath, ['-p', "require('node-api-headers').include_dir"], {
-		cwd: root,
-		encoding: 'utf8',
-	}).trim();
 	const words = [
 		...['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64'],
 		...[...(sanitize ? sanitizers : hardening), ...sections, ...warnings],
-		...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', headers],
+		...['-I', native, '-I', host, '-isystem', engine.headers, '-isystem', nodeApiHeaders()],
 	];
 	const compileWith = (...more) => spawnSync(compiler, more, {cwd: root, stdio: 'inherit'}).status === 0;
 	const objects = join(output, 'all.o');

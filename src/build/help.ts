@@ -1,6 +1,6 @@
 import yargs, {type Argv} from 'yargs';
 import {clusterOptions} from '../common/cluster.js';
-import {optionsOf} from '../common/command-line/command-line.js';
+import {offeredOptionsOf} from '../common/command-line/command-line.js';
 import {type Command, operandSynopsis, optionName, type Verb} from '../common/verb.js';
 
 /** The help of a command, or of one of its verbs, laid out by yargs for this many columns. The build keeps it in dist/help. */
@@ -39,7 +39,7 @@ function verbHelp(command: Command, name: string, verb: Verb): Argv {
 				.replace('  ', ' ')}\n\n${verb.summary}`,
 		);
 	if (verb.aliases?.length) help.epilogue(`Also: ${command.name} ${verb.aliases.join(', ')}`);
-	for (const [key, option] of Object.entries(optionsOf(verb))) {
+	for (const [key, option] of offeredOptionsOf(verb)) {
 		// Five lines that few readers look for.
 		if (key in clusterOptions) continue;
 		const {placeholder} = option.value ?? {};

@@ -1,5 +1,7 @@
 // On installation of the published package: takes the executable and the addon that were made for this system in advance, or
 // compiles the addon, and makes the code cache for the installed Node. In a clone nothing is built yet; `prepare` does all of it.
+// It never fails: npm would take the package away, but leave the links to its commands and manual pages. Without it, or where it can
+// do nothing, the commands run on Node, or say in one line what is missing.
 import {spawnSync} from 'node:child_process';
 import {copyFileSync, existsSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -19,10 +21,8 @@ if (commands.length > 0 && !existsSync(join(root, 'src', 'engine'))) {
 	const hasExecutable = takePrebuilt('ipc', runs);
 	const why = takePrebuilt('native.node', loads) ? undefined : compileNative({root});
 	if (why) console.error(`ipc-tools: ${why}`);
-	// Without the addon the executable still does all that does not need Node.
-	if (why && !hasExecutable) process.exit(1);
 	if (hasExecutable) linkCommands(root, {toExecutable: true});
-	for (const command of commands)
+	for (const command of why ? [] : commands)
 		spawnSync(process.execPath, ['src/build/code-cache.cjs', command], {cwd: root, stdio: 'inherit'});
 }
 

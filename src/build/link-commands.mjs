@@ -1,4 +1,4 @@
-// Makes dist/commands/ipc-*, which bin/ links to: links to the executable, or small scripts that start Node. Called with
+// Makes dist/commands/ipc-*, which bin/ and npm link to: links to the executable, or small scripts that start Node. Called with
 // --launchers before the package is packed, since an archive of npm holds no links.
 import {existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';

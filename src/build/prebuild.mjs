@@ -8,6 +8,7 @@ import {loadCommands} from './commands.mjs';
 import {compileNative} from './compile-native.mjs';
 import {inspect} from './elf.mjs';
 import {buildEngine} from './engine.mjs';
+import {foreignMuslCompiler} from './foreign-musl.mjs';
 import {compilerFor, targets} from './targets.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -23,7 +24,8 @@ process.exitCode = hasFailed ? 1 : 0;
 
 /** What came of it, in a few words. */
 async function make(target) {
-	const compiler = compilerFor(target);
+	const compiler =
+		compilerFor(target) ?? (target.name.endsWith('-musl') ? foreignMuslCompiler(target.arch) : undefined);
 	const folder = join(output, target.name);
 	rmSync(folder, {recursive: true, force: true});
 	if (!compiler) return `skipped: none of its compilers is installed: ${target.compilers.join(', ')}`;

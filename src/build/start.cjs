@@ -1,9 +1,10 @@
 // How a command starts: its bundle, with V8's code cache from build time if that still fits this Node.
 'use strict';
-const {closeSync, openSync, readFileSync, writeFileSync} = require('node:fs');
+const {closeSync, openSync, readFileSync, writeFileSync, writeSync} = require('node:fs');
 const {Script} = require('node:vm');
 
 const O_PATH = 0o10000000; // open(2)
+const oldestNode = 20;
 
 /** The bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
 const load = (filename, cachedData) => {
@@ -22,7 +23,27 @@ const setProcessName = (name) => {
 	}
 };
 
+/** One line, where Node would print the line of the bundle that failed: the whole of it. */
+const refuse = (name, why) => {
+	writeSync(2, `${name}: ${why}\n`);
+	process.exit(1);
+};
+
+/** `ipc-tools sem value jobs` is `ipc-sem value jobs`: npx(1) knows only the command with the name of the package. */
+const startNamed = () => {
+	const [word = ''] = process.argv.splice(2, 1);
+	const name = word.replace(/^(?!ipc-)/, 'ipc-');
+	if (/^ipc-(mq|pipe|sem|shm|signal|sock)$/.test(name)) return start(name);
+	const isAsked = /^(-h|--help|help|-V|--version)$/.test(word);
+	writeSync(isAsked ? 1 : 2, readFileSync(`${__dirname}/help/80/ipc-tools`));
+	return process.exit(isAsked ? 0 : 2);
+};
+
 const start = (name) => {
+	if (name === 'ipc-tools') return startNamed();
+	const {node} = process.versions;
+	if (Number.parseInt(node, 10) < oldestNode)
+		refuse(name, `needs Node ${oldestNode} or later, and this is Node ${node}`);
 	setProcessName(name);
 	const filename = `${__dirname}/${name}.js`;
 	let cachedData;
@@ -32,7 +53,13 @@ const start = (name) => {
 		// Never made, or not packed: slower, not wrong.
 	}
 	const module = {exports: {}};
-	load(filename, cachedData).runInThisContext()(module.exports, require, module, filename, __dirname);
+	const script = load(filename, cachedData).runInThisContext();
+	try {
+		script(module.exports, require, module, filename, __dirname);
+	} catch (error) {
+		// What fails so early is the native part, or a file that is missing.
+		refuse(name, error.code === 'IPC_NO_ADDON' ? error.message : error.stack);
+	}
 };
 
 module.exports = {load, start};

@@ -1,7 +1,7 @@
 import {closeSync} from 'node:fs';
 import {join} from 'node:path';
 import {MessageChannel, type MessagePort, receiveMessageOnPort, Worker} from 'node:worker_threads';
-import {type ConnectionSettings, connectionSettings} from '../common/cluster.js';
+import {type ConnectionSettings, clusterConnections, connectionSettings} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {kernelError} from '../common/errors.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
@@ -106,10 +106,15 @@ export class Channel implements Disposable {
 
 	/** The answer to a call that has begun; undefined until it is here. For a wait of the caller's own on `descriptor`. */
 	answerTo<Table extends Methods, Name extends keyof Table & string>(call: number): Result<Table, Name> | undefined {
-		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
+		this.settle();
 		this.takeMessages();
 		const answer = this.answers.get(call);
 		return answer && (resultOf(answer) as Result<Table, Name>);
+	}
+
+	/** Reads what woke us: an answer that is not asked for after this makes `descriptor` readable again. */
+	settle(): void {
+		if (isReady(this.ourEnd, POLLIN, 0)) this.drain();
 	}
 
 	/** Becomes readable when there is something to hear. */
@@ -264,3 +269,10 @@ export function withChannel<Result>(address: ClusterAddress, work: (channel: Cha
 		closeChannel(channel);
 	}
 }
+
+clusterConnections.register({
+	keep(address) {
+		const channel = openChannel(address);
+		return {[Symbol.dispose]: () => closeChannel(channel)};
+	},
+});

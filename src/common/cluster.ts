@@ -7,7 +7,7 @@ import {
 	parseServer,
 	withoutPassword,
 } from './formats/cluster-address.js';
-import {anyText, type TextFormat} from './formats/text-format.js';
+import {filePath, type TextFormat} from './formats/text-format.js';
 
 /**
  * What the commands know of a cluster: its options, and a place for the objects that are there. Everything that knows NATS is in
@@ -15,17 +15,17 @@ import {anyText, type TextFormat} from './formats/text-format.js';
  */
 
 const servers: TextFormat<readonly ClusterServer[]> = {
-	placeholder: 'URL[,URL…]',
+	placeholder: 'URL[,URL...]',
 	parse: (text) => text.split(',').map((each) => parseServer(each, text)),
 };
 
 /** What every verb takes that works on a cluster. */
 export const clusterOptions = {
 	servers: {value: servers, help: 'servers of the cluster (default: $NATS_URL)'},
-	creds: {value: anyText('FILE'), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
-	tlsCa: {value: anyText('FILE'), help: 'trust the certificates of FILE'},
-	tlsCert: {value: anyText('FILE'), help: 'our own certificate'},
-	tlsKey: {value: anyText('FILE'), help: 'the key of our own certificate'},
+	creds: {value: filePath(), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
+	tlsCa: {value: filePath(), help: 'trust the certificates of FILE'},
+	tlsCert: {value: filePath(), help: 'our own certificate'},
+	tlsKey: {value: filePath(), help: 'the key of our own certificate'},
 } as const;
 
 export interface ClusterSettings {
@@ -112,12 +112,24 @@ export class ClusterPlace<Objects> {
 	}
 }
 
+const isClusterAddress = (value: unknown): value is ClusterAddress =>
+	typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster';
+
 /** The first address on a cluster among the values of a command line. */
-export function clusterAddressIn(values: readonly unknown[]): ClusterAddress | undefined {
-	for (const value of values.flat())
-		if (typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster')
-			return value as ClusterAddress;
-	return undefined;
+export const clusterAddressIn = (values: readonly unknown[]): ClusterAddress | undefined =>
+	values.flat().find(isClusterAddress);
+
+/** The connections to clusters: src/cluster. */
+export const clusterConnections = new ClusterPlace<{keep(address: ClusterAddress): Disposable}>();
+
+/** Until it is disposed of, whatever is done at these addresses, as far as they are on clusters, shares a connection to each cluster. */
+export function keepConnected(addresses: readonly unknown[]): Disposable {
+	const kept = addresses.filter(isClusterAddress).map((address) => clusterConnections.objects.keep(address));
+	return {
+		[Symbol.dispose]() {
+			for (const one of kept) one[Symbol.dispose]();
+		},
+	};
 }
 
 /** Where to look for objects: a server, without a name. For verbs that list. */

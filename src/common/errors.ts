@@ -18,15 +18,19 @@ export interface ErrorDetails extends ErrorOptions {
 	reason?: string | undefined;
 	/** The name that the remedy needs. */
 	subject?: string | undefined;
+	/** The exit status, where it is not the usual one. */
+	status?: number | undefined;
 }
 
 class ExplainedError extends Error {
 	/** What is wrong, in a word to branch on, where there is one: `no-queue`. */
 	readonly reason: string | undefined;
+	readonly status: number | undefined;
 
-	constructor(text: string, {reason, subject = '', ...options}: ErrorDetails = {}) {
+	constructor(text: string, {reason, subject = '', status, ...options}: ErrorDetails = {}) {
 		super(reason === undefined ? text : (remedies[reason]?.(text, subject) ?? text), options);
 		this.reason = reason;
+		this.status = status;
 	}
 
 	/** The same error, with more to say. */
@@ -47,8 +51,8 @@ export class UsageError extends ExplainedError {
 export interface Meant {
 	readonly word: string;
 	readonly candidates: readonly string[];
-	/** What the word means here, if that is known. */
-	readonly synonym?: string | undefined;
+	/** Verbs have synonyms, and some must not be suggested. */
+	readonly of?: 'verbs';
 	/** The hint where no candidate is near. */
 	readonly otherwise?: string;
 }

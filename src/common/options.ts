@@ -16,6 +16,8 @@ export const mode = {short: 'm', value: modeFormat, help: 'permissions of a new 
 export const exclusive = {short: 'x', help: 'fail if the object already exists'} as const;
 export const follow = {short: 'f', help: 'keep running; do not stop after the first message'} as const;
 export const count = {short: 'c', value: wholeNumber(1), help: 'stop after N'} as const;
+export const all = {short: 'a', help: 'receive all there is, then stop'} as const;
+export const jobs = {short: 'j', value: wholeNumber(1, 1024), help: 'run up to N commands in parallel'} as const;
 export const json = {help: 'print JSON'} as const;
 export const progress = {help: 'show bytes, rate and time on stderr'} as const;
 export const readyFd = {
@@ -23,7 +25,13 @@ export const readyFd = {
 	help: 'write a newline to descriptor N when waiting begins',
 } as const;
 export const noHeadings = {help: 'do not print a heading line'} as const;
-export const output = {short: 'o', value: anyText('COLUMNS'), help: 'print only these columns, in this order'} as const;
+/** With the columns of the table. */
+export const output = (columns: readonly {name: string}[]) =>
+	({
+		short: 'o',
+		value: {...anyText('COLUMNS'), words: columns.map(({name}) => name), isList: true},
+		help: 'print only these columns, in this order',
+	}) as const;
 
 /** What every verb takes. */
 export const everywhere = {

@@ -51,6 +51,7 @@ function writeAll(descriptor: number, bytes: Uint8Array): void {
  */
 export function print(data: string | Uint8Array): void {
 	const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+	waitIsOver();
 	try {
 		writeAll(stdout, bytes);
 	} catch (error) {
@@ -70,6 +71,7 @@ export function explainStdout(error: unknown): unknown {
 
 /** As many bytes as stdout takes without failing; the failure itself is the caller's to explain. */
 export function printBytes(bytes: Uint8Array, offset: number, length: number): number {
+	waitIsOver();
 	const written = native.write(stdout, bytes, offset, length);
 	if (written >= 0) return written;
 	waitForRoom(stdout);
@@ -98,6 +100,31 @@ export function tell(message: string): void {
 /** The same, only with --verbose. */
 export function tellVerbose(message: string): void {
 	if (isVerbose) tell(message);
+}
+
+const soonMs = 20;
+const notSoonMs = 1000;
+let isWaitAnnounced = false;
+
+/** What the verb waits for, for a person at a terminal who has waited for a second; with --verbose soon, wherever stderr leads. */
+export function announceWait(what: () => string | undefined): void {
+	if (isQuiet || !(isVerbose || isStderrTerminal())) return;
+	const peer = what();
+	if (peer === undefined) return;
+	isWaitAnnounced = true;
+	native.announceWait(Buffer.from(`${commandName}: waiting for ${printable(peer)}\n`), isVerbose ? soonMs : notSoonMs);
+}
+
+/** A verb that waits in the event loop waits from now on. */
+export function waitInEventLoop(): void {
+	if (isWaitAnnounced) native.waitForPeer(true);
+}
+
+/** What comes now may take its time, too, but is another wait. */
+export function waitIsOver(): void {
+	if (!isWaitAnnounced) return;
+	isWaitAnnounced = false;
+	native.announceWait(new Uint8Array(), -1);
 }
 
 /** An error: --quiet does not silence it. */

@@ -14,6 +14,10 @@ export interface Option {
 	readonly many?: true;
 	/** The value may be left out, and stands only behind a `=`: `--lock`, `--lock=NAME`. Without, it is `true`. */
 	readonly optionalValue?: true;
+	/** Other spellings that are understood and not shown: `--all`, `-p`. */
+	readonly also?: readonly string[];
+	/** Accepted, and neither offered nor described: what the verb does anyway. */
+	readonly isHidden?: true;
 	readonly help: string;
 }
 
@@ -71,8 +75,10 @@ export interface Verb {
 	 * It uses what only Node has, always or with these words: see src/engine. Asked before anything is opened or read.
 	 */
 	readonly needsNode?: boolean | ((operands: never, options: never, command: readonly string[]) => boolean);
-	/** It also works on objects on a cluster: see src/cluster. */
-	readonly cluster?: boolean;
+	/** It also works on objects on a cluster: see src/cluster. `input`: what it reads names them, and the verb loads what it needs. */
+	readonly cluster?: boolean | 'input';
+	/** What it waits for, if it has to, for a person who wonders: `a reader of 'x'`. */
+	waitsFor?(operands: never, options: never): string | undefined;
 	run(operands: never, options: never, command: readonly string[]): Outcome | Promise<Outcome>;
 }
 
@@ -104,7 +110,8 @@ export function verb<const Names extends Operands = {}, const Flags extends Opti
 	takesCommand?: boolean | 'optional';
 	shorthand?(word: string): readonly string[] | undefined;
 	examples?: readonly Example[];
-	cluster?: boolean;
+	cluster?: boolean | 'input';
+	waitsFor?(operands: OperandValues<Names>, options: OptionValues<Flags>): string | undefined;
 	needsNode?:
 		| boolean
 		| ((operands: OperandValues<Names>, options: OptionValues<Flags>, command: readonly string[]) => boolean);
@@ -131,14 +138,14 @@ export const any = <Value>(format: TextFormat<Value>) => ({format, how: 'any'}) 
 /** `timeoutStatus` in the code is `--timeout-status` on the command line. */
 export const optionName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** `NAME`, `[NAME]`, `NAME…`, `[NAME…]`, and what follows a `--`: a verb's operands as a synopsis shows them. */
+/** `NAME`, `[NAME]`, `NAME...`, `[NAME...]`, and what follows a `--`: a verb's operands as a synopsis shows them. */
 export function operandSynopsis({operands, takesCommand}: Verb): string {
 	const parts = Object.values(operands).map(({format: {placeholder}, how}) => {
 		if (how === 'one') return placeholder;
 		if (how === 'optional') return `[${placeholder}]`;
-		return how === 'many' ? `${placeholder}…` : `[${placeholder}…]`;
+		return how === 'many' ? `${placeholder}...` : `[${placeholder}...]`;
 	});
-	if (takesCommand) parts.push(takesCommand === 'optional' ? '[-- CMD [ARG…]]' : '-- CMD [ARG…]');
+	if (takesCommand) parts.push(takesCommand === 'optional' ? '[-- CMD [ARG...]]' : '-- CMD [ARG...]');
 	return parts.join(' ');
 }
 

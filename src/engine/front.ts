@@ -1,4 +1,5 @@
 import {command} from '../common/command.js';
+import {verbPlace} from '../common/command-line/command-line.js';
 import {typedWords} from '../common/command-line/shell-words.js';
 import {main} from '../common/program.js';
 import type {About, Verb} from '../common/verb.js';
@@ -16,17 +17,23 @@ export const named = (aliases: readonly string[]): Verb => ({
 	},
 });
 
-/** Does what a command line asks for that does not begin with the name of a verb. */
+/** Does what a command line asks for that does not begin with the name of a verb: with an option, or with a mistake. */
 export function start(
 	about: About,
 	verbs: Readonly<Record<string, Verb>>,
 	modules: Readonly<Record<string, () => Promise<unknown>>>,
 ): void {
-	const module = modules[verbBeingCompleted(process.argv.slice(2)) ?? ''];
+	const words = process.argv.slice(2);
+	const module = modules[(isOfShell(words) ? verbBeingCompleted(words) : verbBehindOptions(words, modules)) ?? ''];
 	// It calls `main` itself.
 	if (module) void module();
 	else main(command({...about, verbs}));
 }
+
+const isOfShell = ([request]: readonly string[]): boolean => request?.startsWith('--complete') === true;
+
+const verbBehindOptions = (words: readonly string[], modules: object): string | undefined =>
+	words[verbPlace(words, (word) => Object.hasOwn(modules, word))];
 
 /** The verb whose words a shell asks candidates for; undefined while the verb itself is being typed. */
 function verbBeingCompleted([request, ...words]: readonly string[]): string | undefined {

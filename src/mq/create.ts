@@ -27,7 +27,9 @@ export const create = verb({
 			if (queuesAt(name).create(name, options)) return;
 			if (options.exclusive) throw new SystemError(`cannot create ${shown}: it already exists`);
 			using queue = openExisting(name);
-			const what = queue ? ` with maxmsg ${queue.maxmsg} and msgsize ${queue.msgsize}` : '';
+			const what = queue
+				? ` with ${queue.maxmsg ? `maxmsg ${queue.maxmsg}` : 'no maxmsg'} and msgsize ${queue.msgsize}`
+				: '';
 			tell(`${shown} already exists${what}`);
 		});
 		return allMade ? done : failed;

@@ -1,9 +1,9 @@
 import {command} from '../common/command.js';
 import {about} from './about.js';
-import {copy} from './copy.js';
 import {create} from './create.js';
 import {limits} from './limits-verb.js';
 import {list} from './list.js';
+import {move} from './move.js';
 import {purge} from './purge.js';
 import {recv} from './recv.js';
 import {remove} from './remove.js';
@@ -14,5 +14,5 @@ import {watch} from './watch.js';
 
 export const mq = command({
 	...about,
-	verbs: {send, recv, wait, copy, create, list, stat, watch, limits, purge, remove},
+	verbs: {send, recv, wait, move, create, list, stat, watch, limits, purge, remove},
 });

@@ -29,3 +29,6 @@ export function checkAttributes(options: {
 	if (!options.create && (options.maxmsg ?? options.msgsize ?? options.mode ?? options.replicas) !== undefined)
 		throw new UsageError('--maxmsg, --msgsize, --mode and --replicas need --create');
 }
+
+/** The longest wait of a worker between two tries. */
+export const longestBackoffMs = 3_600_000;

@@ -13,7 +13,10 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 	if (cluster)
 		return [
 			['name', status.name],
-			['messages', `${status.messages} of ${status.maxmsg}, ${cluster.inHand} in hand`],
+			[
+				'messages',
+				`${status.messages} ${status.maxmsg === null ? '(no limit)' : `of ${status.maxmsg}`}, ${cluster.inHand} in hand`,
+			],
 			['msgsize', `${status.msgsize} bytes`],
 			['bytes', `${status.bytes} bytes stored`],
 			['replicas', cluster.leader ? `${cluster.replicas}, led by ${cluster.leader}` : String(cluster.replicas)],

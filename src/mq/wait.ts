@@ -1,4 +1,6 @@
+import {quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
@@ -11,6 +13,7 @@ export const wait = verb({
 	options: {timeout, timeoutStatus, nonblock, readyFd},
 	cluster: true,
 	examples: [{purpose: 'show the queue as soon as it has a message', line: 'ipc-mq wait jobs && ipc-mq stat jobs'}],
+	waitsFor: ({name}) => `a message in ${quoted(formatAddress(name))}`,
 	run({name}, options) {
 		using queue = queuesAt(name).open(name, 'receive');
 		announceReady(options.readyFd);

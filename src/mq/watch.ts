@@ -1,6 +1,7 @@
+import {keepConnected} from '../common/cluster.js';
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
-import {formatFields, formatTable} from '../common/terminal/table.js';
+import {formatFields, terminalTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import type {QueueStatus} from '../objects/queue/queue-status.js';
@@ -16,6 +17,7 @@ export const watch = verb({
 	examples: [{purpose: 'watch the fill level of a queue', line: 'ipc-mq watch jobs'}],
 	async run({name}, options) {
 		const levels = new Levels();
+		using _ = keepConnected([name]);
 		const drawOne = (status: QueueStatus | undefined) => {
 			const line = levels.add(status?.messages ?? 0, status?.maxmsg ?? 0);
 			return status ? formatFields([...describeQueue(status), ['level', line]]) : 'no such queue now\n';
@@ -30,7 +32,7 @@ export const watch = verb({
 				},
 				key: (status) => status.name,
 				gone: (removed) => ({name: removed, removed: true}),
-				draw: (now) => (name ? drawOne(now[0]) : formatTable(queueColumns, now, {headings: true})),
+				draw: (now) => (name ? drawOne(now[0]) : terminalTable(queueColumns, now)),
 			},
 			options,
 		);

@@ -1,10 +1,11 @@
 import {Deadline} from '../common/deadline.js';
 import {countOf, quoted, SystemError} from '../common/errors.js';
 import {status} from '../common/exit.js';
+import {formatDuration} from '../common/formats/duration.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
-import {tell, tellError} from '../common/output.js';
+import {tell, tellError, tellVerbose} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
-import {startCommand} from '../common/process/run-command.js';
+import {checkCommand, startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {
 	full,
@@ -17,6 +18,7 @@ import {
 import type {Message, Queue} from '../objects/queue/queue.js';
 import {queuesAt} from '../objects/queue/queues.js';
 import {type KeptMessage, RescuedMessages, rescuedOf} from '../objects/queue/rescued-messages.js';
+import {longestBackoffMs} from './options.js';
 
 /** The interval at which a worker looks for messages that others could not put back. */
 const sliceMs = 50;
@@ -31,6 +33,10 @@ export interface Work {
 	jobs: number;
 	/** How often a failed message is retried. */
 	retries: number;
+	/** How long to wait before the first retry; twice as long before each next one. */
+	backoffMs: number;
+	/** The first SIGTERM lets the running commands finish. */
+	drains: boolean;
 	/**
 	 * The queue for messages that failed for good; without it, such a message is returned to its own queue and the worker
 	 * stops.
@@ -44,14 +50,32 @@ export interface Failure {
 	why: string;
 }
 
+/** What became of all messages: see `Worker.run`. */
+export type WorkEnd = 'complete' | 'empty' | Failure;
+
+/** Opens a queue and works on its messages; a command that cannot be run is refused before. */
+export async function work(open: () => Queue, settings: Work, onReady: () => void): Promise<WorkEnd> {
+	checkCommand(settings.command);
+	const queue = open();
+	try {
+		return await new Worker(queue, settings).run(onReady);
+	} finally {
+		queue.close();
+	}
+}
+
 /**
  * Runs a command per message. A message is done when its command exited with status 0; until then the worker keeps it.
  */
-export class Worker {
+class Worker {
 	private failure: Failure | undefined;
 	/** An unexpected error: thrown again once all messages are done or returned. */
 	private defect: unknown;
+	/** With those that are still waited for. */
 	private taken = 0;
+	private received = 0;
+	/** Commands. */
+	private running = 0;
 	/** What could not go back at once. */
 	private readonly held: Held[] = [];
 	private readonly rescued: RescuedMessages | undefined;
@@ -71,12 +95,17 @@ export class Worker {
 
 	/**
 	 * 'complete' when the wanted number of messages was done; 'empty' when there was none in time; a failure once one was
-	 * not done.
+	 * not done. `onReady` is called once a signal does what it is to do.
 	 */
-	async run(): Promise<'complete' | 'empty' | Failure> {
-		using stop = new Shutdown();
+	async run(onReady: () => void): Promise<WorkEnd> {
+		using stop = new Shutdown({drains: this.work.drains});
 		using _ = this.rescued;
-		void stop.stopped.then(this.end);
+		void stop.stopped.then(() => {
+			if (this.running > 0 && this.isDraining(stop))
+				tell(`waiting for ${countOf(this.running, 'running command')} (another signal ends that)`);
+			this.end();
+		});
+		onReady();
 		const hands = Array.from({length: this.work.jobs}, () => this.useHand(stop));
 		const ends = await Promise.all(hands);
 		await this.placeHeld(stop);
@@ -95,9 +124,10 @@ export class Worker {
 			this.taken++;
 			const message = await this.next(stop);
 			if (!message) return this.isEnding(stop);
+			const number = ++this.received;
 			try {
 				if (this.isEnding(stop)) this.giveBack(message);
-				else await this.handle(message, stop);
+				else await this.handle(message, number, stop);
 			} catch (error) {
 				this.giveBack(message);
 				this.defect ??= error;
@@ -108,8 +138,14 @@ export class Worker {
 		return true;
 	}
 
+	/** No further message is taken, and no command started. */
 	private isEnding(stop: Shutdown): boolean {
-		return stop.signal !== undefined || this.failure !== undefined || this.defect !== undefined;
+		return stop.isStopped || this.failure !== undefined || this.defect !== undefined;
+	}
+
+	/** Told to take no further message, and to end well. */
+	private isDraining(stop: Shutdown): boolean {
+		return stop.isStopped && stop.signal === undefined && this.failure === undefined && this.defect === undefined;
 	}
 
 	private async next(stop: Shutdown): Promise<Message | undefined> {
@@ -124,24 +160,43 @@ export class Worker {
 		}
 	}
 
-	private async handle(message: Message, stop: Shutdown): Promise<void> {
-		const {retries} = this.work;
-		for (let attempt = 0; ; attempt++) {
+	private async handle(message: Message, number: number, stop: Shutdown): Promise<void> {
+		for (let attempt = 1; ; attempt++) {
 			const failure = await this.runOnce(message, stop);
 			if (failure === undefined) {
 				this.queue.receipts?.confirm(receiptsOf([message]));
 				return;
 			}
-			if (this.isEnding(stop)) {
+			// A command that cannot be run will fail the next time too, and the message is not the cause.
+			const canRun = ![status.notFound, status.notRunnable, status.failedToRun].some((code) => code === failure.status);
+			const mayRetry = canRun && attempt <= this.work.retries;
+			if (mayRetry && !this.isEnding(stop)) await this.waitToRetry(attempt, failure, describe(message, number));
+			// What has failed for good is dealt with as ever while a worker drains.
+			if (this.isEnding(stop) && (mayRetry || !this.isDraining(stop))) {
 				this.giveBack(message);
 				return;
 			}
-			// A command that cannot be run will fail the next time too, and the message is not the cause.
-			const canRun = ![status.notFound, status.notRunnable, status.failedToRun].some((code) => code === failure.status);
-			if (canRun && attempt < retries) continue;
-			this.giveUp(message, failure, canRun);
-			return;
+			if (!mayRetry) {
+				this.giveUp(message, number, failure, canRun);
+				return;
+			}
 		}
+	}
+
+	/** The wait ends early when the worker has to end. */
+	private async waitToRetry(attempt: number, {why}: Failure, which: string): Promise<void> {
+		const {retries, backoffMs} = this.work;
+		const waitMs = Math.min(backoffMs * 2 ** (attempt - 1), longestBackoffMs);
+		tellVerbose(`${why}: retry ${attempt} of ${retries}${waitMs > 0 ? ` in ${formatDuration(waitMs)}` : ''} ${which}`);
+		if (waitMs === 0) return;
+		let timer: NodeJS.Timeout | undefined;
+		await Promise.race([
+			new Promise((resolve) => {
+				timer = setTimeout(resolve, waitMs);
+			}),
+			this.ending,
+		]);
+		clearTimeout(timer);
 	}
 
 	/** Why the command failed; undefined when it did not. */
@@ -150,25 +205,29 @@ export class Worker {
 		const environment = {IPC_PRIORITY: String(priority), IPC_QUEUE: this.queue.shownName};
 		const running = await startCommand(command, {stdin: data, stdout: 'inherit'}, environment);
 		stop.passOnTo(running);
+		this.running++;
 		const {status: code, signal, problem} = await running.ended;
+		this.running--;
 		if (code === 0) return undefined;
 		if (problem) return {status: code, why: problem};
 		return {status: status.systemError, why: `${quoted(command[0] as string)} ${describeEnd({status: code, signal})}`};
 	}
 
-	private giveUp(message: Message, {status, why}: Failure, canRun: boolean): void {
+	private giveUp(message: Message, number: number, {status, why}: Failure, canRun: boolean): void {
 		const {deadLetter} = this.work;
+		const which = describe(message, number);
 		if (deadLetter && canRun) {
 			if (this.sendTo(deadLetter, message)) {
 				// Sent first: one that is killed in between leaves it twice rather than never.
 				this.queue.receipts?.confirm(receiptsOf([message]));
-				tell(`${why}: moved the message to ${quoted(formatAddress(deadLetter))}`);
+				tell(`${why}: moved the message to ${quoted(formatAddress(deadLetter))} ${which}`);
 				return;
 			}
 		}
 		const isBack = this.giveBack(message);
 		this.end();
-		this.failure ??= {status, why: isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why};
+		const done = isBack ? `${why}: returned the message to ${quoted(this.queue.shownName)}` : why;
+		this.failure ??= {status, why: `${done} ${which}`};
 	}
 
 	private sendTo(deadLetter: Address, message: Message): boolean {
@@ -256,6 +315,16 @@ export class Worker {
 			return false;
 		});
 	}
+}
+
+const shownCharacters = 40;
+
+/** Which message it was: how many this worker had taken with it, its priority, how it begins. */
+function describe({data, priority}: Message, number: number): string {
+	const characters = [...data.toString('utf8', 0, 4 * shownCharacters + 4)];
+	const isCut = characters.length > shownCharacters;
+	const text = quoted(characters.slice(0, shownCharacters).join(''));
+	return `(message ${number}, priority ${priority}: ${text}${isCut ? ' ...' : ''})`;
 }
 
 /** A message in hand that could not go back, and its file. */

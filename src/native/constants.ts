@@ -1,6 +1,12 @@
-/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h> and <sys/socket.h>; the same on x64 and arm64 unless noted. */
+/** Constants of <fcntl.h>, <poll.h>, <sys/file.h>, <sys/inotify.h>, <sys/socket.h> and <termios.h>; the same on x64 and arm64 unless noted. */
 export const AT_FDCWD = -100;
+/** struct termios: its length, and where c_lflag begins in it. */
+export const termiosBytes = 60;
+export const termiosLocalModes = 12;
+export const ICANON = 2;
+export const ECHO = 8;
 export const DT_FIFO = 1;
+export const DT_REG = 8;
 export const DT_SOCK = 12;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;

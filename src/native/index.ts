@@ -28,6 +28,13 @@ export interface Native {
 	write(descriptor: number, bytes: Uint8Array, offset: number, length: number): number;
 	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
+	/**
+	 * A line for stderr, once: when a wait for another process has lasted this long. With a negative time there is none from now on.
+	 * write(2)
+	 */
+	announceWait(line: Uint8Array, afterMs: number): void;
+	/** The event loop waits for another process from now on, or no longer: what poll(2) is to other verbs. */
+	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
 	/** epoll_create1(2): Node's event loop calls back with descriptors that are ready and their events, in turn. */
@@ -440,6 +447,10 @@ export interface Native {
 	tcgetpgrp(descriptor: number): number;
 	/** tcsetpgrp(3). */
 	tcsetpgrp(descriptor: number, group: number): void;
+	/** tcgetattr(3): fills the bytes of a struct termios, `termiosBytes` of them. */
+	tcgetattr(descriptor: number, settings: Uint8Array): void;
+	/** tcsetattr(3), TCSANOW. */
+	tcsetattr(descriptor: number, settings: Uint8Array): void;
 }
 
 /** A mapping of the native layer: opaque. */

@@ -4,6 +4,7 @@
 NAPI_MODULE_INIT()
 {
 	export_wait(env, exports);
+	export_wait_notice(env, exports);
 	export_child(env, exports);
 	export_file(env, exports);
 	export_mqueue(env, exports);

@@ -43,6 +43,7 @@ void export_sock_diag(napi_env env, napi_value exports);
 void export_terminal(napi_env env, napi_value exports);
 void export_users(napi_env env, napi_value exports);
 void export_wait(napi_env env, napi_value exports);
+void export_wait_notice(napi_env env, napi_value exports);
 void export_watchdog(napi_env env, napi_value exports);
 
 /* args.c: JavaScript values to C values. Each reader throws a TypeError and answers false when the value does not fit. */
@@ -126,6 +127,16 @@ struct retries {
 };
 int tries_now(const struct retries *retries);
 void learn_from(struct retries *retries, bool was_in_vain);
+
+/* A thread that takes no signal away from the others; false, with errno, where it cannot be started. */
+bool start_quiet_thread(void *(*body)(void *));
+
+/*
+ * wait-notice.c: around a wait for another process. `is_over` unless the wait goes on in another slice; a call that may be one of
+ * many steps between two slices ends only what it has begun.
+ */
+bool peer_wait_begin(void);
+void peer_wait_end(bool is_over);
 
 struct pollfd;
 /* ppoll(2) with a timeout in milliseconds (negative: none): -1 with EINTR only when a caught signal ended it. */

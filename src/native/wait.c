@@ -116,18 +116,16 @@ static void *run_thread(void *unused)
 	return NULL;
 }
 
-static bool start_thread(void)
+bool start_quiet_thread(void *(*body)(void *))
 {
 	sigset_t all, before;
 	pthread_t thread;
-	/* It takes no signal away from the other threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int number = pthread_create(&thread, NULL, run_thread, NULL);
+	int number = pthread_create(&thread, NULL, body, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = number;
-	has_thread = number == 0;
-	return has_thread;
+	return number == 0;
 }
 
 static bool need_nudge(void)
@@ -143,7 +141,7 @@ static bool need_nudge(void)
 	event.signal = nudge_signal;
 	event.notify = NOTIFY_THREAD;
 	event.thread = main_thread;
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0 && !start_thread())
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_id) != 0 && !(has_thread = start_quiet_thread(run_thread)))
 		return false;
 	struct sigaction action;
 	memset(&action, 0, sizeof action);

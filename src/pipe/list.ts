@@ -11,10 +11,15 @@ const count = (users: readonly unknown[] | null): string => String(users?.length
 
 export const fifoColumns: readonly Column<FifoStatus>[] = [
 	{name: 'name', value: ({name}) => name},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'mode', spare: 3, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 2, value: ({owner}) => owner ?? ''},
 	{name: 'queued', align: 'right', value: ({queued}) => (queued === null ? '' : formatSize(queued))},
-	{name: 'capacity', align: 'right', value: ({capacity}) => (capacity === null ? '' : formatSize(capacity))},
+	{
+		name: 'capacity',
+		align: 'right',
+		spare: 1,
+		value: ({capacity, cluster}) => (capacity === null ? (cluster ? '-' : '') : formatSize(capacity)),
+	},
 	{name: 'readers', align: 'right', value: ({readers}) => count(readers)},
 	{name: 'writers', align: 'right', value: ({writers}) => count(writers)},
 	{name: 'life', value: ({temporary}) => (temporary ? 'temporary' : 'permanent')},
@@ -24,7 +29,7 @@ export const list = verb({
 	summary: 'List the FIFOs in the runtime folder, with the processes that use them',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(fifoColumns)},
 	cluster: true,
 	examples: [
 		{purpose: 'print only the names', line: 'ipc-pipe list --no-headings -o name'},

@@ -1,5 +1,6 @@
 import {quoted, UsageError} from '../common/errors.js';
 import {done, failed, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {size} from '../common/formats/size.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
@@ -39,6 +40,7 @@ export const recv = verb({
 			line: 'ipc-pipe recv answers --count 1 -t 5',
 		},
 	],
+	waitsFor: ({name = defaultName}) => `data from ${quoted(formatAddress(name))}`,
 	run({name = defaultName}, options) {
 		if (options.follow && options.writers) throw new UsageError('--follow and --writers cannot be combined');
 		const chosen = chosenFraming(options);

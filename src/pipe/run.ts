@@ -1,5 +1,6 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {endedWith, timedOut} from '../common/exit.js';
+import {looksLikeCluster, withoutPassword} from '../common/formats/cluster-address.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
 import {timeout, timeoutStatus} from '../common/options.js';
@@ -66,6 +67,11 @@ function split(words: readonly string[]): string[][] {
 	}
 	const empty = stages.findIndex((stage) => stage.length === 0);
 	if (empty >= 0) throw new UsageError(`command ${empty + 1} of the pipeline is empty`);
+	const address = stages.map(([file = '']) => file).find(looksLikeCluster);
+	if (address !== undefined)
+		throw new UsageError(
+			`${quoted(withoutPassword(address))} is on a cluster, and 'run' starts commands of this machine only`,
+		);
 	return stages;
 }
 

@@ -1,9 +1,10 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {size} from '../common/formats/size.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, expectInput, stdin, stdout, tell} from '../common/output.js';
+import {announceReady, expectInput, stdin, stdout, tell, waitIsOver} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
@@ -37,6 +38,7 @@ export const send = verb({
 		},
 		{purpose: 'give up if there is no reader within two seconds', line: 'date | ipc-pipe send -t 2 clock'},
 	],
+	waitsFor: ({name = defaultName}) => `a reader of ${quoted(formatAddress(name))}`,
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
@@ -46,6 +48,7 @@ export const send = verb({
 		expectInput();
 		announceReady(options.readyFd);
 		if (!pipe.connect(timeoutMs)) return options.nonblock ? notNow : timedOut;
+		waitIsOver();
 
 		const gaveUp = (what: string, missing: Missing): Outcome => {
 			const shown = quoted(pipe.shownName);

@@ -27,7 +27,7 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 		return [
 			['name', status.name],
 			['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
-			['capacity', bytes(status.capacity)],
+			['capacity', status.capacity === null ? 'no limit' : bytes(status.capacity)],
 			['queued', bytes(status.queued)],
 			['readers', users(status.readers)],
 			['writers', users(status.writers)],

@@ -1,6 +1,6 @@
 import {closeSync} from 'node:fs';
 import {explain, hasCode} from '../common/errors.js';
-import {native} from '../native/index.js';
+import {native, POLLOUT} from '../native/index.js';
 
 /** What to do when the buffer of a reader is full. */
 export type SlowPolicy = 'block' | 'drop' | 'disconnect';
@@ -21,8 +21,35 @@ export interface TeeOutputReport {
 	state: TeeOutputState;
 }
 
-/** One output of `tee`, with its unsent data. Its descriptor never blocks. */
-export class TeeOutput {
+/** One output of `tee`, with its unsent data. Nothing here waits. */
+export interface TeeOutput {
+	readonly name: string;
+	readonly state: TeeOutputState;
+	readonly isConnected: boolean;
+	/** Bytes that were given and are not sent. */
+	readonly waiting: number;
+	/** While something waits: the descriptor, and its event after which there may be progress. */
+	readonly descriptor: number;
+	readonly progressEvent: number;
+	/** Sends as much as it accepts now and keeps a copy of the rest. */
+	give(bytes: Buffer): void;
+	/** It does not get these. */
+	miss(bytes: number, records?: number): void;
+	/** Before any output is flushed. */
+	settle(): void;
+	/** Sends as much of the unsent data as it accepts. */
+	flush(): void;
+	/** After all data was sent: false when it was not possible to say so in time. */
+	finish(timeoutMs: number): boolean;
+	/** No more data for this output: its reader has left, or we do not wait for it any longer. */
+	end(state: 'left' | 'disconnected'): void;
+	close(): void;
+	report(): TeeOutputReport;
+}
+
+/** A descriptor that never blocks. */
+export class DescriptorOutput implements TeeOutput {
+	readonly progressEvent = POLLOUT;
 	state: TeeOutputState = 'connected';
 	waiting = 0;
 	private bytes = 0;
@@ -41,7 +68,6 @@ export class TeeOutput {
 		return this.state === 'connected';
 	}
 
-	/** Writes as much as it accepts now and keeps a copy of the rest. */
 	give(bytes: Buffer): void {
 		let rest = bytes;
 		if (this.waiting === 0) rest = rest.subarray(this.writeNow(rest));
@@ -59,7 +85,8 @@ export class TeeOutput {
 		this.missedRecords += records;
 	}
 
-	/** Writes as much of the unsent data as it accepts. Call this when it is ready. */
+	settle(): void {}
+
 	flush(): void {
 		while (this.isConnected && this.queue.length > 0) {
 			const first = this.queue[0] as Buffer;
@@ -73,7 +100,10 @@ export class TeeOutput {
 		}
 	}
 
-	/** No more data for this output: its reader has left, or we do not wait for it any longer. */
+	finish(): boolean {
+		return true;
+	}
+
 	end(state: 'left' | 'disconnected'): void {
 		if (!this.isConnected) return;
 		this.state = state;

@@ -25,16 +25,21 @@ import {growPipe, progressOf} from '../common/transfer.js';
 import {many, verb} from '../common/verb.js';
 import {isBroken, PollSet} from '../common/waiting.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLIN, POLLOUT} from '../native/index.js';
-import {Fifo, fifoName} from '../objects/fifo/fifo.js';
-import {type SlowPolicy, TeeOutput} from './tee-output.js';
+import {Fifo} from '../objects/fifo/fifo.js';
+import type {PipeFeed} from '../objects/fifo/pipe.js';
+import {clusterPipes, pipeName} from '../objects/fifo/pipes.js';
+import {checkAttributes} from './attributes.js';
+import {DescriptorOutput, type SlowPolicy, type TeeOutput} from './tee-output.js';
+import {ClusterOutput} from './tee-to-cluster.js';
 
 const defaultBuffer = 1024 ** 2;
 const readBytes = 1024 ** 2;
 
-/** A FIFO's name, or `-` for stdout. */
+/** A pipe's name, or `-` for stdout. */
 const subscriberName: TextFormat<Address | 'stdout'> = {
 	placeholder: 'NAME',
-	parse: (text) => (text === '-' ? 'stdout' : fifoName.parse(text)),
+	completes: 'objects and paths',
+	parse: (text) => (text === '-' ? 'stdout' : pipeName.parse(text)),
 };
 
 export const tee = verb({
@@ -55,6 +60,7 @@ export const tee = verb({
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
+	cluster: true,
 	examples: [
 		{purpose: 'send one log to two readers and the terminal', line: './serve | ipc-pipe tee audit metrics -'},
 		{
@@ -67,17 +73,16 @@ export const tee = verb({
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
 		if (framing === 'json')
 			throw new UsageError('--framing json cannot be used with tee: use lines, null, length or raw');
-		const fifos: Fifo[] = [];
+		checkNames(names, options.mode);
+		const ends: (Fifo | PipeFeed)[] = [];
 		const subscribers: TeeOutput[] = [];
 		try {
-			for (const name of names)
-				if (name !== 'stdout')
-					fifos.push(Fifo.open(name, {mode: options.mode, temporary: true, beforeTemporary: stopOnSignals}));
+			for (const name of names) if (name !== 'stdout') ends.push(open(name, options.mode));
 			expectInput();
 			announceReady(options.readyFd);
-			const byName = [...fifos];
+			const byName = [...ends];
 			for (const name of names) {
-				const subscriber = name === 'stdout' ? toStdout() : connect(byName.shift() as Fifo, name, options);
+				const subscriber = name === 'stdout' ? toStdout() : connect(byName.shift() as Fifo | PipeFeed, name, options);
 				if (!subscriber) return options.nonblock ? notNow : timedOut;
 				subscribers.push(subscriber);
 			}
@@ -98,20 +103,41 @@ export const tee = verb({
 			}
 		} finally {
 			for (const subscriber of subscribers) subscriber.close();
-			for (const fifo of fifos) fifo.close();
+			for (const end of ends) end.close();
 		}
 	},
 });
 
+/** Before anything is opened. */
+function checkNames(names: readonly (Address | 'stdout')[], mode: number | undefined): void {
+	const far = new Set<string>();
+	for (const name of names) {
+		if (name === 'stdout' || name.kind !== 'cluster') continue;
+		checkAttributes(name, {mode});
+		if (far.has(name.shown)) throw new UsageError(`${quoted(name.shown)} is named twice`);
+		far.add(name.shown);
+	}
+}
+
+function open(name: Address, mode: number | undefined): Fifo | PipeFeed {
+	if (name.kind !== 'cluster') return Fifo.open(name, {mode, temporary: true, beforeTemporary: stopOnSignals});
+	// A signal must not leave its reader in doubt.
+	stopOnSignals();
+	return clusterPipes.objects.openToFeed(name);
+}
+
 function connect(
-	fifo: Fifo,
+	end: Fifo | PipeFeed,
 	name: Address,
 	options: {nonblock: boolean; timeout: number | undefined},
 ): TeeOutput | undefined {
-	const descriptor = options.nonblock ? fifo.tryOpenWriter() : fifo.openWriter(options.timeout ?? -1);
+	const timeoutMs = options.timeout ?? -1;
+	if (!(end instanceof Fifo))
+		return end.connect(options.nonblock ? 0 : timeoutMs) ? new ClusterOutput(formatAddress(name), end) : undefined;
+	const descriptor = options.nonblock ? end.tryOpenWriter() : end.openWriter(timeoutMs);
 	if (descriptor === undefined) return undefined;
 	growPipe(descriptor);
-	return new TeeOutput(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
+	return new DescriptorOutput(formatAddress(name), descriptor, Number.POSITIVE_INFINITY);
 }
 
 /**
@@ -123,12 +149,12 @@ function toStdout(): TeeOutput {
 	if (fstatSync(stdout).isFIFO()) {
 		try {
 			const own = native.openat(AT_FDCWD, `/proc/self/fd/${stdout}`, O_WRONLY | O_NONBLOCK, 0, -1);
-			return new TeeOutput('-', own, Number.POSITIVE_INFINITY);
+			return new DescriptorOutput('-', own, Number.POSITIVE_INFINITY);
 		} catch (error) {
 			if (!hasCode(error, 'EACCES', 'EPERM', 'ENXIO', 'ENOENT')) throw error;
 		}
 	}
-	return new TeeOutput('-', stdout, PIPE_BUF);
+	return new DescriptorOutput('-', stdout, PIPE_BUF);
 }
 
 interface FanOutSettings {
@@ -156,12 +182,14 @@ class FanOut {
 	run(): Outcome {
 		const {subscribers, settings} = this;
 		const poll = new PollSet<TeeOutput | 'input'>();
-		while (!this.isOver || subscribers.some(({waiting}) => waiting > 0)) {
+		for (;;) {
+			this.takeNews();
+			if (this.isOver && subscribers.every(({waiting}) => waiting === 0)) break;
 			if (!subscribers.some(({isConnected}) => isConnected)) return this.allLeft();
 			const wantsInput = !this.isOver && this.hasRoom();
 			poll.watch('input', wantsInput ? stdin : -1, POLLIN);
 			for (const one of subscribers)
-				poll.watch(one, one.isConnected ? one.descriptor : -1, one.waiting > 0 ? POLLOUT : 0);
+				poll.watch(one, one.isConnected ? one.descriptor : -1, one.waiting > 0 ? one.progressEvent : 0);
 			if (!poll.wait(wantsInput ? -1 : settings.timeoutMs)) {
 				const slowest = this.slowest();
 				tell(`gave up: the buffer of ${quoted(slowest.name)} is full, ${slowest.waiting} bytes not sent`);
@@ -174,7 +202,19 @@ class FanOut {
 			}
 			if (poll.eventsOf('input') !== 0) this.readInput();
 		}
+		for (const one of subscribers) {
+			if (one.finish(settings.timeoutMs)) continue;
+			tell(`gave up: ${quoted(one.name)} is full`);
+			return timedOut;
+		}
 		return done;
+	}
+
+	/** Outputs on a cluster may share a descriptor: what one of them reads there may be the news of another. */
+	private takeNews(): void {
+		const far = this.subscribers.filter(({progressEvent}) => progressEvent === POLLIN);
+		for (const one of far) one.settle();
+		for (const one of far) one.flush();
 	}
 
 	/** An empty buffer always takes a piece, so that data moves however small the buffer is. */

@@ -1,6 +1,7 @@
 import {Deadline} from '../common/deadline.js';
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {describeBlindness} from '../common/process/proc.js';
@@ -44,26 +45,32 @@ export const wait = verb({
 		},
 		{purpose: 'wait until all data has been read', line: 'ipc-pipe wait jobs --empty'},
 	],
+	waitsFor({name = defaultName}, options) {
+		const shown = quoted(formatAddress(name));
+		if (options.empty) return `all data in ${shown} to be read`;
+		return options.data ? `data in ${shown}` : `a ${options.reader ? 'reader' : 'writer'} of ${shown}`;
+	},
 	run({name = defaultName}, options) {
 		const [wish, another] = Object.keys(conditions).filter((key) => options[key as 'reader']);
 		if (wish === undefined) throw new UsageError('no condition is given: --reader, --writer, --data or --empty');
 		if (another) throw new UsageError(`--${wish} and --${another} cannot be combined`);
 		const condition = conditions[wish] as Condition;
-		const contents = wish === 'data' || wish === 'empty';
-		const holds = () => {
-			const [status] = pipesAt(name).look([name], {contents});
+		const subject = wish === 'data' || wish === 'empty' ? wish : 'users';
+		const isAboutUsers = subject === 'users';
+		const holds = (timeoutMs = -1) => {
+			const [status] = pipesAt(name).look([name], {contents: !isAboutUsers, users: isAboutUsers, timeoutMs});
 			if (status?.readers === null)
 				throw new SystemError(`cannot wait for ${quoted(status.name)}: ${describeBlindness()}`);
 			return status !== undefined && condition.holds(status);
 		};
 		if (options.nonblock) return holds() ? done : notNow;
-		using watch = pipesAt(name).watch(name, contents ? 'contents' : 'users');
+		using watch = pipesAt(name).watch(name, subject);
 		watch.begin();
 		announceReady(options.readyFd);
 		const deadline = new Deadline(options.timeout);
 		for (;;) {
 			watch.begin();
-			if (watch.happened & condition.sign || holds()) return done;
+			if (watch.happened & condition.sign || holds(deadline.waitMs())) return done;
 			if (deadline.hasPassed) return timedOut;
 			watch.waitForChange(deadline.leftMs);
 		}

@@ -1,5 +1,6 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {mode, nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady, tellVerbose} from '../common/output.js';
@@ -11,7 +12,7 @@ export const barrier = verb({
 	summary: 'Wait until N processes have arrived, then release all of them',
 	operands: {name: one(semaphoreName)},
 	options: {
-		parties: {short: 'p', value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
+		parties: {also: ['-p'], value: wholeNumber(1, 65_536), help: 'number of processes to wait for (required)'},
 		timeout,
 		timeoutStatus,
 		nonblock,
@@ -20,6 +21,7 @@ export const barrier = verb({
 	},
 	cluster: true,
 	examples: [{purpose: 'start the second part of three scripts together', line: 'ipc-sem barrier second --parties 3'}],
+	waitsFor: ({name}) => `the other processes at ${quoted(formatAddress(name))}`,
 	run({name}, options) {
 		const {parties} = options;
 		if (parties === undefined) throw new UsageError('--parties is missing');

@@ -1,8 +1,9 @@
 import {printable, UsageError} from '../common/errors.js';
 import {duration} from '../common/formats/duration.js';
-import {formatAddress} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
-import {mostUnits, semaphoreName} from '../objects/semaphore/semaphore.js';
+import {mostUnits} from '../objects/semaphore/semaphore.js';
+import {semaphoreName} from '../objects/semaphore/semaphores.js';
 
 /** A line is a word, a name of 251 bytes and a number. */
 export const mostLineBytes = 4096;
@@ -11,9 +12,13 @@ export const mostLineBytes = 4096;
 export type Request =
 	| {kind: 'nothing'}
 	| {kind: 'refused'; why: string}
-	| {kind: 'wait'; name: string; timeoutMs: number}
-	| {kind: 'post'; name: string; units: number}
-	| {kind: 'value'; name: string};
+	| (Named & ({kind: 'wait'; timeoutMs: number} | {kind: 'post'; units: number} | {kind: 'value'}));
+
+interface Named {
+	address: Address;
+	/** One for each semaphore. */
+	name: string;
+}
 
 const kindOf: Record<string, 'wait' | 'post' | 'value'> = {
 	wait: 'wait',
@@ -42,10 +47,11 @@ export function understand(line: string): Request {
 	const surplus = kind === 'value' ? number : more[0];
 	if (surplus !== undefined) return refuse(`'${surplus}' is one word too many`);
 	try {
-		const name = formatAddress(semaphoreName.parse(nameWord));
-		if (kind === 'value') return {kind, name};
-		if (kind === 'wait') return {kind, name, timeoutMs: number === undefined ? -1 : duration.parse(number)};
-		return {kind, name, units: number === undefined ? 1 : count.parse(number)};
+		const address = semaphoreName.parse(nameWord);
+		const name = address.kind === 'cluster' ? nameWord : formatAddress(address);
+		if (kind === 'value') return {kind, address, name};
+		if (kind === 'wait') return {kind, address, name, timeoutMs: number === undefined ? -1 : duration.parse(number)};
+		return {kind, address, name, units: number === undefined ? 1 : count.parse(number)};
 	} catch (error) {
 		if (error instanceof UsageError) return refuse(error.message);
 		throw error;

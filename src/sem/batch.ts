@@ -1,13 +1,17 @@
 import {Deadline} from '../common/deadline.js';
-import {printable, SystemError} from '../common/errors.js';
+import {hasCode, printable, SystemError, UsageError} from '../common/errors.js';
 import {done, EndBySignal, failed} from '../common/exit.js';
+import type {Address} from '../common/formats/object-name.js';
 import {readInput} from '../common/input.js';
 import {expectInput, print, stdout} from '../common/output.js';
 import {SIGPIPE, stopOnSignals} from '../common/process/signals.js';
 import {verb} from '../common/verb.js';
 import {endIfBroken, eventsOf} from '../common/waiting.js';
+import type {AnySemaphore} from '../objects/semaphore/any-semaphore.js';
 import {KnownLines} from '../objects/semaphore/known-lines.js';
 import {Semaphore} from '../objects/semaphore/semaphore.js';
+import {semaphoresAt} from '../objects/semaphore/semaphores.js';
+import {about} from './about.js';
 import {mostLineBytes, type Request, understand} from './batch-request.js';
 
 const readBytes = 65_536;
@@ -25,7 +29,10 @@ export const batch = verb({
 			line: "printf 'post jobs\\nwait jobs 2s\\nvalue jobs\\n' | ipc-sem batch",
 		},
 	],
-	run() {
+	// A line may name a semaphore on a cluster, when lines before it have been read.
+	needsNode: true,
+	cluster: 'input',
+	async run() {
 		expectInput();
 		const buffer = Buffer.allocUnsafe(readBytes);
 		using answering = new Answering();
@@ -36,13 +43,13 @@ export const batch = verb({
 			if (count === 'gone') throw new EndBySignal(SIGPIPE);
 			if (count === 0) break;
 			filled += count;
-			const used = answering.answerAll(buffer, filled);
+			const used = await answering.answerAll(buffer, filled);
 			buffer.copyWithin(0, used, filled);
 			// Of a line that is too long, this much is enough to know that.
 			filled = Math.min(filled - used, mostLineBytes + 1);
 		}
 		// A last line without its newline is a line.
-		answering.answer(buffer.toString('latin1', 0, filled));
+		await answering.answer(buffer.toString('latin1', 0, filled));
 		answering.flush();
 		return answering.hasFailed ? failed : done;
 	},
@@ -53,19 +60,21 @@ class Answering implements Disposable {
 	hasFailed = false;
 	private readonly answers = Buffer.allocUnsafe(readBytes);
 	private filled = 0;
-	private readonly open = new Map<string, {semaphore: Semaphore; isChecked: boolean}>();
+	private readonly open = new Map<string, {semaphore: AnySemaphore; isChecked: boolean}>();
 	private readonly known = new KnownLines();
 	private readonly meanings = new Map<string, Request>();
 	private stopsOnSignals = false;
+	private hasCluster = false;
 
 	/** Answers all whole lines; returns where they end. */
-	answerAll(bytes: Buffer, end: number): number {
+	async answerAll(bytes: Buffer, end: number): Promise<number> {
 		for (let at = 0; ; ) {
 			const length = bytes.subarray(at, end).indexOf(newline);
 			if (length < 0) return at;
 			const line = bytes.toString('latin1', at, at + length);
 			const used = this.known.has(line) ? this.runKnown(bytes, at, end) : 0;
-			if (used === 0) this.answer(line);
+			const loading = used === 0 ? this.answer(line) : undefined;
+			if (loading) await loading;
 			at += used > 0 ? used : length + 1;
 		}
 	}
@@ -75,7 +84,7 @@ class Answering implements Disposable {
 		// The known lines are about the semaphores that have these names now.
 		for (const name of this.known.names) {
 			const entry = this.open.get(name);
-			if (!entry || (!entry.isChecked && entry.semaphore.isRemoved)) {
+			if (!entry || (!entry.isChecked && isRemoved(entry.semaphore))) {
 				this.known.forget();
 				return 0;
 			}
@@ -86,20 +95,25 @@ class Answering implements Disposable {
 		return used;
 	}
 
-	/** @param line as latin1, without its newline. */
-	answer(line: string): void {
+	/** @param line as latin1, without its newline. The first one about a cluster has to be waited for. */
+	answer(line: string): Promise<void> | undefined {
 		const request = this.meaningOf(line);
-		if (request.kind === 'nothing') return;
+		if (request.kind === 'nothing') return undefined;
+		if ('address' in request && request.address.kind === 'cluster' && !this.hasCluster) {
+			this.hasCluster = true;
+			return about.loadCluster?.().then(() => this.answer(line));
+		}
 		let reply: string;
 		try {
 			reply = this.replyTo(request, line);
 		} catch (error) {
 			// A failure is an answer like any other.
-			if (!(error instanceof SystemError)) throw error;
+			if (!(error instanceof SystemError || error instanceof UsageError)) throw error;
 			reply = `error ${printable(error.message)}`;
 		}
 		this.hasFailed ||= reply.startsWith('error ');
 		this.push(`${reply}\n`);
+		return undefined;
 	}
 
 	private meaningOf(line: string): Request {
@@ -113,9 +127,10 @@ class Answering implements Disposable {
 
 	private replyTo(request: Exclude<Request, {kind: 'nothing'}>, line: string): string {
 		if (request.kind === 'refused') return `error ${request.why}`;
-		const {kind, name} = request;
-		const semaphore = this.find(name);
-		this.known.learn(line, kind, name, semaphore, kind === 'post' ? request.units : 0);
+		const {kind, name, address} = request;
+		const semaphore = this.find(name, address);
+		if (semaphore instanceof Semaphore)
+			this.known.learn(line, kind, name, semaphore, kind === 'post' ? request.units : 0);
 		if (kind === 'value') return String(semaphore.value);
 		if (kind === 'wait') {
 			if (this.wait(semaphore, request.timeoutMs)) return 'ok';
@@ -140,24 +155,25 @@ class Answering implements Disposable {
 		for (const entry of this.open.values()) entry.isChecked = false;
 	}
 
-	private find(name: string): Semaphore {
+	private find(name: string, address: Address): AnySemaphore {
 		const entry = this.open.get(name);
-		if (entry && (entry.isChecked || !entry.semaphore.isRemoved)) {
+		if (entry && (entry.isChecked || !isRemoved(entry.semaphore))) {
 			entry.isChecked = true;
 			return entry.semaphore;
 		}
 		if (entry) {
 			this.known.forget();
-			entry.semaphore.close();
+			entry.semaphore[Symbol.dispose]();
 			this.open.delete(name);
 		}
-		const semaphore = Semaphore.open(name);
+		const semaphore = semaphoresAt(address).open(address);
 		this.open.set(name, {semaphore, isChecked: true});
 		return semaphore;
 	}
 
-	private wait(semaphore: Semaphore, timeoutMs: number): boolean {
+	private wait(semaphore: AnySemaphore, timeoutMs: number): boolean {
 		if (semaphore.tryWait()) return true;
+		if (!(semaphore instanceof Semaphore)) return timeoutMs !== 0 && this.waitOnCluster(semaphore, timeoutMs);
 		if (timeoutMs === 0) return semaphore.reap() > 0 && semaphore.tryWait();
 		this.flush();
 		if (!this.stopsOnSignals) stopOnSignals();
@@ -170,7 +186,20 @@ class Answering implements Disposable {
 		}
 	}
 
+	private waitOnCluster(semaphore: AnySemaphore, timeoutMs: number): boolean {
+		this.flush();
+		try {
+			return semaphore.wait(timeoutMs, stdout);
+		} catch (error) {
+			if (hasCode(error, 'EPIPE')) throw new EndBySignal(SIGPIPE);
+			throw error;
+		}
+	}
+
 	[Symbol.dispose](): void {
-		for (const {semaphore} of this.open.values()) semaphore.close();
+		for (const {semaphore} of this.open.values()) semaphore[Symbol.dispose]();
 	}
 }
+
+/** On a cluster each request finds the semaphore by its name. */
+const isRemoved = (semaphore: AnySemaphore): boolean => semaphore instanceof Semaphore && semaphore.isRemoved;

@@ -10,8 +10,8 @@ export const semaphoreColumns: readonly Column<SemaphoreStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'value', align: 'right', value: ({value}) => String(value)},
 	{name: 'waiters', align: 'right', value: ({waiters}) => (waiters === null ? '' : String(waiters))},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'mode', spare: 2, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 1, value: ({owner}) => owner ?? ''},
 	{
 		name: 'holders',
 		value: ({holders}) =>
@@ -28,7 +28,7 @@ export const list = verb({
 	summary: 'List all semaphores that this user can open, with values, waiters and holders',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(semaphoreColumns)},
 	cluster: true,
 	examples: [{purpose: 'print names and values for a script', line: 'ipc-sem list --no-headings -o name,value'}],
 	async run({cluster}, options) {

@@ -1,10 +1,12 @@
 import {attempt, hasCode, quoted, reasonOf, SystemError, UsageError} from '../common/errors.js';
-import {EndBySignal, endedWith, notNow, timedOut} from '../common/exit.js';
+import {EndBySignal, endedWith, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {duration, formatDuration} from '../common/formats/duration.js';
-import {choice, type TextFormat} from '../common/formats/text-format.js';
+import {formatAddress} from '../common/formats/object-name.js';
+import {choice, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
-import {tellError, tellVerbose, verbose} from '../common/output.js';
+import {tell, tellError, tellVerbose, verbose} from '../common/output.js';
 import {startChild, waitForChild} from '../common/process/children.js';
+import {checkCommand} from '../common/process/run-command.js';
 import {cameToAllFromTerminal} from '../common/process/shutdown.js';
 import {SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {kill} from '../common/process/termination.js';
@@ -36,6 +38,10 @@ export const run = verb({
 		timeout,
 		timeoutStatus,
 		nonblock,
+		conflictStatus: {
+			value: wholeNumber(0, 255),
+			help: 'with --nonblock: exit with status N if no unit is free (default 3)',
+		},
 		create,
 		...settings(1),
 		lease: {value: lease, help: 'on a cluster: time after which the unit of a lost holder is free (default 15s)'},
@@ -53,10 +59,15 @@ export const run = verb({
 		},
 		{purpose: 'exit with status 3 if another backup is running', line: 'ipc-sem run backup --create -n -- ./backup'},
 	],
+	// With --verbose it says by whom the units are held.
+	waitsFor: ({name}) => (verbose() ? undefined : `a unit of ${quoted(formatAddress(name))}`),
 	run({name}, options, command) {
 		checkSettings(options);
 		if (name.kind !== 'cluster' && (options.lease ?? options.onLost) !== undefined)
 			throw new UsageError('--lease and --on-lost need a name on a cluster');
+		if (options.conflictStatus !== undefined && !options.nonblock)
+			throw new UsageError('--conflict-status needs --nonblock');
+		checkCommand(command);
 		using semaphore = semaphoresAt(name).open(name, options.create ? options : undefined);
 		const startMs = performance.now();
 		// Killed in the middle of a wait we would stay counted; and signals that tell us to stop are forwarded to the
@@ -69,7 +80,7 @@ export const run = verb({
 			leaseMs: options.lease,
 			onWait: () => verbose() && sayWhomWeWaitFor(semaphore),
 		});
-		if (!holding) return options.nonblock ? notNow : timedOut;
+		if (!holding) return options.nonblock ? conflict(semaphore.shownName, options.conflictStatus) : timedOut;
 		tellVerbose(`took a unit of ${quoted(semaphore.shownName)} after ${formatDuration(performance.now() - startMs)}`);
 		let status: number;
 		try {
@@ -83,6 +94,12 @@ export const run = verb({
 		return endedWith(status);
 	},
 });
+
+/** The command may end with the same status: so a line says that it was not run. */
+function conflict(shownName: string, conflictStatus = notNow.status): Outcome {
+	tell(`${quoted(shownName)} has no free unit: the command was not run`);
+	return endedWith(conflictStatus);
+}
 
 /** Runs the command to its end and forwards the signals that tell us to stop; returns its status. */
 function perform(command: readonly string[], shownName: string, {lease}: Holding, onLost: OnLost = 'kill'): number {

@@ -1,4 +1,6 @@
+import {quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
@@ -16,6 +18,7 @@ export const wait = verb({
 		{purpose: 'take a unit within five seconds, else exit with status 124', line: 'ipc-sem wait jobs -t 5'},
 		{purpose: 'take a unit if one is free, else exit with status 3', line: 'ipc-sem wait jobs -n'},
 	],
+	waitsFor: ({name}) => `a unit of ${quoted(formatAddress(name))}`,
 	run({name}, options) {
 		checkSettings(options);
 		using semaphore = semaphoresAt(name).open(

@@ -1,6 +1,6 @@
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
-import {formatFields, formatTable} from '../common/terminal/table.js';
+import {formatFields, terminalTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import type {SemaphoreStatus} from '../objects/semaphore/semaphore-status.js';
@@ -30,7 +30,7 @@ export const watch = verb({
 				},
 				key: (status) => status.name,
 				gone: (removed) => ({name: removed, removed: true}),
-				draw: (now) => (name ? drawOne(now[0]) : formatTable(semaphoreColumns, now, {headings: true})),
+				draw: (now) => (name ? drawOne(now[0]) : terminalTable(semaphoreColumns, now)),
 			},
 			options,
 		);

@@ -16,9 +16,9 @@ const namesOf = ({users}: SegmentStatus, which: 'maps' | 'open') =>
 export const segmentColumns: readonly Column<SegmentStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'size', align: 'right', value: ({size}) => formatSize(size)},
-	{name: 'memory', align: 'right', value: ({allocated}) => formatSize(allocated)},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
+	{name: 'memory', align: 'right', spare: 1, value: ({allocated}) => formatSize(allocated)},
+	{name: 'mode', spare: 3, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 2, value: ({owner}) => owner ?? ''},
 	{name: 'ring', align: 'right', value: ({ring}) => (ring ? formatSize(ring.used) : '')},
 	{name: 'mapped', value: (status) => (status.cluster ? '' : status.users ? namesOf(status, 'maps') : '?')},
 ];
@@ -27,7 +27,7 @@ export const list = verb({
 	summary: 'List segments and processes that map them',
 	aliases: ['ls'],
 	operands: {cluster: optional(clusterFormat)},
-	options: {json, noHeadings, output},
+	options: {json, noHeadings, output: output(segmentColumns)},
 	cluster: true,
 	examples: [{purpose: 'print names and sizes for a script', line: 'ipc-shm list --no-headings -o name,size'}],
 	async run({cluster}, options) {

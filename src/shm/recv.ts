@@ -1,5 +1,6 @@
 import {countOf, quoted} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
@@ -17,7 +18,7 @@ export const recv = verb({
 	operands: {name: one(segmentName)},
 	options: {
 		count: {...common.count, help: 'receive N records (default 1)'},
-		all: {short: 'a', help: 'receive all records that are in the ring now'},
+		all: {...common.all, help: 'receive all records that are in the ring now'},
 		follow: {...common.follow, help: 'keep running; do not stop after the first record'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
@@ -32,6 +33,7 @@ export const recv = verb({
 		{purpose: 'receive the next record; exit with status 124 after five seconds', line: 'ipc-shm recv ring -t 5'},
 		{purpose: 'create the ring and print all records that arrive', line: 'ipc-shm recv ring --create --follow'},
 	],
+	waitsFor: ({name}) => `a record in ${quoted(formatAddress(name))}`,
 	run({name}, options) {
 		const most = recordLimit(options);
 		checkRingSettings(options);

@@ -1,9 +1,10 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {anyText} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {expectInput, tell} from '../common/output.js';
+import {announceReady, expectInput, tell} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
 import {Ring} from '../objects/ring/ring.js';
@@ -34,11 +35,13 @@ export const send = verb({
 		json: {help: 'read JSON objects, as recv --json prints them'},
 		...ringSettings,
 		progress: {...common.progress, help: 'show records, rate and time on stderr'},
+		readyFd: common.readyFd,
 	},
 	examples: [
 		{purpose: 'send each line as a record', line: 'seq 1000000 | ipc-shm send ring --create'},
 		{purpose: 'send one record', line: 'ipc-shm send ring "rebuild all"'},
 	],
+	waitsFor: ({name}) => `room in ${quoted(formatAddress(name))}`,
 	run({name, records}, options) {
 		checkRingSettings(options);
 		const framing = chosenFraming(options);
@@ -47,6 +50,7 @@ export const send = verb({
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		using ring = Ring.tryOpen(name, options.create ? options : undefined, timeoutMs);
 		if (!ring) return options.nonblock ? notNow : timedOut;
+		announceReady(options.readyFd);
 		const progress = progressOf(options.progress, 'records');
 		const sender = new RingSender(ring, {timeoutMs, progress});
 		if (records.length === 0) expectInput();

@@ -1,5 +1,6 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady, stdout} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
@@ -27,6 +28,7 @@ export const wait = verb({
 		{purpose: 'wait up to ten seconds until the number is not 0', line: "ipc-shm wait state --until '!=0' -t 10s"},
 		{purpose: 'end that wait', line: 'ipc-shm set state 1'},
 	],
+	waitsFor: ({name}) => `a change of ${quoted(formatAddress(name))}`,
 	run({name}, options) {
 		if (!options.until) throw new UsageError("--until is missing, such as --until '=1'");
 		const type = options.type ?? defaultType;

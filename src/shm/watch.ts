@@ -1,6 +1,6 @@
 import {done} from '../common/exit.js';
 import {Levels} from '../common/terminal/redraw.js';
-import {formatFields, formatTable} from '../common/terminal/table.js';
+import {formatFields, terminalTable} from '../common/terminal/table.js';
 import {watchObjects, watchOptions} from '../common/terminal/watch-objects.js';
 import {optional, verb} from '../common/verb.js';
 import type {SegmentStatus} from '../objects/segment/segment-status.js';
@@ -29,9 +29,9 @@ export const watch = verb({
 				key: (status) => status.name,
 				// A process that is just starting a program cannot be inspected for a moment.
 				essence: (status) => ({...status, unseen: null}),
-				...(changes ? {wait: () => changes.waitForChange()} : {}),
+				...(changes ? {wait: (mostMs: number) => changes.waitForChange(mostMs)} : {}),
 				gone: (removed) => ({name: removed, removed: true}),
-				draw: (now) => (name ? drawOne(now[0]) : formatTable(segmentColumns, now, {headings: true})),
+				draw: (now) => (name ? drawOne(now[0]) : terminalTable(segmentColumns, now)),
 			},
 			options,
 		);

@@ -35,7 +35,7 @@ export const list = verb({
 	summary: 'List all signals, or look up a name by number or status, or a number by name',
 	aliases: ['ls'],
 	operands: {signals: any(signalOrStatus)},
-	options: {json: common.json, noHeadings: common.noHeadings, output: common.output},
+	options: {json: common.json, noHeadings: common.noHeadings, output: common.output(columns)},
 	examples: [
 		{purpose: 'print the signal behind exit status 137', line: 'ipc-signal list 137'},
 		{purpose: 'print the number of a name', line: 'ipc-signal list RTMIN+3'},

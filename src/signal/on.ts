@@ -1,12 +1,12 @@
 import {Deadline} from '../common/deadline.js';
 import {countOf, quoted} from '../common/errors.js';
 import {done, EndBySignal, endedWith, failed, type Outcome, timedOut} from '../common/exit.js';
-import {signalFormat} from '../common/formats/signal-name.js';
-import {wholeNumber} from '../common/formats/text-format.js';
+import {signalFormat, signalName} from '../common/formats/signal-name.js';
 import * as common from '../common/options.js';
 import {announceReady, tell, tellError} from '../common/output.js';
 import {describeEnd} from '../common/process/child-end.js';
 import {startChild, takeChanges} from '../common/process/children.js';
+import {checkCommand} from '../common/process/run-command.js';
 import {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM} from '../common/process/signals.js';
 import {many, verb} from '../common/verb.js';
 import {PollSet} from '../common/waiting.js';
@@ -23,7 +23,7 @@ export const on = verb({
 	summary: 'Run a command for each signal received',
 	operands: {signals: many(signalFormat({receivable: true}))},
 	options: {
-		jobs: {short: 'j', value: wholeNumber(1, 1024), help: 'run up to N commands in parallel (default 1)'},
+		jobs: {...common.jobs, help: 'run up to N commands in parallel (default 1)'},
 		count: {...common.count, help: 'stop after N signals'},
 		name: {value: receiverName, help: 'let senders use @NAME for this process'},
 		timeout: {...common.timeout, help: 'give up after DURATION without a signal (status 124)'},
@@ -39,7 +39,9 @@ export const on = verb({
 			line: "ipc-signal on USR1 RTMIN -- sh -c 'echo $IPC_SENDER_PID $IPC_VALUE'",
 		},
 	],
+	waitsFor: ({signals}) => signals.map(signalName).join(', '),
 	run({signals: wanted}, options, command): Outcome {
+		checkCommand(command);
 		const stops = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].filter((number) => !wanted.includes(number));
 		Signals.block([...wanted, SIGCHLD, ...stops]);
 		using arriving = Signals.ofBlocked(wanted.filter((number) => number !== SIGCHLD));

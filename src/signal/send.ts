@@ -1,3 +1,4 @@
+import {keepConnected} from '../common/cluster.js';
 import {Deadline} from '../common/deadline.js';
 import {SystemError, UsageError} from '../common/errors.js';
 import type {Outcome} from '../common/exit.js';
@@ -8,6 +9,7 @@ import * as common from '../common/options.js';
 import {expectInput, isTerminal, stdin} from '../common/output.js';
 import {any, verb} from '../common/verb.js';
 import {parseReceiverAddress} from '../objects/signals/receivers.js';
+import {receiverNames} from '../objects/signals/registration.js';
 import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';
 import {type Target, target, wordsOfInput} from './target.js';
@@ -28,12 +30,18 @@ const queuedValue: TextFormat<number> = {
 type Word = string | ClusterAddress;
 
 /** The signal, if no option has named it, then targets: the form of each word tells which it is. */
-const word: TextFormat<Word> = {placeholder: 'TARGET', parse: wordOrAddress};
+const word: TextFormat<Word> = {placeholder: 'TARGET', candidates: namedTargets, parse: wordOrAddress};
 const signalWord: TextFormat<Word> = {
 	placeholder: 'SIGNAL',
-	...{words: signalFormat().words ?? []},
+	candidates: ({options}) =>
+		options.has('signal') || options.has('escalate') ? namedTargets() : (signalFormat().words ?? []),
 	parse: wordOrAddress,
 };
+
+/** The targets that have a name. */
+function namedTargets(): string[] {
+	return receiverNames().map((name) => `@${name}`);
+}
 
 /** Only words that are read before anything is done can name a cluster. */
 function wordOrAddress(text: string): Word {
@@ -107,6 +115,7 @@ export const send = verb({
 			dryRun: options.dryRun,
 			json: options.json,
 		});
+		using _ = keepConnected(words);
 		if (words.length > 0)
 			for (const one of targets)
 				if ('address' in one) delivery.sendFar(one);

@@ -1,7 +1,7 @@
 import {Deadline} from '../common/deadline.js';
 import {countOf, hasCode, UsageError} from '../common/errors.js';
 import {done, EndBySignal, notNow, timedOut} from '../common/exit.js';
-import {signalFormat} from '../common/formats/signal-name.js';
+import {signalFormat, signalName} from '../common/formats/signal-name.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, stdout, tell} from '../common/output.js';
@@ -38,6 +38,7 @@ export const wait = verb({
 		},
 		{purpose: 'send to that receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 	],
+	waitsFor: ({signals}) => signals.map(signalName).join(', '),
 	run({signals: numbers}, options) {
 		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
 		expectOutput();

@@ -36,7 +36,7 @@ const format: TextFormat<AccessRule[]> = {
 export const allow = {
 	value: format,
 	many: true,
-	help: 'accept only these users or groups: uid:USER,gid:GROUP,…',
+	help: 'accept only these users or groups: uid:USER,gid:GROUP,...',
 } as const;
 
 /** With a list the list decides, so the mode of the file lets every user connect, whatever the umask. */

@@ -2,7 +2,7 @@ import {Deadline} from '../common/deadline.js';
 import {hasCode, printable, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../common/exit.js';
 import {withoutOddBytes} from '../common/formats/odd-bytes.js';
-import {anyText, choice, wholeNumber} from '../common/formats/text-format.js';
+import {anyText, choice, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
 import {readInput} from '../common/input.js';
 import * as common from '../common/options.js';
@@ -11,16 +11,17 @@ import {
 	expectOutput,
 	isStdoutTerminal,
 	print,
+	printJson,
 	printLine,
 	tellError,
 	tellRaw,
 	tellVerbose,
 } from '../common/output.js';
-import {any, one, optional, verb} from '../common/verb.js';
+import {any, one, optional, optionName, verb} from '../common/verb.js';
 import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
-import {hasHostName} from '../objects/socket/socket-address.js';
-import {insecure, messageSize, refuseOnCluster} from './options.js';
+import {formatSocketAddress, isSecure} from '../objects/socket/socket-address.js';
+import {checkCredentials, credentials, insecure, messageSize, reachedByNode, refuseOnCluster} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
@@ -28,19 +29,27 @@ import {type CallError, type CallResult, jsonText, methodNotFound, type Request}
 import {usualLimits} from './rpc/json-splitter.js';
 import {compact, elementsOf, kindOf, membersOf, pretty} from './rpc/json-text.js';
 import {encodeMessage} from './rpc/message-framing.js';
+import {methodNames} from './rpc/method-names.js';
 import {parametersOf} from './rpc/parameters.js';
+import {connectSecurely} from './stream/secure-endpoint.js';
 
 const usualInFlight = 256;
 const onlyId = '1';
 
+const methodName: TextFormat<string> = {
+	...anyText('METHOD'),
+	candidates: ({operands: [address = '']}) => methodNames(address),
+};
+
 export const call = verb({
 	summary: 'Call a method and print the result',
-	operands: {address: one(callAddress), method: optional(anyText('METHOD')), params: any(anyText('PARAM'))},
+	operands: {address: one(callAddress), method: optional(methodName), params: any(anyText('PARAM'))},
 	options: {
-		raw: {short: 'r', help: 'print a string result without quotes'},
+		rawOutput: {short: 'r', also: ['--raw'], help: 'print a string result without quotes'},
+		json: {...common.json, help: 'print the whole answer: one object with "result" or "error"'},
 		named: {short: 'N', help: 'pass named parameters: NAME=VALUE'},
-		string: {short: 's', help: 'pass parameters as strings, even if valid JSON'},
-		params: {short: 'p', value: anyText('JSON'), help: 'all parameters as an array or object; - reads stdin'},
+		string: {also: ['-s'], help: 'pass parameters as strings, even if valid JSON'},
+		params: {also: ['-p'], value: anyText('JSON'), help: 'all parameters as an array or object; - reads stdin'},
 		notify: {help: 'do not wait for an answer'},
 		list: {help: 'print the names of the methods'},
 		batch: {help: 'read a call per line and print an answer per line'},
@@ -52,6 +61,7 @@ export const call = verb({
 		},
 		maxSize: {value: messageSize, help: 'maximum answer size (default and maximum 256M)'},
 		insecure,
+		...credentials,
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 	},
@@ -62,11 +72,16 @@ export const call = verb({
 		{purpose: 'ask QEMU for its status', line: 'ipc-sock call /run/vm.qmp query-status --preset qmp'},
 	],
 	// Many calls at once pay for the start of a quicker engine.
-	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && hasHostName(address)),
+	needsNode: ({address}, {batch}) => batch || (address.kind !== 'cluster' && reachedByNode(address)),
+	waitsFor({address}, {batch}) {
+		if (batch) return undefined;
+		return `the answer of ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`;
+	},
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);
-		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure');
+		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure', 'cert', 'key', 'ca');
+		else checkCredentials(options, undefined, address);
 		const isNamed = options.named || preset === 'qmp';
 		const given = options.params === '-' ? readAllInput() : options.params;
 		const wishes = {named: isNamed, string: options.string, params: given};
@@ -100,12 +115,13 @@ export const call = verb({
 				: {id: onlyId, method: method as string, params};
 			channel.send(encode(request));
 			const outcome = receiveAnswer(channel, dialect, request.method, deadline);
-			if (options.list) return printList(channel, dialect, outcome);
-			return printOutcome(request.method, outcome, options.raw);
+			if (options.list) return printList(channel, dialect, outcome, options);
+			return printOutcome(request.method, outcome, options);
 		};
 		try {
 			if (address.kind === 'cluster')
 				return talk(clusterCalls.objects.connect(address, {asksForSigns: options.timeout === undefined}));
+			if (isSecure(address)) return connectSecurely(address, options, deadline.waitMs()).then(talk).catch(onLate);
 			const opened = openConnection(address, {insecure: options.insecure, timeoutMs: deadline.waitMs()});
 			return opened instanceof Promise ? opened.then(talk).catch(onLate) : talk(opened);
 		} catch (error) {
@@ -125,7 +141,7 @@ function onLate(error: unknown): Outcome {
 function checkWishes(
 	method: string | undefined,
 	words: readonly string[],
-	options: {[Key in 'batch' | 'list' | 'notify' | 'named' | 'string']: boolean} & {
+	options: {[Key in 'batch' | 'json' | 'list' | 'notify' | 'named' | 'rawOutput' | 'string']: boolean} & {
 		params: string | undefined;
 		inFlight: number | undefined;
 	},
@@ -138,6 +154,8 @@ function checkWishes(
 	if (method === '') throw new UsageError('METHOD is empty');
 	if (batch && options.params !== undefined)
 		throw new UsageError('--params and --batch cannot be combined: the parameters are on stdin');
+	const against = (['batch', 'notify', 'rawOutput'] as const).find((key) => options[key]);
+	if (options.json && against) throw new UsageError(`--json and --${optionName(against)} cannot be combined`);
 	if (!batch && options.inFlight !== undefined) throw new UsageError('--in-flight needs --batch');
 	if (options.params !== undefined && (options.named || options.string))
 		throw new UsageError('--params cannot be combined with --named or --string');
@@ -178,16 +196,34 @@ function receiveAnswer(channel: CallChannel, dialect: Dialect, method: string, d
 const isOurs = (id: string | undefined, outcome: CallResult): boolean =>
 	id === undefined || id === 'null' ? 'error' in outcome : Number(id) === Number(onlyId);
 
-function printOutcome(method: string, outcome: CallResult, raw: boolean): Outcome {
+interface OutputOptions {
+	json: boolean;
+	rawOutput: boolean;
+}
+
+function printOutcome(method: string, outcome: CallResult, {json, rawOutput}: OutputOptions): Outcome {
+	if (json) return printAnswer(outcome);
 	if ('error' in outcome) {
 		tellCallError(method, outcome.error);
 		return failed;
 	}
 	const {result} = outcome;
-	const bytes = raw ? rawBytes(result) : undefined;
+	const bytes = rawOutput ? rawBytes(result) : undefined;
 	if (bytes) print(bytes);
 	else printLine(isStdoutTerminal() ? pretty(result) : compact(result));
 	return done;
+}
+
+/** Values as the text that the server wrote. */
+function printAnswer(outcome: CallResult): Outcome {
+	if (!('error' in outcome)) {
+		printLine(`{"result":${compact(outcome.result)}}`);
+		return done;
+	}
+	const {code, message, data} = outcome.error;
+	const details = data === undefined ? '' : `,"data":${compact(data)}`;
+	printLine(`{"error":{"code":${code},"message":${JSON.stringify(message)}${details}}}`);
+	return failed;
 }
 
 /** A string without quotes, on a line; a result that was sent as base64 as the bytes it stands for. */
@@ -220,8 +256,14 @@ const printableLines = (text: string): string => text.replace(/[^\n\t]+/g, print
 
 const shownData = (data: string): string => (kindOf(data) === 'string' ? (JSON.parse(data) as string) : compact(data));
 
-function printList(channel: CallChannel, {listing}: Dialect, outcome: CallResult): Outcome {
+function printList(
+	channel: CallChannel,
+	{listing}: Dialect,
+	outcome: CallResult,
+	{json}: Pick<OutputOptions, 'json'>,
+): Outcome {
 	if ('error' in outcome) {
+		if (json) return printAnswer(outcome);
 		if (outcome.error.code === methodNotFound.code)
 			throw new SystemError(`cannot list the methods of ${channel.shown}: it has no '${listing.method}'`);
 		tellCallError(listing.method, outcome.error);
@@ -229,6 +271,7 @@ function printList(channel: CallChannel, {listing}: Dialect, outcome: CallResult
 	}
 	const names = listing.names(outcome.result);
 	if (!names) throw new SystemError(`cannot list the methods of ${channel.shown}: its answer is not a list of names`);
-	print(names.map((name) => `${printable(name)}\n`).join(''));
+	if (json) printJson(names);
+	else print(names.map((name) => `${printable(name)}\n`).join(''));
 	return done;
 }

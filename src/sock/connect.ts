@@ -1,4 +1,4 @@
-import {hasCode} from '../common/errors.js';
+import {hasCode, UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
@@ -7,8 +7,11 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {hasHostName, socketAddress} from '../objects/socket/socket-address.js';
-import {idle, insecure, type} from './options.js';
+import {isSecure, socketAddress} from '../objects/socket/socket-address.js';
+import {checkCredentials, credentials, idle, insecure, reachedByNode, type} from './options.js';
+import type {SecureClient} from './secure/secure-client.js';
+import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
+import {connectSecurely} from './stream/secure-endpoint.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const connect = verb({
@@ -20,10 +23,12 @@ export const connect = verb({
 		timeout: {...common.timeout, help: 'give up after DURATION without traffic (status 124)'},
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
+		hold: {help: 'after the end of stdin do not tell the peer that nothing follows'},
 		type,
 		...framingOptions,
 		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
+		...credentials,
 		progress: common.progress,
 	},
 	examples: [
@@ -36,16 +41,28 @@ export const connect = verb({
 			line: 'echo status | ipc-sock connect @daemon --idle 2s',
 		},
 	],
-	needsNode: ({address}) => hasHostName(address),
+	needsNode: ({address}) => reachedByNode(address),
 	run({address}, options) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
+		checkCredentials(options, undefined, address);
+		if (options.hold && options.type !== undefined && options.type !== 'stream')
+			throw new UsageError(`--hold needs a stream, not ${options.type}`);
 		expectInput();
 		expectOutput();
 		const timeoutMs = options.timeout ?? -1;
-		const talk = (connection: LocalSocket): Outcome => {
+		/** `check` tells whether the connection has failed, where its socket does not. */
+		const talk = (connection: LocalSocket, check = () => {}): Outcome => {
 			const progress = progressOf(options.progress, 'bytes');
-			const end = runSession(connection, {framing, timeoutMs, idleMs: options.idle, count: options.count, progress});
+			const {idle, count, hold} = options;
+			let end: DuplexEnd;
+			try {
+				end = runSession(connection, {framing, timeoutMs, idleMs: idle, count, holds: hold, progress});
+			} catch (error) {
+				if (error instanceof ConnectionError) check();
+				throw error;
+			}
+			if (end === 'ended' && count === undefined) check();
 			progress?.finish();
 			return end === 'quiet' ? timedOut : done;
 		};
@@ -55,8 +72,16 @@ export const connect = verb({
 			throw error;
 		};
 		try {
-			const opened = openConnection(address, {...options, timeoutMs: options.nonblock ? 0 : timeoutMs});
-			return opened instanceof Promise ? opened.then(talk).catch(isTooLate) : talk(opened);
+			const openMs = options.nonblock ? 0 : timeoutMs;
+			if (isSecure(address)) {
+				const talkSecurely = (client: SecureClient) => {
+					using _ = client;
+					return talk(client.socket, () => client.check());
+				};
+				return connectSecurely(address, options, openMs).then(talkSecurely).catch(isTooLate);
+			}
+			const opened = openConnection(address, {...options, timeoutMs: openMs});
+			return opened instanceof Promise ? opened.then((connection) => talk(connection)).catch(isTooLate) : talk(opened);
 		} catch (error) {
 			return isTooLate(error);
 		}

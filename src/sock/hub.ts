@@ -1,5 +1,5 @@
 import type {Socket} from 'node:net';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {formatSize, size} from '../common/formats/size.js';
 import {wholeNumber} from '../common/formats/text-format.js';
@@ -10,7 +10,7 @@ import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {describePeer} from '../objects/socket/peer.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
 import {backlog} from './options.js';
@@ -37,7 +37,7 @@ export const hub = verb({
 		mode: common.mode,
 		backlog,
 		null: framingOptions.null,
-		raw: {help: 'pass bytes on at once, without waiting for a whole line'},
+		raw: {...framingOptions.raw, help: 'no separators: pass bytes on at once, not whole lines'},
 		readyFd: common.readyFd,
 	},
 	examples: [
@@ -45,6 +45,7 @@ export const hub = verb({
 		{purpose: 'join the chat room', line: 'ipc-sock connect chat'},
 	],
 	needsNode: true,
+	waitsFor: ({address}) => `clients on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options) {
 		if (options.null && options.raw) throw new UsageError('--null and --raw cannot be combined');
 		const framing: Framing = options.raw ? 'raw' : options.null ? 'null' : 'lines';

@@ -9,30 +9,30 @@ const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'type', value: ({type}) => type ?? ''},
 	{name: 'state', value: ({state}) => state},
-	{name: 'mode', value: ({mode}) => mode ?? ''},
-	{name: 'owner', value: ({owner}) => owner ?? ''},
-	{name: 'connections', align: 'right', value: ({connections}) => String(connections)},
-	{name: 'waiting', align: 'right', value: ({waiting}) => (waiting === null ? '' : String(waiting))},
+	{name: 'mode', spare: 4, value: ({mode}) => mode ?? ''},
+	{name: 'owner', spare: 3, value: ({owner}) => owner ?? ''},
+	{name: 'connections', align: 'right', spare: 1, value: ({connections}) => String(connections)},
+	{name: 'waiting', align: 'right', spare: 2, value: ({waiting}) => (waiting === null ? '' : String(waiting))},
 	{name: 'listener', value: ({listeners}) => listeners?.map(({pid, command}) => `${pid} ${command}`).join(', ') ?? '?'},
 ];
 
 export const list = verb({
-	summary: 'List the sockets in the runtime folder, with state and listening process',
+	summary: 'List the sockets in the runtime folder, with state and listener',
 	aliases: ['ls'],
 	options: {
-		all: {short: 'a', help: 'list all local sockets of this machine that have a name'},
+		system: {also: ['--all', '-a'], help: 'list all local sockets of this machine that have a name'},
 		json,
 		noHeadings,
-		output,
+		output: output(socketColumns),
 	},
 	examples: [
-		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --all -o name,listener'},
+		{purpose: 'print the listening process of each socket', line: 'ipc-sock list --system -o name,listener'},
 		{purpose: 'print the stale socket files', line: `ipc-sock list --json | jq -r 'select(.state == "stale").name'`},
 	],
 	async run(_, options) {
 		const print = listPrinter(socketColumns, options);
 		await print(
-			options.all ? lookAtAllSockets() : lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const)),
+			options.system ? lookAtAllSockets() : lookAtSockets(socketNames().map((name) => ({kind: 'name', name}) as const)),
 		);
 		return done;
 	},

@@ -1,20 +1,22 @@
 import {Deadline} from '../common/deadline.js';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, type Outcome, timedOut} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import * as common from '../common/options.js';
-import {announceReady, expectInput, expectOutput, tellError} from '../common/output.js';
+import {announceReady, expectInput, expectOutput, tellError, waitIsOver} from '../common/output.js';
+import {checkCommand} from '../common/process/run-command.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
-import {openListener} from '../objects/socket/endpoint.js';
-import type {LocalSocket, PeerCredentials} from '../objects/socket/local-socket.js';
-import {hasHostName, isLocal, socketAddress} from '../objects/socket/socket-address.js';
+import type {Listener} from '../objects/socket/listener.js';
+import {LocalSocket, type PeerCredentials} from '../objects/socket/local-socket.js';
+import {formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
-import {backlog, idle, insecure, type} from './options.js';
+import {backlog, checkCredentials, credentials, idle, insecure, reachedByNode, type} from './options.js';
 import {CommandServer} from './stream/command-server.js';
 import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
+import {openAnyListener} from './stream/secure-endpoint.js';
 import {checkSession, runSession} from './stream/session.js';
 
 export const listen = verb({
@@ -34,6 +36,7 @@ export const listen = verb({
 		...framingOptions,
 		json: {help: 'with --type: read and print packets as JSON objects'},
 		insecure,
+		...credentials,
 		progress: common.progress,
 		readyFd: common.readyFd,
 	},
@@ -42,10 +45,12 @@ export const listen = verb({
 		{purpose: 'store what one client sends', line: 'ipc-sock listen upload > received'},
 		{purpose: 'run a server that converts to upper case', line: 'ipc-sock listen upper --keep-open -- tr a-z A-Z'},
 	],
-	needsNode: ({address}, _options, command) => command.length > 0 || hasHostName(address),
+	needsNode: ({address}, _options, command) => command.length > 0 || reachedByNode(address),
+	waitsFor: ({address}) => `a client on ${quoted(formatSocketAddress(address))}`,
 	run({address}, options, command) {
 		const framing = chosenFraming(options);
 		checkSession({...options, framing});
+		checkCredentials(options, address);
 		if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
 		if (!isLocal(address) && options.mode !== undefined)
@@ -60,24 +65,26 @@ export const listen = verb({
 		const access = new AccessList(options.allow);
 		const mode = modeWithAccess(options.mode, options.allow);
 		const timeoutMs = options.timeout ?? -1;
-		if (command.length === 0) {
+		if (command.length > 0) checkCommand(command);
+		else {
 			expectInput();
 			expectOutput();
 			stopOnSignals();
 		}
-		const serve = (listener: LocalSocket): Outcome | Promise<Outcome> => {
+		const atOnce = options.max ?? 1000;
+		const serve = (listener: Listener): Outcome | Promise<Outcome> => {
 			if (command.length > 0) {
 				const server = new CommandServer(listener, {
 					command,
 					access,
 					isLocal: isLocal(address),
 					most: options.keepOpen ? Number.POSITIVE_INFINITY : 1,
-					atOnce: options.max ?? 1000,
+					atOnce,
 					timeoutMs,
 				});
 				warnOfOpenPort(address, options.insecure, 'use this command');
 				announceReady(options.readyFd);
-				return server.run();
+				return server.run().finally(() => listener.finishAll?.());
 			}
 			try {
 				announceReady(options.readyFd);
@@ -85,9 +92,10 @@ export const listen = verb({
 				const admits = (sender: PeerCredentials | undefined) => access.admitsSender(sender);
 				const talk = {framing, timeoutMs, idleMs: options.idle, count: options.count, progress};
 				for (let receivesOnly = false; ; receivesOnly = true) {
-					const isDatagram = listener.type === 'dgram';
+					const isDatagram = listener instanceof LocalSocket && listener.type === 'dgram';
 					const connection = isDatagram ? listener : acceptAllowed(listener, access, timeoutMs);
 					if (!connection) return timedOut;
+					waitIsOver();
 					// No other client must wait for a turn that never comes.
 					if (!options.keepOpen && !isDatagram) listener.close();
 					using _ = connection;
@@ -99,6 +107,9 @@ export const listen = verb({
 							listens: isDatagram,
 							...(isDatagram ? {admits} : {}),
 						});
+						const failure = listener.finish?.(connection);
+						if (failure && end === 'ended' && options.count === undefined)
+							throw new ConnectionError(`a connection to ${quoted(listener.shownName)} failed: ${failure}`);
 					} catch (error) {
 						if (!options.keepOpen || !(error instanceof ConnectionError)) throw error;
 						tellError(error.message);
@@ -112,13 +123,18 @@ export const listen = verb({
 				access.finish();
 			}
 		};
-		const opened = openListener(address, {...options, ...mode});
+		const opened = openAnyListener(address, {
+			...options,
+			...mode,
+			most: command.length > 0 ? atOnce : 1,
+			reportsFailures: command.length > 0,
+		});
 		return opened instanceof Promise ? opened.then(serve) : serve(opened);
 	},
 });
 
 /** The next allowed connection. */
-function acceptAllowed(listener: LocalSocket, access: AccessList, timeoutMs: number): LocalSocket | undefined {
+function acceptAllowed(listener: Listener, access: AccessList, timeoutMs: number): LocalSocket | undefined {
 	const deadline = new Deadline(timeoutMs);
 	for (;;) {
 		const connection = listener.accept(deadline.waitMs());

@@ -1,9 +1,9 @@
 import {Deadline} from '../common/deadline.js';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
-import {endedWith, timedOut} from '../common/exit.js';
+import {endedWith, notNow, timedOut} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, tellError, tellVerbose} from '../common/output.js';
-import {startCommand} from '../common/process/run-command.js';
+import {checkCommand, startCommand} from '../common/process/run-command.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import {one, verb} from '../common/verb.js';
@@ -12,7 +12,7 @@ import {native, POLLIN} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
 import {senderOf} from '../objects/socket/packet-reader.js';
 import {describePeer, peerEnvironment} from '../objects/socket/peer.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess} from './access.js';
 import {type} from './options.js';
 import {closeAll} from './send-fd.js';
@@ -23,12 +23,13 @@ const firstOfCommand = 3;
 const scratch = Buffer.allocUnsafe(65_536);
 
 export const recvFd = verb({
-	summary: 'Receive open file descriptors and run a command with them',
+	summary: 'Listen, receive open file descriptors and run a command with them',
 	operands: {address: one(localAddress)},
 	options: {
 		connect: {help: 'connect instead of listening'},
 		timeout: {...common.timeout, help: 'give up after DURATION (status 124)'},
 		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
 		allow,
 		mode: common.mode,
 		type,
@@ -37,12 +38,14 @@ export const recvFd = verb({
 	takesCommand: true,
 	examples: [{purpose: 'count the lines of a received file', line: `ipc-sock recv-fd desk -- sh -c 'wc -l <&3'`}],
 	needsNode: true,
+	waitsFor: ({address}) => `descriptors on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options, command) {
 		if (options.connect && options.allow.length > 0) throw new UsageError('--allow and --connect cannot be combined');
+		checkCommand(command);
 		stopOnSignals();
-		const timeoutMs = options.timeout ?? -1;
+		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		const received = receive();
-		if (!received) return timedOut;
+		if (!received) return options.nonblock ? notNow : timedOut;
 		const {descriptors, environment} = received;
 		const numbers = descriptors.map((_, i) => firstOfCommand + i);
 		using shutdown = new Shutdown();
@@ -78,7 +81,7 @@ export const recvFd = verb({
 			try {
 				return LocalSocket.connect(address, {type: options.type, timeoutMs});
 			} catch (error) {
-				if (hasCode(error, 'ETIMEDOUT')) return undefined;
+				if (hasCode(error, 'ETIMEDOUT', 'EAGAIN')) return undefined;
 				throw error;
 			}
 		}

@@ -1,5 +1,5 @@
 import {countOf, quoted, UsageError} from '../common/errors.js';
-import {done, timedOut} from '../common/exit.js';
+import {done, notNow, timedOut} from '../common/exit.js';
 import {chosenFraming, framingOptions} from '../common/framing/framing.js';
 import {recordLimit} from '../common/framing/record-limit.js';
 import * as common from '../common/options.js';
@@ -18,10 +18,11 @@ export const recv = verb({
 	operands: {address: one(localAddress)},
 	options: {
 		count: {...common.count, help: 'receive N records (default 1)'},
-		all: {short: 'a', help: 'receive all records of one client'},
+		all: {...common.all, help: 'receive all records of one client'},
 		follow: {...common.follow, help: 'keep running; receive from all clients'},
 		timeout: {...common.timeout, help: 'give up after DURATION without a record (status 124)'},
 		timeoutStatus: common.timeoutStatus,
+		nonblock: common.nonblock,
 		allow,
 		mode: common.mode,
 		backlog,
@@ -38,6 +39,7 @@ export const recv = verb({
 			line: 'ipc-sock recv ./notify --type dgram --follow',
 		},
 	],
+	waitsFor: ({address}) => `records on ${quoted(formatSocketAddress(address))}`,
 	run({address}, options) {
 		const most = recordLimit(options);
 		if (options.all && options.type === 'dgram')
@@ -54,7 +56,7 @@ export const recv = verb({
 			framing,
 			most,
 			onlyOneClient: options.all,
-			timeoutMs: options.timeout ?? -1,
+			timeoutMs: options.nonblock ? 0 : (options.timeout ?? -1),
 			access,
 			progress,
 		});
@@ -63,6 +65,6 @@ export const recv = verb({
 		if (isComplete) return done;
 		if (receiver.received > 0 && !options.follow)
 			tell(`gave up on ${quoted(formatSocketAddress(address))}: ${countOf(receiver.received, 'record')} received`);
-		return timedOut;
+		return options.nonblock ? notNow : timedOut;
 	},
 });

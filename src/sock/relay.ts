@@ -1,33 +1,23 @@
 import {quoted, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
-import {anyText, wholeNumber} from '../common/formats/text-format.js';
+import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady, tellVerbose} from '../common/output.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
-import {
-	checkSecurity,
-	formatSocketAddress,
-	isLocal,
-	type SocketAddress,
-	socketAddress,
-} from '../objects/socket/socket-address.js';
+import {checkSecurity, formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
-import {backlog, insecure} from './options.js';
+import {backlog, checkCredentials, credentials, insecure} from './options.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
 import {joinPair} from './stream/stream-pair.js';
-import {type Credentials, tlsReason} from './stream/tls-settings.js';
-
-const file = anyText('FILE');
+import {tlsReason} from './stream/tls-settings.js';
 
 export const relay = verb({
 	summary: 'Forward each connection on ADDR to TARGET',
 	operands: {from: one(socketAddress), to: one({...socketAddress, placeholder: 'TARGET'})},
 	options: {
-		cert: {value: file, help: 'certificate of this relay, with its chain (PEM)'},
-		key: {value: file, help: 'private key of the certificate (PEM)'},
-		ca: {value: file, help: 'authority that signs the certificates of the peer (PEM)'},
+		...credentials,
 		insecure,
 		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections'},
 		allow,
@@ -43,9 +33,9 @@ export const relay = verb({
 		},
 	],
 	needsNode: true,
+	waitsFor: ({from}) => `clients on ${quoted(formatSocketAddress(from))}`,
 	async run({from, to}, options) {
-		const credentials: Credentials = {cert: options.cert, key: options.key, ca: options.ca};
-		checkCredentials(from, to, credentials);
+		checkCredentials(options, from, to);
 		checkSecurity(from, options.insecure);
 		checkSecurity(to, options.insecure);
 		if (!isLocal(from) && options.allow.length > 0)
@@ -55,9 +45,9 @@ export const relay = verb({
 		if (formatSocketAddress(from) === formatSocketAddress(to))
 			throw new UsageError(`cannot relay '${formatSocketAddress(from)}' to itself`);
 		const access = new AccessList(options.allow);
-		const connect = await connectorTo(to, credentials);
+		const connect = await connectorTo(to, options);
 		using stopping = new Shutdown();
-		using entrance = await openEntrance(from, credentials, access, {
+		using entrance = await openEntrance(from, options, access, {
 			...modeWithAccess(options.mode, options.allow),
 			backlog: options.backlog,
 			most: options.max,
@@ -90,10 +80,3 @@ export const relay = verb({
 		return done;
 	},
 });
-
-function checkCredentials(from: SocketAddress, to: SocketAddress, {cert, key, ca}: Credentials): void {
-	if (Boolean(cert) !== Boolean(key)) throw new UsageError('--cert and --key must be given together');
-	if (from.kind === 'tls' && !cert) throw new UsageError('listening on a tls: address needs --cert and --key');
-	if (from.kind !== 'tls' && to.kind !== 'tls' && (cert || ca))
-		throw new UsageError('--cert, --key and --ca need a tls: address');
-}

@@ -5,5 +5,4 @@ export const remedies: Remedies = {
 	'socket-in-use': (text) => `${text} (--force removes it anyway)`,
 	'other-socket-type': (text) => `${text} (see: ipc-sock stat, and --type)`,
 	'not-encrypted': (text) => `${text} (use tls:, or --insecure)`,
-	'needs-tls': (text, address) => `${text} (ipc-sock relay @secure ${address})`,
 };

@@ -1,13 +1,13 @@
 import {closeSync} from 'node:fs';
 import {attempt, hasCode, quoted, SystemError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
-import {anyText} from '../common/formats/text-format.js';
+import {anyText, filePath} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {isOfNode} from '../common/output.js';
 import {many, one, verb} from '../common/verb.js';
 import {AT_FDCWD, native, O_NONBLOCK, O_RDONLY, O_RDWR} from '../native/index.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
 
 /** How many descriptors the kernel passes at a time. unix(7), SCM_MAX_FD */
@@ -15,10 +15,10 @@ const most = 253;
 
 export const sendFd = verb({
 	summary: 'Pass open files to another process: a FILE by name or a descriptor by number',
-	operands: {address: one(localAddress), files: many(anyText('FILE|N'))},
+	operands: {address: one(localAddress), files: many(filePath('FILE|N'))},
 	options: {
 		writable: {short: 'w', help: 'open each FILE for reading and writing'},
-		data: {value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
+		message: {also: ['--data'], value: anyText('TEXT'), help: 'send TEXT with the descriptors (default: one NUL)'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
@@ -28,6 +28,7 @@ export const sendFd = verb({
 		{purpose: 'pass a file', line: 'ipc-sock send-fd desk /etc/passwd'},
 		{purpose: 'pass a descriptor of the shell', line: 'exec 3> out.txt; ipc-sock send-fd desk 3'},
 	],
+	waitsFor: ({address}) => `the receiver on ${quoted(formatSocketAddress(address))}`,
 	run({address, files}, options) {
 		if (files.length > most)
 			throw new SystemError(`cannot pass on ${files.length} descriptors: the kernel takes ${most} at a time`);
@@ -37,7 +38,7 @@ export const sendFd = verb({
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		try {
 			using socket = LocalSocket.connect(address, {type: options.type, timeoutMs});
-			const data = Buffer.from(options.data ?? '\0');
+			const data = Buffer.from(options.message ?? '\0');
 			const shown = quoted(socket.shownName);
 			const sent = attempt(
 				`cannot pass descriptors on to ${shown}`,

@@ -7,7 +7,7 @@ import {expectInput, tell} from '../common/output.js';
 import {progressOf} from '../common/transfer.js';
 import {any, one, verb} from '../common/verb.js';
 import {LocalSocket} from '../objects/socket/local-socket.js';
-import {localAddress} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, localAddress} from '../objects/socket/socket-address.js';
 import {type} from './options.js';
 import {RecordSender} from './records/record-sender.js';
 
@@ -27,6 +27,7 @@ export const send = verb({
 		{purpose: 'send one line', line: 'ipc-sock send log "it begins"'},
 		{purpose: 'send a datagram', line: 'ipc-sock send /run/systemd/notify --type dgram READY=1'},
 	],
+	waitsFor: ({address}) => `the receiver on ${quoted(formatSocketAddress(address))}`,
 	run({address, messages}, options) {
 		const framing = chosenFraming(options);
 		if (framing && messages.length > 0 && (framing === 'json' || framing === 'raw'))

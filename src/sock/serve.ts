@@ -1,47 +1,49 @@
 import {availableParallelism} from 'node:os';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
 import {formatSize} from '../common/formats/size.js';
-import {anyText, wholeNumber} from '../common/formats/text-format.js';
+import {filePath, wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
 import {announceReady} from '../common/output.js';
+import {checkCommand} from '../common/process/run-command.js';
 import {any, one, verb} from '../common/verb.js';
 import {callAddress, clusterCalls} from '../objects/socket/call-places.js';
-import {openListener} from '../objects/socket/endpoint.js';
-import {isLocal} from '../objects/socket/socket-address.js';
+import {formatSocketAddress, isLocal} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
-import {insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
+import {checkCredentials, credentials, insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
-import {CallServer} from './rpc/call-server.js';
+import {CallServer, mostTurnedAway} from './rpc/call-server.js';
 import {usualLimits} from './rpc/json-splitter.js';
 import {MessageServer} from './rpc/message-server.js';
 import {MethodFolders} from './rpc/methods.js';
 import {CommandRunner, FolderRunner} from './rpc/program-runner.js';
 import {WorkerPool} from './rpc/worker-pool.js';
+import {openAnyListener} from './stream/secure-endpoint.js';
 
 const usualIdleMs = 60_000;
 const usualConnections = 4096;
 const usualHeld = 256 * 1024 ** 2;
 
-const folder = anyText('DIR');
+const folder = filePath('DIR');
 
 export const serve = verb({
 	summary: 'Answer calls by running the executables in a folder, or a command',
 	operands: {address: one(callAddress), more: any(folder)},
 	options: {
-		methods: {value: folder, many: true, help: 'folder of methods; if repeated, the first match is used'},
-		worker: {help: 'keep CMD running; it reads a call per line and prints an answer per line'},
-		stdin: {help: 'pass parameters on stdin only, not as arguments'},
-		jobs: {value: wholeNumber(1, 1024), help: 'maximum parallel calls (default: number of processors)'},
+		methods: {value: folder, many: true, help: 'folder of methods; the first match is run'},
+		worker: {help: 'keep CMD running; it answers a line per call'},
+		stdin: {help: 'pass parameters on stdin only'},
+		jobs: {...common.jobs, help: 'parallel calls (default: number of CPUs)'},
 		timeout: {...common.timeout, help: 'end a call after DURATION and report an error'},
-		idle: {value: duration, help: 'maximum time to receive one message (default 60s)'},
+		messageTimeout: {also: ['--idle'], value: duration, help: 'time to receive a message (default 60s)'},
 		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
 		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
-		maxTotal: {value: totalSize, help: 'maximum data held for all clients (default 256M)'},
+		maxTotal: {value: totalSize, help: 'data held for all clients (default 256M)'},
 		allow,
 		mode: common.mode,
 		insecure,
+		...credentials,
 		readyFd: common.readyFd,
 	},
 	cluster: true,
@@ -52,6 +54,8 @@ export const serve = verb({
 		{purpose: 'keep four worker processes running', line: 'ipc-sock serve calc --worker --jobs 4 -- ./worker.py'},
 	],
 	needsNode: true,
+	waitsFor: ({address}) =>
+		`clients on ${quoted(address.kind === 'cluster' ? address.shown : formatSocketAddress(address))}`,
 	async run({address, more}, options, command) {
 		const folders = [...options.methods, ...more];
 		if (folders.length > 0 && command.length > 0) throw new UsageError('--methods and CMD cannot be combined');
@@ -59,15 +63,18 @@ export const serve = verb({
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
 		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
-		if (address.kind === 'cluster') refuseOnCluster(options, 'allow', 'mode', 'idle', 'max', 'insecure');
+		if (address.kind === 'cluster')
+			refuseOnCluster(options, 'allow', 'mode', 'messageTimeout', 'max', 'insecure', 'cert', 'key', 'ca');
 		else if (!isLocal(address) && options.allow.length > 0)
 			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
+		if (address.kind !== 'cluster') checkCredentials(options, address);
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
 		const mostHeld = options.maxTotal ?? Math.max(usualHeld, 2 * mostBytes);
 		if (mostHeld < mostBytes)
 			throw new UsageError(`--max-total is less than the longest message (--max-size, ${formatSize(mostBytes)})`);
 
+		if (command.length > 0) checkCommand(command);
 		const program = {mostOutput: mostBytes, withoutArguments: options.stdin};
 		let runner: CallRunner;
 		if (folders.length > 0) runner = new FolderRunner(new MethodFolders(folders), program);
@@ -83,15 +90,19 @@ export const serve = verb({
 			return done;
 		}
 		const access = new AccessList(options.allow);
-		const listener = await openListener(address, {
-			insecure: options.insecure,
+		const {insecure, cert, key, ca, max: mostConnections = usualConnections} = options;
+		const listener = await openAnyListener(address, {
+			...{insecure, cert, key, ca},
 			...modeWithAccess(options.mode, options.allow),
+			// Those that are turned away learn why.
+			most: mostConnections + mostTurnedAway,
+			reportsFailures: true,
 		});
 		const server = new CallServer(listener, runner, {
 			jobs,
 			timeoutMs,
-			idleMs: options.idle ?? usualIdleMs,
-			mostConnections: options.max ?? usualConnections,
+			idleMs: options.messageTimeout ?? usualIdleMs,
+			mostConnections,
 			limits: {...usualLimits, mostBytes},
 			mostHeld,
 			access,
@@ -100,6 +111,7 @@ export const serve = verb({
 		warnOfOpenPort(address, options.insecure, 'call these methods');
 		announceReady(options.readyFd);
 		await server.run();
+		listener.finishAll?.();
 		return done;
 	},
 });

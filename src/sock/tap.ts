@@ -1,4 +1,4 @@
-import {quoted, SystemError, UsageError} from '../common/errors.js';
+import {countOf, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import * as common from '../common/options.js';
 import {announceReady, expectOutput, tell, tellError} from '../common/output.js';
@@ -8,6 +8,7 @@ import {LocalSocket} from '../objects/socket/local-socket.js';
 import {formatSocketAddress, type LocalAddress, localAddress} from '../objects/socket/socket-address.js';
 import {connectionsOf} from './stream/accept-loop.js';
 import {joinPair, streamOf} from './stream/stream-pair.js';
+import {type OpenPair, passOn} from './tap/pass-on.js';
 import {TapLog} from './tap/tap-log.js';
 import {TappedSocket} from './tap/tapped-socket.js';
 
@@ -24,6 +25,7 @@ export const tap = verb({
 		{purpose: 'print only the requests', line: `ipc-sock tap api --json | jq -r 'select(.from == "client").data'`},
 	],
 	needsNode: true,
+	waitsFor: ({address}) => `clients on ${quoted(formatSocketAddress(address))}`,
 	async run({address}, options) {
 		if (address.kind === 'abstract')
 			throw new UsageError(`cannot tap '@${address.name}': an abstract name cannot be renamed`);
@@ -32,6 +34,7 @@ export const tap = verb({
 		const tapped = TappedSocket.stepInFrontOf(address);
 		let failure: unknown;
 		const running = new Set<Promise<void>>();
+		const open = new Set<OpenPair>();
 		const traffic = new TapLog(options.json);
 		let count = 0;
 		try {
@@ -50,19 +53,30 @@ export const tap = verb({
 				running.add(served);
 				if (isLast) break;
 			}
-			// Running connections are not cut off, unless a signal told us to stop.
+			// Where a signal ends the trace, the connections that are open go on without us.
 			await Promise.race([Promise.all(running), stopping.stopped]);
 		} finally {
 			if (!tapped.putBack())
 				tell(`cannot restore ${quoted(formatSocketAddress(address))}: another process changed it meanwhile`);
 			tapped[Symbol.dispose]();
 		}
+		if (open.size > 0) await leaveRest();
 		if (failure !== undefined) throw failure;
 		stopping.finish();
 		return done;
 
 		async function serve(connection: LocalSocket, target: LocalAddress, number: number): Promise<void> {
-			traffic.opened(number, connection.peer);
+			/** What cannot be shown ends the trace and not the connection. */
+			const show = (event: () => void) => {
+				if (stopping.isStopped) return;
+				try {
+					event();
+				} catch (error) {
+					failure ??= error;
+					stopping.end();
+				}
+			};
+			show(() => traffic.opened(number, connection.peer));
 			let other: LocalSocket;
 			try {
 				other = LocalSocket.connect(options.count === number ? originalOr(target) : target, {timeoutMs: 0});
@@ -70,25 +84,26 @@ export const tap = verb({
 				connection.close();
 				if (!(error instanceof SystemError)) throw error;
 				tellError(error.message);
-				traffic.closed(number);
+				show(() => traffic.closed(number));
 				return;
 			}
-			let printing: unknown;
-			const shown = (show: () => void) => {
-				try {
-					show();
-				} catch (error) {
-					printing ??= error;
-					throw error;
-				}
-			};
 			const side = (from: 'one' | 'other') => (from === 'one' ? 'client' : 'server');
-			await joinPair(streamOf(connection), streamOf(other), {
-				onData: (from, piece) => shown(() => traffic.piece(number, side(from), piece)),
-				onEnd: (from) => shown(() => traffic.ended(number, side(from))),
+			const pair: OpenPair = [streamOf(connection), streamOf(other)];
+			open.add(pair);
+			await joinPair(...pair, {
+				onData: (from, piece) => show(() => traffic.piece(number, side(from), piece)),
+				onEnd: (from) => show(() => traffic.ended(number, side(from))),
 			});
-			if (printing !== undefined) throw printing;
-			traffic.closed(number);
+			open.delete(pair);
+			show(() => traffic.closed(number));
+		}
+
+		async function leaveRest(): Promise<void> {
+			const all = open.size;
+			const rest = await passOn([...open]);
+			const count = rest?.count ?? 0;
+			if (rest) tell(`process ${rest.pid} passes on ${countOf(count, 'open connection')} until the end of each`);
+			if (count < all) tell(`cut off ${countOf(all - count, 'open connection')}`);
 		}
 
 		/** Once the server's socket is restored, its address is the original one. */

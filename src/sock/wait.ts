@@ -1,5 +1,5 @@
 import {Deadline} from '../common/deadline.js';
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {done, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {nonblock, readyFd, timeout, timeoutStatus} from '../common/options.js';
 import {announceReady} from '../common/output.js';
@@ -28,6 +28,7 @@ export const wait = verb({
 		{purpose: 'wait until the server has ended', line: 'ipc-sock wait /run/server.sock --gone'},
 	],
 	needsNode: ({address}) => hasHostName(address),
+	waitsFor: ({address}, {gone}) => `${quoted(formatSocketAddress(address))} to ${gone ? 'end' : 'accept connections'}`,
 	run({address}, options) {
 		if (address.kind === 'tls')
 			throw new UsageError(

@@ -8,17 +8,20 @@ export function median(samples) {
 }
 
 export function judgeRow({id, title, unit, better}, contenders) {
-	const judged = contenders.map(({name, isOurs = false, samples, missing, failure, stall, must, aim}) => ({
-		name,
-		isOurs,
-		missing,
-		failure,
-		stall,
-		must,
-		aim,
-		samples,
-		...(samples.length > 0 && failure === undefined ? summarize(samples) : {}),
-	}));
+	const judged = contenders.map(
+		({name, isOurs = false, isOnNode = false, samples, missing, failure, stall, must, aim}) => ({
+			name,
+			isOurs,
+			isOnNode,
+			missing,
+			failure,
+			stall,
+			must,
+			aim,
+			samples,
+			...(samples.length > 0 && failure === undefined ? summarize(samples) : {}),
+		}),
+	);
 	const ours = judged[0];
 	for (const contender of judged) {
 		// A peer's budget is a ratio, our own an absolute figure.

@@ -15,4 +15,4 @@ export function machineFacts() {
 }
 
 export const formatMachine = ({date, kernel, cpu, cores, memoryGib, node, load}) =>
-	`Linux ${kernel}, ${cpu}, ${cores} cores, ${memoryGib} GiB, Node ${node}, ${date}, load ${load.toFixed(2)}`;
+	`Linux ${kernel}, ${cpu}, ${cores} cores, ${memoryGib} GiB, Node ${node}, ${date.slice(0, 16).replace('T', ' ')} UTC, load ${load.toFixed(2)}`;

@@ -3,7 +3,7 @@ import {Stalled} from './instrument.mjs';
 import {judgeRow} from './judge.mjs';
 
 /**
- * A row is data:
+ * A row is data, and has as many rounds as fit into its share of the time:
  *
  *   id, title, unit
  *   better    'more' or 'less'
@@ -17,16 +17,20 @@ import {judgeRow} from './judge.mjs';
  * `measure` gets the workshop and answers one figure, or a promise of it. With better: 'more' a budget is a floor, with
  * 'less' a ceiling.
  */
-export async function measureRow(row, workshop, {rounds, onRound}) {
+export async function measureRow(row, workshop, {rounds, shareMs, onRound}) {
+	const startMs = Date.now();
 	const contenders = [{...row.ours, isOurs: true}, onNode(row), ...row.peers].map((contender) => ({
 		...contender,
 		samples: [],
 		missing: missingOf(contender, workshop),
 	}));
-	row.prepare?.(workshop);
-	const count = rounds ?? (workshop.quick ? row.rounds.quick : row.rounds.full);
 	const present = contenders.filter(({missing}) => missing === undefined);
+	if (present.includes(contenders[0])) row.prepare?.(workshop);
+	const count = rounds ?? (workshop.quick ? row.rounds.quick : row.rounds.full);
+	const least = rounds ?? (workshop.quick ? 1 : 3);
 	for (let round = 0; round < count; round++) {
+		// Whether another round fits, if it takes as long as those before it.
+		if (round >= least && ((Date.now() - startMs) / round) * (round + 1) > shareMs) break;
 		onRound(round + 1, count);
 		for (let i = 0; i < present.length; i++) {
 			// Another one begins each time, so that nobody always comes after the same one.
@@ -46,6 +50,8 @@ export async function measureRow(row, workshop, {rounds, onRound}) {
 /** The executable must be no slower than the same command on Node, and where it only starts and ends, far faster. */
 const onNode = ({better, ours, onNode = better === 'more' ? {must: 0.95, aim: 1} : {must: 1.05, aim: 1}}) => ({
 	name: `${ours.name}, on Node`,
+	isOnNode: true,
+	needs: ours.needs,
 	measure: (workshop) => workshop.onNode(ours.measure),
 	...onNode,
 });

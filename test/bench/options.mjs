@@ -8,8 +8,9 @@ const here = dirname(fileURLToPath(import.meta.url));
 export const usage = `usage: npm run bench [-- OPTIONS]
 
   --only ID      only the rows whose id contains ID; may be given more than once
-  --quick        less data and fewer rounds: minutes become seconds, and the figures less certain
-  --rounds N     so many rounds of every row
+  --quick        less data and fewer rounds: two minutes, and the figures less certain
+  --minutes N    divide N minutes among the rows (default 15, with --quick 2); each row has three rounds at least, with --quick one
+  --rounds N     N rounds of every row, however long they take
   --json FILE    where the results go (default test/bench/bench-results.json)
   --list         the ids and titles of the rows
   --help         this text
@@ -25,6 +26,7 @@ export function parseOptions(words) {
 		options: {
 			only: {type: 'string', multiple: true, default: []},
 			quick: {type: 'boolean', default: false},
+			minutes: {type: 'string'},
 			rounds: {type: 'string'},
 			json: {type: 'string'},
 			list: {type: 'boolean', default: false},
@@ -35,7 +37,9 @@ export function parseOptions(words) {
 	if (rounds !== undefined && !(Number.isSafeInteger(rounds) && rounds > 0))
 		throw new Error(`'${values.rounds}' is not a number of rounds`);
 	const json = values.json === undefined ? join(here, 'bench-results.json') : resolve(values.json);
-	return {...values, rounds, json};
+	const minutes = values.minutes === undefined ? (values.quick ? 1.8 : 14) : Number(values.minutes);
+	if (!(minutes > 0)) throw new Error(`'${values.minutes}' is not a number of minutes`);
+	return {...values, rounds, minutes, json};
 }
 
 /** @throws Error when an id fits no row. */

@@ -1,36 +1,37 @@
-// The results as one aligned table.
+// The results as an aligned table, row by row: its widths are known before anything was measured.
 
-const headings = ['', 'MEDIAN', 'MIN..MAX', 'OURS/THIS', 'MUST', 'AIM', 'VERDICT'];
+const titles = ['MEDIAN', 'MIN..MAX', 'OURS/THIS', 'MUST', 'AIM', 'VERDICT'];
+const widths = [11, 14, 9, 7, 7];
 const gap = '  ';
 
-/** Lines for a person. */
-export function formatResults(results) {
-	const lines = results.flatMap(linesOf);
-	const cells = [headings, ...lines.filter(Array.isArray)];
-	const widths = headings.map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
-	const align = (line) =>
-		line
-			.map((cell, column) =>
-				column === 0 || column === line.length - 1 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
-			)
-			.join(gap)
-			.trimEnd();
-	return [headings, ...lines].map((line) => (Array.isArray(line) ? align(line) : line)).join('\n');
+/** How wide the first column is. */
+export const nameWidthOf = (rows) =>
+	Math.max(...rows.flatMap(({ours, peers}) => [`${ours.name}, on Node`, ...peers.map(({name}) => name)]).map(width)) +
+	4;
+const width = (text) => text.length;
+
+export const headings = (nameWidth) => align(['', ...titles], nameWidth);
+
+const align = ([name, ...cells], nameWidth) =>
+	[name.padEnd(nameWidth), ...cells.map((cell, at) => (at < widths.length ? cell.padStart(widths[at]) : cell))]
+		.join(gap)
+		.trimEnd();
+
+/** The lines of one row. */
+export function rowLines({id, title, better, unit, contenders}, nameWidth) {
+	const lines = contenders.map((contender) => contenderLine(contender, {unit, better, nameWidth}));
+	return ['', `${id}: ${title} (${better} is better)`, ...lines].join('\n');
 }
 
-function linesOf({id, title, unit, better, contenders}) {
-	const contenderLines = contenders.map((contender) => lineOf(contender, unit, better));
-	return ['', `${id}: ${title} (${better} is better)`, ...contenderLines];
-}
-
-function lineOf({name, isOurs, missing, failure, stall, median, min, max, ratio, must, aim, verdict}, unit, better) {
+function contenderLine(contender, {unit, better, nameWidth}) {
+	const {name, isOurs, missing, failure, stall, median, min, max, ratio, must, aim, verdict} = contender;
 	const shownName = `${gap}${isOurs ? '*' : ' '} ${name}`;
-	if (missing !== undefined) return `${shownName}: not installed`;
+	if (missing !== undefined) return `${shownName}: ${missing} is not installed`;
 	if (failure !== undefined) return `${shownName}: failed: ${failure}`;
 	if (stall !== undefined) return `${shownName}: stalls (${stall.split(':')[0]})`;
 	const sign = better === 'more' ? '≥' : '≤';
 	const budget = (value) => (value === undefined ? '' : `${sign} ${value}`);
-	return [
+	const cells = [
 		shownName,
 		median === undefined ? '' : `${figure(median)} ${unit}`,
 		min === undefined ? '' : `${figure(min)}..${figure(max)}`,
@@ -39,21 +40,21 @@ function lineOf({name, isOurs, missing, failure, stall, median, min, max, ratio,
 		budget(aim),
 		verdict ?? '',
 	];
+	return align(cells, nameWidth);
 }
 
 /** Three digits that mean something. */
-function figure(value) {
+export function figure(value) {
 	if (value >= 100) return value.toFixed(0);
 	return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
 /** What there is to say below the table. */
-export function formatSummary(results) {
+export function summary(results) {
 	const contenders = results.flatMap(({contenders}) => contenders);
 	const missing = [...new Set(contenders.map(({missing}) => missing).filter((name) => name !== undefined))];
 	const count = (wanted) => contenders.filter(({verdict}) => verdict === wanted).length;
 	const counts = ['aim reached', 'ok', 'misses', 'failed'].map((verdict) => `${verdict}: ${count(verdict)}`);
-	const lines = [`* is ours. ${counts.join(', ')}.`];
-	if (missing.length > 0) lines.push(`not installed: ${missing.join(', ')}`);
-	return lines.join('\n');
+	const absent = missing.length > 0 ? ` Not installed: ${missing.join(', ')}.` : '';
+	return `* is ours. ${counts.join(', ')}.${absent}`;
 }

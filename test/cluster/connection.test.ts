@@ -13,7 +13,7 @@ test('a server without JetStream: how to start it with it', needsNats, async (t)
 		assertFails(
 			await world.run('ipc-mq', [verb, 'nats:jobs']),
 			1,
-			/'nats:jobs': the server runs without JetStream \(start it with: nats-server -js\)\n$/,
+			/'nats:jobs': the server runs without JetStream \(start it with: nats-server -js -a 127\.0\.0\.1\)\n$/,
 		);
 });
 
@@ -102,6 +102,12 @@ test('options for a cluster need an address on one, and files that can be read',
 		1,
 		/cannot read the credentials in '\/does\/not\/exist': no such file or folder/,
 	);
+	for (const words of [['nats:x'], ['--', 'true', '|', 'nats:x', 'y']])
+		assertFails(
+			await world.run('ipc-pipe', ['run', ...words]),
+			2,
+			"ipc-pipe: 'nats:x' is on a cluster, and 'run' starts commands of this machine only\nTry 'ipc-pipe run --help'.\n",
+		);
 	assertFails(await world.run('ipc-mq', ['limits', 'nats:x']), 2, /a server is expected, without a name/);
 	assertFails(await world.run('ipc-shm', ['gc', 'nats:x']), 2, /operand too many|works on this machine only/);
 	assertFails(

@@ -4,6 +4,7 @@ import {jetstream, jetstreamManager} from '@nats-io/jetstream';
 import {connect, headers} from '@nats-io/transport-node';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {randomBytes} from '../support/random.js';
+import type {Ended, Running} from '../support/run.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
@@ -84,6 +85,113 @@ onBoth('never waiting is 3, having waited is 124', async (world, name) => {
 	const where = name.startsWith('nats:') ? ['nats:'] : [];
 	const listed = await world.run('ipc-pipe', ['list', ...where, '--no-headings', '-o', 'name']);
 	assert.ok(!listed.stdout.toString().split('\n').includes(name));
+});
+
+on('tee: a FIFO, two pipes on a cluster and standard output get the same bytes', async (world) => {
+	const names = [uniqueName(), world.name(), world.name()];
+	const bytes = randomBytes(3_000_000);
+	const receivers = await Promise.all(
+		names.map((name) => world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready()),
+	);
+	const {status, stdout, stderr} = await world.run('ipc-pipe', ['tee', ...names, '-', '--json'], {input: bytes});
+	assert.equal(status, 0, stderr);
+	assert.ok(stdout.equals(bytes));
+	const reports = stderr.trim().split('\n');
+	assert.deepEqual(
+		reports.map((line) => JSON.parse(line)),
+		[...names, '-'].map((name) => ({
+			...{name, bytes: bytes.length, waitingBytes: 0, missedBytes: 0, missedRecords: 0, state: 'connected'},
+		})),
+	);
+	for (const receiver of receivers) assertDone(await receiver.end(), bytes);
+});
+
+on('tee: one that is full gives up, or loses records, and its reader learns of it', async (world) => {
+	const [full, other] = [world.name(), world.name()];
+	for (const name of [full, other]) assertDone(await world.run('ipc-pipe', ['create', name, '--size', '256K']), '');
+	const stopped = await world.start('ipc-pipe', ['recv', full, '--ready-fd', '3'], {input: ''}).ready();
+	stopped.kill('SIGSTOP');
+	const reader = await world.start('ipc-pipe', ['recv', other, '--follow', '--ready-fd', '3'], {input: ''}).ready();
+	const input = numbers(500_000);
+	const tee = (...words: string[]) => world.run('ipc-pipe', ['tee', full, other, '--json', ...words], {input});
+	const reports = ({stdout}: Ended) =>
+		stdout
+			.toString()
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line));
+
+	const dropping = await tee('--on-slow', 'drop', '--buffer', '64K', '-t', '2s');
+	const [dropped, got] = reports(dropping);
+	// What it has taken of the records stays too much for the pipe, unless it was so slow that it took few.
+	assert.ok([0, 124].includes(dropping.status as number), dropping.stderr);
+	assert.ok(dropped.missedRecords > 0 && dropped.bytes < 256 * 1024, JSON.stringify(dropped));
+	assert.equal(got.bytes + got.missedBytes, input.length);
+	const {stdout, stderr} = await stopped.kill('SIGCONT').end();
+	assert.ok(stdout.length >= dropped.bytes, `${stdout.length} ${JSON.stringify(dropped)}`);
+	// What is cut off at the end is no record.
+	const came = stdout.toString().split('\n').slice(0, -1).map(Number);
+	assert.ok(came.length > 0 && came.every((number, i) => number > (came[i - 1] ?? 0) && number <= 500_000));
+	if (dropping.status === 124) assert.match(stderr, /left without finishing/);
+	await reader.kill('SIGINT').end();
+});
+
+on('tee: a pipe that is removed ends for itself only', async (world) => {
+	const [gone, stays] = [world.name(), world.name()];
+	assertDone(await world.run('ipc-pipe', ['create', gone]), '');
+	const readers = [gone, stays].map((name) =>
+		world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready(),
+	);
+	const [lost, reader] = [await readers[0], await readers[1]] as [Running, Running];
+	const tee = world.start('ipc-pipe', ['tee', gone, stays, '--json']);
+	tee.stdin.write('one\n');
+	await until('both have it', () => lost.received === 4 && reader.received === 4);
+	assertDone(await world.run('ipc-pipe', ['remove', gone]), '');
+	tee.stdin.write('two\n');
+	await until('the other has it', () => reader.received === 8);
+	const {status, stdout, stderr} = await tee.end();
+	assert.equal(status, 0);
+	assert.match(stderr, new RegExp(`^ipc-pipe: cannot send to '${gone}' .*: it has been removed\n$`));
+	assert.equal(JSON.parse(stdout.toString().split('\n')[0] as string).state, 'left');
+	assertDone(await reader.end(), 'one\ntwo\n');
+});
+
+onBoth('tee without a reader: 3 with -n, 124 with -t', async (world, name) => {
+	assertFails(await world.run('ipc-pipe', ['tee', name, '-n'], {input: 'a'}), 3, '');
+	assertFails(await world.run('ipc-pipe', ['tee', name, '-t', '50ms'], {input: 'a'}), 124, '');
+});
+
+onBoth('watch prints a line for each change', async (world, name) => {
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const watch = world.start('ipc-pipe', ['watch', name, '--interval', '50ms'], {input: ''});
+	const last = () => JSON.parse(watch.output.toString().trim().split('\n').at(-1) || '{}');
+	await until('it is shown', () => last().readers?.length === 0);
+	const receiver = await world.start('ipc-pipe', ['recv', name, '-f', '--ready-fd', '3'], {input: ''}).ready();
+	await until('its reader is shown', () => last().readers?.[0]?.pid === receiver.pid);
+	await receiver.kill('SIGINT').end();
+	await until('its reader has left', () => last().readers?.length === 0);
+	assertDone(await world.run('ipc-pipe', ['remove', name]), '');
+	await until('it is gone', () => last().removed === true);
+	assert.equal((await watch.kill('SIGINT').end()).signal, 'SIGINT');
+});
+
+onBoth('wait for data, and until all is read', async (world, name) => {
+	assertDone(await world.run('ipc-pipe', ['create', name]), '');
+	const waiting = (wish: string) =>
+		world.start('ipc-pipe', ['wait', name, wish, '--ready-fd', '3'], {input: ''}).ready();
+	const [writer, data] = [await waiting('--writer'), await waiting('--data')];
+	const receiver = await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
+	receiver.kill('SIGSTOP');
+	const sender = world.start('ipc-pipe', ['send', name]);
+	sender.stdin.write('some\n');
+	assertDone(await writer.end(), '');
+	assertDone(await data.end(), '');
+	const empty = await waiting('--empty');
+	receiver.kill('SIGCONT');
+	assertDone(await empty.end(), '');
+	assertDone(await sender.end(), '');
+	assertDone(await receiver.end(), 'some\n');
+	assertDone(await world.run('ipc-pipe', ['remove', name]), '');
 });
 
 on('a second receiver: not now', async (world) => {

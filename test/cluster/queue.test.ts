@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {NatsText} from '../support/nats-text.js';
-import {assertDone, assertFails} from '../support/world.js';
+import {QueueWorld, small} from '../support/queues.js';
+import {assertDone, assertFails, type World} from '../support/world.js';
 
 const server = sharedServer();
 
@@ -10,15 +11,24 @@ const server = sharedServer();
 const on = (title: string, body: (world: NatsWorld) => Promise<void>) =>
 	test(title, needsNats, async (t) => body(new NatsWorld(t, await server.started())));
 
-on('create, send, recv, stat, list, remove: as on this machine', async (world) => {
-	const name = world.name();
-	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '100']), '');
+/** The same over a queue of this machine and over one on a cluster. */
+const onBoth = (title: string, body: (world: World, name: string) => Promise<void>) => {
+	test(`on this machine: ${title}`, async (t) => {
+		const world = new QueueWorld(t);
+		await body(world, world.name());
+	});
+	on(`on a cluster: ${title}`, (world) => body(world, world.name()));
+};
+
+onBoth('create, send, recv, stat, list, remove', async (world, name) => {
+	assertDone(await world.run('ipc-mq', ['create', name, ...small]), '');
 	assertDone(await world.run('ipc-mq', ['send', name], {input: 'a\nb\n'}), '');
 	assertDone(await world.run('ipc-mq', ['send', name, '-p', '9', 'urgent']), '');
 	const {stdout} = await world.run('ipc-mq', ['stat', name, '--json']);
 	const {messages, maxmsg} = JSON.parse(stdout.toString());
-	assert.deepEqual({messages, maxmsg}, {messages: 3, maxmsg: 100});
-	const listed = await world.run('ipc-mq', ['list', 'nats:', '--no-headings', '-o', 'name,messages']);
+	assert.deepEqual({messages, maxmsg}, {messages: 3, maxmsg: 10});
+	const where = name.startsWith('nats:') ? ['nats:'] : [];
+	const listed = await world.run('ipc-mq', ['list', ...where, '--no-headings', '-o', 'name,messages']);
 	assert.match(listed.stdout.toString(), new RegExp(`^${name} +3$`, 'm'));
 	assertDone(await world.run('ipc-mq', ['recv', name]), 'urgent\n');
 	assertDone(await world.run('ipc-mq', ['recv', name, '--all']), 'a\nb\n');
@@ -31,9 +41,8 @@ on('create, send, recv, stat, list, remove: as on this machine', async (world) =
 	);
 });
 
-on('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when there is room', async (world) => {
-	const name = world.name();
-	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2']), '');
+onBoth('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when there is room', async (world, name) => {
+	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2', '--msgsize', '256']), '');
 	assertDone(await world.run('ipc-mq', ['send', name, 'a', 'b']), '');
 	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-n']), 3, '');
 	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-t', '50ms']), 124, '');
@@ -106,7 +115,7 @@ test('without a server: one line, status 1', needsNats, async (t) => {
 	assertFails(
 		await world.run('ipc-mq', ['recv', 'nats://127.0.0.1:1/jobs']),
 		1,
-		"ipc-mq: cannot open 'nats://127.0.0.1:1/jobs': no NATS server answers at nats://127.0.0.1:1: connection refused (start one with: nats-server -js)\n",
+		"ipc-mq: cannot open 'nats://127.0.0.1:1/jobs': no NATS server answers at nats://127.0.0.1:1: connection refused (start one with: nats-server -js -a 127.0.0.1)\n",
 	);
 	assertFails(
 		await world.run('ipc-mq', ['recv', 'nats:jobs']),
@@ -135,4 +144,42 @@ test('a message of another client is received, whatever priority its subject has
 	);
 	assertFails(await world.run('ipc-mq', ['recv', name, '-n']), 3, '');
 	assertDone(await world.run('ipc-mq', ['remove', name]), '');
+});
+
+test('a stream of another program is no queue without our subjects, and may have no limit', needsNats, async (t) => {
+	const nats = await server.started();
+	const world = new NatsWorld(t, nats);
+	const witness = await NatsText.connect(t, nats.place);
+	const make = async (name: string, subject: string) => {
+		const bare = name.slice('nats:'.length);
+		const subjects = [subject.replace('NAME', bare)];
+		const stream = {name: `ipc-mq-${bare}`, subjects, retention: 'workqueue', storage: 'memory'};
+		const {text} = await witness.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream));
+		assert.doesNotMatch(text, /"error"/);
+		t.after(() => world.run('ipc-mq', ['remove', name]));
+		return bare;
+	};
+	const foreign = world.name();
+	const bare = await make(foreign, 'orders.NAME.>');
+	const why = `the stream 'ipc-mq-${bare}' of another program does not store 'ipc.mq.${bare}.*'\n`;
+	for (const words of [['send', 'x'], ['recv', '-n'], ['wait', '-n'], ['stat'], ['create'], ['purge']]) {
+		const [verb = '', ...rest] = words;
+		const ended = await world.run('ipc-mq', [verb, foreign, ...rest]);
+		assertFails(ended, 1, `ipc-mq: cannot open '${foreign}': ${why}`);
+	}
+	assertFails(await world.run('ipc-mq', ['remove', foreign]), 1, `ipc-mq: cannot remove '${foreign}': ${why}`);
+	assert.match((await witness.request(`$JS.API.STREAM.INFO.ipc-mq-${bare}`, '')).text, /"config"/);
+
+	const endless = world.name();
+	await make(endless, 'ipc.mq.NAME.>');
+	assertDone(await world.run('ipc-mq', ['send', endless, 'x']), '');
+	const stat = await world.run('ipc-mq', ['stat', endless, '--json']);
+	assert.equal(JSON.parse(stat.stdout.toString()).maxmsg, null);
+	assert.match(
+		(await world.run('ipc-mq', ['stat', endless])).stdout.toString(),
+		/^messages: +1 \(no limit\), 0 in hand$/m,
+	);
+	const {stdout} = await world.run('ipc-mq', ['list', 'nats:', '--no-headings', '-o', 'name,messages,maxmsg']);
+	assert.match(stdout.toString(), new RegExp(`^${endless} +1 +-$`, 'm'));
+	assertDone(await world.run('ipc-mq', ['recv', endless]), 'x\n');
 });

@@ -148,3 +148,19 @@ on('an entry that another client has damaged is refused, and can be removed', as
 	assertDone(await shm(world, 'create', name, '--size', '8'), '');
 	assertDone(await shm(world, 'remove', name, good), '');
 });
+
+on(
+	'--replicas: more than the servers that there are, and a segment of this machine, are refused',
+	async (world, name) => {
+		assertFails(
+			await shm(world, 'create', name, '--size', '8', '--replicas', '3'),
+			1,
+			`ipc-shm: cannot create '${name}': the cluster has fewer servers than replicas are wanted\n`,
+		);
+		assertFails(
+			await shm(world, 'create', 'here', '--size', '8', '--replicas', '3'),
+			2,
+			/'here' is on this machine: it has no replicas\n/,
+		);
+	},
+);

@@ -59,6 +59,46 @@ onBoth('create, wait, post, value, stat, remove', async (world, name, aWhile) =>
 	assertFails(await sem('remove', name), 1, `ipc-sem: cannot remove '${name}': no such semaphore\n`);
 });
 
+onBoth('batch: a line for each command, and what waits gets a unit that comes later', async (world, name) => {
+	assertDone(await world.run('ipc-sem', ['create', name]), '');
+	try {
+		const batch = world.start('ipc-sem', ['batch']);
+		batch.stdin.write(
+			`wait ${name}\nacquire ${name} 0\nwait ${name} 50ms\npost ${name} 2\nvalue ${name}\npost nope-nope\n`,
+		);
+		await batch.printed("ok\nbusy\ntimeout\nok\n2\nerror cannot open 'nope-nope': no such semaphore");
+		batch.stdin.write(`wait ${name}\nwait ${name}\nvalue ${name}\nwait ${name}\n`);
+		// It waits with the last line, and has answered those before.
+		await batch.printed('ok\nok\n0\n');
+		assertDone(await world.run('ipc-sem', ['post', name]), '');
+		const {status, stdout} = await batch.end();
+		assert.equal(status, 1);
+		assert.match(stdout.toString(), /\nok\nok\n0\nok\n$/);
+		// Taken for good.
+		assertDone(await world.run('ipc-sem', ['value', name]), '0\n');
+	} finally {
+		assertDone(await world.run('ipc-sem', ['remove', name]), '');
+	}
+});
+
+on('batch: a signal ends it while it waits, and no unit is lost', async (world) => {
+	const name = world.name();
+	assertDone(await world.run('ipc-sem', ['create', name, '--value', '0']), '');
+	const batch = world.start('ipc-sem', ['batch']);
+	batch.stdin.write(`value ${name}\nwait ${name}\n`);
+	await batch.printed('0\n');
+	assert.equal((await batch.kill('SIGTERM').end()).signal, 'SIGTERM');
+	assertDone(await world.run('ipc-sem', ['post', name]), '');
+	assertDone(await world.run('ipc-sem', ['value', name]), '1\n');
+});
+
+test('batch: a name on a cluster without a server is an answer', async (t) => {
+	const world = new NatsWorld(t, {place: ''});
+	const {status, stdout, stderr} = await world.run('ipc-sem', ['batch'], {input: 'value nats:x\n'});
+	assert.deepEqual({status, stderr}, {status: 1, stderr: ''});
+	assert.match(stdout.toString(), /^error 'nats:x' names no server: set NATS_URL/);
+});
+
 on('list shows the semaphores of the cluster by the names that other verbs take', async (world) => {
 	const name = world.name();
 	assertDone(await world.run('ipc-sem', ['post', name, '--create', '--value', '4']), '');
@@ -123,7 +163,11 @@ onBoth('run holds a unit while its command runs, and ends with its status', asyn
 			{value, pid, command},
 			{value: 0, pid: holder.pid, command: 'sh -c echo in; read -r line; exit 7'},
 		);
-		assertFails(await world.run('ipc-sem', ['run', name, '-n', '--', 'echo', 'no']), 3, '');
+		assertFails(
+			await world.run('ipc-sem', ['run', name, '-n', '--conflict-status', '75', '--', 'echo', 'no']),
+			75,
+			`ipc-sem: '${name}' has no free unit: the command was not run\n`,
+		);
 		assertFails(await world.run('ipc-sem', ['run', name, '-t', aWhile, '--', 'echo', 'no']), 124, '');
 		holder.stdin.end('go\n');
 		assert.equal((await holder.end()).status, 7);

@@ -128,3 +128,14 @@ on('on the server: a request that is answered; a sender can claim to be any proc
 		...{signal: 'RTMIN+2', pid: 4711, uid: 12, value: 5, code: 'QUEUE', host: 'far'},
 	});
 });
+
+on('a value that no signal carries is refused, and nothing is queued', async (world, name, witness) => {
+	const receiver = await waitFor(world, name, 'RTMIN', '--count', '2');
+	const ask = async (value: string) => {
+		const request = `{"signal":"RTMIN","value":${value},"host":"h","pid":1,"uid":0}`;
+		return JSON.parse((await witness.request(`ipc.signal.${name.slice('nats:'.length)}`, request)).text).result;
+	};
+	for (const value of ['1e99', '2147483648', '0.5', '"1"', '{}', 'true']) assert.equal(await ask(value), 'bad-value');
+	for (const value of ['-2147483648', 'null']) assert.equal(await ask(value), 'queued');
+	assertDone(await receiver.end(), 'RTMIN 1 0 -2147483648\nRTMIN 1 0 -\n');
+});

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import test, {type TestContext} from 'node:test';
 import {NatsCluster, NatsWorld, needsNats} from '../support/nats.js';
 import {randomBytes} from '../support/random.js';
+import type {Running} from '../support/run.js';
 import {until} from '../support/until.js';
+import {assertDone} from '../support/world.js';
 
 /** Three servers take their time: only `npm run test:long` starts them. */
 const isLong = process.env.IPC_TEST_LONG === '1';
@@ -14,10 +16,12 @@ async function threeServers(t: TestContext): Promise<{cluster: NatsCluster; worl
 	return {cluster, world: new NatsWorld(t, cluster)};
 }
 
+const settings: Record<string, string[]> = {'ipc-mq': ['--maxmsg', '20000'], 'ipc-shm': ['--size', '8']};
+
 /** The servers need a moment to choose a leader. */
 const made = (world: NatsWorld, command: string, name: string) =>
 	until('the cluster makes it', async () => {
-		const words = ['create', name, '--replicas', '3', ...(command === 'ipc-mq' ? ['--maxmsg', '20000'] : [])];
+		const words = ['create', name, '--replicas', '3', ...(settings[command] ?? [])];
 		return (await world.run(command, words)).status === 0;
 	});
 
@@ -75,3 +79,54 @@ test(
 		t.diagnostic(`${all.length - lines.length} of ${lines.length} messages were done twice`);
 	},
 );
+
+test('segments of three servers: one server is killed, and they are as before', needsThree, async (t) => {
+	const {cluster, world} = await threeServers(t);
+	const [first, second] = [world.name(), world.name()];
+	const bytes = randomBytes(2 * 1024 ** 2);
+	// One too large for a value, and made when the bucket was on one server.
+	const write = () => world.run('ipc-shm', ['write', first, '--create'], {input: bytes});
+	await until('the cluster makes it', async () => (await write()).status === 0);
+	await made(world, 'ipc-shm', second);
+	assertDone(await world.run('ipc-shm', ['set', second, '42']), '0 42\n');
+	await [...cluster.servers.values()][0]?.kill();
+	assertDone(await world.run('ipc-shm', ['get', second]), '42\n');
+	assert.ok((await world.run('ipc-shm', ['read', first])).stdout.equals(bytes));
+	const {stdout} = await world.run('ipc-shm', ['stat', first, '--json']);
+	assert.equal(JSON.parse(stdout.toString()).cluster.replicas, 3);
+});
+
+test('receivers of signals on different servers of three: each gets its own', needsThree, async (t) => {
+	const {cluster, world} = await threeServers(t);
+	const places = [...cluster.servers.values()].map(({place}) => place);
+	const at = (i: number) => ({env: {NATS_URL: places[i] as string}, input: ''});
+	const [first, second] = [world.name(), world.name()];
+	const receivers = await Promise.all(
+		[first, second].map((name, i) =>
+			world.start('ipc-signal', ['wait', 'RTMIN', '--name', name, '--json', '--ready-fd', '3'], at(i)).ready(),
+		),
+	);
+	const words = ['send', 'RTMIN', first, second, '--value', '7', '-t', '5m'];
+	assertDone(await world.start('ipc-signal', words, at(2)).end(), '');
+	for (const receiver of receivers) assert.equal(JSON.parse((await receiver.end()).stdout.toString()).value, 7);
+});
+
+test('two that want one name at once, on different servers of three: one gets it', needsThree, async (t) => {
+	const {cluster, world} = await threeServers(t);
+	const places = [...cluster.servers.values()].map(({place}) => place);
+	for (let round = 0; round < 10; round++) {
+		const name = world.name();
+		const both = places.slice(0, 2).map((place) =>
+			world.start('ipc-signal', ['wait', 'USR1', '--name', name, '--ready-fd', '3'], {
+				env: {NATS_URL: place},
+				input: '',
+			}),
+		);
+		const loser = await Promise.race(both.map(async (one) => ({one, end: await one.end()})));
+		assert.match(loser.end.stderr, /has that name\n$/);
+		const winner = both.find((one) => one !== loser.one) as Running;
+		await winner.ready();
+		assertDone(await world.run('ipc-signal', ['send', 'USR1', name, '-t', '5m']), '');
+		assert.equal((await winner.end()).status, 0);
+	}
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
 import {QueueWorld, small} from '../support/queues.js';
@@ -53,6 +53,72 @@ both('a failed message is retried, then goes to the dead-letter queue', async (w
 	assert.equal((await world.run('ipc-mq', ['recv', name, '-n'])).status, 3);
 });
 
+both('SIGTERM drains a worker: what runs finishes, what waits stays, and the status is 0', async (world, newQueue) => {
+	const name = await newQueue();
+	const go = world.file('go');
+	assertDone(await world.run('ipc-mq', ['send', name, 'a', 'b', 'c']), '');
+	const command = `trap 'echo TERM' TERM; m=$(cat); echo "begins $m"; until [ -e ${go} ]; do sleep 0.01; done; echo "ends $m"`;
+	const worker = world.start('ipc-mq', ['recv', name, '--follow', '--drain', '--jobs', '2', '--', 'sh', '-c', command]);
+	await until('both run', () => worker.output.toString().match(/begins/g)?.length === 2);
+	worker.kill('SIGTERM');
+	await until('it has heard the signal', () => worker.errors !== '');
+	writeFileSync(go, '');
+	const {status, signal, stdout, stderr} = await worker.end();
+	const waits = 'ipc-mq: waiting for 2 running commands (another signal ends that)\n';
+	assert.deepEqual({status, signal, stderr}, {status: 0, signal: null, stderr: waits});
+	assert.deepEqual(stdout.toString().trim().split('\n').sort(), ['begins a', 'begins b', 'ends a', 'ends b']);
+	assertDone(await world.run('ipc-mq', ['recv', name, '--all']), 'c\n');
+});
+
+both(
+	'a worker that drains while it waits ends with 0, and a second SIGTERM ends what runs',
+	async (world, newQueue) => {
+		const name = await newQueue();
+		const waiting = world.start('ipc-mq', ['recv', name, '--follow', '--drain', '--ready-fd', '3', '--', 'cat']);
+		await waiting.ready();
+		waiting.kill('SIGTERM');
+		assertDone(await waiting.end(), '');
+		assertDone(await world.run('ipc-mq', ['send', name, 'kept']), '');
+		const command = ['bash', '-c', "trap 'kill $!; exit 1' TERM; sleep 1000 & echo runs; wait"];
+		const worker = await world
+			.start('ipc-mq', ['recv', name, '--follow', '--drain', '--', ...command])
+			.printed('runs\n');
+		worker.kill('SIGTERM');
+		await until('it has heard the signal', () => worker.errors !== '');
+		worker.kill('SIGTERM');
+		const waits = 'ipc-mq: waiting for 1 running command (another signal ends that)\n';
+		assert.deepEqual([(await worker.end()).signal, worker.errors], ['SIGTERM', waits]);
+		assertDone(await world.run('ipc-mq', ['recv', name, '--all']), 'kept\n');
+	},
+);
+
+both('--backoff waits before each retry, and a signal ends that wait', async (world, newQueue) => {
+	const name = await newQueue();
+	assertDone(await world.run('ipc-mq', ['send', name, 'bad', '-p', '3']), '');
+	const which = "\\(message 1, priority 3: 'bad'\\)";
+	const retried = await world.run('ipc-mq', ['recv', name, '-v', '--retry', '2', '--backoff', '20ms', '--', 'false']);
+	assert.equal(retried.status, 1);
+	assert.match(
+		retried.stderr,
+		new RegExp(
+			`'false' exited with status 1: retry 1 of 2 in 20ms ${which}\n.*: retry 2 of 2 in 40ms ${which}\n.*: returned the message to '${name}' ${which}\n$`,
+		),
+	);
+	for (const [words, expected] of [
+		[[], {status: null, signal: 'SIGTERM'}],
+		[['--drain'], {status: 0, signal: null}],
+	] as const) {
+		const worker = world.start('ipc-mq', [
+			...['recv', name, '--follow', '-v', '--retry', '2', '--backoff', '1h', ...words, '--', 'false'],
+		]);
+		await until('it waits', () => /retry 1 of 2 in 1h00m/.test(worker.errors));
+		worker.kill('SIGTERM');
+		const {status, signal} = await worker.end();
+		assert.deepEqual({status, signal}, expected);
+	}
+	assertDone(await world.run('ipc-mq', ['recv', name, '--json']), '{"data":"bad","priority":3}\n');
+});
+
 both('without a dead-letter queue a failed message goes back and the worker ends with 1', async (world, newQueue) => {
 	const name = await newQueue();
 	assertDone(await world.run('ipc-mq', ['send', name, 'bad']), '');
@@ -94,6 +160,26 @@ onCluster('a message whose receiver was killed goes to the next one', async (wor
 	assertDone(await world.run('ipc-mq', ['recv', name]), 'a\n');
 });
 
+test('one worker on each of two machines: both work on one queue', needsNats, async (t) => {
+	const nats = await server.started();
+	// Nothing but the server is common to them.
+	const machines = [new NatsWorld(t, nats), new NatsWorld(t, nats)];
+	const name = await clusterQueue(machines[0] as NatsWorld);
+	const meeting = (machines[0] as NatsWorld).file('meeting');
+	mkdirSync(meeting);
+	// The first two messages are done when both work.
+	const line = `touch ${meeting}/$0; while [ $(ls ${meeting} | wc -l) -lt 2 ]; do sleep 0.1; done; cat`;
+	const workers = machines.map((world, i) =>
+		world.start('ipc-mq', ['recv', name, '--follow', '--', 'sh', '-c', line, String(i)]),
+	);
+	const lines = Array.from({length: 8}, (_, i) => `job ${i}`);
+	assertDone(await (machines[1] as NatsWorld).run('ipc-mq', ['send', name], {input: `${lines.join('\n')}\n`}), '');
+	const done = () => workers.flatMap(({output}) => output.toString().match(/job [0-9]/g) ?? []);
+	await until('all are done', () => done().length >= lines.length);
+	for (const worker of workers) assert.equal((await worker.kill('SIGTERM').end()).signal, 'SIGTERM');
+	assert.deepEqual(done().sort(), lines);
+});
+
 onCluster('a command that takes longer than the server waits for an answer keeps its message', async (world) => {
 	const name = await clusterQueue(world);
 	assertDone(await world.run('ipc-mq', ['send', name, 'a']), '');
@@ -107,14 +193,14 @@ onCluster('a command that takes longer than the server waits for an answer keeps
 	assert.equal((await world.run('ipc-mq', ['recv', name, '-n'])).status, 3);
 });
 
-test('copy moves a queue of this machine to a cluster, and back', needsNats, async (t) => {
+test('move takes a queue of this machine to a cluster, and back', needsNats, async (t) => {
 	const world = new QueueWorld(t);
 	const nats = new NatsWorld(t, await server.started());
 	const [local, back, cluster] = [await world.queue(), await world.queue(), nats.name()];
 	assertDone(await world.run('ipc-mq', ['send', local, 'a', 'b', '-p', '3']), '');
 	assertDone(await world.run('ipc-mq', ['send', local, 'c']), '');
-	assertDone(await nats.run('ipc-mq', ['copy', local, cluster, '--create', '--json']), '{"moved":3}\n');
-	assertDone(await nats.run('ipc-mq', ['copy', cluster, back]), '');
+	assertDone(await nats.run('ipc-mq', ['move', local, cluster, '--create', '--json']), '{"moved":3}\n');
+	assertDone(await nats.run('ipc-mq', ['move', cluster, back]), '');
 	assert.equal((await nats.run('ipc-mq', ['recv', cluster, '-n'])).status, 3);
 	assertDone(await world.run('ipc-mq', ['recv', back, '--all']), 'a\nb\nc\n');
 });

@@ -146,6 +146,16 @@ reads(['write', '--lock=s', '--lock'], {options: {lock: true}});
 reads(['write', '--lock', '--lock=s=t'], {options: {lock: 's=t'}});
 reads(['kill', '-9', 'a'], {operands: ['a'], options: {number: '9'}});
 reads(['kill', 'a', '-9'], {operands: ['a', '-9']});
+reads(['-q', 'send', 'a', '-n'], {verb: 'send', operands: ['a'], options: {quiet: true, nonblock: true}});
+reads(['-t', '5', '--timeout-status=3', 'give', 'a'], {
+	verb: 'send',
+	operands: ['a'],
+	options: {timeout: '5', timeoutStatus: '3'},
+});
+reads(['-t', '5', 'send', 'recv', '-t', '6'], {verb: 'send', operands: ['recv'], options: {timeout: '6'}});
+reads(['-k5', 'hold', 'a', 'ls', '-q'], {verb: 'hold', operands: ['a'], options: {value: '5'}, command: ['ls', '-q']});
+reads(['--lock', 'write', 'a'], {verb: 'write', operands: ['a'], options: {lock: true}});
+reads(['-9', 'kill', 'a'], {verb: 'kill', operands: ['a'], options: {number: '9'}});
 
 const asks = (words: string[], kind: 'help' | 'version', topic?: string) =>
 	test(`'${asLine(words)}' asks for ${kind === 'help' ? `the help of ${topic ?? 'the command'}` : 'the version'}`, () => {
@@ -172,6 +182,10 @@ asks(['--version'], 'version');
 asks(['-V'], 'version');
 asks(['send', '--nope', '--version'], 'version');
 asks(['-V', 'send'], 'version');
+asks(['version'], 'version');
+asks(['version', '-v'], 'version');
+asks(['-q', 'send', '-h'], 'help', 'send');
+asks(['-t', '-h', 'send'], 'help', 'send');
 
 /** The message with its hint, and the verb whose help it points to. */
 function refusalOf(words: readonly string[]): {message: string; verb: string | undefined} {
@@ -199,8 +213,21 @@ refuses(['read'], "unknown verb 'read'; did you mean 'recv'?");
 refuses(['recvv'], "unknown verb 'recvv'; did you mean 'recv'?");
 refuses(['sned'], "unknown verb 'sned'; did you mean 'send'?");
 refuses(['giv'], "unknown verb 'giv'; did you mean 'give'?");
-refuses(['--quiet', 'send'], "a verb is expected before '--quiet'");
-refuses(['--', 'send', '--help'], "a verb is expected before '--'");
+refuses(['--quiet', 'frobnicate'], "a verb is expected before '--quiet': ipc-test VERB [OPERANDS] [OPTIONS]");
+refuses(['--', 'send', '--help'], "a verb is expected before '--': ipc-test VERB [OPERANDS] [OPTIONS]");
+refuses(['version', 'send'], "'send' is one operand too many (expected: none)");
+refuses(['-q', 'send'], 'TEXT is missing');
+refuses(['--tiemout', '5', 'send', 'a'], "unknown option '--tiemout'; did you mean '--timeout'?", 'send');
+const unclear =
+	"the words before 'send' are not all options with their values; write: ipc-test send [OPTIONS] TEXT [TEXT...]";
+refuses(['-t', 'send', 'recv', 'a'], unclear, 'send');
+refuses(['-q', 'a', 'send', 'b'], unclear, 'send');
+refuses(['-5', 'send', 'b'], unclear, 'send');
+refuses(
+	['-q', 'a', 'hold', 'ls'],
+	"the words before 'hold' are not all options with their values; write: ipc-test hold [OPTIONS] TEXT -- CMD [ARG...]",
+	'hold',
+);
 refuses(['send', 'a', '--tiemout', '5'], "unknown option '--tiemout'; did you mean '--timeout'?", 'send');
 refuses(['give', 'a', '--tiemout=20s'], "unknown option '--tiemout'; did you mean '--timeout'?", 'send');
 refuses(

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, readdirSync} from 'node:fs';
+import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'node:test';
 import {candidates, candidatesForLine} from '../../src/common/command-line/candidates.js';
 import {quotedForBash, typedWords} from '../../src/common/command-line/shell-words.js';
 import {done} from '../../src/common/exit.js';
-import {anyText, choice} from '../../src/common/formats/text-format.js';
+import {anyText, choice, filePath, type TextFormat} from '../../src/common/formats/text-format.js';
 import {any, type Command, one, verb} from '../../src/common/verb.js';
+import {CallWorld} from '../support/calls.js';
 import {needs} from '../support/needs.js';
 import {fc} from '../support/property.js';
-import {peer} from '../support/run.js';
+import {launcher, peer, root} from '../support/run.js';
 import {World} from '../support/world.js';
 
-const name = anyText('NAME');
+const name: TextFormat<string> = {...anyText('NAME'), completes: 'objects and paths'};
 const command: Command = {
 	name: 'ipc-test',
 	summary: '',
@@ -23,12 +25,22 @@ const command: Command = {
 			operands: {names: any(name)},
 			options: {
 				json: {help: ''},
-				output: {short: 'o', value: name, help: ''},
+				output: {short: 'o', value: anyText('TEXT'), help: ''},
 				lock: {value: choice('TYPE', 'i32'), optionalValue: true, help: ''},
+				columns: {value: {...choice('COLUMNS', 'name', 'size', 'mode'), isList: true}, help: ''},
+				from: {value: filePath(), help: ''},
 			},
 			run: () => done,
 		}),
 		run: verb({summary: '', operands: {name: one(name)}, takesCommand: true, run: () => done}),
+		call: verb({
+			summary: '',
+			operands: {
+				name: one(name),
+				method: one({...anyText('METHOD'), candidates: async ({operands}) => [`of ${operands.join(', ')}`]}),
+			},
+			run: () => done,
+		}),
 		speak: verb({summary: '', operands: {language: one(choice('LANGUAGE', 'en', 'de'))}, run: () => done}),
 	},
 	examples: [],
@@ -36,10 +48,12 @@ const command: Command = {
 };
 const names = ['a b', 'a*', 'jobs', "it's", '@x:y', 'say "hi!"', 'both\'"'];
 
-const offers = (words: string[], expected: string[]) =>
-	test(`behind '${words.join(' ')}' comes ${expected.join(', ') || 'nothing of ours'}`, () =>
-		assert.deepEqual(candidates(command, ['ipc-test', ...words]), expected));
-offers([''], ['stat', 'run', 'speak']);
+const offers = (words: string[], expected: string[], otherwise?: 'files' | 'command') =>
+	test(`behind '${words.join(' ')}' comes ${expected.join(', ') || (otherwise ?? 'nothing')}`, async () => {
+		const found = await candidates(command, ['ipc-test', ...words]);
+		assert.deepEqual([found.words, found.otherwise], [expected, otherwise]);
+	});
+offers([''], ['stat', 'run', 'call', 'speak']);
 offers(['s'], ['stat', 'speak']);
 offers(['help', 'r'], ['run']);
 offers(['stat', ''], names);
@@ -47,17 +61,40 @@ offers(['st', 'a'], ['a b', 'a*']);
 offers(['stat', '--', ''], ['a b', 'a*', '-n', ...names.slice(2)]);
 offers(['stat', '--', '-'], ['-n']);
 offers(['stat', '--j'], ['--json']);
-offers(['stat', '-'], ['--json', '--output', '--lock', '--quiet', '--verbose', '--color', '--help']);
+offers(
+	['stat', '-'],
+	['--json', '--output', '--lock', '--columns', '--from', '--quiet', '--verbose', '--color', '--help'],
+);
 offers(['stat', '--color', ''], ['auto', 'always', 'never']);
 offers(['stat', '-o', ''], []);
 offers(['stat', '--lock', 'j'], ['jobs']);
 offers(['run', 'j'], ['jobs']);
-offers(['run', 'jobs', '--', 'j'], []);
+offers(['run', 'jobs', '--', 'j'], [], 'command');
+offers(['run', 'jobs', '--', 'ls', 'j'], [], 'files');
+offers(['run', 'jobs', 'l'], [], 'command');
+offers(['run', 'jobs', 'ls', '-'], [], 'files');
 offers(['speak', ''], ['en', 'de']);
+offers(['speak', 'en', ''], ['--quiet', '--verbose', '--color', '--help']);
+offers(['speak', '--color=a'], ['--color=auto', '--color=always']);
+offers(['speak', '-qv', '--color', 'auto', '-'], ['--help']);
+offers(['stat', 'jobs', '-qo', 'name', 'a'], ['a b', 'a*']);
+offers(['stat', 'jobs', 'a b', 'j'], []);
+offers(['stat', '--lock=', ''], names);
+offers(['stat', '--lock='], ['--lock=i32']);
+offers(['stat', '--columns', ''], ['name', 'size', 'mode']);
+offers(['stat', '--columns', 'size,m'], ['size,mode']);
+offers(['stat', '--columns=size,'], ['--columns=size,name', '--columns=size,mode']);
+offers(['stat', '--from', 'x'], [], 'files');
+offers(['stat', '--from=x'], [], 'files');
+offers(['stat', './x'], [], 'files');
+offers(['call', 'calc', ''], ['of calc']);
+offers(['call', 'calc', 'x', ''], ['--quiet', '--verbose', '--color', '--help']);
+offers(['-'], ['--help', '--version']);
+offers(['help', 'stat', ''], []);
 
 const inserts = (line: string, text: string, expected: string[]) =>
-	test(`bash puts ${expected.join(', ') || 'nothing'} in the place of '${text}' at the end of '${line}'`, () =>
-		assert.deepEqual(candidatesForLine(command, line, text), expected));
+	test(`bash puts ${expected.join(', ') || 'nothing'} in the place of '${text}' at the end of '${line}'`, async () =>
+		assert.deepEqual((await candidatesForLine(command, line, text)).words, expected));
 inserts('ipc-test st', 'st', ['stat']);
 inserts('ipc-test stat a', 'a', ['a\\ b', 'a\\*']);
 inserts('ipc-test stat a\\ ', 'a\\ ', ['a\\ b']);
@@ -75,6 +112,13 @@ inserts("ipc-test stat 'sa", 'sa', ['say "hi!"']);
 inserts('ipc-test stat "sa', 'sa', []);
 inserts("ipc-test stat 'b", 'b', ["both'\\''\""]);
 inserts('ipc-test stat a', 'z', []);
+inserts('ipc-test stat --color=a', 'a', ['auto', 'always']);
+inserts('ipc-test stat --columns=size,m', 'size,m', ['size,mode']);
+inserts(
+	'ipc-test stat "$(date)" ',
+	'',
+	names.map((each) => quotedForBash(each, '') as string),
+);
 
 const printable = fc
 	.string({unit: 'binary'})
@@ -158,3 +202,44 @@ for (const [shell, {program, begin}] of Object.entries(shells)) {
 		assert.ok(!readdirSync(home).includes('made'), 'a name was run');
 	});
 }
+
+/** Lines with a TAB behind them, and the words that they have to become. */
+const completed: readonly (readonly [line: string, words: readonly string[]])[] = [
+	['ipc-pipe list --output name,wr', ['list', '--output', 'name,writers']],
+	['ipc-pipe send --framing=li', ['send', '--framing=lines']],
+	['ipc-sock send-fd desk odd', ['send-fd', 'desk', 'odd file']],
+	['ipc-sock relay a b --cert=od', ['relay', 'a', 'b', '--cert=odd file']],
+	['ipc-sock call calc gre', ['call', 'calc', 'greet all']],
+	['ipc-sem run jobs -- ipc-sig', ['run', 'jobs', '--', 'ipc-signal']],
+];
+
+for (const [shell, {program, begin}] of Object.entries(shells))
+	test(`${shell} at a terminal completes columns, values, files, methods and commands`, needs(shell), async (t) => {
+		const world = new CallWorld(t);
+		world.method('greet all', 'echo');
+		await world.serveMethods();
+		const home = world.file('home');
+		const programs = join(home, 'bin');
+		mkdirSync(programs, {recursive: true});
+		writeFileSync(join(home, 'odd file'), '');
+		// They complete as ours do, and write down what they are called with.
+		const names = ['ipc-pipe', 'ipc-sock', 'ipc-sem'];
+		for (const name of names)
+			writeFileSync(
+				join(programs, name),
+				`#!/bin/sh\ncase $1 in completion | --complete*) exec '${launcher(name)}' "$@" ;; esac\nprintf '%s\\n' "$@" . >>"$HOME/words"\n`,
+				{mode: 0o755},
+			);
+		const terminal = world.startOther(peer('terminal-peer'), program, {
+			cwd: home,
+			env: {HOME: home, PATH: [programs, join(root, 'bin'), process.env.PATH].join(':')},
+		});
+		const scripts = names.map((name) => begin.replaceAll('ipc-pipe', name)).join('; ');
+		terminal.stdin.write(`${scripts}; echo begin''-end\n`);
+		await terminal.printed('begin-end\r\n');
+		for (const [line] of completed) terminal.stdin.write(`${line}\t\n`);
+		terminal.stdin.write('exit\n');
+		await terminal.end();
+		const expected = completed.flatMap(([, words]) => [...words, '.']).map((word) => `${word}\n`);
+		assert.equal(readFileSync(join(home, 'words'), 'utf8'), expected.join(''), terminal.output.toString());
+	});

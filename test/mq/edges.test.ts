@@ -29,17 +29,17 @@ test('a command that cannot be started for want of descriptors: 125, and the mes
 	assert.equal(status, 125);
 	assert.match(
 		stderr,
-		/^ipc-mq: cannot run 'cat': too few descriptors or processes .* returned the message to '.*'\n$/,
+		/^ipc-mq: cannot run 'cat': too few descriptors or processes .* returned the message to '.*' \(message \d, priority 0: '\d'\)\n$/,
 	);
 	assert.equal(await world.level(name), 4);
 });
 
-test('a command that is not found in a folder that has been removed: 127, and the message is back', async (t) => {
+test('a command that is not found in a folder that has been removed: 127, and the message stays', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue();
 	await world.mq('send', name, '1');
 	const ended = await world.shell(`mkdir d; cd d; rmdir ../d; ipc-mq recv ${name} -- ./x`, {cwd: world.scratch});
-	assertFails(ended, 127, `ipc-mq: cannot run './x': not found: returned the message to '${name}'\n`);
+	assertFails(ended, 127, `ipc-mq: cannot run './x': not found\n`);
 	assert.equal(await world.level(name), 1);
 });
 
@@ -51,7 +51,7 @@ test('a message cannot go back into a queue that has been removed, and that is r
 	assertFails(
 		ended,
 		1,
-		"ipc-mq: 1 message not delivered could not be put back: the queue has been removed\nipc-mq: 'sh' exited with status 1\n",
+		"ipc-mq: 1 message not delivered could not be put back: the queue has been removed\nipc-mq: 'sh' exited with status 1 (message 1, priority 0: '1')\n",
 	);
 });
 

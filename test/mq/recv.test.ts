@@ -67,11 +67,15 @@ test('--count, --all and --follow cannot all say when to end', async (t) => {
 		2,
 		"ipc-mq: --all and --follow cannot be combined\nTry 'ipc-mq recv --help'.\n",
 	);
-	assertFails(
-		await world.mq('recv', 'x', '--jobs', '2'),
-		2,
-		/^ipc-mq: --jobs, --retry and --dead-letter need a command: -- CMD\n/,
-	);
+	for (const words of [['--jobs', '2'], ['--retry', '2'], ['--backoff', '1s'], ['--dead-letter', 'y'], ['--drain']])
+		assertFails(
+			await world.mq('recv', 'x', ...words),
+			2,
+			`ipc-mq: ${words[0]} needs a command: -- CMD\nTry 'ipc-mq recv --help'.\n`,
+		);
+	const backsOff = (...words: string[]) => world.mq('recv', 'x', '--backoff', ...words, '--', 'true');
+	assertFails(await backsOff('1s'), 2, /^ipc-mq: --backoff needs --retry\n/);
+	assertFails(await backsOff('2h', '--retry', '1'), 2, /--backoff: '2h' is not a valid duration: the maximum is 1h\n/);
 });
 
 test('wishes that contradict each other are refused before anything is opened or made', async (t) => {

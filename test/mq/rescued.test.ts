@@ -120,7 +120,7 @@ test('a command that fails without a signal: a moment is waited for room, then t
 	assertFails(
 		await world.mq('recv', name, '--', 'sh', '-c', `ipc-mq send ${name} filler; exit 3`),
 		1,
-		`${kept(name)}ipc-mq: 'sh' exited with status 3\n`,
+		`${kept(name)}ipc-mq: 'sh' exited with status 3 (message 1, priority 0: 'precious')\n`,
 	);
 	assertDone(await world.mq('recv', name, '--all'), 'precious\nfiller\n');
 });
@@ -296,7 +296,7 @@ test(
 			['mount -t tmpfs -o size=4k,mode=700 none', 'no space left on the device'],
 		] as const) {
 			const name = await world.queue('--maxmsg', '1', '--msgsize', '8192');
-			await world.shell(`head -c 8000 /dev/zero | ipc-mq send ${name} --raw`);
+			await world.shell(`head -c 8000 /dev/zero | tr '\\0' a | ipc-mq send ${name} --raw`);
 			mkdirSync(world.folder, {recursive: true, mode: 0o700});
 			const ended = await world.shell(
 				`unshare -m bash -c '${mount} ${world.folder} && ipc-mq recv ${name} -- sh -c "ipc-mq send ${name} x; exit 3"; status=$?; ls ${world.folder}; exit $status'`,
@@ -304,7 +304,7 @@ test(
 			assertFails(
 				ended,
 				1,
-				`ipc-mq: 1 of 1 message not delivered could not be put back: the queue is full, and it is lost: cannot keep a message in the runtime folder '${world.folder}': ${why}\nipc-mq: 'sh' exited with status 3\n`,
+				`ipc-mq: 1 of 1 message not delivered could not be put back: the queue is full, and it is lost: cannot keep a message in the runtime folder '${world.folder}': ${why}\nipc-mq: 'sh' exited with status 3 (message 1, priority 0: '${'a'.repeat(40)}' ...)\n`,
 			);
 		}
 	},
@@ -322,7 +322,7 @@ test('another user who may receive and not send keeps what fails in a file', nee
 	assertFails(
 		await as(`ipc-mq recv ${name} -- false`),
 		1,
-		`ipc-mq: 1 of 1 message not delivered could not be put back: cannot send to '${name}': it is not open for sending; kept in a file: the next recv of '${name}' takes it first\nipc-mq: 'false' exited with status 1\n`,
+		`ipc-mq: 1 of 1 message not delivered could not be put back: cannot send to '${name}': it is not open for sending; kept in a file: the next recv of '${name}' takes it first\nipc-mq: 'false' exited with status 1 (message 1, priority 3: 'x')\n`,
 	);
 	assertDone(await as(`ipc-mq recv ${name} --json`), '{"data":"x","priority":3}\n');
 });

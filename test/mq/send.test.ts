@@ -181,7 +181,7 @@ for (const [title, words, input] of [
 test('full: it waits for room', async (t) => {
 	const world = new QueueWorld(t);
 	const name = await world.queue('--maxmsg', '1');
-	const sender = world.start('ipc-mq', ['send', name], {input: 'a\nb\nc\n'});
+	const sender = await world.start('ipc-mq', ['send', name, '--ready-fd', '3'], {input: 'a\nb\nc\n'}).ready();
 	for (const message of ['a', 'b', 'c']) assertDone(await world.mq('recv', name), `${message}\n`);
 	assertDone(await sender.end(), '');
 });

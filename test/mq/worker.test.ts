@@ -47,7 +47,7 @@ test('a command that a real-time signal ends has failed: Node takes it for one t
 	assertFails(
 		await world.mq('recv', name, '--', 'bash', '-c', 'kill -RTMAX $$'),
 		1,
-		`ipc-mq: 'bash' was killed by SIGRTMAX: returned the message to '${name}'\n`,
+		`ipc-mq: 'bash' was killed by SIGRTMAX: returned the message to '${name}' (message 1, priority 7: 'precious')\n`,
 	);
 	await isBack(world, name);
 	const ends = '64 65 66 67 68 69 70 71'.split(' ');
@@ -90,7 +90,7 @@ test('a failed message is tried again as often as --retry says, and then is back
 	assertFails(
 		await world.mq('recv', name, '--follow', '--retry', '2', '--', 'sh', '-c', `cat >>${world.file('tries')}; exit 5`),
 		1,
-		`ipc-mq: 'sh' exited with status 5: returned the message to '${name}'\n`,
+		`ipc-mq: 'sh' exited with status 5: returned the message to '${name}' (message 1, priority 7: 'precious')\n`,
 	);
 	assert.equal(readFileSync(world.file('tries'), 'utf8'), 'precious'.repeat(3));
 	await isBack(world, name);
@@ -114,7 +114,7 @@ test('without --retry and --dead-letter a failure puts the message back and stop
 	assertFails(
 		await world.mq('recv', name, '--follow', '--', 'false'),
 		1,
-		`ipc-mq: 'false' exited with status 1: returned the message to '${name}'\n`,
+		`ipc-mq: 'false' exited with status 1: returned the message to '${name}' (message 1, priority 7: 'precious')\n`,
 	);
 	await isBack(world, name);
 	assert.equal(await world.stranger('recv', name), '0 5 later\n');
@@ -129,7 +129,11 @@ test('--dead-letter gets what failed for good, with its priority, and the worker
 	);
 	assert.deepEqual(
 		[status, stdout.toString(), stderr],
-		[0, 'good\n', `ipc-mq: 'grep' exited with status 1: moved the message to '${dead}'\n`],
+		[
+			0,
+			'good\n',
+			`ipc-mq: 'grep' exited with status 1: moved the message to '${dead}' (message 1, priority 7: 'precious')\n`,
+		],
 	);
 	assert.equal(await world.stranger('attributes', dead), '10 256 1\n');
 	await isBack(world, dead);
@@ -144,7 +148,7 @@ test('a dead-letter queue that is full, or takes less: the message is back in it
 		await world.queue('--msgsize', '3'),
 	];
 	await world.mq('send', full, 'x');
-	const wentBack = `ipc-mq: 'false' exited with status 1: returned the message to '${name}'\n`;
+	const wentBack = `ipc-mq: 'false' exited with status 1: returned the message to '${name}' (message 1, priority 7: 'precious')\n`;
 	assertFails(
 		await world.mq('recv', name, '--dead-letter', full, '--', 'false'),
 		1,
@@ -154,7 +158,9 @@ test('a dead-letter queue that is full, or takes less: the message is back in it
 	assertFails(
 		ended,
 		1,
-		new RegExp(`^ipc-mq: cannot send to '${narrow}': the message has 8 bytes and the queue takes 3 .*\n${wentBack}$`),
+		new RegExp(
+			`^ipc-mq: cannot send to '${narrow}': the message has 8 bytes and the queue takes 3 .*\n${wentBack.replace(/[()]/g, '\\$&')}$`,
+		),
 	);
 	await isBack(world, name);
 });
@@ -200,7 +206,9 @@ test('--jobs 3: one fails, the others finish theirs, and only the failed message
 			command.replace('read line', 'read line || true'),
 		),
 		1,
-		`ipc-mq: 'bash' exited with status 1: returned the message to '${name}'\n`,
+		new RegExp(
+			`^ipc-mq: 'bash' exited with status 1: returned the message to '${name}' \\(message \\d, priority 0: 'bad'\\)\n$`,
+		),
 	);
 	assert.equal(await world.stranger('recv', name), '0 3 bad\n');
 	assert.equal(await world.level(name), 0);
@@ -255,14 +263,33 @@ test('a command that is not found, or cannot be run, costs no message', async (t
 	assertFails(
 		await world.mq('recv', name, '--', 'no-such-command'),
 		127,
-		`ipc-mq: cannot run 'no-such-command': not found: returned the message to '${name}'\n`,
+		`ipc-mq: cannot run 'no-such-command': not found\n`,
 	);
 	assertFails(
 		await world.mq('recv', name, '--', '/etc/passwd'),
 		126,
-		`ipc-mq: cannot run '/etc/passwd': permission denied: returned the message to '${name}'\n`,
+		`ipc-mq: cannot run '/etc/passwd': permission denied\n`,
 	);
 	await isBack(world, name);
+});
+
+test('a failure shows which message it was: its number, its priority, how it begins', async (t) => {
+	const world = new QueueWorld(t);
+	const [name, dead] = [await world.queue(), await world.queue()];
+	const input = Buffer.from(`one\n${'ä'.repeat(41)}\n\x1b[2J\xff\n`, 'utf8');
+	await world.run('ipc-mq', ['send', name], {input});
+	const {status, stderr} = await world.mq('recv', name, '--all', '--dead-letter', dead, '--', 'false');
+	const moved = (which: string) =>
+		`ipc-mq: 'false' exited with status 1: moved the message to '${dead}' (message ${which})\n`;
+	assert.deepEqual(
+		[status, stderr],
+		[
+			0,
+			moved("1, priority 0: 'one'") +
+				moved(`2, priority 0: '${'ä'.repeat(40)}' ...`) +
+				moved("3, priority 0: '\\e[2Jÿ'"),
+		],
+	);
 });
 
 test('a command that a signal ends has failed', async (t) => {
@@ -271,7 +298,7 @@ test('a command that a signal ends has failed', async (t) => {
 	assertFails(
 		await world.mq('recv', name, '--', 'sh', '-c', 'kill -9 $$'),
 		1,
-		`ipc-mq: 'sh' was killed by SIGKILL: returned the message to '${name}'\n`,
+		`ipc-mq: 'sh' was killed by SIGKILL: returned the message to '${name}' (message 1, priority 7: 'precious')\n`,
 	);
 	await isBack(world, name);
 });

@@ -1,4 +1,7 @@
-/* Runs a program in a terminal of its own: `terminal-peer PROGRAM ARG…`. stdin is what is typed, stdout what is shown. */
+/*
+ * Runs a program in a terminal of its own, $PEER_COLUMNS wide or 200: `terminal-peer PROGRAM ARG…`. stdin is what is typed, stdout
+ * what is shown.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +31,8 @@ int main(int count, char **words) {
 	if (terminal < 0 || grantpt(terminal) || unlockpt(terminal)) fail("posix_openpt");
 	const char *name = ptsname(terminal);
 	if (!name) fail("ptsname");
-	struct winsize size = {.ws_row = 24, .ws_col = 200};
+	const char *columns = getenv("PEER_COLUMNS");
+	struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)(columns ? atoi(columns) : 200)};
 	ioctl(terminal, TIOCSWINSZ, &size);
 	pid_t child = fork();
 	if (child < 0) fail("fork");

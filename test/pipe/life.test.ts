@@ -13,12 +13,10 @@ import {
 	symlinkSync,
 	writeSync,
 } from 'node:fs';
-import {join} from 'node:path';
 import test from 'node:test';
-import {needs} from '../support/needs.js';
 import {isAlive} from '../support/proc.js';
 import {rounds} from '../support/rounds.js';
-import {peer, root} from '../support/run.js';
+import {peer} from '../support/run.js';
 import {runtime} from '../support/runtime.js';
 import {assertDone, assertFails, World} from '../support/world.js';
 
@@ -38,15 +36,6 @@ test('create makes FIFOs that stay, says when one is there, and --exclusive make
 	assertDone(await world.run('ipc-pipe', ['send', 'a'], {input: 'x'}));
 	assertDone(await receiver.end(), 'x');
 	assert.deepEqual(world.leftovers(), ['a', 'b', 'c', 'd']);
-});
-
-test('the example in the manual removes all FIFOs, whatever their names', needs('mandoc'), async (t) => {
-	const world = new World(t);
-	await world.pipe('create', '--', 'a b', '-x', "it's", 'back\\slash');
-	const page = (await world.shell(`mandoc -T ascii ${join(root, 'man', 'ipc-pipe.1')} | col -b`)).stdout.toString();
-	const [example] = /ipc-pipe list .*\|\s+xargs .*/.exec(page) ?? ['false'];
-	assertDone(await world.shell(example), '');
-	world.assertNothingLeft();
 });
 
 test('remove goes on past a failure and ends nonzero', async (t) => {

@@ -191,7 +191,7 @@ test('watch draws in place on a terminal and gives the cursor back on Ctrl-C', n
 	await world.pipe('create', 'x');
 	const watcher = world.startOther('script', ['-qec', 'ipc-pipe watch x -i 20ms', '/dev/null'], {env: {TERM: 'xterm'}});
 	await watcher.printed('level:');
-	await watcher.printed('\x1b[9A');
+	await watcher.printed('\x1b[10A');
 	watcher.stdin.write('\x03');
 	const {stdout} = await watcher.end();
 	assert.ok(stdout.toString().startsWith('\x1b[?25l'));

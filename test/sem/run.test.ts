@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
 import {isAlive, isStopped} from '../support/proc.js';
@@ -7,6 +7,8 @@ import {peer} from '../support/run.js';
 import {mostInside, SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
+
+const notRun = (name: string): string => `ipc-sem: '${name}' has no free unit: the command was not run\n`;
 
 test('a unit is held while the command runs, and back afterwards, as a C program sees it', async (t) => {
 	const world = new SemaphoreWorld(t);
@@ -60,7 +62,7 @@ test('none free: 3 with -n, 124 with -t, another status with -E, and the command
 	const name = await world.semaphore(1);
 	const holder = await world.holding(name);
 	const start = performance.now();
-	assertFails(await world.sem('run', name, '-n', '--', 'echo', 'run'), 3, '');
+	assertFails(await world.sem('run', name, '-n', '--', 'echo', 'run'), 3, notRun(name));
 	assertFails(await world.sem('run', name, '-t', '100ms', '--', 'echo', 'run'), 124, '');
 	assertFails(await world.sem('run', name, '-t', '0', '--', 'echo', 'run'), 124, '');
 	assertFails(await world.sem('run', name, '-t', '700ms', '-E', '9', '--', 'echo', 'run'), 9, '');
@@ -68,6 +70,47 @@ test('none free: 3 with -n, 124 with -t, another status with -E, and the command
 	assert.equal(waitersOf(name), 0);
 	assertDone(await holder.end());
 	await world.assertAtRest(name, 1);
+});
+
+test('--conflict-status tells "taken" from a command that ends with 3, and -q says nothing', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(1);
+	const three = ['--', 'sh', '-c', 'exit 3'];
+	assertFails(await world.sem('run', name, '-n', '--conflict-status', '75', ...three), 3, '');
+	const holder = await world.holding(name);
+	assertFails(await world.sem('run', name, '-n', '--conflict-status', '75', ...three), 75, notRun(name));
+	assertFails(await world.sem('run', name, '-nq', '--conflict-status=0', ...three), 0, '');
+	assertFails(await world.sem('run', name, '-nq', ...three), 3, '');
+	assertFails(
+		await world.sem('run', name, '--conflict-status', '75', ...three),
+		2,
+		"ipc-sem: --conflict-status needs --nonblock\nTry 'ipc-sem run --help'.\n",
+	);
+	assertFails(await world.sem('run', name, '-n', '--conflict-status', '256', ...three), 2, /the maximum is 255/);
+	assertDone(await holder.end());
+});
+
+test('a command that cannot be run is refused before the wait, and makes no semaphore', async (t) => {
+	const world = new SemaphoreWorld(t);
+	const name = await world.semaphore(0);
+	const none = world.name();
+	writeFileSync(world.file('plain'), 'text');
+	mkdirSync(world.file('folder'));
+	for (const [file, status, why] of [
+		['no-such-command', 127, 'not found'],
+		['', 127, 'not found'],
+		[world.file('none'), 127, 'not found'],
+		[world.file('plain'), 126, 'permission denied'],
+		[world.file('folder'), 126, 'permission denied'],
+		[`${world.file('plain')}/x`, 126, 'part of the path is not a folder'],
+	] as const)
+		for (const words of [[name], [none, '--create']])
+			assertFails(await world.sem('run', ...words, '--', file), status, `ipc-sem: cannot run '${file}': ${why}\n`);
+	assertFails(await world.sem('value', none), 1, /no such semaphore/);
+	// One that is not executable does not hide another one further on.
+	const env = {PATH: `${world.scratch}:/nowhere:${process.env.PATH}`};
+	writeFileSync(world.file('true'), 'text');
+	assertFails(await world.run('ipc-sem', ['run', name, '-n', '--', 'true'], {env}), 3, notRun(name));
 });
 
 test('one that waits has the unit as soon as it is back, from a `run` as from a C program', async (t) => {
@@ -142,7 +185,7 @@ test('SIGTERM that the command does not listen to: the unit stays taken until it
 		.startSem('run', name, '--', 'sh', '-c', 'trap "" TERM; echo runs; read line; exit 0')
 		.printed('runs\n');
 	run.kill('SIGTERM');
-	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, '');
+	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, notRun(name));
 	const {signal} = await run.end();
 	assert.equal(signal, 'SIGTERM');
 	await world.assertAtRest(name, 1);
@@ -204,7 +247,7 @@ test('only `run` is killed: the unit stays taken until the command ends, and the
 	await until('it is dead', () => !isAlive(run.pid));
 	const [holder] = await world.holders(name);
 	assert.deepEqual([holder?.pid, holder?.state], [run.pid, 'left']);
-	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, '');
+	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, notRun(name));
 	assertFails(await world.sem('wait', name, '-t', '600ms'), 124, '');
 	assertDone(await world.sem('reap', name), '');
 	const next = world.startSem('run', name, '-v', '--', peer('sem-peer'), 'work', log, '0');
@@ -229,7 +272,7 @@ test('what the command leaves running keeps the unit until it ends; `run` itself
 	assert.match(stderr, /\nipc-sem: a process that 'bash' left running keeps the unit\n$/);
 	assert.equal(await world.value(name), 0);
 	assert.equal((await world.holders(name))[0]?.state, 'left');
-	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, '');
+	assertFails(await world.sem('run', name, '-n', '--', 'true'), 3, notRun(name));
 	const next = world.startSem('run', name, '--', 'echo', 'next');
 	await untilWaiting(name);
 	await world.shell(`echo >${fifo}`);

@@ -159,7 +159,7 @@ test('--progress tells bytes and rate; memory stays flat', async (t) => {
 	await until('most has come', () => reader.received > 40 * 1024 ** 2);
 	const {status, stderr, stdout} = await reader.end();
 	assert.deepEqual([status, stdout.length], [0, 48 * 1024 ** 2]);
-	assert.match(stderr, /^48MiB {2}\S+\/s {2}\S+\n$/m);
+	assert.match(stderr, /^48M {2}\S+\/s {2}\S+\n$/m);
 	const writer = world.startShm(['write', name]);
 	writer.stdin.write(Buffer.alloc(40 * 1024 ** 2));
 	await until('it has been read', () => writer.stdin.writableLength === 0);

@@ -97,7 +97,7 @@ test('full: status 3 or 124 and how many were sent; room wakes the sender', asyn
 	const many = `${line}\n`.repeat(100);
 	assertFails(await world.feed(many, 'send', name, '-n'), 3, `ipc-shm: gave up: '${name}' is full, 40 records sent\n`);
 	assertFails(await world.shm('send', name, line, '-t', '30ms'), 124, '');
-	const sender = world.startShm(['send', name, line]);
+	const sender = await world.startShm(['send', name, line, '--ready-fd', '3']).ready();
 	await until('it waits for room', () => sleepsIn(sender.pid, /futex/));
 	assertDone(await world.shm('recv', name), `${line}\n`);
 	assertDone(await sender.end(), '');

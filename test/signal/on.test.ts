@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {isStopped} from '../support/proc.js';
 import {rtmin, SignalWorld} from '../support/signals.js';
@@ -82,18 +82,25 @@ test('a command that fails is reported, the next ones run, and the status tells'
 
 test('a command that cannot be run ends it; what came is reported', async (t) => {
 	const world = new SignalWorld(t);
+	const script = world.file('script');
+	writeFileSync(script, '#!/no/such/interpreter\n', {mode: 0o755});
+	const handler = await world.receiver('on', 'USR1', '--', script);
+	handler.kill('SIGUSR1');
+	assertFails(
+		await handler.end(),
+		127,
+		`ipc-signal: cannot run '${script}': the interpreter that it names was not found\nipc-signal: received 1 signal without running the command\n`,
+	);
+	// These are refused before a signal is awaited.
 	for (const [program, status, why] of [
 		['no-such-command', 127, 'not found'],
 		['/etc/passwd', 126, 'permission denied'],
-	] as const) {
-		const handler = await world.receiver('on', 'USR1', '--', program);
-		handler.kill('SIGUSR1');
+	] as const)
 		assertFails(
-			await handler.end(),
+			await world.signal('on', 'USR1', '--', program),
 			status,
-			`ipc-signal: cannot run '${program}': ${why}\nipc-signal: received 1 signal without running the command\n`,
+			`ipc-signal: cannot run '${program}': ${why}\n`,
 		);
-	}
 	assertFails(await world.signal('on', 'USR1'), 2, /the command to run is missing/);
 	assertFails(await world.signal('on', '--', 'true'), 2, /SIGNAL is missing/);
 });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import {existsSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
 import {sleepsIn} from '../support/proc.js';
-import {peer} from '../support/run.js';
+import {peer, root} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
@@ -313,7 +314,7 @@ test('framing in a stream that counts nothing is refused, and what cannot be com
 	await refuses(/datagrams have no connection/, 'listen', 'x', '--type', 'dgram', '--', 'cat');
 	await refuses(/--max needs a command/, 'listen', 'x', '--max', '3');
 	await refuses(/plain TCP is not encrypted/, 'listen', 'tcp:0.0.0.0:7999');
-	await refuses(/needs TLS: use a relay/, 'connect', 'tls:localhost:7999');
+	await refuses(/--hold needs a stream, not seqpacket/, 'connect', 'x', '--hold', '--type', 'seqpacket');
 	await refuses(
 		/the kernel does not identify clients of a network/,
 		'listen',
@@ -390,4 +391,35 @@ test('--keep-open: one client that leaves without reading is reported, and the n
 	await until('it is said', () => listener.errors.includes("'log' closed the connection before reading all"));
 	assertDone(await world.run('ipc-sock', ['connect', 'log'], {input: 'fine\n'}));
 	await listener.printed('fine\n');
+});
+
+test('--hold: a server that takes the end of our input for a goodbye still answers', needs('socat'), async (t) => {
+	const world = new SocketWorld(t);
+	const path = world.file('hasty');
+	// Its listener ends half a second after the end of what it reads.
+	const server = world.startOther('socat', [`UNIX-LISTEN:${path}`, 'SYSTEM:read line; sleep 1; echo answer to $line']);
+	await until('it listens', () => world.isSocket(path));
+	assertDone(await world.run('ipc-sock', ['connect', path, '--hold'], {input: 'q\n'}), 'answer to q\n');
+	await server.closed;
+});
+
+test('--hold: --idle counts from the end of stdin, and then the peer learns of the end', async (t) => {
+	const world = new SocketWorld(t);
+	const listener = await world.ready(['listen', 'x']);
+	assertDone(await world.run('ipc-sock', ['connect', 'x', '--hold', '--idle', '20ms'], {input: 'q\n'}), '');
+	listener.stdin.end();
+	assertDone(await listener.end(), 'q\n');
+});
+
+test('a host name that nobody finds in time: --timeout', async (t) => {
+	const world = new SocketWorld(t);
+	const library = world.file('slow.so');
+	const source = join(root, 'test', 'peers', 'preload', 'slow-lookup.c');
+	assertDone(await world.shell(`cc -shared -fPIC -o '${library}' '${source}'`), '');
+	const env = {LD_PRELOAD: library};
+	const late = async (status: number, ...words: string[]) =>
+		assertFails(await world.run('ipc-sock', [...words, '-t', '200ms'], {env}), status, '');
+	await late(124, 'connect', 'tcp:db.example.org:80', '--insecure');
+	await late(7, 'connect', 'tls:db.example.org:80', '-E', '7');
+	await late(124, 'call', 'tcp:db.example.org:80', 'x', '--insecure');
 });

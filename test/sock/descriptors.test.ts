@@ -123,17 +123,21 @@ test('nobody takes them, none comes, none is open', async (t) => {
 		"ipc-sock: cannot open './none': no such file or folder\n",
 	);
 	assertFails(await world.sock('recv-fd', 'x', '-t', '20ms', '--', 'true'), 124, '');
+	assertFails(await world.sock('recv-fd', 'x', '-n', '--', 'true'), 3, '');
 	const receiver = await world.ready(['recv-fd', 'x', '--verbose', '--', 'echo', 'taken']);
 	const silent = world.start('ipc-sock', ['connect', 'x']);
 	assertDone(await world.sock('send', 'x', 'no descriptor'), '');
-	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor\n$/.test(receiver.errors));
+	await until('it is said', () => /process \d+ .* disconnected without passing a descriptor$/m.test(receiver.errors));
 	assertDone(await world.sock('send-fd', 'x', '0'), '');
 	await receiver.closed;
 	assert.deepEqual([receiver.child.exitCode, receiver.output.toString()], [0, 'taken\n']);
 	await silent.closed;
-	const missing = await world.ready(['recv-fd', 'x', '--', 'no-such-command-here']);
-	assertDone(await world.sock('send-fd', 'x', '0'), '');
-	assertFails(await missing.end(), 127, "ipc-sock: cannot run 'no-such-command-here': not found\n");
+	for (const verb of ['recv-fd', 'listen', 'serve'])
+		assertFails(
+			await world.sock(verb, 'x', '--', 'no-such-command-here'),
+			127,
+			"ipc-sock: cannot run 'no-such-command-here': not found\n",
+		);
 	const path = world.file('unread');
 	await world.stranger('hold', path, 'stream');
 	assertFails(await world.sock('send-fd', path, '0', '-t', '50ms'), 124, '');

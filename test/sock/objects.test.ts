@@ -77,12 +77,12 @@ test('list and stat: type, state, who listens, who is connected; what is stale i
 	const name = `@${uniqueName()}`;
 	await world.stranger('hold', name, 'stream');
 	assert.ok(
-		(await world.sock('list', '--all', '--no-headings', '-o', 'name')).stdout.toString().split('\n').includes(name),
+		(await world.sock('list', '--system', '--no-headings', '-o', 'name')).stdout.toString().split('\n').includes(name),
 	);
 	one.kill();
 });
 
-test('list --all: a path can be given back, with its mode and its owner', async (t) => {
+test('list --system: a path can be given back, with its mode and its owner', async (t) => {
 	const world = new SocketWorld(t);
 	await world.shell('mkdir -m 700 $RUN');
 	const path = world.file('elsewhere');
@@ -91,7 +91,7 @@ test('list --all: a path can be given back, with its mode and its owner', async 
 	await world.stranger('hold', moved, 'stream');
 	renameSync(moved, world.file('away'));
 	const listed = async (): Promise<Record<string, unknown>[]> =>
-		(await world.sock('list', '--all', '--json')).stdout
+		(await world.sock('list', '--system', '--json')).stdout
 			.toString()
 			.trim()
 			.split('\n')
@@ -122,7 +122,7 @@ test('a datagram server is there still when a client has connected to it, and sh
 	// The kernel's own list calls it connected by now: 03.
 	const {stdout} = await world.shell(`grep ' ${path}$' /proc/net/unix`);
 	assert.match(stdout.toString(), / 0002 03 /);
-	for (const words of [['stat', 'log'], ['list'], ['list', '--all']]) {
+	for (const words of [['stat', 'log'], ['list'], ['list', '-a']]) {
 		const lines = (await world.sock(...words, '--json')).stdout.toString().trim().split('\n');
 		const row = lines.map((line) => JSON.parse(line)).find((status) => status.path === path);
 		assert.deepEqual(

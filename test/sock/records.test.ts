@@ -171,6 +171,7 @@ test('a receiver that does not read: --timeout gives up, --nonblock is not now',
 test('nothing comes: --timeout; a count that is not reached says how far it came', async (t) => {
 	const world = new SocketWorld(t);
 	assertFails(await world.sock('recv', 'x', '-t', '20ms'), 124, '');
+	assertFails(await world.sock('recv', 'x', '-n'), 3, '');
 	const receiver = await world.ready(['recv', 'x', '-c', '3', '-t', '3s']);
 	connect(world.path('x')).end('one\n');
 	const {status, stdout, stderr} = await receiver.end();

@@ -210,7 +210,7 @@ test('bytes that are no text come out as they went in', async (t) => {
 	writeFileSync(world.file('bytes'), bytes);
 	world.method('bytes', `cat '${world.file('bytes')}'`);
 	await world.serveMethods();
-	assertDone(await world.call('calc', 'bytes', '--raw'), bytes);
+	assertDone(await world.call('calc', 'bytes', '--raw-output'), bytes);
 	// What only looks like it stays as it is.
 	world.method('other', `echo '{"base64":"a*b"}'`);
 	assertDone(await world.call('calc', 'other', '--raw'), '{"base64":"a*b"}\n');
@@ -502,7 +502,7 @@ test('hostile messages are refused with an error, and others are served meanwhil
 test('who sends a byte now and then is cut off, who waits between two calls is not', async (t) => {
 	const world = new CallWorld(t);
 	world.method('one', 'echo 1');
-	await world.serveMethods('--idle', '2');
+	await world.serveMethods('--message-timeout', '2');
 	const [dripping, mute, patient] = [
 		await world.client('calc'),
 		await world.client('calc'),
@@ -527,7 +527,7 @@ test('who sends a byte now and then is cut off, who waits between two calls is n
 test('who does not read its answers is cut off', async (t) => {
 	const world = new CallWorld(t);
 	world.method('much', 'head -c 8000000 /dev/zero | tr "\\0" x');
-	const server = await world.serveMethods('--idle', '2');
+	const server = await world.serveMethods('--message-timeout', '2');
 	const before = socketsOf(server.pid);
 	const client = await world.client('calc');
 	client.socket.pause();
@@ -784,13 +784,10 @@ test('workers end with the server', needs('python3'), async (t) => {
 
 test('a worker that cannot be run is an error of each call', async (t) => {
 	const world = new CallWorld(t);
-	await world.serve('calc', ['--worker', '--', './no-such-worker']);
+	const worker = world.script('worker', '#!/no/such/interpreter');
+	await world.serve('calc', ['--worker', '--', worker]);
 	for (let i = 0; i < 2; i++)
-		assertFails(
-			await world.call('calc', 'x'),
-			1,
-			/^ipc-sock: x: '\.\/no-such-worker' cannot be run: .*not found \(-32000\)\n$/,
-		);
+		assertFails(await world.call('calc', 'x'), 1, /^ipc-sock: x: '.*worker' cannot be run: .*not found \(-32000\)\n$/);
 });
 
 test('many clients at once, each with many calls: every answer is the right one', needs('python3'), async (t) => {

@@ -4,8 +4,9 @@ import {chmodSync, chownSync, readFileSync, readlinkSync, statSync, writeFileSyn
 import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test from 'node:test';
+import {makeCertificates} from '../support/certificates.js';
 import {needs} from '../support/needs.js';
-import {isStopped, socketsOf} from '../support/proc.js';
+import {isAlive, isStopped, socketsOf} from '../support/proc.js';
 import {asAnother, isRoot} from '../support/queues.js';
 import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
@@ -45,14 +46,9 @@ test('a command per connection, with who is there in its environment', async (t)
 
 test('one connection: the status is that of the command', async (t) => {
 	const world = new SocketWorld(t);
-	for (const [command, status, said] of [
-		[['sh', '-c', 'exit 7'], 7, ''],
-		[['no-such-command-here'], 127, "ipc-sock: cannot run 'no-such-command-here': not found\n"],
-	] as const) {
-		const server = await world.ready(['listen', 'x', '--', ...command]);
-		await world.sock('connect', 'x');
-		assertFails(await server.end(), status, said);
-	}
+	const server = await world.ready(['listen', 'x', '--', 'sh', '-c', 'exit 7']);
+	await world.sock('connect', 'x');
+	assertFails(await server.end(), 7, '');
 	assertFails(await world.sock('listen', 'x', '-t', '20ms', '--', 'true'), 124, '');
 	world.assertNothingLeft();
 });
@@ -128,23 +124,6 @@ test('relay: half-closing, an unreachable target, and bytes both ways', async (t
 	assert.match(stdout.toString(), /\n?5000000\n$|4999999\n$|500000\d\n$/);
 	assert.equal(data.length, 5_000_000);
 });
-
-/** Of ca: server and client; of other: stranger. */
-async function makeCertificates(world: SocketWorld): Promise<void> {
-	const made = await world.shell(
-		`set -e
-		key="ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-		for ca in ca other; do openssl req -x509 -newkey $key -keyout $ca.key -out $ca.pem -days 2 -subj /CN=$ca; done
-		printf 'subjectAltName=DNS:localhost' > names
-		for who in server client stranger; do
-			openssl req -newkey $key -keyout $who.key -out $who.csr -subj /CN=$who
-			ca=ca; [ $who = stranger ] && ca=other
-			openssl x509 -req -in $who.csr -CA $ca.pem -CAkey $ca.key -CAcreateserial -days 2 -out $who.pem -extfile names
-		done`,
-		{cwd: world.scratch},
-	);
-	assert.equal(made.status, 0, made.stderr);
-}
 
 /** How many connections wait to be accepted at a port, as the kernel has it. proc(5), /proc/net/tcp */
 function waitingAt(port: number): number {
@@ -536,6 +515,39 @@ test('tap: the reader of its output leaves: everything is put back', async (t) =
 	await tap.closed;
 	assert.equal(tap.child.signalCode, 'SIGPIPE');
 	assert.deepEqual(world.leftovers(), ['api']);
+});
+
+test('tap: a signal, or the end of its reader, leaves connections that are open untouched', async (t) => {
+	for (const end of ['SIGINT', 'SIGPIPE'] as const) {
+		const world = new SocketWorld(t);
+		await world.ready(['listen', 'api', '-k', '--', 'cat']);
+		const tap = await world.ready(['tap', 'api']);
+		const clients = [await client(world.path('api')), await client(world.path('api'))];
+		for (const [i, {socket, heard}] of clients.entries()) {
+			socket.write(`before ${i}\n`);
+			await until('it is answered', () => heard() === `before ${i}\n`);
+		}
+		if (end === 'SIGINT') tap.kill('SIGINT');
+		else {
+			tap.stdout.destroy();
+			clients[0]?.socket.write('seen by nobody\n');
+		}
+		await tap.closed;
+		assert.equal(tap.child.signalCode, end);
+		const pid = Number(
+			/^ipc-sock: process (\d+) passes on 2 open connections until the end of each\n$/.exec(tap.errors)?.[1],
+		);
+		assert.deepEqual(world.leftovers(), ['api']);
+		const [first, second] = clients as [(typeof clients)[0], (typeof clients)[0]];
+		first.socket.end('after\n');
+		const expected = end === 'SIGINT' ? 'before 0\nafter\n' : 'before 0\nseen by nobody\nafter\n';
+		await until('the rest is answered', () => first.heard() === expected);
+		assert.ok(isAlive(pid));
+		second.socket.write('after\n');
+		await until('the rest is answered', () => second.heard() === 'before 1\nafter\n');
+		second.socket.destroy();
+		await until('the process has ended with them', () => !isAlive(pid));
+	}
 });
 
 test('relay: what a server said before it left without reading everything is heard', async (t) => {

@@ -39,7 +39,7 @@ export class NatsServer {
 			if (this.server?.child.exitCode !== null) throw new Error(`nats-server: ${this.server?.errors}`);
 			const found = file();
 			const text = found ? readFileSync(join(this.folder, found), 'utf8') : '';
-			this.place = /"nats:\/\/(127\.0\.0\.1:[0-9]+)"/.exec(text)?.[1] ?? this.place;
+			this.place = /"(?:nats|tls):\/\/(127\.0\.0\.1:[0-9]+)"/.exec(text)?.[1] ?? this.place;
 			return text.includes(this.place) && this.place !== '';
 		});
 		// It writes them before it accepts connections.

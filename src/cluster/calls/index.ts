@@ -7,7 +7,7 @@ import {type CallListener, type CallMessage, type CallSocket, clusterCalls} from
 import {type Channel, closeChannel, openChannel} from '../channel.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {CallMethods} from '../worker/calls/calls.js';
-import type {Answers} from './format.js';
+import type {Answers, ArrivedCalls} from './format.js';
 
 /** Calls on a cluster: what src/objects/socket asks for by `clusterCalls`. */
 
@@ -69,7 +69,7 @@ class ClusterCallSocket implements CallSocket {
 class ClusterCallListener implements CallListener {
 	readonly mostBytes: number;
 	private readonly channel: Channel;
-	private answers: Answers = [];
+	private answers: Answers = {receipts: [], texts: []};
 	/** Messages without an answer. */
 	private open = 0;
 
@@ -94,7 +94,7 @@ class ClusterCallListener implements CallListener {
 
 	async receive(): Promise<CallMessage[]> {
 		try {
-			const messages = await this.channel.callLater<CallMethods, 'callsReceive'>('callsReceive', []);
+			const messages = messagesOf(await this.channel.callLater<CallMethods, 'callsReceive'>('callsReceive', []));
 			this.open += messages.length;
 			return messages;
 		} catch (error) {
@@ -106,21 +106,22 @@ class ClusterCallListener implements CallListener {
 
 	/** Answers cross to the other thread together, as long as others are due: each crossing takes longer than many a call. */
 	answer(receipt: number, text: string | undefined): void {
-		this.answers.push([receipt, text]);
+		this.answers.receipts.push(receipt);
+		this.answers.texts.push(text);
 		this.open--;
-		if (this.answers.length > 1) return;
+		if (this.answers.texts.length > 1) return;
 		if (this.open > 0) setTimeout(() => this.sendAnswers(), holdMs);
 		else setImmediate(() => this.sendAnswers());
 	}
 
 	private sendAnswers(): void {
 		const {answers} = this;
-		this.answers = [];
-		if (answers.length > 0) this.channel.tell<CallMethods, 'callsAnswer'>('callsAnswer', [answers]);
+		this.answers = {receipts: [], texts: []};
+		if (answers.texts.length > 0) this.channel.tell<CallMethods, 'callsAnswer'>('callsAnswer', [answers]);
 	}
 
-	stop(): Promise<CallMessage[]> {
-		return this.channel.callLater<CallMethods, 'callsStop'>('callsStop', []);
+	async stop(): Promise<CallMessage[]> {
+		return messagesOf(await this.channel.callLater<CallMethods, 'callsStop'>('callsStop', []));
 	}
 
 	async close(): Promise<void> {
@@ -129,6 +130,9 @@ class ClusterCallListener implements CallListener {
 		closeChannel(this.channel);
 	}
 }
+
+const messagesOf = ({bytes, ends, first}: ArrivedCalls): CallMessage[] =>
+	Array.from(ends, (end, i) => ({bytes: bytes.subarray(i === 0 ? 0 : ends[i - 1], end), receipt: first + i}));
 
 clusterCalls.register({
 	connect: (address, {asksForSigns}) => new ClusterCallSocket(address, asksForSigns),

@@ -13,7 +13,7 @@ export const writersSubject = (name: string): string => `ipc.pipe.${name}.writer
 export const waitingSubject = (name: string): string => `ipc.pipe.${name}.waiting`;
 /** One sender, as long as it lives. */
 export const writerSubject = (name: string, id: string): string => `ipc.pipe.${name}.writer.${id}`;
-/** A reader has come. */
+/** A reader has come, or a sender: the word for it is the message. */
 export const newsSubject = (name: string): string => `ipc.pipe.${name}.news`;
 
 /** The id of a message; the same message may need another one, with a mark. */
@@ -78,7 +78,8 @@ export function readDescription(text = ''): Description {
 export interface ClusterPipeStatus {
 	name: string;
 	isTemporary: boolean;
-	size: number;
+	/** Null for a stream of another program without a limit. */
+	size: number | null;
 	queued: number;
 	readers: ClusterUser[];
 	writers: (ClusterUser & {waiting: boolean})[];
@@ -112,3 +113,6 @@ export interface PipeBatch {
 	/** Nothing more is stored, and no sender is known that will send more. */
 	isOver: boolean;
 }
+
+/** What is heard of a pipe; `other` is what may have changed its contents in another way. */
+export type PipeEvent = 'reader' | 'writer' | 'data' | 'other';

@@ -1,20 +1,26 @@
 import {quoted} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {pause} from '../../common/waiting.js';
+import {IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY} from '../../native/index.js';
 import type {FifoStatus} from '../../objects/fifo/fifo-status.js';
-import {clusterPipes, type PipeWatch} from '../../objects/fifo/pipes.js';
-import {withChannel} from '../channel.js';
+import {clusterPipes, type LookSettings, type PipeSubject, type PipeWatch} from '../../objects/fifo/pipes.js';
+import {type Channel, closeChannel, openChannel, withChannel} from '../channel.js';
 import {onCluster} from '../opening.js';
 import {attemptOnCluster} from '../refusal.js';
 import type {PipeMethods} from '../worker/pipe/pipe.js';
+import {ClusterFeed} from './cluster-feed.js';
 import {ClusterReceiver} from './cluster-receiver.js';
 import {ClusterSender} from './cluster-sender.js';
-import type {ClusterPipeStatus} from './format.js';
+import type {ClusterPipeStatus, PipeEvent} from './format.js';
 
 /** Pipes on a cluster: what src/objects/fifo asks for by `clusterPipes`. */
 
-/** How often we look again. */
-const lookMs = 100;
+/** What is heard of a pipe, as the bits that inotify(7) has for the same of a FIFO. */
+const signs: Readonly<Record<PipeEvent, number>> = {
+	reader: IN_CLOSE_NOWRITE,
+	writer: IN_CLOSE_WRITE,
+	data: IN_MODIFY,
+	other: 0,
+};
 
 const statusOf = (
 	shown: string,
@@ -32,24 +38,46 @@ const statusOf = (
 	cluster: {replicas, leader, created},
 });
 
-const look = (address: ClusterAddress, names?: readonly string[]): ClusterPipeStatus[] =>
+const look = (
+	address: ClusterAddress,
+	names?: readonly string[],
+	{users = true, timeoutMs = -1}: LookSettings = {},
+): ClusterPipeStatus[] =>
 	withChannel(address, (channel) =>
 		attemptOnCluster(`cannot look at ${quoted(address.shown)}`, () =>
-			channel.call<PipeMethods, 'pipeStatus'>('pipeStatus', [names]),
+			channel.call<PipeMethods, 'pipeStatus'>('pipeStatus', [names, users, timeoutMs]),
 		),
 	);
 
-/** Nothing tells us of a change that a look would show. */
+/** The server tells of what may have changed a pipe. The looks meanwhile share the connection. */
 class ClusterWatch implements PipeWatch {
-	readonly happened = 0;
+	happened = 0;
+	private readonly channel: Channel;
+	private hasBegun = false;
 
-	begin(): void {}
-
-	waitForChange(mostMs: number): void {
-		pause(Math.ceil(Math.min(mostMs, lookMs)));
+	constructor(
+		private readonly address: ClusterAddress,
+		private readonly subject: PipeSubject,
+	) {
+		this.channel = openChannel(address);
 	}
 
-	[Symbol.dispose](): void {}
+	begin(): void {
+		if (this.hasBegun) return;
+		this.hasBegun = true;
+		attemptOnCluster(`cannot watch ${quoted(this.address.shown)}`, () =>
+			this.channel.call<PipeMethods, 'pipeWatch'>('pipeWatch', [this.address.name, this.subject]),
+		);
+	}
+
+	waitForChange(mostMs: number): void {
+		const events = this.channel.call<PipeMethods, 'pipeNews'>('pipeNews', [this.address.name, Math.ceil(mostMs)]);
+		for (const event of events) this.happened |= signs[event];
+	}
+
+	[Symbol.dispose](): void {
+		closeChannel(this.channel);
+	}
 }
 
 clusterPipes.register({
@@ -62,6 +90,7 @@ clusterPipes.register({
 		);
 	},
 	openToSend: (name, attributes) => new ClusterSender(onCluster(name), attributes),
+	openToFeed: (name) => new ClusterFeed(onCluster(name)),
 	openToReceive: (name, attributes) => new ClusterReceiver(onCluster(name), attributes),
 	remove(name) {
 		const address = onCluster(name);
@@ -73,10 +102,10 @@ clusterPipes.register({
 			),
 		);
 	},
-	look: (names) =>
+	look: (names, settings) =>
 		names
 			.map(onCluster)
-			.flatMap((address) => look(address, [address.name]).map((status) => statusOf(address.shown, status))),
+			.flatMap((address) => look(address, [address.name], settings).map((status) => statusOf(address.shown, status))),
 	all: (cluster) => look(cluster).map((status) => statusOf(cluster.shown + status.name, status)),
-	watch: () => new ClusterWatch(),
+	watch: (name, subject) => new ClusterWatch(onCluster(name), subject),
 });

@@ -21,7 +21,7 @@ export class ClusterQueue implements Queue {
 	private constructor(
 		readonly address: ClusterAddress,
 		private readonly channel: Channel,
-		readonly maxmsg: number,
+		readonly maxmsg: number | undefined,
 		readonly msgsize: number,
 	) {}
 
@@ -30,7 +30,7 @@ export class ClusterQueue implements Queue {
 		const channel = openChannel(address);
 		try {
 			const {maxmsg, msgsize} = channel.call<QueueMethods, 'queueOpen'>('queueOpen', [address.name]);
-			return new ClusterQueue(address, channel, maxmsg, msgsize);
+			return new ClusterQueue(address, channel, maxmsg ?? undefined, msgsize);
 		} catch (error) {
 			closeChannel(channel);
 			throw error;

@@ -7,6 +7,17 @@ const subjectPrefix = 'ipc.mq.';
 export const subjectOf = (name: string, priority: number): string =>
 	`${subjectPrefix}${name}.${String(priority).padStart(5, '0')}`;
 export const allSubjectsOf = (name: string): string => `${subjectPrefix}${name}.*`;
+/** Whether a subject with wildcards stands for all that another one stands for. */
+export function includesSubject(subject: string, other: string): boolean {
+	const [parts, others] = [subject.split('.'), other.split('.')];
+	if (parts.at(-1) === '>') return others.length >= parts.length && parts.slice(0, -1).every(isSame);
+	return parts.length === others.length && parts.every(isSame);
+
+	function isSame(part: string, i: number): boolean {
+		return part === '*' || part === others[i];
+	}
+}
+
 /** Undefined for a subject that another program has made; that may also be a priority above the highest. */
 export function priorityOf(subject: string): number | undefined {
 	const digits = /\.([0-9]{5})$/.exec(subject)?.[1];
@@ -39,7 +50,8 @@ export interface ClusterQueueStatus {
 	messages: number;
 	/** Messages that a receiver has and has not confirmed. */
 	inHand: number;
-	maxmsg: number;
+	/** Null for a stream of another program without a limit. */
+	maxmsg: number | null;
 	msgsize: number;
 	bytes: number;
 	replicas: number;

@@ -13,10 +13,10 @@ import type {ClusterSegmentStatus} from './format.js';
 
 /** Segments on a cluster: what src/objects/segment asks for by `clusterSegments`. */
 
-function make(address: ClusterAddress, contents: number | Uint8Array): boolean {
+function make(address: ClusterAddress, contents: number | Uint8Array, replicas?: number): boolean {
 	return withChannel(address, (channel) =>
 		attemptOnCluster(`cannot create ${quoted(address.shown)}`, () =>
-			channel.call<SegmentMethods, 'segmentCreate'>('segmentCreate', [address.name, contents]),
+			channel.call<SegmentMethods, 'segmentCreate'>('segmentCreate', [address.name, contents, replicas]),
 		),
 	);
 }
@@ -50,9 +50,9 @@ class Watch implements SegmentWatch {
 		this.channel = openChannel(address);
 	}
 
-	waitForChange(): void {
+	waitForChange(mostMs: number): void {
 		try {
-			const args: [string, number, number] = [this.address.name, this.revision, -1];
+			const args: [string, number, number] = [this.address.name, this.revision, mostMs];
 			const news = attemptOnCluster(`cannot watch ${quoted(this.address.shown)}`, () =>
 				this.channel.call<SegmentMethods, 'segmentNext'>('segmentNext', args, stdout),
 			);
@@ -68,13 +68,13 @@ class Watch implements SegmentWatch {
 }
 
 clusterSegments.register({
-	create(name, {size = 0, mode}) {
+	create(name, {size = 0, mode, replicas}) {
 		const address = onCluster(name);
 		if (mode !== undefined)
 			throw new SystemError(
 				`cannot create ${quoted(address.shown)}: a segment on a cluster has no mode; its server says who may use it`,
 			);
-		return make(address, size);
+		return make(address, size, replicas);
 	},
 	make: (name, bytes) => make(onCluster(name), new Uint8Array(bytes)),
 	tryOpen: (name, access) => tryOpen(onCluster(name), access),

@@ -61,15 +61,15 @@ export class ClusterSemaphore implements AnySemaphore {
 		return this.wait(0);
 	}
 
-	wait(timeoutMs = -1): boolean {
+	wait(timeoutMs = -1, watched = -1): boolean {
 		// A unit that is taken while a signal ends us goes back.
 		stopOnSignals();
 		const isTaken = this.attempt('take a unit of', () =>
-			this.channel.call<SemaphoreMethods, 'semTake'>('semTake', [
-				this.address.name,
-				timeoutMs,
-				answerTimeOf(timeoutMs),
-			]),
+			this.channel.call<SemaphoreMethods, 'semTake'>(
+				'semTake',
+				[this.address.name, timeoutMs, answerTimeOf(timeoutMs)],
+				watched,
+			),
 		);
 		if (isTaken) this.channel.callAtEnd<SemaphoreMethods, 'semHeard'>('semHeard', []);
 		return isTaken;

@@ -31,7 +31,7 @@ export interface ClaimRequest extends Claimed {
 }
 
 export interface SignalAnswer extends Claimed {
-	result: 'queued' | 'full' | 'not-wanted' | 'found' | 'not-yet';
+	result: 'queued' | 'full' | 'not-wanted' | 'bad-value' | 'found' | 'not-yet';
 	/** Those that it waits for. */
 	signals: string[];
 }

@@ -84,6 +84,8 @@ class ClusterReceiver implements DistantReceiver {
 		);
 		if (result === 'queued') return true;
 		if (result === 'full') return false;
+		if (result === 'bad-value')
+			throw new SystemError(`${this.tried}: process ${this.pid} on ${this.host} does not take the value ${value}`);
 		throw new SystemError(
 			`${this.tried}: process ${this.pid} on ${this.host} does not wait for ${name}, but for ${signals.join(', ')}`,
 		);

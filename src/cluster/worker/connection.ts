@@ -1,7 +1,9 @@
+import {isIP} from 'node:net';
+import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import {type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager} from '@nats-io/jetstream';
 import {type ConnectionOptions, connect, credsAuthenticator, type NatsConnection} from '@nats-io/transport-node';
 import type {ConnectionSettings} from '../../common/cluster.js';
-import {showServer} from '../../common/formats/cluster-address.js';
+import {type ClusterServer, showServer} from '../../common/formats/cluster-address.js';
 import {refusalOf, refuse} from './errors.js';
 
 /** How long one request may take before it counts as lost. */
@@ -69,7 +71,9 @@ export class Connection {
 			...(who?.password === undefined ? {} : {user: who.user as string, pass: who.password}),
 			...(who && who.password === undefined ? {token: who.user as string} : {}),
 			...(creds === undefined ? {} : {authenticator: credsAuthenticator(Buffer.from(creds))}),
-			...(usesTls ? {tls: {...(ca ? {ca} : {}), ...(cert ? {cert} : {}), ...(key ? {key} : {})}} : {}),
+			...(usesTls
+				? {tls: {...verification(servers), ...(ca ? {ca} : {}), ...(cert ? {cert} : {}), ...(key ? {key} : {})}}
+				: {}),
 		};
 		let client: NatsConnection;
 		try {
@@ -83,7 +87,9 @@ export class Connection {
 				return refuse('denied', 'the file of --creds or NATS_CREDS is not a credentials file of NATS');
 			if (/does not support 'tls'/.test(reason))
 				return refuse('denied', `${this.shown}: the server has no TLS (write nats://, and use no --tls option)`);
-			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reason}`);
+			// The server closes such a connection without a word that the client passes on.
+			const also = usesTls && reason === late ? ', or it does not accept our certificate (--tls-cert)' : '';
+			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reason}${also}`);
 		}
 		this.isConnected = true;
 		void this.watch(client);
@@ -155,6 +161,25 @@ export class Connection {
 	}
 }
 
+/** Stands for a server that was named by its IP address. */
+const byAddress = 'server-named-by-address.invalid';
+
+/**
+ * The client has a server verified by its host name. For an IP address it gives none, and Node then takes any certificate for
+ * `localhost`: so such a server needs a certificate for one of the addresses that were given.
+ */
+function verification(servers: readonly ClusterServer[]) {
+	const addresses = servers.map(({host}) => host).filter((host) => isIP(host) !== 0);
+	return {
+		host: byAddress,
+		checkServerIdentity(name: string, certificate: PeerCertificate): Error | undefined {
+			if (name !== byAddress) return checkServerIdentity(name, certificate);
+			const problems = addresses.map((address) => checkServerIdentity(address, certificate));
+			return problems.includes(undefined) ? undefined : problems[0];
+		},
+	};
+}
+
 /** Ends early when `signal` is aborted, without an error. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
 	new Promise((resolve) => {
@@ -168,21 +193,23 @@ export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
 		}
 	});
 
+const late = 'no answer in time';
+
 /** The innermost reason, as far as the client tells. */
 function reasonOf(error: unknown): string {
 	if (!(error instanceof Error)) return String(error);
 	if (error.cause instanceof Error) return reasonOf(error.cause);
 	const {code} = error as NodeJS.ErrnoException;
 	const known: Readonly<Record<string, string>> = {
-		ECONNREFUSED: 'connection refused (start one with: nats-server -js)',
+		ECONNREFUSED: 'connection refused (start one with: nats-server -js -a 127.0.0.1)',
 		ENOTFOUND: 'the host is not known',
 		EAI_AGAIN: 'the host cannot be looked up now',
-		ETIMEDOUT: 'no answer in time',
+		ETIMEDOUT: late,
 		EHOSTUNREACH: 'there is no way to the host',
 		ENETUNREACH: 'there is no way to the network',
 	};
 	if (code !== undefined && known[code]) return known[code];
 	if (/refused/.test(error.message)) return known.ECONNREFUSED as string;
-	if (/timeout/i.test(error.message)) return known.ETIMEDOUT as string;
+	if (/timeout/i.test(error.message)) return late;
 	return error.message || (code ?? 'unknown');
 }

@@ -24,7 +24,12 @@ export const refuse = (reason: string, text: string): never => {
 
 const withoutJetStream: RefusalData = {
 	reason: 'no-jetstream',
-	text: 'the server runs without JetStream (start it with: nats-server -js)',
+	text: 'the server runs without JetStream (start it with: nats-server -js -a 127.0.0.1)',
+};
+
+export const tooFewServers: RefusalData = {
+	reason: 'replicas',
+	text: 'the cluster has fewer servers than replicas are wanted',
 };
 
 /** An object that was there when it was opened. */
@@ -92,7 +97,7 @@ function refusalOfApi(error: JetStreamApiError): RefusalData {
 			return {reason: 'no-message', text: 'the message is gone'};
 		case replicasNeedCluster:
 		case noSuitablePeers:
-			return {reason: 'replicas', text: 'the cluster has fewer servers than replicas are wanted'};
+			return tooFewServers;
 		case insufficientResources:
 		case storageExceeded:
 			return {reason: 'no-room', text: 'the servers have no room for it'};

@@ -34,18 +34,44 @@ export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({
 	...everywhere,
 });
 
+/** Those that help and completion offer. */
+export const offeredOptionsOf = (verb: Verb): [key: string, option: Option][] =>
+	Object.entries(optionsOf(verb)).filter(([, option]) => !option.isHidden);
+
 /**
  * Reads a command line with the data of the verbs.
  *
  * @throws UsageError, and nothing else.
  */
-export function readLine(command: Command, given: readonly string[]): Line {
-	const words = expandShorthand(command, given);
-	const found = words[0] === undefined ? undefined : findVerb(command, words[0]);
-	return found ? new Lexer(found, words).read() : readWithoutVerb(command, words);
+export function readLine(command: Command, words: readonly string[]): Line {
+	const place = verbPlace(words, (word) => findVerb(command, word) !== undefined);
+	const found = place < 0 ? undefined : findVerb(command, words[place] as string);
+	if (!found) return readWithoutVerb(command, words);
+	const before = words.slice(0, place);
+	const lexerOf = (own: readonly string[]) => new Lexer(found, expandShorthand(command, [found.name, ...own]));
+	if (before.length > 0 && !lexerOf(before).areOptions()) throw unclearOrder(command, found);
+	return lexerOf([...before, ...words.slice(place + 1)]).read();
 }
 
-/** `help VERB`, `--help`, `--version`, or a mistake. */
+/** Where the verb stands: first, or behind options; -1 where there is none. */
+export function verbPlace(words: readonly string[], isVerb: (word: string) => boolean): number {
+	if (!words[0]?.startsWith('-')) return words[0] !== undefined && isVerb(words[0]) ? 0 : -1;
+	const place = words.findIndex((word) => word === '--' || isCommon(word) || isVerb(word));
+	return words[place] === '--' || isCommon(words[place] ?? '') ? -1 : place;
+}
+
+/** `help` and `version` are verbs of every command. */
+const isCommon = (word: string): boolean => word === 'help' || word === 'version';
+
+/** The verb may be a value of the option before it, or a word before it an operand. */
+function unclearOrder(command: Command, {name, verb}: FoundVerb): UsageError {
+	const order = `${command.name} ${name} [OPTIONS] ${operandSynopsis(verb)}`.trim();
+	const error = new UsageError(`the words before '${name}' are not all options with their values; write: ${order}`);
+	error.verb = name;
+	return error;
+}
+
+/** `help VERB`, `--help`, `version`, `--version`, or a mistake. */
 function readWithoutVerb(command: Command, words: readonly string[]): Line {
 	const dashes = words.indexOf('--');
 	const ownWords = dashes < 0 ? words : words.slice(0, dashes);
@@ -57,9 +83,14 @@ function readWithoutVerb(command: Command, words: readonly string[]): Line {
 	if (ownWords.some(isHelp))
 		return {kind: 'help', topic: bareWords[0] === undefined ? undefined : findVerb(command, bareWords[0])};
 	if (ownWords.some(isVersion)) return {kind: 'version'};
+	if (bareWords[0] === 'version') {
+		if (bareWords[1] === undefined) return {kind: 'version'};
+		throw new UsageError(`'${bareWords[1]}' is one operand too many (expected: none)`);
+	}
 	const [first] = words;
 	if (first === undefined) throw new UsageError(`a verb is missing: ${Object.keys(command.verbs).join(', ')}`);
-	if (first.startsWith('-')) throw new UsageError(`a verb is expected before '${first}'`);
+	if (first.startsWith('-'))
+		throw new UsageError(`a verb is expected before '${first}': ${command.name} VERB [OPERANDS] [OPTIONS]`);
 	throw unknownVerb(command, first);
 }
 
@@ -72,35 +103,14 @@ function needVerb(command: Command, word: string): FoundVerb {
 	return found;
 }
 
-/** What other programs call the same. */
-const synonyms: Readonly<Record<string, string>> = {
-	acquire: 'wait',
-	client: 'connect',
-	exec: 'run',
-	get: 'recv',
-	incr: 'add',
-	lock: 'wait',
-	pop: 'recv',
-	proxy: 'relay',
-	push: 'send',
-	read: 'recv',
-	receive: 'recv',
-	unlock: 'post',
-	write: 'send',
-};
-
-/** A hint must not lead to the loss of anything. */
-const destroys: ReadonlySet<string> = new Set(['gc', 'purge', 'reap', 'remove']);
-
 /** With the verb that was probably meant, or with all of them. */
 function unknownVerb(command: Command, word: string): UsageError {
 	const error = new UsageError(`unknown verb '${word}'`);
 	const verbs = Object.entries(command.verbs);
-	const synonym = Object.hasOwn(synonyms, word) ? synonyms[word] : undefined;
 	error.meant = {
 		word,
-		candidates: verbs.flatMap(([name, {aliases = []}]) => (destroys.has(name) ? [] : [name, ...aliases])),
-		synonym: synonym !== undefined && Object.hasOwn(command.verbs, synonym) ? synonym : undefined,
+		of: 'verbs',
+		candidates: verbs.flatMap(([name, {aliases = []}]) => [name, ...aliases]),
 		otherwise: ` (verbs: ${verbs.map(([name]) => name).join(', ')})`,
 	};
 	return error;
@@ -129,20 +139,33 @@ class Lexer {
 	) {
 		this.declared = optionsOf(found.verb);
 		this.mostOperands = operandCount(found.verb).most;
-		for (const [key, {short}] of Object.entries(this.declared)) {
+		for (const [key, {short, also = []}] of Object.entries(this.declared)) {
 			this.keys.set(`--${optionName(key)}`, key);
 			if (short) this.keys.set(`-${short}`, key);
+			for (const spelling of also) this.keys.set(spelling, key);
 		}
+	}
+
+	/** Whether the words are options with their values and nothing else, or a mistake that can be reported. */
+	areOptions(): boolean {
+		this.readWords();
+		const {operands, command, missingValue} = this;
+		if (this.mistake || this.asksForHelp || this.asksForVersion) return true;
+		return operands.length === 0 && command.length === 0 && missingValue === undefined;
 	}
 
 	read(): Line {
 		const {found, operands, options} = this;
-		while (this.at < this.words.length) this.readWord(this.words[this.at++] as string);
+		this.readWords();
 		if (this.asksForHelp) return {kind: 'help', topic: found};
 		if (this.asksForVersion) return {kind: 'version'};
 		const mistake = this.mistake ?? this.missingValue;
 		if (mistake) throw mistake;
 		return {kind: 'verb', reading: {...found, operands, options, command: this.command}};
+	}
+
+	private readWords(): void {
+		while (this.at < this.words.length) this.readWord(this.words[this.at++] as string);
 	}
 
 	private readWord(word: string): void {
@@ -235,7 +258,7 @@ class Lexer {
 			this.refuse(`${name} takes no value`);
 			return;
 		}
-		const candidates = Object.keys(this.declared).map((key) => `--${optionName(key)}`);
+		const candidates = offeredOptionsOf(this.found.verb).map(([key]) => `--${optionName(key)}`);
 		this.refuse(`unknown option '${name}'`, {word: name, candidates: [...candidates, '--help', '--version']});
 	}
 

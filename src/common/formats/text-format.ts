@@ -8,6 +8,19 @@ export interface TextFormat<Value> {
 	parse(text: string): Value;
 	/** What completion offers. */
 	words?: readonly string[];
+	/** It is a list of these words, separated by commas. */
+	isList?: true;
+	/** What completion offers beside words: the objects of the command that exist, with paths to others, or files. */
+	completes?: 'objects' | 'objects and paths' | 'files';
+	/** Words that depend on what was typed before. Nothing is offered where it takes long to find out. */
+	candidates?(before: WordsBefore): readonly string[] | Promise<readonly string[]>;
+}
+
+/** What stands before a word that is being completed. */
+export interface WordsBefore {
+	readonly operands: readonly string[];
+	/** By key: timeoutStatus. */
+	readonly options: ReadonlySet<string>;
 }
 
 /** `'5 parsecs' is not a duration: unknown unit 'parsecs'` */
@@ -41,3 +54,6 @@ export const wholeNumber = (least = 0, most = Number.MAX_SAFE_INTEGER): TextForm
 
 /** Any text. */
 export const anyText = (placeholder: string): TextFormat<string> => ({placeholder, parse: (text) => text});
+
+/** The path of a file or folder. */
+export const filePath = (placeholder = 'FILE'): TextFormat<string> => ({...anyText(placeholder), completes: 'files'});

@@ -2,6 +2,7 @@ import {closeSync} from 'node:fs';
 import {isKernelError, native, POLLIN, WNOHANG, WUNTRACED} from '../../native/index.js';
 import {hasCode} from '../errors.js';
 import {statusFrom} from '../exit.js';
+import {waitIsOver} from '../output.js';
 import {PollSet} from '../waiting.js';
 import {explainStart} from './run-command.js';
 
@@ -30,6 +31,7 @@ export function startChild(
 	environment: Readonly<Record<string, string | undefined>>,
 	{ownGroup = false, terminal = -1, watchdog = -1} = {},
 ): number | StartProblem {
+	waitIsOver();
 	const list = Object.entries(environment).flatMap(([name, text]) => (text === undefined ? [] : [`${name}=${text}`]));
 	try {
 		return native.spawn(words, list, ownGroup, terminal, watchdog);

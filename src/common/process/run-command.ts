@@ -1,6 +1,8 @@
-import {existsSync} from 'node:fs';
-import {hasCode, quoted, reasonOf} from '../errors.js';
+import {accessSync, constants, statSync} from 'node:fs';
+import {isKernelError} from '../../native/index.js';
+import {hasCode, kernelError, quoted, reasonOf, SystemError} from '../errors.js';
 import {status} from '../exit.js';
+import {waitIsOver} from '../output.js';
 import {type ChildEnd, endOf, watchEnd} from './child-end.js';
 
 /** How a command ended; its status is 126 or 127 when it could not be run or was not found. */
@@ -34,6 +36,7 @@ export async function startCommand(
 	streams: {stdin: Stream | Uint8Array; stdout: Stream /** Its descriptors from 3 on. */; more?: readonly number[]},
 	environment: Record<string, string> = {},
 ): Promise<RunningCommand> {
+	waitIsOver();
 	const {execa} = await import('execa');
 	const [file, ...args] = words;
 	const startMs = performance.now();
@@ -74,12 +77,41 @@ export async function startCommand(
 	}
 }
 
-/** As execvp(3) looks for it. */
-const isThere = (file: string): boolean =>
-	file !== '' &&
-	(file.includes('/') ? [''] : (process.env.PATH ?? '').split(':').map((folder) => `${folder || '.'}/`)).some(
-		(folder) => existsSync(folder + file),
-	);
+/**
+ * For verbs that wait before they run a command: refuses one that cannot be run, before anything is opened. What only its start
+ * shows, such as a missing interpreter, is reported then.
+ *
+ * @throws SystemError with the status that the start would have ended with
+ */
+export function checkCommand([file = '']: readonly string[]): void {
+	const refusal = refusalOf(file);
+	if (refusal === undefined) return;
+	const {status, problem} = explainStart(file, kernelError(refusal, 'execve'));
+	throw new SystemError(problem, {status});
+}
+
+/** Why no file of that name can be run, as execvp(3) looks for it; undefined where there is one. */
+function refusalOf(file: string): string | undefined {
+	let refusal = 'ENOENT';
+	if (file === '') return refusal;
+	const isPath = file.includes('/');
+	for (const folder of isPath ? [''] : (process.env.PATH ?? defaultPath).split(':').map((name) => `${name || '.'}/`)) {
+		const path = folder + file;
+		try {
+			accessSync(path, constants.X_OK);
+			if (statSync(path).isFile()) return undefined;
+			refusal = 'EACCES';
+		} catch (error) {
+			if (!isKernelError(error)) throw error;
+			// Another folder may have one that can be run.
+			if (isPath || error.code === 'EACCES') refusal = error.code;
+		}
+	}
+	return refusal;
+}
+
+/** What the C library takes where PATH is not set. execvp(3) */
+const defaultPath = '/bin:/usr/bin';
 
 const notFound = (file: string) => ({status: status.notFound, problem: `cannot run ${quoted(file)}: not found`});
 
@@ -88,7 +120,10 @@ export function explainStart(file: string, cause: unknown): {status: number; pro
 	const tried = `cannot run ${quoted(file)}`;
 	if (hasCode(cause, 'ENOENT')) {
 		const {status, problem} = notFound(file);
-		return {status, problem: isThere(file) ? `${tried}: the interpreter that it names was not found` : problem};
+		return {
+			status,
+			problem: refusalOf(file) !== 'ENOENT' ? `${tried}: the interpreter that it names was not found` : problem,
+		};
 	}
 	if (hasCode(cause, 'EACCES', 'EPERM', 'ENOEXEC', 'EISDIR', 'ENOTDIR', 'E2BIG', 'ETXTBSY', 'ELOOP'))
 		return {status: status.notRunnable, problem: `${tried}: ${reasonOf(cause)}`};

@@ -2,7 +2,7 @@ import {constants} from 'node:os';
 import {EndBySignal} from '../exit.js';
 import {processStat} from './process-status.js';
 import type {RunningCommand} from './run-command.js';
-import {SIGINT, SIGQUIT} from './signals.js';
+import {SIGINT, SIGQUIT, SIGTERM} from './signals.js';
 import {kill} from './termination.js';
 
 /**
@@ -21,7 +21,8 @@ export class Shutdown implements Disposable {
 	private readonly running = new Set<number>();
 	private readonly handlers = new Map<NodeJS.Signals, () => void>();
 
-	constructor() {
+	/** With `drains` the first signal, if it is SIGTERM, only stops us: the running commands end by themselves. */
+	constructor({drains = false} = {}) {
 		this.stopped = new Promise((resolve) => {
 			this.resolve = resolve;
 		});
@@ -29,6 +30,10 @@ export class Shutdown implements Disposable {
 			const number = constants.signals[name];
 			const handler = () => {
 				const isFirst = this.signals++ === 0;
+				if (drains && isFirst && number === SIGTERM) {
+					this.end();
+					return;
+				}
 				this.signal ??= number;
 				if (!isFirst || !cameToAllFromTerminal(number)) for (const pid of this.running) kill(pid, number);
 				this.end();

@@ -62,6 +62,6 @@ export class Progress {
 
 	private format(amount: number): string {
 		if (this.unit !== 'bytes') return countOf(Math.round(amount), this.unit.slice(0, -1));
-		return `${formatSize(Math.round(amount))}${amount < 1024 ? 'B' : 'iB'}`;
+		return `${formatSize(Math.round(amount))}${amount < 1024 ? 'B' : ''}`;
 	}
 }

@@ -1,7 +1,8 @@
+import {POLLIN} from '../../native/index.js';
 import {duration} from '../formats/duration.js';
 import {count, json} from '../options.js';
-import {isStdoutTerminal, printJson, stdout} from '../output.js';
-import {endIfBroken, eventsOf} from '../waiting.js';
+import {isStdoutTerminal, outputSettings, printJson, stdout} from '../output.js';
+import {endIfBroken, eventsOf, PollSet} from '../waiting.js';
 import {Redraw} from './redraw.js';
 
 const defaultIntervalMs = 250;
@@ -22,8 +23,11 @@ export interface Watching<Status> {
 	essence?(status: Status): unknown;
 	/** What is printed for one that is there no more. */
 	gone(key: string): object;
-	/** Waits until there may be a change, where that is told; otherwise it is looked at again after the interval. */
-	wait?(): void;
+	/**
+	 * Waits until there may be a change, at most that long (negative: without limit), where that is told; otherwise it is looked at
+	 * again after the interval.
+	 */
+	wait?(mostMs: number): void;
 	/** The whole screen. */
 	draw(now: Status[]): string | Promise<string>;
 }
@@ -34,13 +38,14 @@ export async function watchObjects<Status>(
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
-	// The reader of our output may leave between two changes.
-	const pause = () => {
-		wait?.();
-		endIfBroken(eventsOf(stdout, 0, wait ? 0 : (options.interval ?? defaultIntervalMs)));
-	};
+	const intervalMs = options.interval ?? defaultIntervalMs;
 	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();
+		const pause = () => {
+			wait?.(-1);
+			// The reader of our output may leave between two changes.
+			endIfBroken(eventsOf(stdout, 0, wait ? 0 : intervalMs));
+		};
 		for (let changes = 0; ; pause()) {
 			const now = new Map(look().map((status) => [key(status), status]));
 			const news: object[] = [];
@@ -59,13 +64,20 @@ export async function watchObjects<Status>(
 			if (changes >= most) return;
 		}
 	}
-	using screen = new Redraw();
+	using screen = new Redraw(`${outputSettings().command} watch`);
+	const poll = new PollSet<'stdout' | 'keys'>();
 	let before = '';
-	for (let changes = 0; ; pause()) {
+	for (let changes = 0; ; ) {
 		const text = await draw(look());
 		if (text !== before) changes++;
 		before = text;
 		screen.show(text);
 		if (changes >= most) return;
+		wait?.(intervalMs);
+		poll.watch('stdout', stdout);
+		poll.watch('keys', screen.keysFrom, POLLIN);
+		poll.wait(wait ? 0 : intervalMs);
+		endIfBroken(poll.eventsOf('stdout'));
+		if (poll.eventsOf('keys') !== 0 && screen.isQuit) return;
 	}
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define STACK (1 << 20) /* bytes: the engine's own limit */
+#define PACKAGE "ipc-tools"
 #define GC_THRESHOLD (4 << 20) /* bytes: a one-shot verb never comes near, a stream stays below the budget for memory */
 
 napi_value napi_register_module_v1(napi_env env, napi_value exports);
@@ -212,8 +213,39 @@ static int refuse(const char *command, const char *what, const char *why)
 	return 1;
 }
 
+/* The names of the commands: on stdout where they are asked for. */
+static void list_commands(const char *word)
+{
+	static const char *const asking[] = {"-h", "--help", "help", "-V", "--version"};
+	bool is_asked = false;
+	for (size_t i = 0; i < sizeof asking / sizeof asking[0]; i++)
+		is_asked = is_asked || strcmp(word, asking[i]) == 0;
+	const struct resource *text = find_resource(&bundled_texts, "help/80/" PACKAGE);
+	if (text)
+		fwrite(text->bytes, 1, (size_t)(text->end - text->bytes), is_asked ? stdout : stderr);
+	exit(is_asked ? 0 : 2);
+}
+
+/* `ipc-tools sem value jobs` is `ipc-sem value jobs`: npx(1) knows only the command with the name of the package. */
+static void take_name_from_words(int *argc, char ***argv)
+{
+	static char name[64];
+	char help[sizeof "help/80/" + sizeof name];
+	if (*argc < 1 || strcmp(last_part((*argv)[0]), PACKAGE) != 0)
+		return;
+	const char *word = *argc > 1 ? (*argv)[1] : "";
+	snprintf(name, sizeof name, "ipc-%s", strncmp(word, "ipc-", 4) == 0 ? word + 4 : word);
+	snprintf(help, sizeof help, "help/80/%s", name);
+	if (!find_resource(&bundled_texts, help) || !module_for(name, NULL))
+		list_commands(word);
+	(*argv)[1] = name;
+	++*argv;
+	--*argc;
+}
+
 int main(int argc, char **argv)
 {
+	take_name_from_words(&argc, &argv);
 	const char *verb = argc > 1 ? argv[1] : NULL;
 	const char *path = argc > 0 ? argv[0] : "";
 	const struct resource *module = module_for(path, verb);

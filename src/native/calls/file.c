@@ -30,9 +30,12 @@ static napi_value js_openat(napi_env env, napi_callback_info info)
 	/* What only names a file never waits, so no signal must end it. */
 	bool waits = (flags & O_PATH) == 0;
 	wait_begin(&wait, timeout_ms);
+	bool began = peer_wait_begin();
 	do
 		descriptor = !waits || wait_allows(&wait) ? openat(folder, path, flags | O_CLOEXEC, (mode_t)mode) : -1;
 	while (descriptor < 0 && waits && wait_goes_on(&wait));
+	if (began)
+		peer_wait_end(true);
 	wait_end(&wait);
 	free(path);
 	if (descriptor < 0)
@@ -219,7 +222,15 @@ static napi_value js_poll(napi_env env, napi_callback_info info)
 	struct pollfd descriptors[MOST];
 	for (size_t i = 0; i < count; i++)
 		descriptors[i] = (struct pollfd){.fd = triples[3 * i], .events = (short)triples[3 * i + 1]};
+	/* What a user types, and room on stdout, are not for another process to give. */
+	bool is_ours = timeout_ms == 0;
+	for (size_t i = 0; i < count; i++)
+		is_ours |= descriptors[i].fd == STDIN_FILENO || (descriptors[i].fd == STDOUT_FILENO && descriptors[i].events);
+	if (!is_ours)
+		peer_wait_begin();
 	int ready = poll_until(descriptors, count, timeout_ms);
+	if (!is_ours)
+		peer_wait_end(ready > 0);
 	if (ready < 0)
 		return throw_errno(env, errno, "poll");
 	for (size_t i = 0; i < count; i++)
@@ -244,9 +255,12 @@ static napi_value js_flock(napi_env env, napi_callback_info info)
 		return result < 0 ? throw_errno(env, errno, "flock") : js_undefined(env);
 	}
 	wait_begin(&wait, timeout_ms);
+	bool began = peer_wait_begin();
 	do
 		result = wait_allows(&wait) ? flock(descriptor, operation) : -1;
 	while (result < 0 && wait_goes_on(&wait));
+	if (began)
+		peer_wait_end(true);
 	wait_end(&wait);
 	return result < 0 ? throw_errno(env, errno, "flock") : js_undefined(env);
 }
@@ -279,9 +293,12 @@ static napi_value js_ofd_setlkw(napi_env env, napi_callback_info info)
 	struct wait wait;
 	int result;
 	wait_begin(&wait, timeout_ms);
+	bool began = peer_wait_begin();
 	do
 		result = wait_allows(&wait) ? fcntl(descriptor, F_OFD_SETLKW, &lock) : -1;
 	while (result < 0 && wait_goes_on(&wait));
+	if (began)
+		peer_wait_end(true);
 	wait_end(&wait);
 	return result < 0 ? throw_errno(env, errno, "fcntl") : js_undefined(env);
 }

@@ -24,14 +24,13 @@ int futex_sleep(uint32_t *word, uint32_t expected, int64_t deadline_ns)
 int futex_wait(uint32_t *word, uint32_t expected, int64_t timeout_ms)
 {
 	int64_t deadline_ns = timeout_ms < 0 ? -1 : monotonic_ns() + timeout_ms * 1000000;
-	for (;;) {
-		if (take_stop())
-			return -1;
-		if (futex_sleep(word, expected, deadline_ns) == 0)
-			return 0;
-		if (errno != EINTR)
-			return -1;
-	}
+	peer_wait_begin();
+	int result;
+	do
+		result = take_stop() ? -2 : futex_sleep(word, expected, deadline_ns);
+	while (result == -1 && errno == EINTR);
+	peer_wait_end(result == 0 || errno == EAGAIN);
+	return result < 0 ? -1 : 0;
 }
 
 void futex_wake(uint32_t *word, int count)

@@ -66,42 +66,55 @@ static int index_of(const struct search *search, int folder, const char *name)
 	return -1;
 }
 
-static void search_process(struct search *search, int process, int pid)
+/* As the kernel writes it. getdents64(2) */
+struct entry {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short size;
+	unsigned char type;
+	char name[];
+};
+
+/*
+ * One process among the entries of /proc. Most have nothing to find, so there are few calls for each: readdir(3) would make five
+ * more. What else is to be known is read by way of its open folder, and so of the same process.
+ */
+static void search_process(struct search *search, int processes, const char *pid)
 {
 	char path[64], text[512];
+	_Alignas(struct entry) char entries[4096];
 	bool is_empty = true;
-	int folder = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *descriptors = folder < 0 ? NULL : fdopendir(folder);
-	if (!descriptors) {
-		if (folder >= 0)
-			close(folder);
+	snprintf(path, sizeof path, "%.20s/fd", pid);
+	int folder = openat(processes, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
 		return;
-	}
-	for (struct dirent *entry; (entry = readdir(descriptors));) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		is_empty = false;
-		int index = index_of(search, folder, entry->d_name);
-		if (index < 0)
-			continue;
-		snprintf(path, sizeof path, "fdinfo/%.20s", entry->d_name);
-		if (!read_small(process, path, text, sizeof text))
-			continue;
-		const char *flags = strstr(text, "flags:");
-		add(search, pid);
-		add(search, atoi(entry->d_name));
-		add(search, flags ? (double)strtol(flags + 6, NULL, 8) : 0);
-		add(search, index);
-	}
-	closedir(descriptors);
+	for (long length; (length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
+		for (long at = 0; at < length; at += ((struct entry *)(entries + at))->size) {
+			const char *name = ((struct entry *)(entries + at))->name;
+			if (!isdigit((unsigned char)name[0]))
+				continue;
+			is_empty = false;
+			int index = index_of(search, folder, name);
+			if (index < 0)
+				continue;
+			snprintf(path, sizeof path, "../fdinfo/%.20s", name);
+			if (!read_small(folder, path, text, sizeof text))
+				continue;
+			const char *flags = strstr(text, "flags:");
+			add(search, atoi(pid));
+			add(search, atoi(name));
+			add(search, flags ? (double)strtol(flags + 6, NULL, 8) : 0);
+			add(search, index);
+		}
 	/* A kernel thread has none; who waits for the other side of a FIFO sleeps in a function named after that. */
-	if (is_empty || !read_small(process, "wchan", text, sizeof text) ||
-	    (!strstr(text, "fifo") && !strstr(text, "partner")))
-		return;
-	add(search, pid);
-	add(search, -1);
-	add(search, 0);
-	add(search, -1);
+	if (!is_empty && read_small(folder, "../wchan", text, sizeof text) &&
+	    (strstr(text, "fifo") || strstr(text, "partner"))) {
+		add(search, atoi(pid));
+		add(search, -1);
+		add(search, 0);
+		add(search, -1);
+	}
+	close(folder);
 }
 
 /*
@@ -126,11 +139,7 @@ static napi_value js_find_open_files(napi_env env, napi_callback_info info)
 	for (struct dirent *entry; (entry = readdir(processes));) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		int process = openat(dirfd(processes), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (process < 0)
-			continue;
-		search_process(&search, process, atoi(entry->d_name));
-		close(process);
+		search_process(&search, dirfd(processes), entry->d_name);
 	}
 	closedir(processes);
 	return search.found;

@@ -162,7 +162,9 @@ static napi_value js_signalfd(napi_env env, napi_callback_info info)
 static int wait_for_signal(int descriptor, int watched, int64_t timeout_ms)
 {
 	struct pollfd descriptors[2] = {{.fd = descriptor, .events = POLLIN}, {.fd = watched, .events = 0}};
+	peer_wait_begin();
 	int ready = poll_until(descriptors, 2, timeout_ms);
+	peer_wait_end(ready > 0);
 	if (ready < 0)
 		return -1;
 	if (descriptors[1].revents & (POLLERR | POLLHUP)) {

@@ -129,7 +129,9 @@ static napi_value js_accept4(napi_env env, napi_callback_info info)
 static int finish_connect(int descriptor, int64_t timeout_ms)
 {
 	struct pollfd pollfd = {.fd = descriptor, .events = POLLOUT};
+	peer_wait_begin();
 	int ready = poll_until(&pollfd, 1, timeout_ms), error = ETIMEDOUT;
+	peer_wait_end(ready > 0);
 	socklen_t length = sizeof error;
 	if (ready < 0)
 		return -1;

@@ -26,7 +26,7 @@ export interface FifoStatus {
 	owner: string | null;
 	/** Removed by its last user. */
 	temporary: boolean;
-	/** Capacity in bytes; null while no process has the FIFO open, or when we have no permission to look. */
+	/** Capacity in bytes; null while no process has the FIFO open, or when we have no permission to look; or no limit, on a cluster. */
 	capacity: number | null;
 	/** Unread bytes; null when we have no permission to look. */
 	queued: number | null;

@@ -323,7 +323,11 @@ export function noSuchFifo(address: Address): never {
 }
 
 /** A FIFO's name on the command line: an invalid name is refused before anything is done. */
-export const fifoName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+export const fifoName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	completes: 'objects and paths',
+	parse: (text) => toAddress(text),
+};
 
 function toAddress(name: string | Address): FifoAddress {
 	const address = parseLocalAddress(name);

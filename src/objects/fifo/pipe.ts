@@ -41,6 +41,27 @@ export interface PipeSender extends PipeEnd {
 	sendRecords(settings: SendSettings & {framing: Framing}): {records: number; missing: Missing};
 }
 
+/** The end of a pipe on a cluster that is written to beside others: only `connect` and `finish` wait. */
+export interface PipeFeed extends PipeEnd {
+	/** Becomes readable when there may be news. */
+	readonly descriptor: number;
+	/** Bytes that are stored, as far as `takeNews` knows. */
+	readonly stored: number;
+	/** Bytes that were given and are not stored. */
+	readonly waiting: number;
+	/** Waits for a reader, as that of a sender does. */
+	connect(timeoutMs: number): boolean;
+	/** Takes a copy of the bytes, however many wait already. */
+	give(bytes: Uint8Array): void;
+	/** Of all feeds this comes before the news of any: they may share the descriptor. */
+	settle(): void;
+	takeNews(): void;
+	/** After everything is stored: that there is no more. False when there was no room for it in time. */
+	finish(timeoutMs: number): boolean;
+	/** Sends no more, not even what waits. */
+	abandon(): void;
+}
+
 export interface ReceiveSettings {
 	/** How long to wait for data, each time; negative: without limit. */
 	timeoutMs: number;

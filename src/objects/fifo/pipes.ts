@@ -8,7 +8,7 @@ import {FifoReceiver} from './fifo-receiver.js';
 import {FifoSender} from './fifo-sender.js';
 import {allAddresses, type FifoStatus, lookAtAddresses} from './fifo-status.js';
 import {FifoWatch} from './fifo-watch.js';
-import type {PipeAttributes, PipeReceiver, PipeSender} from './pipe.js';
+import type {PipeAttributes, PipeFeed, PipeReceiver, PipeSender} from './pipe.js';
 
 /** Tells when to look at a pipe again. */
 export interface PipeWatch extends Disposable {
@@ -20,6 +20,18 @@ export interface PipeWatch extends Disposable {
 	waitForChange(mostMs: number): void;
 }
 
+/** What a watch is for: users that come, bytes that come, or bytes that are read. */
+export type PipeSubject = 'users' | 'data' | 'empty';
+
+export interface LookSettings {
+	/** Whether the capacity and the fill level are wanted; a look at a FIFO opens it for a moment. */
+	contents?: boolean;
+	/** Whether the users are wanted; those of a pipe on a cluster have to be asked. */
+	users?: boolean;
+	/** How long a cluster may not answer; negative: without limit. */
+	timeoutMs?: number;
+}
+
 /** Where pipes are: this machine, or a cluster. What can be refused is a SystemError with the reason. */
 export interface Pipes {
 	/** Makes a pipe that stays; false when it exists already, and then it stays from now on. */
@@ -29,8 +41,8 @@ export interface Pipes {
 	openToReceive(name: Address, attributes: PipeAttributes): PipeReceiver;
 	remove(name: Address): void;
 	/** Leaves out those that do not exist. */
-	look(names: readonly Address[], settings?: {contents?: boolean}): FifoStatus[];
-	watch(name: Address, subject: 'users' | 'contents'): PipeWatch;
+	look(names: readonly Address[], settings?: LookSettings): FifoStatus[];
+	watch(name: Address, subject: PipeSubject): PipeWatch;
 }
 
 /** A signal that comes while it is made finds it, and removes it. */
@@ -43,11 +55,17 @@ const localPipes: Pipes = {
 	openToReceive: (name, {mode, size}) => new FifoReceiver(openTemporary(name, mode), size),
 	remove: (name) => Fifo.remove(name),
 	look: lookAtAddresses,
-	watch: (name, subject) => new FifoWatch(name, subject),
+	watch: (name, subject) => new FifoWatch(name, subject === 'users' ? 'users' : 'contents'),
 };
 
 /** The pipes on clusters: src/cluster/pipe. */
-export const clusterPipes = new ClusterPlace<Pipes & {all(cluster: ClusterAddress): FifoStatus[]}>();
+export const clusterPipes = new ClusterPlace<
+	Pipes & {
+		all(cluster: ClusterAddress): FifoStatus[];
+		/** Makes the pipe first if it is missing. */
+		openToFeed(name: Address): PipeFeed;
+	}
+>();
 
 export const pipesAt = (name: Address): Pipes => (name.kind === 'cluster' ? clusterPipes.objects : localPipes);
 
@@ -58,6 +76,7 @@ export const lookAtAllPipes = (cluster?: ClusterAddress): FifoStatus[] =>
 /** A pipe's name on the command line: an invalid name is refused before anything is done. */
 export const pipeName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects and paths',
 	parse(text) {
 		const address = parseAddress(text);
 		return address.kind === 'cluster' ? address : fifoName.parse(text);

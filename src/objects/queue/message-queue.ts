@@ -341,7 +341,11 @@ function tryReadLimits(): QueueLimits | undefined {
 type QueueName = Address & {kind: 'name'};
 
 /** A queue's name on the command line: an invalid name is refused before anything is done. */
-export const queueName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+export const queueName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	completes: 'objects',
+	parse: (text) => toAddress(text),
+};
 
 function toAddress(name: string | Address): QueueName {
 	const address = parseLocalAddress(name);

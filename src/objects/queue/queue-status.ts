@@ -19,7 +19,8 @@ export interface QueueUser {
 export interface QueueStatus {
 	name: string;
 	messages: number;
-	maxmsg: number;
+	/** Null where another program has made the queue on a cluster without a limit. */
+	maxmsg: number | null;
 	msgsize: number;
 	/** Bytes of payload in it; null while it changes faster than it can be looked at. */
 	bytes: number | null;

@@ -28,8 +28,8 @@ export const highestPriority = 32_767;
 export interface Queue extends Disposable {
 	/** The name as the user wrote it. */
 	readonly shownName: string;
-	/** Capacity in messages. */
-	readonly maxmsg: number;
+	/** Capacity in messages; undefined where another program has made the queue on a cluster without a limit. */
+	readonly maxmsg: number | undefined;
 	/** Maximum bytes of a message. */
 	readonly msgsize: number;
 	/** Number of messages in it now. */

@@ -60,6 +60,7 @@ export const lookAtAllQueues = (cluster?: ClusterAddress): QueueStatus[] =>
 /** A queue's name on the command line: an invalid name is refused before anything is done. */
 export const queueName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects',
 	parse(text) {
 		const address = parseAddress(text);
 		return address.kind === 'cluster' ? address : localName.parse(text);

@@ -11,7 +11,11 @@ const semaphorePrefix = 'sem.';
 export type SegmentName = Address & {kind: 'name'};
 
 /** A segment's name on the command line: an invalid name is refused before anything is done. */
-export const segmentName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+export const segmentName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	completes: 'objects',
+	parse: (text) => toAddress(text),
+};
 
 export function toAddress(name: string | Address): SegmentName {
 	const address = parseLocalAddress(name);

@@ -121,6 +121,6 @@ const processCount = (count: number): string => (count === 1 ? '1 process' : `${
 /** `process 12 (python3)`, `3 processes (12 python3, 13 cat, 14 cat)` */
 export function describeProcesses(pids: readonly number[]): string {
 	const shown = pids.slice(0, 5).map((pid) => `${pid} ${commandOf(pid)}`);
-	const more = pids.length > 5 ? ', …' : '';
+	const more = pids.length > 5 ? ', ...' : '';
 	return `${pids.length === 1 ? 'process' : processCount(pids.length)} (${shown.join(', ')}${more})`;
 }

@@ -6,6 +6,8 @@ export interface SegmentSettings {
 	size?: number | undefined;
 	/** Permission bits; the umask applies. Default 0600. */
 	mode?: number | undefined;
+	/** On a cluster: at least how many servers store it. */
+	replicas?: number | undefined;
 }
 
 export type SegmentAccess = 'read' | 'both';

@@ -1,6 +1,7 @@
 import {ClusterPlace} from '../../common/cluster.js';
+import {quoted, UsageError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {type Address, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import type {Segment, SegmentAccess, SegmentSettings} from './segment.js';
 import {allSegments, toAddress} from './segment-name.js';
@@ -20,7 +21,11 @@ export interface Segments {
 }
 
 const localSegments: Segments = {
-	create: (name, settings) => SharedMemory.create(name, settings),
+	create(name, {replicas, ...settings}) {
+		if (replicas !== undefined)
+			throw new UsageError(`${quoted(formatAddress(name))} is on this machine: it has no replicas`);
+		return SharedMemory.create(name, settings);
+	},
 	open: (name, access) => SharedMemory.open(name, access),
 	tryOpen: (name, access) => SharedMemory.tryOpen(name, access),
 	remove: (name) => SharedMemory.remove(name),
@@ -42,8 +47,10 @@ export interface ClusterSegment extends Segment {
 
 /** Waits for changes of one segment. */
 export interface SegmentWatch extends Disposable {
-	/** Waits for the next one; also ends, without one, when the reader of stdout leaves. */
-	waitForChange(): void;
+	/**
+	 * Waits for the next one, at most that long (negative: without limit); also ends, without one, when the reader of stdout leaves.
+	 */
+	waitForChange(mostMs: number): void;
 }
 
 export interface ClusterSegments extends Segments {
@@ -68,6 +75,7 @@ export const lookAtAllSegments = (cluster?: ClusterAddress): SegmentStatus[] =>
 /** A segment's name on the command line: an invalid name is refused before anything is done. */
 export const segmentName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects',
 	parse(text) {
 		const address = parseAddress(text);
 		return address.kind === 'cluster' ? address : toAddress(address);

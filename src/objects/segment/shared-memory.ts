@@ -439,7 +439,7 @@ function availableMemory(): number {
 export function noRoom(wanted: number, missing = wanted, atLeast = ''): string {
 	const free = freeBytes();
 	const more = missing === wanted ? '' : `, ${sizeAndBytes(missing)} more than it has`;
-	const hint = `see: mount -o remount,size=… ${segmentFolder}`;
+	const hint = `see: mount -o remount,size=SIZE ${segmentFolder}`;
 	const left =
 		free < 1024 ? `${countOf(free, 'byte')} free (${hint})` : `${formatSize(free)} free (${free} bytes; ${hint})`;
 	return `it would need ${atLeast}${sizeAndBytes(wanted)}${more}, and ${segmentFolder} has ${left}`;

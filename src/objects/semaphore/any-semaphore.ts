@@ -13,8 +13,11 @@ export interface AnySemaphore extends Disposable {
 	tryWait(): boolean;
 	/** The same; takes a unit that a dead holder has left too, where that shows at once. */
 	tryTake(): boolean;
-	/** Takes a unit for good, or that of a dead holder: false when there was none in time. */
-	wait(timeoutMs?: number): boolean;
+	/**
+	 * Takes a unit for good, or that of a dead holder: false when there was none in time. On a cluster the wait ends with EPIPE
+	 * when the reader of the descriptor `watched` leaves.
+	 */
+	wait(timeoutMs?: number, watched?: number): boolean;
 	/** Adds units, all or none. */
 	post(count?: number): void;
 	/** Takes a unit that is released however this process ends: undefined when there was none in time. */

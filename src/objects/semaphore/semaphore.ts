@@ -356,7 +356,11 @@ type SemaphoreName = Address & {kind: 'name'};
 const longestName = 251;
 
 /** A semaphore's name on the command line: an invalid name is refused before anything is done. */
-export const semaphoreName: TextFormat<Address> = {placeholder: 'NAME', parse: (text) => toAddress(text)};
+export const semaphoreName: TextFormat<Address> = {
+	placeholder: 'NAME',
+	completes: 'objects',
+	parse: (text) => toAddress(text),
+};
 
 function toAddress(name: string | Address): SemaphoreName {
 	const address = parseLocalAddress(name);

@@ -59,6 +59,7 @@ export function found<Found>(name: Address, what: Found | undefined): Found {
 /** A semaphore's name on the command line: an invalid name is refused before anything is done. */
 export const semaphoreName: TextFormat<Address> = {
 	placeholder: 'NAME',
+	completes: 'objects',
 	parse(text) {
 		const address = parseAddress(text);
 		if (address.kind !== 'cluster') return localName.parse(text);

@@ -7,8 +7,10 @@ import type {TextFormat} from '../../common/formats/text-format.js';
 import {tellVerbose} from '../../common/output.js';
 import {whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
+import {namesInRuntimeFolder} from '../../common/runtime-folder.js';
 import {pause} from '../../common/waiting.js';
 import {
+	DT_REG,
 	F_RDLCK,
 	F_WRLCK,
 	isKernelError,
@@ -165,6 +167,23 @@ export function openReceiver(name: string, tried: string): ProcessHandle {
 		pause(lookMs);
 	}
 	throw nobody;
+}
+
+/** The names of the living receivers, sorted. */
+export const receiverNames = (): string[] =>
+	namesInRuntimeFolder(DT_REG)
+		.filter((file) => file.endsWith(suffix))
+		.map((file) => file.slice(0, -suffix.length))
+		.filter(isReceiver);
+
+function isReceiver(name: string): boolean {
+	try {
+		openReceiver(name, '')[Symbol.dispose]();
+		return true;
+	} catch (error) {
+		if (error instanceof SystemError) return false;
+		throw error;
+	}
 }
 
 /** The owner of the lock; undefined while it has not written its identity yet. */

@@ -54,6 +54,7 @@ export type CallAddress = SocketAddress | ClusterAddress;
 /** Where to call or to serve: a socket, or a name on a cluster. */
 export const callAddress: TextFormat<CallAddress> = {
 	placeholder: 'ADDR',
+	completes: 'objects and paths',
 	parse(text) {
 		if (!looksLikeCluster(text)) return parseSocketAddress(text);
 		const address = parseClusterAddress(text);

@@ -3,7 +3,7 @@ import {connectTcp, listenTcp} from './inet.js';
 import {type ListenSettings, LocalSocket, type SocketType} from './local-socket.js';
 import {checkSecurity, formatSocketAddress, isLocal, type SocketAddress} from './socket-address.js';
 
-/** For verbs that accept local and TCP addresses alike; `relay` adds TLS to either kind. */
+/** For verbs that accept local and TCP addresses alike. What speaks TLS is apart: it needs Node. */
 export interface EndpointSettings {
 	type?: SocketType | undefined;
 	insecure: boolean;
@@ -11,11 +11,6 @@ export interface EndpointSettings {
 
 function checkNetwork(address: SocketAddress, {type, insecure}: EndpointSettings): void {
 	if (isLocal(address)) return;
-	if (address.kind === 'tls')
-		throw new UsageError(`'${formatSocketAddress(address)}' needs TLS: use a relay`, {
-			reason: 'needs-tls',
-			subject: formatSocketAddress(address),
-		});
 	if (type !== undefined && type !== 'stream') throw new UsageError(`TCP is a stream, not ${type}`);
 	checkSecurity(address, insecure);
 }

@@ -1,6 +1,7 @@
 import {closeSync} from 'node:fs';
 import {isIPv4, isIPv6} from 'node:net';
-import {explain, hasCode, quoted, SystemError} from '../../common/errors.js';
+import {Deadline} from '../../common/deadline.js';
+import {explain, hasCode, kernelError, quoted, SystemError} from '../../common/errors.js';
 import {AF_INET, AF_INET6, native, SO_REUSEADDR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET} from '../../native/index.js';
 import {formatSocketAddress, type NetworkAddress} from './socket-address.js';
 
@@ -43,26 +44,44 @@ function ipv6Groups(address: string): number[] {
 	return [...left, ...new Array(8 - left.length - right.length).fill(0), ...right];
 }
 
-/** Every address of a host, in the order to try them. */
-async function resolve({host, port}: NetworkAddress, shown: string): Promise<Target[]> {
+/** Every address of a host, in the order to try them. KernelError with ETIMEDOUT after `timeoutMs`; 0 does not limit this. */
+async function resolve({host, port}: NetworkAddress, shown: string, timeoutMs = -1): Promise<Target[]> {
 	if (isIPv4(host) || isIPv6(host)) return [sockaddrInet(host, port)];
 	const {lookup} = await import('node:dns/promises');
 	try {
-		const found = await lookup(host, {all: true, verbatim: true});
+		const found = await within(timeoutMs, lookup(host, {all: true, verbatim: true}));
 		return found.map(({address}) => sockaddrInet(address, port));
-	} catch {
+	} catch (error) {
+		if (hasCode(error, 'ETIMEDOUT')) throw error;
 		throw new SystemError(`cannot find the host of ${quoted(shown)}: no address is known for it`);
 	}
 }
 
+/** The C library looks names up as long as it likes, in a thread that nothing stops: it goes on. getaddrinfo(3) */
+async function within<Result>(timeoutMs: number, work: Promise<Result>): Promise<Result> {
+	if (timeoutMs <= 0) return work;
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(kernelError('ETIMEDOUT', 'getaddrinfo')), Math.min(timeoutMs, longestTimerMs));
+	});
+	try {
+		return await Promise.race([work, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+
 /** A TCP connection, as a descriptor that never blocks. KernelError with ETIMEDOUT after `timeoutMs`. tcp(7) */
 export async function connectTcp(address: NetworkAddress, timeoutMs: number): Promise<number> {
 	const shown = formatSocketAddress(address);
+	const deadline = new Deadline(timeoutMs);
 	let last: unknown;
-	for (const {family, bytes} of await resolve(address, shown)) {
+	for (const {family, bytes} of await resolve(address, shown, timeoutMs)) {
 		const descriptor = native.socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		try {
-			native.connect(descriptor, bytes, timeoutMs);
+			native.connect(descriptor, bytes, deadline.waitMs());
 			return descriptor;
 		} catch (error) {
 			closeSync(descriptor);

@@ -74,11 +74,16 @@ export function formatSocketAddress(address: SocketAddress): string {
 	}
 }
 
-export const socketAddress: TextFormat<SocketAddress> = {placeholder: 'ADDR', parse: parseSocketAddress};
+export const socketAddress: TextFormat<SocketAddress> = {
+	placeholder: 'ADDR',
+	completes: 'objects and paths',
+	parse: parseSocketAddress,
+};
 
 /** For verbs that support local sockets only. */
 export const localAddress: TextFormat<LocalAddress> = {
 	placeholder: 'ADDR',
+	completes: 'objects and paths',
 	parse(text) {
 		const address = parseSocketAddress(text);
 		if (!isLocal(address)) throw new UsageError(`'${text}' is not a local socket: this verb needs one`);
@@ -88,6 +93,9 @@ export const localAddress: TextFormat<LocalAddress> = {
 
 export const isLocal = (address: SocketAddress): address is LocalAddress =>
 	address.kind !== 'tcp' && address.kind !== 'tls';
+
+/** Whether TLS is spoken there. */
+export const isSecure = (address: SocketAddress): address is NetworkAddress => address.kind === 'tls';
 
 const loopback = /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/i;
 

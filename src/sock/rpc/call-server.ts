@@ -1,6 +1,7 @@
 import {countOf} from '../../common/errors.js';
 import {formatSize} from '../../common/formats/size.js';
 import {Shutdown} from '../../common/process/shutdown.js';
+import type {Listener} from '../../objects/socket/listener.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {describePeer} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
@@ -16,7 +17,7 @@ import type {SplitLimits} from './json-splitter.js';
 /** How often silent connections are checked. */
 const lookMs = 250;
 /** How many clients that were turned away may still be told why: one more, and the oldest is closed. */
-const mostTurnedAway = 64;
+export const mostTurnedAway = 64;
 
 export interface ServeSettings {
 	/** Maximum number of parallel calls, of all clients together. */
@@ -43,7 +44,7 @@ export class CallServer implements CallQueue {
 	private readonly scheduler: CallScheduler<CallerConnection>;
 
 	constructor(
-		private readonly listener: LocalSocket,
+		private readonly listener: Listener,
 		runner: CallRunner,
 		private readonly settings: ServeSettings,
 	) {

@@ -1,6 +1,7 @@
 import {hasCode, SystemError} from '../../common/errors.js';
 import {tell} from '../../common/output.js';
 import {native, POLLIN} from '../../native/index.js';
+import type {Listener} from '../../objects/socket/listener.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 
 /** A wait in libuv's thread pool has to end now and then. */
@@ -8,7 +9,7 @@ const sliceMs = 10_000;
 const busyMs = 100;
 
 /** The connections that are there already, as long as there is `hasRoom`. What goes wrong is left to {@link connectionsOf}. */
-export function* waitingConnections(listener: LocalSocket, hasRoom: () => boolean): Generator<LocalSocket> {
+export function* waitingConnections(listener: Listener, hasRoom: () => boolean): Generator<LocalSocket> {
 	while (hasRoom()) {
 		let connection: LocalSocket | undefined;
 		try {
@@ -22,7 +23,7 @@ export function* waitingConnections(listener: LocalSocket, hasRoom: () => boolea
 }
 
 /** Each connection as it arrives, without blocking the event loop, until `stopped` resolves. */
-export async function* connectionsOf(listener: LocalSocket, stopped: Promise<unknown>): AsyncGenerator<LocalSocket> {
+export async function* connectionsOf(listener: Listener, stopped: Promise<unknown>): AsyncGenerator<LocalSocket> {
 	let isOver = false;
 	const over = stopped.then(() => {
 		isOver = true;

@@ -5,6 +5,7 @@ import {describeEnd} from '../../common/process/child-end.js';
 import {startCommand} from '../../common/process/run-command.js';
 import {Shutdown} from '../../common/process/shutdown.js';
 import {native, O_NONBLOCK} from '../../native/index.js';
+import type {Listener} from '../../objects/socket/listener.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
 import {describePeer, peerEnvironment} from '../../objects/socket/peer.js';
 import type {AccessList} from '../access.js';
@@ -29,7 +30,7 @@ export class CommandServer {
 	private lastStatus = 0;
 
 	constructor(
-		private readonly listener: LocalSocket,
+		private readonly listener: Listener,
 		private readonly serving: CommandServing,
 	) {}
 

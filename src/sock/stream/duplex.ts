@@ -53,6 +53,8 @@ export interface DuplexSettings {
 	records?: {separator: number; most: number} | undefined;
 	/** Not joined to stdin: nothing is sent, and the peer learns that at once. */
 	receivesOnly?: boolean | undefined;
+	/** The peer does not learn that stdin has ended. */
+	holds?: boolean | undefined;
 	progress?: Progress | undefined;
 }
 
@@ -70,7 +72,7 @@ export type DuplexEnd =
  * @throws EndBySignal when the reader of stdout has left; SystemError when the peer closed before reading all data.
  */
 export function runDuplex(connection: number, joining: DuplexSettings): DuplexEnd {
-	const {shown, timeoutMs, idleMs = -1, records, receivesOnly = false, progress} = joining;
+	const {shown, timeoutMs, idleMs = -1, records, receivesOnly = false, holds = false, progress} = joining;
 	growPipe(stdin);
 	growPipe(stdout);
 	growSocket(connection);
@@ -78,7 +80,7 @@ export function runDuplex(connection: number, joining: DuplexSettings): DuplexEn
 	const there = flows.subarray(0, flowLength);
 	const back = flows.subarray(flowLength);
 	const output = openOutput();
-	set(there, stdin, connection, wayOf(stdin, connection) | endsOutput);
+	set(there, stdin, connection, wayOf(stdin, connection) | (holds ? 0 : endsOutput));
 	set(back, connection, output.descriptor, wayOf(connection, output.descriptor) | (output.blocks ? mayBlock : 0));
 	if (records) {
 		back[fieldWay] = (back[fieldWay] as number) | copies;

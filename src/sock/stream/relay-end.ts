@@ -14,12 +14,16 @@ import {type Credentials, loadTls, tlsReason, tlsSettings} from './tls-settings.
 /** A peer that sends nothing must not keep us waiting. */
 const timeoutMs = 10_000;
 
-/** Makes connections to an address. node:tls is loaded when it is needed. */
-export async function connectorTo(address: SocketAddress, credentials: Credentials): Promise<() => Promise<Socket>> {
+/** Makes connections to an address, each within `limitMs` (negative: without limit). node:tls is loaded when it is needed. */
+export async function connectorTo(
+	address: SocketAddress,
+	credentials: Credentials,
+	limitMs = timeoutMs,
+): Promise<() => Promise<Socket>> {
 	const tried = `cannot connect to ${quoted(formatSocketAddress(address))}`;
 	if (isLocal(address)) {
 		return async () => {
-			const deadline = new Deadline(timeoutMs);
+			const deadline = new Deadline(limitMs);
 			for (let pauseMs = 1; ; pauseMs = Math.min(50, 2 * pauseMs)) {
 				try {
 					return streamOf(LocalSocket.connect(address, {timeoutMs: 0}));
@@ -35,7 +39,7 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 	const {host, port} = address;
 	const {connect} = await import('node:net');
 	const connectPlainly = () => connect({host, port, allowHalfOpen: true, keepAlive: true});
-	if (address.kind === 'tcp') return () => opened(connectPlainly(), 'connect', tried);
+	if (address.kind === 'tcp') return () => opened(connectPlainly(), 'connect', tried, limitMs);
 	const {connect: connectSecurely, createSecureContext} = await loadTls();
 	const secureContext = createSecureContext(await tlsSettings(credentials));
 	const servername = isIP(host) ? {} : {servername: host};
@@ -43,11 +47,11 @@ export async function connectorTo(address: SocketAddress, credentials: Credentia
 		const socket = connectPlainly();
 		// That the server is verified is not for the environment to decide (NODE_TLS_REJECT_UNAUTHORIZED).
 		const secured = connectSecurely({socket, host, secureContext, ...servername, rejectUnauthorized: true});
-		return opened(secured, 'secureConnect', tried);
+		return opened(secured, 'secureConnect', tried, limitMs);
 	};
 }
 
-function opened<Stream extends Socket>(stream: Stream, event: string, tried: string): Promise<Stream> {
+function opened<Stream extends Socket>(stream: Stream, event: string, tried: string, limitMs: number): Promise<Stream> {
 	return new Promise((resolve, reject) => {
 		const fail = (error: Error) => {
 			clearTimeout(timer);
@@ -55,7 +59,8 @@ function opened<Stream extends Socket>(stream: Stream, event: string, tried: str
 			stream.destroy();
 			reject(new SystemError(`${tried}: ${tlsReason(error)}`));
 		};
-		const timer = setTimeout(() => fail(new Error('it did not answer in time')), timeoutMs);
+		const late = () => fail(new Error('it did not answer in time'));
+		const timer = limitMs < 0 ? undefined : setTimeout(late, limitMs);
 		const closed = () => fail(new Error('the connection was closed'));
 		stream.once('error', fail);
 		stream.once('close', closed);

@@ -12,6 +12,8 @@ export interface Session {
 	/** Stop after this many records; undefined: no limit. */
 	count: number | undefined;
 	receivesOnly?: boolean;
+	/** The end of stdin is not passed on. */
+	holds?: boolean;
 	listens?: boolean;
 	/** Of whom datagrams are taken. */
 	admits?: (sender: PeerCredentials | undefined) => boolean;
@@ -44,6 +46,7 @@ export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
 		idleMs = -1,
 		count,
 		receivesOnly = false,
+		holds = false,
 		listens = false,
 		admits,
 		progress,
@@ -64,6 +67,7 @@ export function runSession(socket: LocalSocket, session: Session): DuplexEnd {
 		idleMs,
 		records: count === undefined ? undefined : {separator: separatorOf(framing) ?? 10, most: count},
 		receivesOnly,
+		holds,
 		progress,
 	});
 }

@@ -14,6 +14,9 @@ export function streamOf(connection: LocalSocket): Socket {
 	return socket;
 }
 
+/** The descriptor of a stream that {@link streamOf} made. */
+export const descriptorOf = (socket: Socket): number => descriptors.get(socket) ?? -1;
+
 /** Calls `act` when the peer has closed after it had ended its output; only for streams that {@link streamOf} made. */
 export function onHangUp(socket: Socket, act: () => void): void {
 	const descriptor = descriptors.get(socket);

@@ -81,5 +81,6 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 /** The words of OpenSSL without the rest of its message. */
 export function tlsReason(error: Error): string {
 	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
+	if (hasCode(error, 'ECONNRESET')) return 'the peer broke off the connection';
 	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }

@@ -1,4 +1,4 @@
-/* lines COUNT : COUNT numbered lines of 60 bytes, newline included, to stdout. */
+/* lines COUNT [BYTES] : COUNT numbered lines of 60 or BYTES bytes, newline included, to stdout. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,25 +6,26 @@
 #include <unistd.h>
 
 #define LINE 60
-#define LINES_A_WRITE 1024
+#define MOST_BYTES (1024 * LINE)
 
 int main(int count, char **words)
 {
-	static char buffer[LINES_A_WRITE * LINE + 1];
-	if (count != 2) {
-		fputs("usage: lines COUNT\n", stderr);
+	static char buffer[MOST_BYTES];
+	size_t line_length = count == 3 ? strtoul(words[2], NULL, 10) : LINE;
+	if (count < 2 || count > 3 || line_length < 2 || line_length > MOST_BYTES) {
+		fputs("usage: lines COUNT [BYTES]\n", stderr);
 		return 2;
 	}
 	uint64_t wanted = strtoull(words[1], NULL, 10);
 	for (uint64_t number = 0; number < wanted;) {
 		size_t length = 0;
-		for (int i = 0; i < LINES_A_WRITE && number < wanted; i++, number++, length += LINE) {
+		for (; length + line_length <= MOST_BYTES && number < wanted; number++, length += line_length) {
 			/* snprintf would be the slowest part of the pipeline. */
 			char *line = buffer + length;
-			memset(line, '0', LINE - 1);
-			line[LINE - 1] = '\n';
-			char *digit = line + LINE - 1;
-			for (uint64_t rest = number; rest > 0; rest /= 10)
+			memset(line, '0', line_length - 1);
+			line[line_length - 1] = '\n';
+			char *digit = line + line_length - 1;
+			for (uint64_t rest = number; rest > 0 && digit > line; rest /= 10)
 				*--digit = (char)('0' + rest % 10);
 		}
 		for (size_t at = 0; at < length;) {

@@ -1,8 +1,9 @@
 /*
  * rpc serve PATH : answers JSON-RPC on a stream socket, a line each, with the parameters as the result
+ * rpc work : the same on stdin and stdout
  * rpc call PATH IN_FLIGHT : each line of stdin as a request, each answer as a line of stdout
  * rpc call-once PATH : one request of its own, and the answer
- * rpc requests COUNT : COUNT requests, a line each
+ * rpc requests COUNT [BYTES] : COUNT requests, a line each, with a parameter of BYTES bytes
  *
  * As a C program may do it that knows what its peer says: it looks for newlines and for `"params":` and `"id":`, and
  * nothing else. One at a time it blocks in read(2); with more in flight it reads and writes as much as there is.
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define BUFFER 65536
+#define LONGEST_REQUEST 16384
 
 static void fail(const char *what)
 {
@@ -62,12 +64,12 @@ static size_t answer(const char *line, const char *end, char *to)
 			       (int)(id_end - id), id);
 }
 
-static void serve_one(int connection)
+static void serve_one(int input, int output)
 {
 	static char in[BUFFER], out[4 * BUFFER];
 	size_t held = 0;
 	for (;;) {
-		ssize_t count = read(connection, in + held, sizeof in - held);
+		ssize_t count = read(input, in + held, sizeof in - held);
 		if (count <= 0)
 			return;
 		held += (size_t)count;
@@ -76,7 +78,7 @@ static void serve_one(int connection)
 			length += answer(in + used, end, out + length);
 		memmove(in, in + used, held - used);
 		held -= used;
-		write_all(connection, out, length);
+		write_all(output, out, length);
 	}
 }
 
@@ -92,7 +94,7 @@ static _Noreturn void serve(const char *path)
 		int connection = accept(listener, NULL, NULL);
 		if (connection < 0)
 			fail("accept");
-		serve_one(connection);
+		serve_one(connection, connection);
 		close(connection);
 	}
 }
@@ -107,8 +109,8 @@ static int call(const char *path, int in_flight)
 	int asked = 0, has_all = 0;
 	for (;;) {
 		size_t length = 0;
-		while (!has_all && asked < in_flight && length < sizeof requests - 4096) {
-			if (!fgets(requests + length, 4096, stdin)) {
+		while (!has_all && asked < in_flight && length < sizeof requests - LONGEST_REQUEST) {
+			if (!fgets(requests + length, LONGEST_REQUEST, stdin)) {
 				has_all = 1;
 				break;
 			}
@@ -144,10 +146,10 @@ static int call_once(const char *path)
 	return 0;
 }
 
-static int requests(long count)
+static int requests(long count, int bytes)
 {
 	for (long i = 1; i <= count; i++)
-		printf("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[\"number\",%ld],\"id\":%ld}\n", i, i);
+		printf("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[\"%0*d\",%ld],\"id\":%ld}\n", bytes, 0, i, i);
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -155,12 +157,16 @@ int main(int count, char **words)
 {
 	if (count == 3 && strcmp(words[1], "serve") == 0)
 		serve(words[2]);
+	if (count == 2 && strcmp(words[1], "work") == 0) {
+		serve_one(STDIN_FILENO, STDOUT_FILENO);
+		return 0;
+	}
 	if (count == 4 && strcmp(words[1], "call") == 0)
 		return call(words[2], atoi(words[3]));
 	if (count == 3 && strcmp(words[1], "call-once") == 0)
 		return call_once(words[2]);
-	if (count == 3 && strcmp(words[1], "requests") == 0)
-		return requests(atol(words[2]));
-	fprintf(stderr, "usage: rpc serve PATH | call PATH IN_FLIGHT | call-once PATH | requests COUNT\n");
+	if ((count == 3 || count == 4) && strcmp(words[1], "requests") == 0)
+		return requests(atol(words[2]), count == 4 ? atoi(words[3]) : 6);
+	fprintf(stderr, "usage: rpc serve PATH | work | call PATH IN_FLIGHT | call-once PATH | requests COUNT [BYTES]\n");
 	return 2;
 }

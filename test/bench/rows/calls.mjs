@@ -8,7 +8,7 @@ const script = (name) => fileURLToPath(new URL(`../peers/${name}`, import.meta.u
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 /** Runs something while a server answers at this path. */
-async function withServer(workshop, use) {
+export async function withServer(workshop, use) {
 	const path = `${workshop.folder}/rpc.sock`;
 	const server = spawn(workshop.program('rpc'), ['serve', path], {stdio: ['ignore', 'pipe', 'inherit']});
 	try {

@@ -6,7 +6,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 
 const script = fileURLToPath(new URL('../peers/nats-client.mjs', import.meta.url));
-const lineCount = 100_000;
+const lineCount = 50_000;
 let server;
 let place;
 let objects = 0;
@@ -24,7 +24,11 @@ async function needServer(workshop) {
 	server.stderr.on('data', (piece) => {
 		text += piece;
 	});
-	while (!text.includes('Server is ready')) await Promise.race([once(server.stderr, 'data'), sleep(1000)]);
+	server.on('error', () => {});
+	while (!text.includes('Server is ready')) {
+		if (server.exitCode !== null) throw new Error(`nats-server ended with status ${server.exitCode}: ${text.trim()}`);
+		await Promise.race([once(server.stderr, 'data'), sleep(1000)]);
+	}
 	while (!place) {
 		place =
 			found() && /nats:\/\/(127\.0\.0\.1:[0-9]+)/.exec(readFileSync(`${workshop.folder}/${found()}`, 'utf8'))?.[1];
@@ -86,7 +90,88 @@ const row = (id, title, direction) => ({
 	],
 });
 
+/** Both run the same program for the calls, twice. */
+const callers = {
+	ours: {
+		serve: (workshop, name, program) => [
+			...[workshop.command('ipc-sock'), 'serve', `nats:${name}`, '--jobs', '2', '--worker', '--ready-fd', '1', '--'],
+			...program,
+		],
+		call: (workshop, name, inFlight) => [
+			...[workshop.command('ipc-sock'), 'call', `nats:${name}`, '--batch', '-t', '1m', '--in-flight', inFlight],
+		],
+		once: (workshop, name) => [workshop.command('ipc-sock'), 'call', `nats:${name}`, 'echo', '1', 'a'],
+	},
+	client: {
+		serve: (_, name, program) => [process.execPath, script, 'serve', place, name, ...program],
+		call: (_, name, inFlight) => [process.execPath, script, 'call', place, name, inFlight],
+		once: (_, name) => [process.execPath, script, 'once', place, name],
+	},
+};
+
+async function withServer(workshop, way, use) {
+	await needServer(workshop);
+	const name = `bench-${process.pid}-${++objects}`;
+	const [program, ...words] = way.serve(workshop, name, [workshop.program('rpc'), 'work']);
+	const serving = spawn(program, words, {env: workshop.environment, stdio: ['ignore', 'pipe', 'inherit']});
+	try {
+		await Promise.race([once(serving.stdout, 'data'), once(serving, 'exit')]);
+		return await use(name);
+	} finally {
+		serving.kill();
+		await once(serving, 'exit');
+	}
+}
+
+/** Milliseconds of one call from the shell. */
+const callOnce = (way) => (workshop) =>
+	withServer(workshop, way, async (name) => (await workshop.launch(way.once(workshop, name))).elapsedMs);
+
+/** Thousands of calls a second, with the start of the command. */
+const callRate = (way, all, inFlight) => (workshop) =>
+	withServer(workshop, way, async (name) => {
+		const count = workshop.quick ? all / 5 : all;
+		const calling = [workshop.program('rpc'), 'requests', count, '|', ...way.call(workshop, name, inFlight)];
+		const {elapsedMs} = await workshop.pipeline([...calling, '|', 'wc', '-l'], {prints: count});
+		return count / elapsedMs;
+	});
+
+const callRow = ({words = '', measure, budget, ...row}) => ({
+	...row,
+	ours: {name: `ipc-sock call nats:NAME${words}`, needs: 'nats-server', measure: measure(callers.ours)},
+	peers: [{name: 'the client in a script', needs: 'nats-server', measure: measure(callers.client), ...budget}],
+});
+
 export const cluster = [
-	row('cluster-in', '100 k lines of 60 bytes (--quick: 20 k) into a queue on a NATS server', 'in'),
+	callRow({
+		id: 'cluster-call',
+		title: 'start to end of ipc-sock call nats:NAME echo 1 a, over a NATS server',
+		unit: 'ms',
+		better: 'less',
+		rounds: {full: 21, quick: 7},
+		measure: callOnce,
+		budget: {must: 1.25, aim: 1},
+	}),
+	callRow({
+		id: 'cluster-calls-in-turn',
+		title: '10 k calls over a NATS server (--quick: 2 k), each after the answer to the one before',
+		unit: 'k/s',
+		better: 'more',
+		rounds: {full: 7, quick: 3},
+		words: ' --batch --in-flight 1',
+		measure: (way) => callRate(way, 10_000, 1),
+		budget: {must: 0.8, aim: 1},
+	}),
+	callRow({
+		id: 'cluster-calls-in-flight',
+		title: '50 k calls over a NATS server (--quick: 10 k), many unanswered at a time',
+		unit: 'k/s',
+		better: 'more',
+		rounds: {full: 7, quick: 3},
+		words: ' --batch',
+		measure: (way) => callRate(way, 50_000, 256),
+		budget: {must: 0.8, aim: 1},
+	}),
+	row('cluster-in', '50 k lines of 60 bytes (--quick: 10 k) into a queue on a NATS server', 'in'),
 	row('cluster-out', 'the same lines out of it', 'out'),
 ];

@@ -8,10 +8,10 @@ const gibibyte = 1024 ** 3;
 const rounds = {full: 7, quick: 3};
 const lineCount = 1_000_000;
 
-/** 4 GiB, or as much as half of what is free takes. */
+/** 2 GiB, or as much as half of what is free takes. */
 function segmentBytes(workshop) {
 	const most = Math.floor(workshop.freeSharedMemory() / 2 / gibibyte) || 0.25;
-	return Math.min(workshop.quick ? 1 : 4, most) * gibibyte;
+	return Math.min(workshop.quick ? 0.5 : 2, most) * gibibyte;
 }
 
 const inOut = {unit: 'GiB/s', better: 'more', rounds};
@@ -74,7 +74,7 @@ export const segment = [
 	{
 		...inOut,
 		id: 'segment-in',
-		title: '4 GiB (--quick: 1; less where /dev/shm is small) from a pipe into a new segment',
+		title: '2 GiB (--quick: 0.5; less where /dev/shm is small) from a pipe into a new segment',
 		ours: {
 			name: 'ipc-shm write --create',
 			measure: rateIn((workshop, name) => [workshop.command('ipc-shm'), 'write', name, '--create']),
@@ -92,7 +92,7 @@ export const segment = [
 	{
 		...inOut,
 		id: 'segment-out',
-		title: '4 GiB (--quick: 1; less where /dev/shm is small) from a segment into wc -c',
+		title: '2 GiB (--quick: 0.5; less where /dev/shm is small) from a segment into wc -c',
 		ours: {name: 'ipc-shm read', measure: rateOut((workshop, name) => [workshop.command('ipc-shm'), 'read', name])},
 		peers: [
 			{name: 'cat /dev/shm/…', measure: rateOut((_, __, path) => ['cat', path]), must: 2},

@@ -25,7 +25,7 @@ const fresh = (work) => async (workshop) => {
 /** Millions of signals a second, each printed as a line; whoever loses one does not end. */
 const rate = (receiver) =>
 	fresh(async (workshop) => {
-		const count = workshop.quick ? 200_000 : 1_000_000;
+		const count = workshop.quick ? 100_000 : 500_000;
 		const words = [workshop.program('signals'), 'flood', fileOf(workshop), count, '@', ...receiver(workshop, count)];
 		const {elapsedMs} = await workshop.pipeline([...words, '|', 'wc', '-l'], {prints: count});
 		return count / 1e6 / (elapsedMs / 1000);
@@ -45,7 +45,7 @@ const latency = (receiver) =>
 export const signals = [
 	{
 		id: 'signals',
-		title: '1 M queued signals with values (--quick: 200 k), from sigqueue in C to a line each',
+		title: '500 k queued signals with values (--quick: 100 k), from sigqueue in C to a line each',
 		unit: 'M/s',
 		better: 'more',
 		rounds: {full: 9, quick: 3},

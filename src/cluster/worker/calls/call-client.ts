@@ -30,6 +30,7 @@ export class CallClient {
 	private readonly subject: string;
 	private readonly looking: NodeJS.Timeout | undefined;
 	private rest: Buffer[] = [];
+	private passing: Uint8Array[] = [];
 	private lastNumber = 0;
 	private readonly hasSentAll: Promise<void>;
 
@@ -67,7 +68,8 @@ export class CallClient {
 		let start = 0;
 		let hasNotifications = false;
 		for (let end = piece.indexOf(newline); end >= 0; end = piece.indexOf(newline, start)) {
-			const line = Buffer.concat([...this.rest, piece.subarray(start, end)]);
+			const last = piece.subarray(start, end);
+			const line = this.rest.length > 0 ? Buffer.concat([...this.rest, last]) : last;
 			this.rest = [];
 			start = end + 1;
 			if (line.length > 0 && !this.ask(line)) hasNotifications = true;
@@ -81,7 +83,7 @@ export class CallClient {
 
 	/** Whether it gets an answer. */
 	private ask(line: Buffer): boolean {
-		const {id} = JSON.parse(line.toString()) as {id?: unknown};
+		const id = idOf(line);
 		if (this.problem) return true;
 		const most = this.client.info?.max_payload ?? Number.POSITIVE_INFINITY;
 		if (line.length > most) {
@@ -121,9 +123,13 @@ export class CallClient {
 
 	/** Answers that arrived together are written together. */
 	private pass(answer: Uint8Array): void {
-		this.socket.cork();
-		this.socket.write(Buffer.concat([answer, lineEnd]));
-		process.nextTick(() => this.socket.uncork());
+		this.passing.push(answer, lineEnd);
+		if (this.passing.length === 2) process.nextTick(() => this.writePassing());
+	}
+
+	private writePassing(): void {
+		if (this.passing.length > 0) this.socket.write(Buffer.concat(this.passing));
+		this.passing = [];
 	}
 
 	private lookForSigns(): void {
@@ -157,8 +163,24 @@ export class CallClient {
 		this.problem = problem;
 		this.open.clear();
 		clearInterval(this.looking);
+		this.writePassing();
 		this.socket.end();
 	}
+}
+
+const commonEnd = Buffer.from(',"id":');
+const mostDigits = 15;
+
+/**
+ * The id of a request, undefined for a notification. Most end with it, as a number: the brace that closes the line belongs to the
+ * request itself, and so does the member before it.
+ */
+function idOf(line: Buffer): unknown {
+	const at = line.length - 1 - mostDigits - commonEnd.length;
+	const end = line.toString('latin1', Math.max(0, at));
+	const [, digits] = /,"id":([0-9]+)\}$/.exec(end) ?? [];
+	if (digits !== undefined) return Number(digits);
+	return (JSON.parse(line.toString()) as {id?: unknown}).id;
 }
 
 /** Why these bytes are not the answer to a call with this id; undefined when they are. */

@@ -1,6 +1,13 @@
 import {Empty, headers, type Msg, type NatsConnection} from '@nats-io/transport-node';
-import type {CallMessage} from '../../../objects/socket/call-places.js';
-import {type Answers, queueGroup, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../../calls/format.js';
+import {
+	type Answers,
+	type ArrivedCalls,
+	queueGroup,
+	signIntervalMs,
+	signsHeader,
+	subjectOf,
+	workingStatus,
+} from '../../calls/format.js';
 
 interface OpenMessage {
 	reply: string;
@@ -9,7 +16,7 @@ interface OpenMessage {
 
 /** The server's side of calls: takes messages, and keeps where the answers go. */
 export class CallListener {
-	private arrived: CallMessage[] = [];
+	private arrived: Uint8Array[] = [];
 	private readonly open = new Map<number, OpenMessage>();
 	private lastReceipt = 0;
 	private wake: (() => void) | undefined;
@@ -45,24 +52,38 @@ export class CallListener {
 	private take({data, reply = '', headers: head}: Msg): void {
 		const receipt = ++this.lastReceipt;
 		this.open.set(receipt, {reply, wantsSigns: reply !== '' && head?.has(signsHeader) === true});
-		// A copy: it lies in what was read from the connection.
-		this.arrived.push({bytes: new Uint8Array(data), receipt});
+		// Not copied: the client reads each piece of the connection into memory of its own.
+		this.arrived.push(data);
 	}
 
 	/** Waits for messages; none once it has been stopped. */
-	async receive(): Promise<CallMessage[]> {
+	async receive(): Promise<ArrivedCalls> {
 		while (this.arrived.length === 0 && !this.isStopped && !this.problem)
 			await new Promise<void>((resolve) => {
 				this.wake = resolve;
 			});
 		if (this.problem) throw this.problem;
-		const {arrived} = this;
-		this.arrived = [];
-		return arrived;
+		return this.takeArrived();
 	}
 
-	answer(answers: Answers): void {
-		for (const [receipt, text] of answers) {
+	/** Together: each would cross to the other thread with memory of its own. */
+	private takeArrived(): ArrivedCalls {
+		const {arrived} = this;
+		this.arrived = [];
+		const bytes = new Uint8Array(arrived.reduce((sum, {length}) => sum + length, 0));
+		const ends = new Uint32Array(arrived.length);
+		let end = 0;
+		for (const [i, data] of arrived.entries()) {
+			bytes.set(data, end);
+			end += data.length;
+			ends[i] = end;
+		}
+		return {bytes, ends, first: this.lastReceipt - arrived.length + 1};
+	}
+
+	answer({receipts, texts}: Answers): void {
+		for (const [i, receipt] of receipts.entries()) {
+			const text = texts[i];
 			const {reply = ''} = this.open.get(receipt) ?? {};
 			this.open.delete(receipt);
 			if (reply !== '' && text !== undefined) this.client.publish(reply, text);
@@ -74,14 +95,13 @@ export class CallListener {
 			if (wantsSigns) this.client.publish(reply, Empty, {headers: this.working});
 	}
 
-	async stop(): Promise<CallMessage[]> {
+	async stop(): Promise<ArrivedCalls> {
 		this.subscription.unsubscribe();
 		await this.client.flush();
 		this.isStopped = true;
-		const {arrived} = this;
-		this.arrived = [];
+		const rest = this.takeArrived();
 		this.wake?.();
-		return arrived;
+		return rest;
 	}
 
 	close(): void {

@@ -1,5 +1,4 @@
-import type {CallMessage} from '../../../objects/socket/call-places.js';
-import type {Answers} from '../../calls/format.js';
+import type {Answers, ArrivedCalls} from '../../calls/format.js';
 import type {RefusalData} from '../../protocol.js';
 import {type Connection, sleep} from '../connection.js';
 import {refuse} from '../errors.js';
@@ -45,14 +44,14 @@ export function callMethods(connection: Connection) {
 			return client.info?.max_payload ?? 1024 ** 2;
 		},
 
-		callsReceive: (): Promise<CallMessage[]> => found(listener).receive(),
+		callsReceive: (): Promise<ArrivedCalls> => found(listener).receive(),
 
 		async callsAnswer(answers: Answers): Promise<void> {
 			found(listener).answer(answers);
 		},
 
 		/** What has arrived and was not received. */
-		callsStop: (): Promise<CallMessage[]> => found(listener).stop(),
+		callsStop: (): Promise<ArrivedCalls> => found(listener).stop(),
 
 		async callsClose(): Promise<void> {
 			found(listener).close();

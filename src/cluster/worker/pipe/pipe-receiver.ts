@@ -5,6 +5,7 @@ import {
 	mostInHand,
 	newsSubject,
 	type PipeBatch,
+	type PipeEvent,
 	readDescription,
 	readerSubject,
 	streamOf,
@@ -121,7 +122,7 @@ export class PipeReceiver {
 	private async answer(): Promise<void> {
 		const client = await this.stream.connection.client();
 		this.presence = answerAt(client, readerSubject(this.name));
-		client.publish(newsSubject(this.name), 'reader');
+		client.publish(newsSubject(this.name), 'reader' satisfies PipeEvent);
 		await client.flush();
 	}
 

@@ -6,6 +6,7 @@ import {
 	markHeader,
 	messageId,
 	newsSubject,
+	type PipeEvent,
 	type PipeSent,
 	readerSubject,
 	storedHeader,
@@ -97,8 +98,13 @@ export class PipeSender {
 		const client = await connection.client();
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		let wake = (): void => {};
-		const news = client.subscribe(newsSubject(this.name), {callback: () => wake()});
+		const news = client.subscribe(newsSubject(this.name), {
+			callback: (_, message) => {
+				if (message.string() === ('reader' satisfies PipeEvent)) wake();
+			},
+		});
 		const waiting = timeoutMs === 0 ? undefined : answerAt(client, waitingSubject(this.name));
+		client.publish(newsSubject(this.name), 'writer' satisfies PipeEvent);
 		try {
 			for (;;) {
 				const woken = new Promise<void>((resolve) => {
@@ -303,6 +309,13 @@ export class PipeSender {
 		if (reason === 'no-jetstream' && (await this.stream.tryInfo().catch(() => 'unknown'))) return 'lost';
 		this.failure ??= reason === 'no-jetstream' ? new Refused(removed) : error;
 		return 'failed';
+	}
+
+	/** What is not stored is not sent any more. */
+	async abandon(): Promise<void> {
+		this.giveUp('lost');
+		await this.leave();
+		this.state = 'ended';
 	}
 
 	/** Ends before all was sent: the reader is told, if there is room for it. */

@@ -48,14 +48,14 @@ export class PipeStream {
 		readonly name: string,
 	) {}
 
-	async info(): Promise<StreamInfo> {
+	async info(timeoutMs = -1): Promise<StreamInfo> {
 		const {streams} = await this.connection.streams();
-		return this.connection.retry(() => streams.info(streamOf(this.name)));
+		return this.connection.retry(() => streams.info(streamOf(this.name)), timeoutMs);
 	}
 
-	async tryInfo(): Promise<StreamInfo | undefined> {
+	async tryInfo(timeoutMs = -1): Promise<StreamInfo | undefined> {
 		try {
-			return await this.info();
+			return await this.info(timeoutMs);
 		} catch (error) {
 			if (refusalOf(error)?.reason === 'no-such') return undefined;
 			throw error;

@@ -1,9 +1,11 @@
+import type {PipeSubject} from '../../../objects/fifo/pipes.js';
 import {
 	allSubjects,
 	type ClusterPipeAttributes,
 	type ClusterPipeStatus,
 	type ClusterUser,
 	type PipeBatch,
+	type PipeEvent,
 	type PipeSent,
 	readDescription,
 	readerSubject,
@@ -17,6 +19,7 @@ import {readUser} from './pipe-order.js';
 import {PipeReceiver} from './pipe-receiver.js';
 import {PipeSender} from './pipe-sender.js';
 import {PipeStream} from './pipe-stream.js';
+import {PipeWatch} from './pipe-watch.js';
 
 /** How long a look waits for another user to answer. */
 const answerMs = 250;
@@ -25,6 +28,7 @@ const answerMs = 250;
 export function pipeMethods(connection: Connection) {
 	const senders = new Map<string, PipeSender>();
 	const receivers = new Map<string, PipeReceiver>();
+	const watches = new Map<string, PipeWatch>();
 	const streamAt = (name: string) => new PipeStream(connection, name);
 	const senderOf = (name: string) => senders.get(name) as PipeSender;
 	const receiverOf = (name: string) => receivers.get(name) as PipeReceiver;
@@ -43,6 +47,7 @@ export function pipeMethods(connection: Connection) {
 		pipeSend: (name: string, bytes: Uint8Array, ends: Uint32Array, timeoutMs: number): Promise<PipeSent> =>
 			senderOf(name).send(bytes, ends, timeoutMs),
 		pipeEnd: (name: string, timeoutMs: number): Promise<PipeSent> => senderOf(name).end(timeoutMs),
+		pipeAbandon: (name: string): Promise<void> => senderOf(name).abandon(),
 		/** A pipe that has no user any more is removed, if it is temporary. */
 		async pipeLetGo(name: string): Promise<void> {
 			const stream = streamAt(name);
@@ -71,12 +76,26 @@ export function pipeMethods(connection: Connection) {
 		pipeRemove: (name: string): Promise<void> => streamAt(name).remove(),
 
 		/** Of these, or of all; those that do not exist are left out. */
-		async pipeStatus(names?: readonly string[]): Promise<ClusterPipeStatus[]> {
+		async pipeStatus(
+			names: readonly string[] | undefined,
+			users: boolean,
+			timeoutMs: number,
+		): Promise<ClusterPipeStatus[]> {
 			const found = await Promise.all(
-				(names ?? (await pipeNames(connection))).map((name) => statusOf(connection, streamAt(name))),
+				(names ?? (await pipeNames(connection))).map((name) => statusOf(streamAt(name), users, timeoutMs)),
 			);
 			return found.filter((status) => status !== undefined);
 		},
+
+		/** From now on `pipeNews` tells what happens. */
+		async pipeWatch(name: string, subject: PipeSubject): Promise<void> {
+			const watch = new PipeWatch(connection, name, subject);
+			watches.set(name, watch);
+			await watch.begin();
+		},
+		/** What has happened since the last time; waits for something. */
+		pipeNews: (name: string, timeoutMs: number): Promise<PipeEvent[]> =>
+			watches.get(name)?.next(timeoutMs) ?? Promise.resolve([]),
 	};
 }
 
@@ -90,18 +109,21 @@ async function pipeNames(connection: Connection): Promise<string[]> {
 	return names.sort();
 }
 
-async function statusOf(connection: Connection, stream: PipeStream): Promise<ClusterPipeStatus | undefined> {
-	const {name} = stream;
-	const info = await stream.tryInfo();
+async function statusOf(
+	stream: PipeStream,
+	withUsers: boolean,
+	timeoutMs: number,
+): Promise<ClusterPipeStatus | undefined> {
+	const {name, connection} = stream;
+	const info = await stream.tryInfo(timeoutMs);
 	if (!info) return undefined;
-	const [readers, writers, waiting] = await Promise.all(
-		[readerSubject(name), writersSubject(name), waitingSubject(name)].map((subject) => usersAt(connection, subject)),
-	);
+	const subjects = withUsers ? [readerSubject(name), writersSubject(name), waitingSubject(name)] : [];
+	const [readers, writers, waiting] = await Promise.all(subjects.map((subject) => usersAt(connection, subject)));
 	const {config, state, cluster, created} = info;
 	return {
 		name,
 		isTemporary: readDescription(config.description).isTemporary,
-		size: config.max_bytes,
+		size: config.max_bytes > 0 ? config.max_bytes : null,
 		queued: state.bytes,
 		readers: readers ?? [],
 		writers: [

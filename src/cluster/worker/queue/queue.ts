@@ -10,6 +10,7 @@ import {
 	type ClusterQueueStatus,
 	defaultMaxmsg,
 	headerBytes,
+	includesSubject,
 	type ReceivedBatch,
 	type SendBatch,
 	type Sent,
@@ -72,8 +73,9 @@ export function queueMethods(connection: Connection) {
 			}
 		},
 
-		async queueOpen(name: string): Promise<{maxmsg: number; msgsize: number}> {
+		async queueOpen(name: string): Promise<{maxmsg: number | null; msgsize: number}> {
 			const [{config}, largest] = await Promise.all([infoOf(name), largestMessage()]);
+			checkIsQueue(name, config);
 			return sizesOf(config, largest);
 		},
 
@@ -113,6 +115,7 @@ export function queueMethods(connection: Connection) {
 
 		async queueRemove(name: string): Promise<void> {
 			const {streams} = await connection.streams();
+			checkIsQueue(name, (await infoOf(name)).config);
 			await streams.delete(streamOf(name));
 		},
 
@@ -171,10 +174,17 @@ async function queueNames(connection: Connection): Promise<string[]> {
 	return names.map((name) => name.slice(streamPrefix.length)).sort();
 }
 
+/** Another program may have a stream of that name: what is sent to the queue would never be in it. */
+function checkIsQueue(name: string, {subjects}: StreamInfo['config']): void {
+	const wanted = allSubjectsOf(name);
+	if (!subjects?.some((subject) => includesSubject(subject, wanted)))
+		refuse('foreign', `the stream '${streamOf(name)}' of another program does not store '${wanted}'`);
+}
+
 /** A stream that another program has made may have no limits. */
-function sizesOf(config: StreamInfo['config'], largest: number): {maxmsg: number; msgsize: number} {
+function sizesOf(config: StreamInfo['config'], largest: number): {maxmsg: number | null; msgsize: number} {
 	return {
-		maxmsg: config.max_msgs > 0 ? config.max_msgs : Number.MAX_SAFE_INTEGER,
+		maxmsg: config.max_msgs > 0 ? config.max_msgs : null,
 		msgsize:
 			(config.max_msg_size ?? -1) > 0 ? Math.min(largest, (config.max_msg_size as number) - headerBytes) : largest,
 	};

@@ -17,6 +17,7 @@ import {
 } from '../../segment/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
 import {refusalOf, refuse} from '../errors.js';
+import {storeOn} from '../replicas.js';
 
 /** Others change it at the same moment: a moment of another length for each. */
 const longestPauseMs = 10;
@@ -37,14 +38,27 @@ export const sizeOf = (value: NonNullable<Entry['value']>): number =>
 export class SegmentStore {
 	constructor(private readonly connection: Connection) {}
 
-	/** Makes the bucket, where there is none. */
-	async needBucket(): Promise<void> {
+	/** Makes the bucket where it is missing; stores it on more servers where that is wanted, never on fewer. */
+	async prepare(replicas = 1): Promise<void> {
+		if ((await this.replicasOf(stream)) === undefined) {
+			const settings = {history: 1, storage: StorageType.File, replicas};
+			await new Kvm(await this.connection.jetStream()).create(bucket, settings);
+		}
+		if (replicas === 1) return;
+		for (const name of [stream, objectStream]) {
+			const found = await this.replicasOf(name);
+			if (found !== undefined && found < replicas) await storeOn(this.connection, name, replicas);
+		}
+	}
+
+	/** Undefined where there is no such stream. */
+	private async replicasOf(name: string): Promise<number | undefined> {
 		const {streams} = await this.connection.streams();
 		try {
-			await this.connection.retry(() => streams.info(stream));
+			return (await this.connection.retry(() => streams.info(name))).config.num_replicas;
 		} catch (error) {
-			if (refusalOf(error)?.reason !== 'no-such') throw error;
-			await new Kvm(await this.connection.jetStream()).create(bucket, {history: 1, storage: StorageType.File});
+			if (refusalOf(error)?.reason === 'no-such') return undefined;
+			throw error;
 		}
 	}
 
@@ -84,8 +98,8 @@ export class SegmentStore {
 		}
 	}
 
-	async create(name: string, bytes: Uint8Array): Promise<boolean> {
-		await this.needBucket();
+	async create(name: string, bytes: Uint8Array, replicas: number | undefined): Promise<boolean> {
+		await this.prepare(replicas);
 		for (;;) {
 			const {revision, value} = await this.entry(name);
 			if (value) return false;
@@ -179,7 +193,9 @@ export class SegmentStore {
 	}
 
 	private async objects() {
-		return new Objm(await this.connection.jetStream()).create(bucket, {storage: StorageType.File});
+		// As many as the bucket has.
+		const replicas = (await this.replicasOf(stream)) ?? 1;
+		return new Objm(await this.connection.jetStream()).create(bucket, {storage: StorageType.File, replicas});
 	}
 
 	/** The object store keeps a note of each object that was deleted; that goes as well. */

@@ -25,7 +25,7 @@ export class SegmentFollower {
 
 	private async follow(): Promise<void> {
 		while (!this.connection.closing.signal.aborted) {
-			await this.store.needBucket();
+			await this.store.prepare();
 			const kv = await new Kvm(await this.connection.jetStream()).open(bucket);
 			// Begins with the last revision, so that none is missed before or between.
 			for await (const entry of await kv.watch({key: this.name, headers_only: true})) this.take(entry);

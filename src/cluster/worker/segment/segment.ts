@@ -20,8 +20,8 @@ export function segmentMethods(connection: Connection) {
 
 	return {
 		/** Whether it was made; false where there is one already. */
-		segmentCreate: (name: string, contents: number | Uint8Array): Promise<boolean> =>
-			store.create(name, typeof contents === 'number' ? new Uint8Array(contents) : contents),
+		segmentCreate: (name: string, contents: number | Uint8Array, replicas: number | undefined): Promise<boolean> =>
+			store.create(name, typeof contents === 'number' ? new Uint8Array(contents) : contents, replicas),
 
 		async segmentSize(name: string): Promise<number> {
 			const {value} = await store.entry(name);

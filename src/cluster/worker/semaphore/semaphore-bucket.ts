@@ -14,6 +14,7 @@ import {
 } from '../../semaphore/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
 import {refusalOf, refuse} from '../errors.js';
+import {storeOn} from '../replicas.js';
 
 /** The entry of a semaphore as it was last seen. */
 export interface Entry {
@@ -54,7 +55,7 @@ export class SemaphoreBucket {
 		const found = await this.info();
 		if (found) {
 			if (replicas !== undefined && replicas > found.config.num_replicas)
-				await streams.update(stream, {num_replicas: replicas});
+				await storeOn(this.connection, stream, replicas);
 			return;
 		}
 		try {

@@ -131,18 +131,11 @@ export class SignalReceiver {
 		const {signal, value = null} = request;
 		const number = this.wanted.get(String(signal));
 		if (number === undefined) return 'not-wanted';
+		if (value !== null && !isInteger(value, -(2 ** 31), 2 ** 31 - 1)) return 'bad-value';
 		const {host, pid, uid} = claimedBy(request);
 		try {
 			const code = value === null ? SI_DISTANT : SI_QUEUE;
-			native.rtSigqueueinfo(
-				process.pid,
-				number,
-				code,
-				pid,
-				uid,
-				integer(value, -(2 ** 31), 2 ** 31 - 1),
-				this.mark(host),
-			);
+			native.rtSigqueueinfo(process.pid, number, code, pid, uid, value ?? 0, this.mark(host));
 		} catch (error) {
 			if (isKernelError(error) && error.code === 'EAGAIN') return 'full';
 			throw error;
@@ -191,5 +184,7 @@ function claimedBy({host, pid, uid}: Partial<Claimed>): Claimed {
 	};
 }
 
-const integer = (value: unknown, least: number, most: number): number =>
-	typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : 0;
+const isInteger = (value: unknown, least: number, most: number): value is number =>
+	typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+
+const integer = (value: unknown, least: number, most: number): number => (isInteger(value, least, most) ? value : 0);

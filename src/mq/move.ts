@@ -9,13 +9,14 @@ import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {rescuedOf} from '../objects/queue/rescued-messages.js';
 import {attributes, checkAttributes} from './options.js';
 
-export const copy = verb({
+export const move = verb({
 	summary: 'Move messages from one queue to another, with their priorities',
+	aliases: ['copy'],
 	operands: {source: one(queueName), destination: one(queueName)},
 	options: {
 		count: {...common.count, help: 'stop after N messages (default: all that are queued now)'},
 		follow: {...common.follow, help: 'keep running; move each message that arrives'},
-		move: {help: 'no effect; copy always moves messages'},
+		move: {isHidden: true, help: 'what the verb does anyway'},
 		timeout: common.timeout,
 		timeoutStatus: common.timeoutStatus,
 		nonblock: common.nonblock,
@@ -24,7 +25,7 @@ export const copy = verb({
 		json: {help: 'print the number of moved messages as JSON'},
 	},
 	cluster: true,
-	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq copy jobs archive --create'}],
+	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq move jobs archive --create'}],
 	run({source, destination}, options) {
 		checkAttributes(options);
 		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');
@@ -35,7 +36,7 @@ export const copy = verb({
 			'send',
 			options.create ? {maxmsg, msgsize, mode, replicas} : undefined,
 		);
-		if (from.isSameAs(to)) throw new SystemError(`cannot copy '${from.shownName}' to itself`);
+		if (from.isSameAs(to)) throw new SystemError(`cannot move '${from.shownName}' to itself`);
 		stopOnSignals();
 		using rescued = rescuedOf(from);
 		const there = from.messages + (rescued?.count() ?? 0);
