@@ -53,7 +53,7 @@ const blocks = [...' ▁▂▃▄▅▆▇█'];
 const letters = [...' .:-=+*#@'];
 
 /** A level over time in one line; `full` is the highest possible, or 0 where that is not known. */
-export function sparkline(levels: readonly number[], full: number): string {
+function sparkline(levels: readonly number[], full: number): string {
 	const top = Math.max(full, ...levels, 1);
 	const bars = showsUnicode() ? blocks : letters;
 	return levels.map((level) => bars[level === 0 ? 0 : Math.max(1, Math.ceil((level / top) * 8))]).join('');
