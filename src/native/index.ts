@@ -1,6 +1,8 @@
 import {addon} from './addon.js';
+import type {Mapping, RingHandle, SemaphoreHandle, UnixSocketRow} from './values.js';
 
 export * from './constants.js';
+export type * from './values.js';
 
 /**
  * The kernel, as the C beside this file exports it.
@@ -37,15 +39,9 @@ export interface Native {
 	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */
 	pollInBackground(descriptor: number, events: number, timeoutMs: number): Promise<boolean>;
-	/**
-	 * epoll_create1(2): from now on the event loop calls back with the descriptors that are ready and their events, in turn. On
-	 * Node only.
-	 */
+	/** epoll_create1(2): Node's event loop calls back with descriptors that are ready and their events, in turn. */
 	openReadiness(onReady: (pairs: number[]) => void): void;
-	/**
-	 * epoll_ctl(2): watches a descriptor for these events, 0 for no longer. The event loop goes on for as long as `isWatching`
-	 * is true. On Node only.
-	 */
+	/** epoll_ctl(2): watches a descriptor for events, 0 for no longer. Node goes on for as long as `isWatching` is true. */
 	watchReadiness(descriptor: number, events: number, isWatching: boolean): void;
 	/** flock(2). */
 	flock(descriptor: number, operation: number, timeoutMs: number): void;
@@ -190,6 +186,20 @@ export interface Native {
 	semTakeTagged(semaphore: SemaphoreHandle, tag: number): boolean;
 	/** Adds a unit, if there is room, and sets the tag, atomically; wakes no process. sem_post(3) */
 	semGiveTagged(semaphore: SemaphoreHandle, tag: number): boolean;
+	/**
+	 * sem_trywait(3), sem_post(3), sem_getvalue(3): handles known lines for as long as none has to wait or fails, and there is room
+	 * for their answers: `used` bytes of the range, and where the answers end. `keys` and `rows`: see semaphore-lines.c.
+	 */
+	semLines(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		keys: Uint8Array,
+		rows: Int32Array,
+		semaphores: readonly SemaphoreHandle[],
+		answers: Uint8Array,
+		filled: number,
+	): {used: number; filled: number};
 	/** The tag that was set last. sem_overview(7) */
 	semTag(semaphore: SemaphoreHandle): number;
 	/** sigaction(2): from now on these signals end our waits instead of the process. */
@@ -380,14 +390,10 @@ export interface Native {
 	accept4(descriptor: number, flags: number): number;
 	/** connect(2): waits for room in the listener's queue, or for the network; EAGAIN if the socket does not block. */
 	connect(descriptor: number, address: Uint8Array, timeoutMs: number): void;
-	/** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+	/** shutdown(2): SHUT_WR. */
 	shutdown(descriptor: number, how: number): void;
 	/** unix(7), SIOCOUTQ: bytes sent that the peer has not read. */
 	ioctlSiocoutq(descriptor: number): number;
-	/** getsockname(2): a struct sockaddr. */
-	getsockname(descriptor: number): Uint8Array;
-	/** getpeername(2): a struct sockaddr. */
-	getpeername(descriptor: number): Uint8Array;
 	/** getsockopt(2), for options that are integers. */
 	getsockopt(descriptor: number, level: number, option: number): number;
 	/** setsockopt(2), for options that are integers. */
@@ -447,38 +453,6 @@ export interface Native {
 	tcgetattr(descriptor: number, settings: Uint8Array): void;
 	/** tcsetattr(3), TCSANOW. */
 	tcsetattr(descriptor: number, settings: Uint8Array): void;
-}
-
-/** A mapping of the native layer: opaque. */
-export type Mapping = {readonly mapping: unique symbol};
-/** A ring of the native layer: opaque. */
-export type RingHandle = {readonly ring: unique symbol};
-
-declare const semaphoreHandle: unique symbol;
-/** A mapped semaphore. */
-export interface SemaphoreHandle {
-	readonly [semaphoreHandle]: true;
-}
-
-/** A local socket as the kernel lists it. sock_diag(7) */
-export interface UnixSocketRow {
-	/** Of the socket itself: the inode that /proc/pid/fd shows. */
-	inode: number;
-	type: number;
-	/** TCP_ESTABLISHED, TCP_CLOSE (neither connected nor listening) or TCP_LISTEN. */
-	state: number;
-	/** In Latin-1; the first character of an abstract name is NUL. */
-	name?: string;
-	/** The socket file. */
-	fileDevice?: number;
-	fileInode?: number;
-	/** The inode of the peer. */
-	peer?: number;
-	/** Unread bytes; of a listener: pending connections. */
-	receiveQueue?: number;
-	/** Bytes in transit; of a listener: maximum of pending connections. */
-	sendQueue?: number;
-	uid?: number;
 }
 
 /** The error that the native layer throws when a kernel call fails. */

@@ -19,6 +19,7 @@ NAPI_MODULE_INIT()
 	export_ring(env, exports);
 	export_shm(env, exports);
 	export_semaphore(env, exports);
+	export_semaphore_lines(env, exports);
 	export_duplex(env, exports);
 	export_socket(env, exports);
 	export_sock_diag(env, exports);

@@ -36,6 +36,7 @@ void export_ring(napi_env env, napi_value exports);
 void export_shm(napi_env env, napi_value exports);
 void export_process(napi_env env, napi_value exports);
 void export_semaphore(napi_env env, napi_value exports);
+void export_semaphore_lines(napi_env env, napi_value exports);
 void export_duplex(napi_env env, napi_value exports);
 void export_socket(napi_env env, napi_value exports);
 void export_sock_diag(napi_env env, napi_value exports);

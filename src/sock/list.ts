@@ -5,7 +5,7 @@ import {verb} from '../common/verb.js';
 import {socketNames} from '../objects/socket/runtime-sockets.js';
 import {lookAtAllSockets, lookAtSockets, type SocketStatus} from '../objects/socket/socket-status.js';
 
-export const socketColumns: readonly Column<SocketStatus>[] = [
+const socketColumns: readonly Column<SocketStatus>[] = [
 	{name: 'name', value: ({name}) => name},
 	{name: 'type', value: ({type}) => type ?? ''},
 	{name: 'state', value: ({state}) => state},

@@ -18,7 +18,7 @@ const users = (list: readonly SocketUser[] | null, otherwise: string): string | 
 					uid === null ? `${pid} ${command}` : `${pid} ${command} (${native.userName(uid) ?? uid})`,
 				);
 
-export function describeSocket(status: SocketStatus): [string, string | string[]][] {
+function describeSocket(status: SocketStatus): [string, string | string[]][] {
 	const {state, connections, peers} = status;
 	const isListening = state === 'listening';
 	return [

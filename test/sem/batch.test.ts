@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {fc} from '../support/property.js';
+import {randomBelow} from '../support/random.js';
 import {SemaphoreWorld, untilWaiting, waitersOf} from '../support/semaphores.js';
 import {assertDone, assertFails} from '../support/world.js';
 
@@ -95,9 +96,10 @@ test('the reader of the answers goes while it waits: it ends by SIGPIPE, and tak
 	const world = new SemaphoreWorld(t);
 	const name = await world.semaphore(0);
 	const {stdout, stderr} = await world.shell(
-		`{ { echo "wait ${name} 250s"; sleep 250 & echo $! >${world.file('sleep')}; wait; } | { ipc-sem batch; echo $? >&3; kill $(cat ${world.file('sleep')}); } | true; } 3>&1`,
+		`mkfifo in; exec 8<>in; echo 'wait ${name} 250s' >&8; { ipc-sem batch <in; echo "status $?" >&2; } | true`,
+		{cwd: world.scratch},
 	);
-	assert.deepEqual([stdout.toString(), stderr], ['141\n', '']);
+	assert.deepEqual([stdout.toString(), stderr], ['', 'status 141\n']);
 	assert.equal(waitersOf(name), 0);
 	assert.equal(await world.value(name), 0);
 });
@@ -140,6 +142,35 @@ test('a line that is too long, and a full stdout', async (t) => {
 		1,
 		'ipc-sem: cannot write to stdout: no space left on the device\n',
 	);
+});
+
+test('ten thousand lines about a few semaphores or many: every answer is that of a model', async (t) => {
+	const world = new SemaphoreWorld(t);
+	for (const count of [3, 20]) {
+		const values = new Map<string, number>();
+		for (let i = 0; i < count; i++) values.set(await world.semaphore(0), 0);
+		const names = [...values.keys()];
+		const lines: string[] = [];
+		const answers: string[] = [];
+		for (let i = 0; i < 5_000; i++) {
+			const name = names[randomBelow(count)] as string;
+			const value = values.get(name) as number;
+			const [line, answer, next] = [
+				[`post ${name}`, 'ok', value + 1],
+				[`post ${name} 2`, 'ok', value + 2],
+				[`wait ${name} 0`, value > 0 ? 'ok' : 'busy', Math.max(0, value - 1)],
+				[`acquire\t${name} 0`, value > 0 ? 'ok' : 'busy', Math.max(0, value - 1)],
+				[`value ${name}`, String(value), value],
+			][randomBelow(5)] as [string, string, number];
+			lines.push(line);
+			answers.push(answer);
+			values.set(name, next);
+		}
+		const {status, stdout, stderr} = await world.run('ipc-sem', ['batch'], {input: `${lines.join('\n')}\n`});
+		assert.deepEqual([status, stderr], [0, '']);
+		assert.ok(stdout.toString() === `${answers.join('\n')}\n`, 'an answer differs');
+		for (const [name, value] of values) assert.equal(await world.value(name), value);
+	}
 });
 
 /** A wait with a time of more than nothing waits for nothing instead. */

@@ -30,7 +30,7 @@ export interface RunSettings {
 const deadlineMs = 300_000;
 
 /** The environment a command sees: nothing of ours that could change what it does. */
-export function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
+function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
 	const {PATH = '', HOME = '', LANG = 'C.UTF-8'} = process.env;
 	// With a socket for stdin, which is what Node gives it, bash believes to be run over the network and reads its start-up
 	// file, whatever that does; but not where it is a shell within a shell.

@@ -6,7 +6,7 @@ import {uniqueName} from './unique-name.js';
 import {until} from './until.js';
 import {assertDone, World} from './world.js';
 
-export const isRoot = process.getuid?.() === 0;
+const isRoot = process.getuid?.() === 0;
 export const needsRoot = {skip: !isRoot && 'needs root to become another user, or to mount'};
 
 /** A word before a command: a user that is neither ours nor privileged. */

@@ -21,7 +21,7 @@ export interface ClusterServer {
 	readonly password: string | undefined;
 }
 
-export const usualPort = 4222;
+const usualPort = 4222;
 const longestName = 128;
 
 /** Whether a text is meant as an address on a cluster. */

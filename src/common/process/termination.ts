@@ -3,7 +3,7 @@ import {hasCode} from '../errors.js';
 import {SIGKILL, SIGTERM} from './signals.js';
 
 /** From SIGTERM to SIGKILL, for processes that have to end. */
-export const graceMs = 2000;
+const graceMs = 2000;
 
 /**
  * Sends a signal to a process, or to the process group `-pid`: false if it has ended, or if it belongs to another user

@@ -7,8 +7,7 @@
  *
  * What libc cannot do is in semaphore-words.c.
  */
-#include "native.h"
-#include "semaphore-words.h"
+#include "semaphore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +23,6 @@
 #else
 #define PREFIX ""
 #endif
-
-struct semaphore {
-	struct words *words; /* NULL once it is unmapped */
-	bool writable;
-	enum mark mark;
-};
 
 static const napi_type_tag type_tag = {0x6f8a1c52d0b34e77, 0x9a3d5e10c7f24b86};
 
@@ -47,8 +40,7 @@ static void free_semaphore(napi_env env, void *data, void *hint)
 	free(semaphore);
 }
 
-/* The semaphore a handle stands for; throws and answers NULL for anything else, and where it may not be changed. */
-static struct semaphore *semaphore_argument(struct arguments *arguments, size_t index, bool writes)
+struct semaphore *semaphore_argument(struct arguments *arguments, size_t index, bool writes)
 {
 	struct semaphore *semaphore = handle_argument(arguments, index, &type_tag);
 	if (!semaphore)
@@ -177,24 +169,18 @@ static napi_value js_sem_unmap(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
-/*
- * What touches the words does it under a guard (guard.c): a process may truncate the file at any time. Then it is EFAULT.
- */
-struct touch {
-	struct words *words;
-	sem_t *semaphore;
-	enum mark mark;
-	int64_t argument;
-	int64_t result;
-	int problem;
-};
+struct touch touch_of(const struct semaphore *semaphore, int64_t argument)
+{
+	return (struct touch){.words = semaphore->words,
+			      .semaphore = libc_semaphore(semaphore),
+			      .mark = semaphore->mark,
+			      .argument = argument};
+}
 
 /* Does something with a semaphore; throws and answers false where that failed. */
 static bool touch(napi_env env, struct semaphore *semaphore, void (*work)(void *), struct touch *touch, const char *call)
 {
-	touch->words = semaphore->words;
-	touch->semaphore = libc_semaphore(semaphore);
-	touch->mark = semaphore->mark;
+	*touch = touch_of(semaphore, touch->argument);
 	if (!guarded(work, touch))
 		touch->problem = errno;
 	if (touch->problem)
@@ -220,7 +206,7 @@ static bool touch_with(napi_env env, napi_callback_info info, void (*work)(void 
 	       int64_argument(&arguments, 1, &context->argument) && touch(env, semaphore, work, context, call);
 }
 
-static void get_value(void *context)
+void semaphore_get_value(void *context)
 {
 	struct touch *touch = context;
 	int value = 0;
@@ -232,7 +218,7 @@ static void get_value(void *context)
 /* semGetvalue(handle) -> its value. sem_getvalue(3) */
 static napi_value js_sem_getvalue(napi_env env, napi_callback_info info)
 {
-	return touch_only(env, info, false, get_value, "sem_getvalue");
+	return touch_only(env, info, false, semaphore_get_value, "sem_getvalue");
 }
 
 static void get_waiters(void *context)
@@ -259,7 +245,7 @@ static napi_value js_sem_tag(napi_env env, napi_callback_info info)
 	return touch_only(env, info, false, get_tag, "sem_getvalue");
 }
 
-static void try_wait(void *context)
+void semaphore_try_wait(void *context)
 {
 	struct touch *touch = context;
 	int result;
@@ -276,11 +262,11 @@ static napi_value js_sem_trywait(napi_env env, napi_callback_info info)
 {
 	struct semaphore *semaphore = only_argument(env, info, true);
 	struct touch context = {0};
-	return semaphore && touch(env, semaphore, try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
+	return semaphore && touch(env, semaphore, semaphore_try_wait, &context, "sem_trywait") ? js_boolean(env, context.result) : NULL;
 }
 
 /* In a loop of sem_post(3) a kill would leave some of the units posted, and many units would take minutes. */
-static void post_units(void *context)
+void semaphore_post(void *context)
 {
 	struct touch *touch = context;
 	struct words *words = touch->words;
@@ -305,7 +291,7 @@ static void post_units(void *context)
 static napi_value js_sem_post(napi_env env, napi_callback_info info)
 {
 	struct touch context = {0};
-	return touch_with(env, info, post_units, &context, "sem_post") ? js_boolean(env, context.result) : NULL;
+	return touch_with(env, info, semaphore_post, &context, "sem_post") ? js_boolean(env, context.result) : NULL;
 }
 
 static void await_unit(void *context)

@@ -187,42 +187,6 @@ static napi_value js_ioctl_siocoutq(napi_env env, napi_callback_info info)
 	return ioctl(descriptor, TIOCOUTQ, &bytes) < 0 ? throw_errno(env, errno, "ioctl") : js_number(env, bytes);
 }
 
-static napi_value named(napi_env env, napi_callback_info info, int (*call)(int, struct sockaddr *, socklen_t *),
-			const char *name)
-{
-	struct arguments arguments;
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-	int descriptor;
-	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &descriptor))
-		return NULL;
-	if (call(descriptor, (struct sockaddr *)&address, &length) < 0)
-		return throw_errno(env, errno, name);
-	return js_address(env, &address, length);
-}
-
-static int name_of_socket(int descriptor, struct sockaddr *address, socklen_t *length)
-{
-	return getsockname(descriptor, address, length);
-}
-
-static int name_of_peer(int descriptor, struct sockaddr *address, socklen_t *length)
-{
-	return getpeername(descriptor, address, length);
-}
-
-/* getsockname(descriptor) -> address. getsockname(2) */
-static napi_value js_getsockname(napi_env env, napi_callback_info info)
-{
-	return named(env, info, name_of_socket, "getsockname");
-}
-
-/* getpeername(descriptor) -> address. getpeername(2) */
-static napi_value js_getpeername(napi_env env, napi_callback_info info)
-{
-	return named(env, info, name_of_peer, "getpeername");
-}
-
 /* getsockopt(descriptor, level, option) -> integer. getsockopt(2), socket(7) */
 static napi_value js_getsockopt(napi_env env, napi_callback_info info)
 {
@@ -437,8 +401,6 @@ static const struct export table[] = {
 	{"connect", js_connect},
 	{"shutdown", js_shutdown},
 	{"ioctlSiocoutq", js_ioctl_siocoutq},
-	{"getsockname", js_getsockname},
-	{"getpeername", js_getpeername},
 	{"getsockopt", js_getsockopt},
 	{"setsockopt", js_setsockopt},
 	{"getsockoptPeercred", js_getsockopt_peercred},

@@ -38,7 +38,7 @@ export interface FifoStatus {
 }
 
 /** Looks at FIFOs without waking any process. Only root sees the processes of other users. */
-export function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] {
+function lookAt(fifos: readonly Fifo[], contents: boolean): FifoStatus[] {
 	const openers = findOpeners(fifos.map(({identity}) => identity));
 	return fifos.map((fifo) => {
 		const users = openers instanceof CannotSee ? undefined : (openers.get(identityKey(fifo.identity)) ?? []);

@@ -9,7 +9,7 @@ import {native} from '../../native/index.js';
  */
 const overheadPerMessage = 96;
 /** The limits that even a privileged user cannot exceed. mq_overview(7) */
-export const hardMostMessages = 65_536;
+const hardMostMessages = 65_536;
 export const hardMostBytes = 16_777_216;
 
 /** The limits of POSIX message queues; the keys are those of --json. */

@@ -42,7 +42,7 @@ export interface JoinLimits {
 	bytes: number;
 }
 
-export const joinLimits: JoinLimits = {records: 1024, bytes: 256 * 1024 ** 2};
+const joinLimits: JoinLimits = {records: 1024, bytes: 256 * 1024 ** 2};
 /** What a part takes beside its bytes: many may have next to none. */
 const bytesPerPart = 256;
 

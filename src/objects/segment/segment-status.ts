@@ -116,7 +116,7 @@ export function describeUnseen(mode: number, unseen: number | null): string | un
 export const unseenProcesses = (unseen: number | null): string =>
 	unseen === null ? 'processes that /proc hides' : processCount(unseen);
 
-export const processCount = (count: number): string => (count === 1 ? '1 process' : `${count} processes`);
+const processCount = (count: number): string => (count === 1 ? '1 process' : `${count} processes`);
 
 /** `process 12 (python3)`, `3 processes (12 python3, 13 cat, 14 cat)` */
 export function describeProcesses(pids: readonly number[]): string {

@@ -55,7 +55,8 @@ export class Semaphore implements AnySemaphore {
 		readonly shownName: string,
 		/** Its file. */
 		readonly descriptor: number,
-		private readonly handle: SemaphoreHandle,
+		/** For the native layer. */
+		readonly handle: SemaphoreHandle,
 		/** Whether it may be changed; otherwise it can only be looked at. */
 		readonly isWritable: boolean,
 		path: string,

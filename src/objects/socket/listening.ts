@@ -53,7 +53,7 @@ function isListeningHere({host, port}: NetworkAddress): boolean | undefined {
 	);
 }
 
-export function isLocalListening(address: LocalAddress): boolean {
+function isLocalListening(address: LocalAddress): boolean {
 	if (address.kind === 'abstract') {
 		const name = Buffer.from(`\0${address.name}`).toString('latin1');
 		return allUnixSockets().some((row) => row.name === name && accepts(row));

@@ -378,7 +378,7 @@ function toLocal(name: string | LocalAddress): LocalAddress {
 }
 
 /** Calls with the kernel's form of an address to connect to. @throws KernelError with ENOENT when there is none */
-export function withTarget<Result>(address: LocalAddress, work: (target: Uint8Array) => Result): Result {
+function withTarget<Result>(address: LocalAddress, work: (target: Uint8Array) => Result): Result {
 	if (address.kind === 'abstract') return work(sockaddrUn(`\0${address.name}`));
 	using place = DirectoryEntry.open(address, false);
 	const handle = place?.openHandle('socket');

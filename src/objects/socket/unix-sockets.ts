@@ -58,7 +58,7 @@ function readProcNetUnix(): UnixSocketRow[] {
 /** The file system in which the kernel keeps sockets themselves. */
 let socketDevice: number | undefined;
 
-export function deviceOfSockets(): number {
+function deviceOfSockets(): number {
 	if (socketDevice !== undefined) return socketDevice;
 	const descriptor = native.socket(AF_UNIX, SOCK_STREAM, 0);
 	socketDevice = fstatSync(descriptor).dev;
@@ -100,4 +100,4 @@ export function isOwn(rows: readonly UnixSocketRow[]): boolean {
 	});
 }
 
-export const describeProcess = (pid: number): string => `${pid} (${printable(commandOf(pid))})`;
+const describeProcess = (pid: number): string => `${pid} (${printable(commandOf(pid))})`;

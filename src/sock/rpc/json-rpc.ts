@@ -20,8 +20,6 @@ export const invalidRequest: CallError = {code: -32600, message: 'Invalid Reques
 export const methodNotFound: CallError = {code: -32601, message: 'Method not found'};
 export const invalidParams: CallError = {code: -32602, message: 'Invalid params'};
 export const internalError: CallError = {code: -32603, message: 'Internal error'};
-/** The server's own error: the first of the codes that the standard leaves to it. */
-export const serverError = -32000;
 
 /** The same error with more details. */
 export const withData = (error: CallError, data: unknown): CallError => ({...error, data: JSON.stringify(data)});
@@ -117,7 +115,7 @@ export function formatResponse(id: string, outcome: CallResult): string {
 	return `{"jsonrpc":"2.0","error":${formatError(outcome.error)},"id":${id}}`;
 }
 
-export function formatError({code, message, data}: CallError): string {
+function formatError({code, message, data}: CallError): string {
 	return `{"code":${code},"message":${JSON.stringify(message)}${data === undefined ? '' : `,"data":${data}`}}`;
 }
 
@@ -151,7 +149,7 @@ export function readResponse(members: ReadonlyMap<string, string>): Response | u
 }
 
 /** Any form of error that a server sends. */
-export function readError(text: string): CallError {
+function readError(text: string): CallError {
 	if (kindOf(text) !== 'object') {
 		const message = kindOf(text) === 'string' ? (JSON.parse(text) as string) : text;
 		return {code: 0, message};

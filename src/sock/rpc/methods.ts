@@ -15,7 +15,7 @@ export const isReserved = (method: string): boolean => method.startsWith(reserve
 /**
  * Whether it can be the name of a file in a folder, and of nothing outside it. Other names never reach the file system.
  */
-export function isMethodName(method: string): boolean {
+function isMethodName(method: string): boolean {
 	return (
 		method !== '' &&
 		!method.startsWith('.') &&

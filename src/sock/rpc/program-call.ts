@@ -25,7 +25,7 @@ const mostStderr = 4096;
  * Parameters as words for a program: strings unchanged, other values as JSON; `name=value` if they have names.
  * Undefined for a value that no argument can contain: a NUL, or half of a surrogate pair.
  */
-export function argumentsOf(params: string | undefined): string[] | undefined {
+function argumentsOf(params: string | undefined): string[] | undefined {
 	if (params === undefined) return [];
 	const word = (value: string): string => (kindOf(value) === 'string' ? (JSON.parse(value) as string) : compact(value));
 	const words =
@@ -47,7 +47,7 @@ export function resultOf(output: Buffer): string {
 const newline = 10;
 
 /** The environment of a call. */
-export function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
+function environmentOf({method, caller}: Call): NodeJS.ProcessEnv {
 	const environment: NodeJS.ProcessEnv = {...process.env};
 	// The variables that we were started with ourselves do not describe this caller.
 	for (const name of ['IPC_PEER_PID', 'IPC_PEER_UID', 'IPC_PEER_GID']) delete environment[name];
