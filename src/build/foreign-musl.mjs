@@ -4,11 +4,16 @@ import {spawnSync} from 'node:child_process';
 import {existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {cacheFolder, fetchPackages} from './debian-package.mjs';
+import {compilerFor} from './targets.mjs';
 
 const machines = {x64: {gcc: 'x86_64', debian: 'amd64'}, arm64: {gcc: 'aarch64', debian: 'arm64'}};
 
+/** The compiler for a target, which is made if it can be; undefined where there is none. */
+export const findCompiler = (target) =>
+	compilerFor(target) ?? (target.name.endsWith('-musl') ? foreignMuslCompiler(target.arch) : undefined);
+
 /** The path of the compiler, which is made once and kept; undefined where that is not possible. */
-export function foreignMuslCompiler(arch) {
+function foreignMuslCompiler(arch) {
 	const {gcc: machine, debian: architecture} = machines[arch];
 	const gcc = `${machine}-linux-gnu-gcc`;
 	const folder = join(cacheFolder(), `musl-${arch}-${debianRelease()}`);

@@ -8,8 +8,8 @@ import {loadCommands} from './commands.mjs';
 import {compileNative} from './compile-native.mjs';
 import {inspect} from './elf.mjs';
 import {buildEngine} from './engine.mjs';
-import {foreignMuslCompiler} from './foreign-musl.mjs';
-import {compilerFor, targets} from './targets.mjs';
+import {findCompiler} from './foreign-musl.mjs';
+import {targets} from './targets.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const {values, positionals} = parseArgs({options: {output: {type: 'string'}}, allowPositionals: true});
@@ -24,8 +24,7 @@ process.exitCode = hasFailed ? 1 : 0;
 
 /** What came of it, in a few words. */
 async function make(target) {
-	const compiler =
-		compilerFor(target) ?? (target.name.endsWith('-musl') ? foreignMuslCompiler(target.arch) : undefined);
+	const compiler = findCompiler(target);
 	const folder = join(output, target.name);
 	rmSync(folder, {recursive: true, force: true});
 	if (!compiler) return `skipped: none of its compilers is installed: ${target.compilers.join(', ')}`;

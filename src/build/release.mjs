@@ -27,6 +27,8 @@ const output = values.output ?? join(root, 'release');
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const {name, version, bin, files} = packageJson;
 const commands = Object.keys(bin).filter((command) => command !== name);
+/** The archives hold the commands only. */
+const ofLibrary = ['index.js', 'promises.js'];
 const mostBytes = 8 * 2 ** 20;
 const line = `\n${'-'.repeat(72)}\n\n`;
 
@@ -138,8 +140,9 @@ function packForPrefix(target) {
 	const doc = join('share', 'doc', name);
 	const put = (from, ...to) => copy(join(staging, from), join(prefix, ...to));
 	for (const file of ['ipc', 'native.node']) put(join('prebuilds', target, file), lib, file);
-	for (const file of ['start.js', 'cluster-worker.js', 'packages', 'help', ...commands.map((each) => `${each}.js`)])
-		put(join('dist', file), lib, file);
+	for (const file of readdirSync(join(staging, 'dist')))
+		if (['help', 'packages'].includes(file) || (file.endsWith('.js') && !ofLibrary.includes(file)))
+			put(join('dist', file), lib, file);
 	for (const file of ['README.md', 'CHANGELOG.md', 'LICENSE']) put(file, doc, file);
 	put(join('dist', 'LICENSES.txt'), doc, 'LICENSES.txt');
 	put('share', 'share');

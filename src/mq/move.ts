@@ -1,5 +1,6 @@
-import {countOf, SystemError, UsageError} from '../common/errors.js';
+import {countOf, quoted, SystemError, UsageError} from '../common/errors.js';
 import {done, notNow, timedOut} from '../common/exit.js';
+import {formatAddress} from '../common/formats/object-name.js';
 import * as common from '../common/options.js';
 import {printJson, tell, tellVerbose} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
@@ -26,6 +27,8 @@ export const move = verb({
 	},
 	cluster: true,
 	examples: [{purpose: 'move all messages of one queue to another', line: 'ipc-mq move jobs archive --create'}],
+	waitsFor: ({source, destination}) =>
+		`a message in ${quoted(formatAddress(source))} and room in ${quoted(formatAddress(destination))}`,
 	run({source, destination}, options) {
 		checkAttributes(options);
 		if (options.follow && options.count !== undefined) throw new UsageError('--count and --follow cannot be combined');

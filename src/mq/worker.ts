@@ -1,5 +1,5 @@
 import {Deadline} from '../common/deadline.js';
-import {countOf, quoted, SystemError} from '../common/errors.js';
+import {countOf, printable, quoted, SystemError} from '../common/errors.js';
 import {status} from '../common/exit.js';
 import {formatDuration} from '../common/formats/duration.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
@@ -317,14 +317,19 @@ class Worker {
 	}
 }
 
-const shownCharacters = 40;
+const shownColumns = 40;
 
 /** Which message it was: how many this worker had taken with it, its priority, how it begins. */
 function describe({data, priority}: Message, number: number): string {
-	const characters = [...data.toString('utf8', 0, 4 * shownCharacters + 4)];
-	const isCut = characters.length > shownCharacters;
-	const text = quoted(characters.slice(0, shownCharacters).join(''));
-	return `(message ${number}, priority ${priority}: ${text}${isCut ? ' ...' : ''})`;
+	let text = '';
+	let isCut = false;
+	for (const character of data.toString('utf8', 0, 4 * shownColumns + 4)) {
+		const shown = printable(character);
+		isCut = text.length + shown.length > shownColumns;
+		if (isCut) break;
+		text += shown;
+	}
+	return `(message ${number}, priority ${priority}: '${text}'${isCut ? ' ...' : ''})`;
 }
 
 /** A message in hand that could not go back, and its file. */

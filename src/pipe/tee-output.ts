@@ -26,6 +26,8 @@ export interface TeeOutput {
 	readonly name: string;
 	readonly state: TeeOutputState;
 	readonly isConnected: boolean;
+	/** Something else than its reader has ended it, and has been reported. */
+	readonly hasFailed: boolean;
 	/** Bytes that were given and are not sent. */
 	readonly waiting: number;
 	/** While something waits: the descriptor, and its event after which there may be progress. */
@@ -50,6 +52,7 @@ export interface TeeOutput {
 /** A descriptor that never blocks. */
 export class DescriptorOutput implements TeeOutput {
 	readonly progressEvent = POLLOUT;
+	readonly hasFailed = false;
 	state: TeeOutputState = 'connected';
 	waiting = 0;
 	private bytes = 0;

@@ -8,6 +8,7 @@ import type {TeeOutput, TeeOutputReport, TeeOutputState} from './tee-output.js';
 export class ClusterOutput implements TeeOutput {
 	readonly progressEvent = POLLIN;
 	state: TeeOutputState = 'connected';
+	hasFailed = false;
 	private missedBytes = 0;
 	private missedRecords = 0;
 
@@ -48,6 +49,7 @@ export class ClusterOutput implements TeeOutput {
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
 			tellError(error.message);
+			this.hasFailed = true;
 			this.end('left');
 		}
 	}

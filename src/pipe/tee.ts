@@ -1,6 +1,6 @@
 import {fstatSync} from 'node:fs';
 import {hasCode, quoted, SystemError, UsageError} from '../common/errors.js';
-import {done, EndBySignal, notNow, type Outcome, timedOut} from '../common/exit.js';
+import {done, EndBySignal, failed, notNow, type Outcome, timedOut} from '../common/exit.js';
 import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {formatSize, size} from '../common/formats/size.js';
 import {choice, type TextFormat} from '../common/formats/text-format.js';
@@ -68,6 +68,8 @@ export const tee = verb({
 			line: './sensor | ipc-pipe tee live archive --on-slow drop --buffer 64K -v',
 		},
 	],
+	waitsFor: ({names}) =>
+		`readers of ${names.flatMap((name) => (name === 'stdout' ? [] : [quoted(formatAddress(name))])).join(', ')}`,
 	run({names}, options) {
 		const policy = options.onSlow ?? 'block';
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
@@ -207,7 +209,7 @@ class FanOut {
 			tell(`gave up: ${quoted(one.name)} is full`);
 			return timedOut;
 		}
-		return done;
+		return subscribers.some(({hasFailed}) => hasFailed) ? failed : done;
 	}
 
 	/** Outputs on a cluster may share a descriptor: what one of them reads there may be the news of another. */
@@ -287,6 +289,7 @@ class FanOut {
 	}
 
 	private allLeft(): Outcome {
+		if (this.subscribers.some(({hasFailed}) => hasFailed)) return failed;
 		if (this.isOver) return done;
 		if (this.subscribers.every(({name}) => name === '-')) throw new EndBySignal(SIGPIPE);
 		throw new SystemError(`no reader is left after ${this.passed} bytes`);

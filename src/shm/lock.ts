@@ -1,15 +1,16 @@
-import {UsageError} from '../common/errors.js';
+import {quoted, UsageError} from '../common/errors.js';
 import {notNow, type Outcome, timedOut} from '../common/exit.js';
-import type {Address} from '../common/formats/object-name.js';
+import {type Address, formatAddress} from '../common/formats/object-name.js';
 import {nonblock, timeout, timeoutStatus} from '../common/options.js';
+import {announceWait, waitIsOver} from '../common/output.js';
 import {stopOnSignals} from '../common/process/signals.js';
 import type {Segment} from '../objects/segment/segment.js';
 import {Semaphore} from '../objects/semaphore/semaphore.js';
-import {lock} from './options.js';
+import {lock as lockOption} from './options.js';
 
 /** The options of verbs that can run under a lock. */
 export const lockOptions = {
-	lock,
+	lock: lockOption,
 	timeout: {...timeout, help: 'with --lock: give up after DURATION (status 124)'},
 	timeoutStatus,
 	nonblock: {...nonblock, help: 'with --lock: exit with status 3 if the lock is taken'},
@@ -46,12 +47,17 @@ export function underLock<Result extends Outcome | Promise<Outcome>>(
 ): Result | Outcome {
 	const timeoutMs = wish.nonblock ? 0 : (wish.timeout ?? -1);
 	const tooLate = wish.nonblock ? notNow : timedOut;
-	if (wish.lock === undefined) return work();
-	if (wish.lock === true) {
+	const {lock} = wish;
+	if (lock === undefined) return work();
+	if (!wish.nonblock)
+		announceWait(() =>
+			lock === true ? `the lock of ${quoted(segment.shownName)}` : `a unit of ${quoted(formatAddress(lock))}`,
+		);
+	if (lock === true) {
 		if (!segment.lock(kind, timeoutMs)) return tooLate;
 		return afterwards(work, () => segment.unlock());
 	}
-	const semaphore = Semaphore.open(wish.lock);
+	const semaphore = Semaphore.open(lock);
 	const holding = semaphore.hold({
 		timeoutMs,
 		command: `ipc-shm ${segment.shownName}`,
@@ -74,6 +80,7 @@ export function underLock<Result extends Outcome | Promise<Outcome>>(
 
 function afterwards<Result extends Outcome | Promise<Outcome>>(work: () => Result, release: () => void): Result {
 	let isLater = false;
+	waitIsOver();
 	try {
 		const result = work();
 		if (!(result instanceof Promise)) return result;

@@ -85,10 +85,11 @@ export const send = verb({
 			? ['--signal', first.slice(1)]
 			: undefined,
 	examples: [
-		{purpose: 'make workers reload their configuration', line: 'pgrep -f worker | ipc-signal send HUP'},
+		{purpose: 'show which of your workers would get HUP', line: 'pgrep -u $USER -x worker | ipc-signal send HUP --dry-run'},
 		{purpose: 'send a number to a named receiver', line: 'ipc-signal send RTMIN @events --value 42'},
-		{purpose: 'stop a process, if necessary with KILL', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL 4711'},
+		{purpose: 'stop a process, if necessary with KILL', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL $pid'},
 	],
+	waitsFor: (_, {wait, escalate}) => (wait || escalate ? 'the processes to exit' : undefined),
 	run({first, rest}, options): Outcome {
 		const given = first === undefined ? [] : [first, ...rest];
 		if (options.group && options.tree) throw new UsageError('--group and --tree cannot be combined');

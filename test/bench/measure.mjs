@@ -10,7 +10,7 @@ import {judgeRow} from './judge.mjs';
  *   rounds    {full, quick}
  *   prepare   optional, called once with the workshop
  *   ours      {name, measure, must, aim}: must and aim are absolute figures here, and optional
- *   onNode    {must, aim} beside the same command on Node, where the usual ones do not fit
+ *   onNode    {must, aim} beside the same command on Node, where the usual ones do not fit; false where it runs on Node anyway
  *   peers     [{name, measure, needs, must, aim, mayStall}]: must and aim are ours/peer, and optional; `needs` names a
  *             program, or is {name, found(workshop)} for anything else; one that `mayStall` is known to, and fails nothing
  *
@@ -19,11 +19,13 @@ import {judgeRow} from './judge.mjs';
  */
 export async function measureRow(row, workshop, {rounds, shareMs, onRound}) {
 	const startMs = Date.now();
-	const contenders = [{...row.ours, isOurs: true}, onNode(row), ...row.peers].map((contender) => ({
-		...contender,
-		samples: [],
-		missing: missingOf(contender, workshop),
-	}));
+	const contenders = [{...row.ours, isOurs: true}, ...(row.onNode === false ? [] : [onNode(row)]), ...row.peers].map(
+		(contender) => ({
+			...contender,
+			samples: [],
+			missing: missingOf(contender, workshop),
+		}),
+	);
 	const present = contenders.filter(({missing}) => missing === undefined);
 	if (present.includes(contenders[0])) row.prepare?.(workshop);
 	const count = rounds ?? (workshop.quick ? row.rounds.quick : row.rounds.full);

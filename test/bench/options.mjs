@@ -9,7 +9,8 @@ export const usage = `usage: npm run bench [-- OPTIONS]
 
   --only ID      only the rows whose id contains ID; may be given more than once
   --quick        less data and fewer rounds: two minutes, and the figures less certain
-  --minutes N    divide N minutes among the rows (default 15, with --quick 2); each row has three rounds at least, with --quick one
+  --minutes N    divide N minutes among the rows (default 14, with --quick 1.8), which have three rounds
+                 at least, with --quick one
   --rounds N     N rounds of every row, however long they take
   --json FILE    where the results go (default test/bench/bench-results.json)
   --list         the ids and titles of the rows

@@ -26,7 +26,7 @@ test('user and password, a token, and what the server does not permit', needsNat
 authorization {
 	users = [
 		{user: all, password: "p@:/w"},
-		{user: none, password: secret, permissions: {publish: {deny: "$JS.API.STREAM.CREATE.>"}}}
+		{user: none, password: secret, permissions: {publish: {deny: ["$JS.API.STREAM.CREATE.>", "ipc.mq.>", "$JS.ACK.>"]}}}
 	]
 }`,
 	);
@@ -54,6 +54,18 @@ authorization {
 		/the server does not permit this user to publish to '\$JS\.API\.STREAM\.CREATE\.ipc-mq-more'\n$/,
 	);
 	assert.doesNotMatch(denied.stderr, /secret/);
+	assertFails(
+		await world.run('ipc-mq', ['send', at('none:secret', 'jobs'), 'x', '-p', '3']),
+		1,
+		/the server does not permit this user to publish to 'ipc\.mq\.jobs\.00003'\n$/,
+	);
+	assertDone(await world.run('ipc-mq', ['send', at('all:p%40%3A%2Fw', 'jobs'), 'kept']), '');
+	const unconfirmed = await world.run('ipc-mq', ['recv', at('none:secret', 'jobs')]);
+	assert.equal(unconfirmed.status, 1);
+	assert.match(
+		unconfirmed.stderr,
+		/the server does not permit this user to publish to '\$JS\.ACK\.ipc-mq-jobs\.p00000\./,
+	);
 });
 
 test('a server without TLS, and a file that has no credentials', needsNats, async (t) => {

@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import {rmSync} from 'node:fs';
 import {join} from 'node:path';
-import test from 'node:test';
-import {buildFor, foreign, needsBuild} from '../support/foreign.js';
+import test, {type TestContext} from 'node:test';
+import {buildFor, type Foreign, foreign, needsBuild} from '../support/foreign.js';
 import {isInstalled} from '../support/needs.js';
 import type {Running} from '../support/run.js';
-import {fileOf} from '../support/semaphores.js';
 import {uniqueName} from '../support/unique-name.js';
 import {assertDone, World} from '../support/world.js';
 
-const target = foreign('linux-arm64-glibc');
 const emulator = ['qemu-aarch64', 'qemu-aarch64-static'].find(isInstalled);
-const needs = process.arch === 'arm64' || emulator ? needsBuild(target) : {skip: 'needs qemu-aarch64'};
+const targets = ['linux-arm64-glibc', 'linux-arm64-musl'].map(foreign);
+const needs = (target: Foreign) =>
+	process.arch === 'arm64' || emulator ? needsBuild(target) : {skip: 'needs qemu-aarch64'};
 
-test('the six commands for arm64', needs, async (t) => {
+for (const target of targets) test(`the six commands for ${target.name}`, needs(target), (t) => work(t, target));
+
+async function work(t: TestContext, target: Foreign): Promise<void> {
 	const world = new World(t);
 	const folder = await buildFor(target, world);
 	const start = (command: string, ...words: string[]): Running =>
@@ -22,15 +24,16 @@ test('the six commands for arm64', needs, async (t) => {
 			: world.startOther(join(folder, command), words);
 	const does = async (expected: string, command: string, ...words: string[]) =>
 		assertDone(await start(command, ...words).end(), expected);
-	const name = uniqueName();
-	t.after(() => rmSync(fileOf(name), {force: true}));
-	t.after(() => rmSync(join('/dev/shm', name), {force: true}));
+	const [name, semaphore] = [uniqueName(), uniqueName()];
+	// glibc puts `sem.` before the name of a semaphore, musl nothing.
+	for (const file of [name, semaphore, `sem.${semaphore}`])
+		t.after(() => rmSync(join('/dev/shm', file), {force: true}));
 	t.after(() => world.run('ipc-mq', ['remove', name]));
 
-	await does('', 'ipc-sem', 'create', name, '--value', '1');
-	await does('inside\n', 'ipc-sem', 'run', name, '--', 'echo', 'inside');
-	await does('', 'ipc-sem', 'wait', name);
-	await does('0\n', 'ipc-sem', 'value', name);
+	await does('', 'ipc-sem', 'create', semaphore, '--value', '1');
+	await does('inside\n', 'ipc-sem', 'run', semaphore, '--', 'echo', 'inside');
+	await does('', 'ipc-sem', 'wait', semaphore);
+	await does('0\n', 'ipc-sem', 'value', semaphore);
 
 	await does('', 'ipc-mq', 'create', name);
 	await does('', 'ipc-mq', 'send', name, 'low', '-p', '1');
@@ -56,4 +59,4 @@ test('the six commands for arm64', needs, async (t) => {
 	listening.stdin.end('from the server\n');
 	await does('from the server\n', 'ipc-sock', 'connect', 'x');
 	await listening.end();
-});
+}

@@ -7,14 +7,18 @@ const colours = ['#586069', '#e5534b', '#57ab5a', '#c69026', '#539bf5', '#b083f0
 const foreground = '#cdd9e5';
 const background = '#1c2128';
 
-/** `text`: the lines of the screen; empty ones at the end are left out. */
+/** `text`: the lines of the screen; the last one, a prompt, is left out. */
 export function drawScreen(text, columns) {
-	const lines = text
-		.trimEnd()
-		.replace(/\n\$ ?$/, '')
-		.split('\n');
+	const lines = text.trimEnd().split('\n').slice(0, -1);
 	const [w, h] = [columns * width + 2 * margin, lines.length * height + 2 * margin];
-	const runs = lines.flatMap((line, row) => runsOf(line).map((run) => drawRun(run, row)));
+	const runs = [];
+	let style = {};
+	for (const [row, line] of lines.entries()) {
+		const {runs: found, style: after} = runsOf(line, style);
+		runs.push(...found.map((run) => drawRun(run, row)));
+		// A colour goes on in the next line.
+		style = after;
+	}
 	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}">
 <title>Commands in a terminal, and what they print</title>
 <rect width="${w}" height="${h}" rx="8" fill="${background}"/>
@@ -25,10 +29,10 @@ ${runs.join('\n')}
 `;
 }
 
-/** Pieces of a line that look the same, without blanks at their ends: `{text, column, style}`. */
-function runsOf(line) {
+/** Pieces of a line that look the same, without blanks at their ends: `{text, column, style}`. And the style at its end. */
+function runsOf(line, before) {
 	const runs = [];
-	let style = {};
+	let style = before;
 	let column = 0;
 	for (const part of line.split(new RegExp(`(${String.fromCharCode(27)}\\[[0-9;]*m)`))) {
 		const codes = /^.\[([0-9;]*)m$/.exec(part)?.[1];
@@ -40,7 +44,7 @@ function runsOf(line) {
 			runs.push({text: part.trim(), column: column + part.length - part.trimStart().length, style});
 		column += [...part].length;
 	}
-	return runs;
+	return {runs, style};
 }
 
 /** After these codes of SGR: bold, faint and the eight colours are what the commands use. */

@@ -41,16 +41,24 @@ if (isInside === undefined) {
 }
 
 function record() {
-	const shell = "PS1='$ ' PROMPT_COMMAND='tmux -L session wait-for -S prompt' exec bash --norc";
+	// A green prompt, and what is typed in bold.
+	const prompt = "PS1='\\[\\e[32m\\]$\\[\\e[0;1m\\] ' PS0='\\e[0m'";
+	const shell = `${prompt} PROMPT_COMMAND='tmux -L session wait-for -S prompt' exec bash --norc`;
 	tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), shell);
-	tmux('wait-for', 'prompt');
+	waitForPrompt();
 	for (const line of readFileSync(join(here, 'session.txt'), 'utf8').trimEnd().split('\n')) {
 		tmux('send-keys', '-l', line);
 		tmux('send-keys', 'Enter');
-		tmux('wait-for', 'prompt');
+		waitForPrompt();
 	}
 	writeFileSync(file, drawScreen(tmux('capture-pane', '-e', '-p'), columns));
 	tmux('kill-server');
+}
+
+/** Until the line before has ended and the next prompt stands there alone: what is typed earlier is printed twice. */
+function waitForPrompt() {
+	tmux('wait-for', 'prompt');
+	while (tmux('display-message', '-p', '#{cursor_x}') !== '2\n');
 }
 
 function tmux(...words) {

@@ -174,7 +174,7 @@ refuses(['-HUPP', '1'], "--signal: 'HUPP' is not a signal; did you mean 'HUP'?")
 refuses(['-65', '1'], "--signal: '65' is not a signal: the highest is 64");
 refuses(
 	['RTMIN+40', '1'],
-	"'RTMIN+40' is not a signal: real-time signals are RTMIN to RTMIN+30, which is RTMAX, and RTMAX-30 to RTMAX",
+	`'RTMIN+40' is not a signal: real-time signals are RTMIN to RTMIN+${64 - rtmin}, which is RTMAX, and RTMAX-${64 - rtmin} to RTMAX`,
 );
 refuses(['TERM', 'abc'], "'abc' is not a process: a PID or @NAME is expected");
 refuses(['TERM', '0'], "'0' is not a process (for the process group of this shell: --group $$)");

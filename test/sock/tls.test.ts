@@ -198,6 +198,11 @@ secure('a server that never answers, a client that never comes: --timeout', 'ope
 	} finally {
 		silent.close();
 	}
+	assertFails(
+		await world.sock('connect', world.address),
+		1,
+		`ipc-sock: cannot connect to '${world.address}': no process listens there\n`,
+	);
 	assertFails(await world.sock('listen', world.own, ...world.identity(), '-t', '20ms'), 124, '');
 	const listener = await world.ready(['listen', world.own, ...world.identity()]);
 	const plain = connect({host: '127.0.0.1', port: world.port}).on('error', () => {});

@@ -1,6 +1,7 @@
 import {spawnSync} from 'node:child_process';
 import {linkSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {findCompiler} from '../../src/build/foreign-musl.mjs';
 import {compilerFor, targets} from '../../src/build/targets.mjs';
 import {isLong} from './rounds.js';
 import {peer, root, run} from './run.js';
@@ -16,7 +17,8 @@ export interface Foreign {
 export function foreign(name: string): Foreign {
 	const target = targets.find((each) => each.name === name);
 	if (!target) throw new Error(`no target is called ${name}`);
-	return {name, compiler: compilerFor(target)};
+	// Only a long run needs one that has to be fetched.
+	return {name, compiler: isLong ? findCompiler(target) : compilerFor(target)};
 }
 
 /** The options of a test that builds for another system, which compiles the engine once more. */
@@ -45,7 +47,7 @@ export async function buildFor({name, compiler}: Foreign, world: World): Promise
 	return folder;
 }
 
-const forward = (...names: string[]): Record<string, string> =>
+export const forward = (...names: string[]): Record<string, string> =>
 	Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 
 /** Where the commands and sem-peer of this system are. */

@@ -1,10 +1,11 @@
+import {execFileSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import type {Ended, Running} from './run.js';
-import {peer, run} from './run.js';
+import {launcher, peer, run} from './run.js';
 import {World} from './world.js';
 
-/** The first real-time signal of libc here. */
-export const rtmin = 34;
+/** The first real-time signal of the libc that the commands are made with: 34 with glibc, 35 with musl. */
+export const rtmin = Number(execFileSync(launcher('ipc-signal'), ['list', 'RTMIN'], {encoding: 'utf8'}));
 
 const fieldOf = (path: string, name: string): string =>
 	new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(readFileSync(path, 'utf8'))?.[1] ?? '';

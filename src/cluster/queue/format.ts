@@ -23,6 +23,7 @@ export function priorityOf(subject: string): number | undefined {
 	const digits = /\.([0-9]{5})$/.exec(subject)?.[1];
 	return digits === undefined ? undefined : Number(digits);
 }
+export const isSubjectOf = (name: string, subject: string): boolean => subject.startsWith(`${subjectPrefix}${name}.`);
 export const consumerOf = (priority: number): string => `p${String(priority).padStart(5, '0')}`;
 
 /** The id by which the server recognises a message that is sent again; the same message may need another one, with a mark. */

@@ -1,7 +1,13 @@
 import {isIP} from 'node:net';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import {type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager} from '@nats-io/jetstream';
-import {type ConnectionOptions, connect, credsAuthenticator, type NatsConnection} from '@nats-io/transport-node';
+import {
+	type ConnectionOptions,
+	connect,
+	credsAuthenticator,
+	type NatsConnection,
+	PermissionViolationError,
+} from '@nats-io/transport-node';
 import type {ConnectionSettings} from '../../common/cluster.js';
 import {type ClusterServer, showServer} from '../../common/formats/cluster-address.js';
 import {refusalOf, refuse} from './errors.js';
@@ -19,6 +25,8 @@ export class Connection {
 	/** Called after each new connection: what was asked before may have been lost. */
 	readonly onReconnect = new Set<() => void>();
 	private readonly onDisconnect = new Set<() => void>();
+	/** Called with what the server does not permit this user to do: no answer tells. */
+	readonly onDenied = new Set<(error: PermissionViolationError) => void>();
 	/** Called at the end, while the connection still is there, to give back what is in hand. */
 	readonly onClose = new Set<() => Promise<void>>();
 	isConnected = false;
@@ -97,9 +105,13 @@ export class Connection {
 	}
 
 	private async watch(client: NatsConnection): Promise<void> {
-		for await (const {type} of client.status()) {
+		for await (const status of client.status()) {
 			if (this.closing.signal.aborted) continue;
-			if (type === 'disconnect') {
+			const {type} = status;
+			if (type === 'error') {
+				const {error} = status;
+				if (error instanceof PermissionViolationError) for (const call of this.onDenied) call(error);
+			} else if (type === 'disconnect') {
 				this.isConnected = false;
 				for (const call of this.onDisconnect) call();
 				this.onDisconnect.clear();

@@ -84,7 +84,10 @@ function placeBehind(verb: Verb, words: readonly string[]): Place {
 	/** Whether the next word is its value. */
 	const take = (name: string): Option | undefined => {
 		const [key, found] =
-			declared.find(([each, {short}]) => name === `--${optionName(each)}` || (short && name === `-${short}`)) ?? [];
+			declared.find(
+				([each, {short, also}]) =>
+					name === `--${optionName(each)}` || (short && name === `-${short}`) || also?.includes(name),
+			) ?? [];
 		if (key !== undefined) options.add(key);
 		return found;
 	};

@@ -17,7 +17,7 @@ const scripts: Record<'bash' | 'zsh' | 'fish', (command: string, name: string) =
 	$'\\tcommand') mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	esac
 }
-complete -F ${name} ${command}
+complete -o bashdefault -F ${name} ${command}
 `,
 	// Read by compinit from a folder of fpath it is the function itself, otherwise it was read by `source`.
 	zsh: (command, name) => `#compdef ${command}

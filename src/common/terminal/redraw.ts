@@ -10,16 +10,18 @@ const showCursor = '\x1b[?25h';
 /** A text on the terminal that is drawn again in place, under a line with the time. The cursor and the keys come back however it ends. */
 export class Redraw implements Disposable {
 	private shownRows = 0;
-	private readonly keyboard: Keyboard;
+	private readonly keyboard = new Keyboard();
+	/** The descriptor from which keys come; -1 for none. */
+	keysFrom = -1;
 
 	/** @param title stands at the left of the first line. */
 	constructor(private readonly title: string) {
 		stopOnSignals();
-		this.keyboard = new Keyboard();
 		print(hideCursor);
 	}
 
 	show(text: string): void {
+		this.keysFrom = this.keyboard.descriptor();
 		const columns = native.windowColumns(stdout) || 80;
 		const rows = native.windowRows(stdout) || 24;
 		const lines = [this.head(columns), ...text.trimEnd().split('\n')]
@@ -34,11 +36,6 @@ export class Redraw implements Disposable {
 		const clock = new Date().toTimeString().slice(0, 8);
 		const right = this.keysFrom < 0 ? clock : `${clock}  q: quit`;
 		return `${this.title.padEnd(columns - 1 - right.length)}${right}`;
-	}
-
-	/** The descriptor from which keys come; -1 for none. */
-	get keysFrom(): number {
-		return this.keyboard.descriptor;
 	}
 
 	/** Whether the user has pressed the key that ends this. */

@@ -150,10 +150,10 @@ void begin_to_freeze(char **argv)
 	frozen = (sizeof(struct kept) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* Words that the engine has left from its stack, and its note where that is, which a start renews. */
+/* Words that the engine has left from its stack, and its notes where that is and where it ends, which a start renews. */
 static bool is_on_stack(uint64_t word)
 {
-	const uintptr_t here = (uintptr_t)__builtin_frame_address(0), near = 1 << 20;
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0), near = 4 << 20;
 	return word > here - near && word < here + near;
 }
 

@@ -1,3 +1,4 @@
+import {Deadline} from '../../common/deadline.js';
 import {kernelError, quoted, SystemError} from '../../common/errors.js';
 import type {CallSocket} from '../../objects/socket/call-places.js';
 import type {LocalSocket} from '../../objects/socket/local-socket.js';
@@ -20,8 +21,9 @@ export class SecureClient implements CallSocket {
 	) {}
 
 	/** @throws SystemError with the reason; KernelError with ETIMEDOUT after `timeoutMs` (negative: a usual limit). */
-	static connect(address: NetworkAddress, credentials: Credentials, timeoutMs: number): SecureClient {
-		const thread = new SecureThread(formatSocketAddress(address), {
+	static async connect(address: NetworkAddress, credentials: Credentials, timeoutMs: number): Promise<SecureClient> {
+		const deadline = new Deadline(timeoutMs);
+		const thread = await SecureThread.start(formatSocketAddress(address), {
 			role: 'connect',
 			address,
 			credentials,
@@ -29,7 +31,7 @@ export class SecureClient implements CallSocket {
 			backlog: undefined,
 			most: 1,
 		});
-		const socket = thread.accept(timeoutMs);
+		const socket = thread.accept(deadline.waitMs());
 		if (!socket) throw kernelError('ETIMEDOUT', 'connect');
 		return new SecureClient(thread, socket);
 	}

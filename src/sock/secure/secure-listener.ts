@@ -16,21 +16,30 @@ export interface SecureListening {
 /** Accepts connections with TLS. */
 export class SecureListener implements Listener {
 	readonly type = 'stream';
-	readonly shownName: string;
-	private readonly thread: SecureThread;
-	private readonly notices = new LimitedNotices();
 	private isOpen = true;
 
+	private constructor(
+		readonly shownName: string,
+		private readonly thread: SecureThread,
+		private readonly notices: LimitedNotices,
+	) {}
+
 	/** @throws SystemError when it cannot listen, with the reason */
-	constructor(address: NetworkAddress, credentials: Credentials, {backlog, most, reportsFailures}: SecureListening) {
-		this.shownName = formatSocketAddress(address);
-		const onFailure = (why: string) => this.notices.tell(`closed a connection: ${why}`);
-		this.thread = new SecureThread(
-			this.shownName,
+	static async listen(
+		address: NetworkAddress,
+		credentials: Credentials,
+		{backlog, most, reportsFailures}: SecureListening,
+	): Promise<SecureListener> {
+		const shownName = formatSocketAddress(address);
+		const notices = new LimitedNotices();
+		const onFailure = (why: string) => notices.tell(`closed a connection: ${why}`);
+		const thread = await SecureThread.start(
+			shownName,
 			{role: 'listen', address, credentials, connectTimeoutMs: -1, backlog, most},
 			reportsFailures ? onFailure : undefined,
 		);
-		this.thread.waitUntilReady();
+		thread.waitUntilReady();
+		return new SecureListener(shownName, thread, notices);
 	}
 
 	get descriptor(): number {

@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import {Deadline} from '../../common/deadline.js';
-import {hasCode, kernelError, SystemError} from '../../common/errors.js';
+import {hasCode, kernelError, reasonOf, SystemError} from '../../common/errors.js';
 import {outputSettings} from '../../common/output.js';
 import {isReady} from '../../common/waiting.js';
 import {native, POLLIN, SHUT_WR, SOCK_NONBLOCK, SOCK_STREAM} from '../../native/index.js';
@@ -17,8 +17,6 @@ const closeTimeoutMs = 2000;
  * and their ends are the same for all addresses.
  */
 export class SecureThread {
-	private readonly control: number;
-	private readonly shownName: string;
 	private text = '';
 	private readonly decoder = new TextDecoder();
 	private readonly piece = Buffer.allocUnsafe(65_536);
@@ -27,18 +25,32 @@ export class SecureThread {
 	/** Why those failed that {@link finish} is asked about. */
 	private readonly failures = new Map<number, string>();
 
-	constructor(
+	private constructor(
+		private readonly shownName: string,
+		private readonly control: number,
+		private readonly onFailure: ((why: string) => void) | undefined,
+	) {}
+
+	/**
+	 * `onFailure` is called for each connection that has failed; without it the caller asks with {@link finish}.
+	 *
+	 * @throws SystemError when there can be no thread
+	 */
+	static async start(
 		shownName: string,
 		start: Omit<SecureStart, 'control' | 'output'>,
-		/** A connection that no call of {@link finish} asks about has failed. */
-		private readonly onFailure?: (why: string) => void,
-	) {
-		this.shownName = shownName;
+		onFailure?: (why: string) => void,
+	): Promise<SecureThread> {
 		const [ours, theirs] = native.socketpair(SOCK_STREAM | SOCK_NONBLOCK);
-		this.control = ours;
 		const data: SecureStart = {...start, control: theirs, output: outputSettings()};
 		const worker = new Worker(join(__dirname, 'secure-worker.js'), {workerData: data, execArgv: [], stdin: false});
+		// From here on the command may wait in the kernel, where it would not hear that the thread has failed to start.
+		await new Promise<void>((resolve, reject) => {
+			worker.once('online', resolve);
+			worker.once('error', (error) => reject(new SystemError(`cannot start a thread: ${reasonOf(error)}`)));
+		});
 		worker.unref();
+		return new SecureThread(shownName, ours, onFailure);
 	}
 
 	/** Becomes readable when there is news. */

@@ -43,11 +43,13 @@ export async function connectorTo(
 	const {connect: connectSecurely, createSecureContext} = await loadTls();
 	const secureContext = createSecureContext(await tlsSettings(credentials));
 	const servername = isIP(host) ? {} : {servername: host};
-	return () => {
-		const socket = connectPlainly();
+	return async () => {
+		const deadline = new Deadline(limitMs);
+		// Of a connection that was not made TLS would only tell that it was closed.
+		const socket = await opened(connectPlainly(), 'connect', tried, limitMs);
 		// That the server is verified is not for the environment to decide (NODE_TLS_REJECT_UNAUTHORIZED).
 		const secured = connectSecurely({socket, host, secureContext, ...servername, rejectUnauthorized: true});
-		return opened(secured, 'secureConnect', tried, limitMs);
+		return opened(secured, 'secureConnect', tried, deadline.waitMs());
 	};
 }
 

@@ -31,7 +31,7 @@ export function openAnyListener(
 	if (!isSecure(address)) return openListener(address, settings);
 	const {cert, key, ca, type, backlog, most, reportsFailures} = settings;
 	checkType(type);
-	return import('../secure/secure-listener.js').then(
-		({SecureListener}) => new SecureListener(address, {cert, key, ca}, {backlog, most, reportsFailures}),
+	return import('../secure/secure-listener.js').then(({SecureListener}) =>
+		SecureListener.listen(address, {cert, key, ca}, {backlog, most, reportsFailures}),
 	);
 }

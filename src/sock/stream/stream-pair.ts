@@ -23,6 +23,27 @@ export function onHangUp(socket: Socket, act: () => void): void {
 	if (descriptor !== undefined) whenHungUp(socket, descriptor, act);
 }
 
+type WriteDone = (error?: Error | null) => void;
+
+/**
+ * A peer that reads no more may have said something before: a Node stream whose write fails is destroyed, and what it has
+ * not read yet is lost. So such a failure is taken for a write that went nowhere, and only told, once. For streams that
+ * {@link streamOf} made.
+ */
+function whenDeaf(socket: Socket, tell: () => void): void {
+	if (!descriptors.has(socket)) return;
+	let isDeaf = false;
+	const withoutFailure = (done: WriteDone) => (error?: Error | null) => {
+		if (!hasCode(error, 'EPIPE', 'ECONNRESET')) return done(error);
+		done();
+		if (!isDeaf) tell();
+		isDeaf = true;
+	};
+	const {_write: write, _writev: writeAll} = socket;
+	socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, withoutFailure(done));
+	if (writeAll) socket._writev = (chunks, done) => writeAll.call(socket, chunks, withoutFailure(done));
+}
+
 export interface Watching {
 	onData?(from: 'one' | 'other', piece: Buffer): void;
 	onEnd?(from: 'one' | 'other'): void;
@@ -49,6 +70,14 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 				from.destroy();
 				to.destroySoon();
 			};
+			let isHeard = true;
+			whenDeaf(to, () => {
+				isHeard = false;
+				from.pause();
+				const leave = () => from.destroySoon();
+				if (to.readableEnded || to.destroyed) leave();
+				else to.once('end', leave).once('close', leave);
+			});
 			from.on('data', (piece: Buffer) => {
 				try {
 					onData?.(name, piece);
@@ -56,10 +85,10 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 					fail(error as Error);
 					return;
 				}
-				if (!to.writable) return;
+				if (!isHeard || !to.writable) return;
 				if (!to.write(piece)) {
 					from.pause();
-					to.once('drain', () => from.resume());
+					to.once('drain', () => isHeard && from.resume());
 				}
 			});
 			from.on('end', () => {

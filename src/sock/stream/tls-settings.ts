@@ -80,6 +80,8 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 
 /** The words of OpenSSL without the rest of its message. */
 export function tlsReason(error: Error): string {
+	// A host with several addresses: why it failed with the first.
+	if (error instanceof AggregateError && error.errors[0] instanceof Error) return tlsReason(error.errors[0]);
 	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
 	if (hasCode(error, 'ECONNRESET')) return 'the peer broke off the connection';
 	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);

@@ -80,6 +80,7 @@ const row = (id, title, direction) => ({
 	unit: 'k/s',
 	better: 'more',
 	rounds: {full: 7, quick: 3},
+	onNode: false,
 	ours: {
 		name: `ipc-mq ${direction === 'in' ? 'send' : 'recv'} nats:NAME`,
 		needs: 'nats-server',
@@ -138,6 +139,7 @@ const callRate = (way, all, inFlight) => (workshop) =>
 
 const callRow = ({words = '', measure, budget, ...row}) => ({
 	...row,
+	onNode: false,
 	ours: {name: `ipc-sock call nats:NAME${words}`, needs: 'nats-server', measure: measure(callers.ours)},
 	peers: [{name: 'the client in a script', needs: 'nats-server', measure: measure(callers.client), ...budget}],
 });

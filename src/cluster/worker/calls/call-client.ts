@@ -1,5 +1,5 @@
 import {Socket} from 'node:net';
-import {createInbox, headers, type Msg, type NatsConnection, PermissionViolationError} from '@nats-io/transport-node';
+import {createInbox, headers, type Msg, type NatsConnection} from '@nats-io/transport-node';
 import {longestSilenceMs, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../../calls/format.js';
 import type {RefusalData} from '../../protocol.js';
 import type {Connection} from '../connection.js';
@@ -48,7 +48,9 @@ export class CallClient {
 		client.subscribe(`${this.inbox}.*`, {
 			callback: (error, message) => (error ? this.failBy(error) : this.takeAnswer(message)),
 		});
-		void this.watchErrors();
+		connection.onDenied.add((error) => {
+			if ([this.subject, `${this.inbox}.*`].includes(error.subject)) this.failBy(error);
+		});
 		if (asksForSigns) this.looking = setInterval(() => this.lookForSigns(), 1000);
 		connection.onReconnect.add(() => {
 			for (const call of this.open.values()) call.heardAt = performance.now();
@@ -141,16 +143,6 @@ export class CallClient {
 					reason: 'silent',
 					text: `the process that serves it has been silent for ${longestSilenceMs / 1000} s; whether the call was carried out is not known (--timeout waits longer)`,
 				});
-	}
-
-	private async watchErrors(): Promise<void> {
-		for await (const status of this.client.status())
-			if (
-				status.type === 'error' &&
-				status.error instanceof PermissionViolationError &&
-				[this.subject, `${this.inbox}.*`].includes(status.error.subject)
-			)
-				this.failBy(status.error);
 	}
 
 	private failBy(error: Error): void {

@@ -42,6 +42,7 @@ interface Pull {
 export class QueueConsumer {
 	private readonly inbox = createInbox();
 	private subscription: Subscription | undefined;
+	private denied: Error | undefined;
 	private readonly pulls = new Map<string, Pull>();
 	private readonly known = new Set<number>();
 	/** By receipt: the identity of the message. */
@@ -67,6 +68,12 @@ export class QueueConsumer {
 	) {
 		connection.onClose.add(() => this.giveBackAll());
 		connection.onReconnect.add(() => void this.confirmUnheard());
+		connection.onDenied.add((error) => {
+			// To ask for messages, or to confirm them.
+			if (error.operation !== 'publish' || !error.subject.includes(`.${streamOf(name)}.`)) return;
+			this.denied ??= error;
+			for (const {end} of this.pulls.values()) end();
+		});
 	}
 
 	/** Up to `most` messages, the highest priority first; none when there was none in time (negative: without limit). */
@@ -78,6 +85,7 @@ export class QueueConsumer {
 		try {
 			for (;;) {
 				await this.connection.retry(() => this.takeAvailable(most), timeoutMs, stop.signal);
+				if (this.denied) throw this.denied;
 				if (this.ready.length === 0 && !isOver()) await this.waitForArrival(end, stop.signal);
 				if (this.ready.length > 0) return this.takeReady(most);
 				if (isOver()) return [];
@@ -306,6 +314,7 @@ export class QueueConsumer {
 		}
 		for (const receipt of receipts) this.unheard.add(receipt);
 		await this.confirmUnheard();
+		if (this.denied) throw this.denied;
 	}
 
 	private letGo(receipt: string): string | undefined {

@@ -1,7 +1,8 @@
 import {createInbox, headers, type Msg, type MsgHdrs, nuid} from '@nats-io/transport-node';
-import {messageId, type SendBatch, type Sent, streamOf, subjectOf} from '../../queue/format.js';
+import type {RefusalData} from '../../protocol.js';
+import {isSubjectOf, messageId, type SendBatch, type Sent, streamOf, subjectOf} from '../../queue/format.js';
 import {type Connection, requestTimeoutMs, sleep} from '../connection.js';
-import {refuse} from '../errors.js';
+import {refusalOf, refuse} from '../errors.js';
 
 /** Maximum number of messages under way at once. */
 const windowLength = 1024;
@@ -38,7 +39,7 @@ export class QueuePublisher {
 	private readonly expected = new Map<string, (outcome: Outcome) => void>();
 	private room = 0;
 	private roomKnownAt = Number.NEGATIVE_INFINITY;
-	private refusal: string | undefined;
+	private refusal: RefusalData | undefined;
 
 	constructor(
 		private readonly connection: Connection,
@@ -47,6 +48,11 @@ export class QueuePublisher {
 		connection.onReconnect.add(() => {
 			// Their answers have got lost.
 			for (const [, settle] of this.expected) settle('lost');
+		});
+		connection.onDenied.add((error) => {
+			if (error.operation !== 'publish' || !isSubjectOf(name, error.subject)) return;
+			this.refusal ??= refusalOf(error);
+			for (const [, settle] of this.expected) settle('full');
 		});
 	}
 
@@ -76,7 +82,7 @@ export class QueuePublisher {
 			for (const [i, outcome] of outcomes.entries()) if (outcome === 'staged') (window[i] as Waiting).renamed++;
 			hasLost = outcomes.some((outcome) => outcome === 'lost' || outcome === 'staged');
 			waiting = [...rest, ...waiting.slice(window.length)];
-			if (this.refusal !== undefined) refuse('other', this.refusal);
+			if (this.refusal) refuse(this.refusal.reason, this.refusal.text);
 			if (rest.length === 0) {
 				lastProgress = performance.now();
 				pauseMs = shortestPauseMs;
@@ -145,7 +151,7 @@ export class QueuePublisher {
 			if (!error) settle(duplicate && seq === 0 ? 'staged' : 'stored');
 			else if (error.err_code === maximumMessages) settle('full');
 			else {
-				this.refusal ??= error.description ?? 'the server refused the message';
+				this.refusal ??= {reason: 'other', text: error.description ?? 'the server refused the message'};
 				settle('full');
 			}
 		}
