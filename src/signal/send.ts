@@ -85,7 +85,10 @@ export const send = verb({
 			? ['--signal', first.slice(1)]
 			: undefined,
 	examples: [
-		{purpose: 'show which of your workers would get HUP', line: 'pgrep -u $USER -x worker | ipc-signal send HUP --dry-run'},
+		{
+			purpose: 'show which of your workers would get HUP',
+			line: 'pgrep -u $USER -x worker | ipc-signal send HUP --dry-run',
+		},
 		{purpose: 'send a number to a named receiver', line: 'ipc-signal send RTMIN @events --value 42'},
 		{purpose: 'stop a process, if necessary with KILL', line: 'ipc-signal send --escalate TERM:5s,INT:2s,KILL $pid'},
 	],
