@@ -30,8 +30,8 @@ const retryMs = 250;
 const nothing = new Uint8Array(0);
 /** A reader that the server has no connection to may be connecting again. */
 const readerGraceMs = 2000;
-/** The same for a sender. */
-const senderGraceMs = 10_000;
+/** The same for a sender, and for one whose servers have had trouble. */
+const senderGraceMs = {usually: 10_000, afterTrouble: 60_000};
 
 /**
  * The reader of one pipe. Its consumer on the server is the only one that the stream may have, so it is a lock too. Whenever something
@@ -363,19 +363,22 @@ export class PipeReceiver {
 		// Where nothing can be asked for, a later message tells what an earlier reader has had.
 		if (hasAsked || (this.order.heldCount > 0 && this.order.missing().length === 0)) await this.makeRoom();
 		for (const sender of this.order.senders.values())
-			if (sender.isOpen && performance.now() - sender.lastHeardAt > 2 * tickMs) await this.lookAfter(sender);
+			if ((sender.isOpen || sender.held.size > 0) && performance.now() - sender.lastHeardAt > 2 * tickMs)
+				await this.lookAfter(sender);
 	}
 
-	/** What others wait for since the last look comes from its sender again: whether there is something. */
+	/** What others wait for since the last look comes from its sender again: whether a sender has heard that. */
 	private async askForMissing(): Promise<boolean> {
 		const missing = this.order.missing();
 		const firsts = missing.map(({sender, numbers: [first]}) => `${sender}:${first}`).join(' ');
 		const isNew = firsts !== this.lastMissing;
 		this.lastMissing = firsts;
 		if (isNew || missing.length === 0) return false;
-		const client = await this.stream.connection.client();
-		for (const {sender, numbers} of missing) client.publish(writerSubject(this.name, sender), numbers.join(' '));
-		return true;
+		// One that has not heard of it must not get more room: it keeps only the last ones that it has sent.
+		const heard = await Promise.all(
+			missing.map(({sender, numbers}) => this.stream.answers(writerSubject(this.name, sender), numbers.join(' '))),
+		);
+		return heard.includes(true);
 	}
 
 	/**
@@ -436,9 +439,10 @@ export class PipeReceiver {
 			return;
 		}
 		sender.missingSince ??= performance.now();
-		if (performance.now() - sender.missingSince < senderGraceMs || this.pending > 0) return;
+		const graceMs = this.generation > 1 ? senderGraceMs.afterTrouble : senderGraceMs.usually;
+		if (performance.now() - sender.missingSince < graceMs || this.pending > 0) return;
 		this.confirmations.add(this.order.dropHeld(sender));
-		this.cut(sender);
+		if (sender.isOpen) this.cut(sender);
 		this.wake();
 	}
 

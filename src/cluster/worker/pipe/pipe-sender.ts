@@ -32,6 +32,8 @@ const lingerMs = 5000;
 
 /** What was stored and is kept: as much as a pipe of the usual size holds, and a window more. */
 const mostKeptBytes = usualSize + longestWindow * usualChunkBytes;
+/** The same where several servers store it: when a leader falls they may lose many, and what they lose leaves room for more. */
+const mostKeptOfSeveral = 8 * mostKeptBytes;
 const mostKept = 4096;
 
 interface Chunk {
@@ -75,7 +77,11 @@ export class PipeSender {
 	/** Ends the requests that the old connection has taken along. */
 	private readonly onReconnect = new Set<() => void>();
 
-	constructor(private readonly stream: PipeStream) {
+	constructor(
+		private readonly stream: PipeStream,
+		/** How many servers store it. */
+		private readonly replicas: number,
+	) {
 		const {connection} = stream;
 		connection.onClose.add(() => this.leave());
 		connection.onReconnect.add(() => {
@@ -223,8 +229,9 @@ export class PipeSender {
 	private keep(chunk: Chunk): void {
 		this.kept.set(chunk.number, chunk);
 		this.keptBytes += chunk.data.length;
+		const most = this.replicas > 1 ? mostKeptOfSeveral : mostKeptBytes;
 		for (const oldest of this.kept.values()) {
-			if (this.keptBytes <= mostKeptBytes && this.kept.size <= mostKept) return;
+			if (this.keptBytes <= most && this.kept.size <= mostKept) return;
 			this.forget(oldest);
 		}
 	}

@@ -135,10 +135,10 @@ export class PipeStream {
 	}
 
 	/** Whether a process answers at a subject; undefined when that cannot be told now. */
-	async answers(subject: string, timeoutMs = 1000): Promise<boolean | undefined> {
+	async answers(subject: string, wish = '', timeoutMs = 1000): Promise<boolean | undefined> {
 		try {
 			const client = await this.connection.client();
-			await client.request(subject, '', {timeout: timeoutMs});
+			await client.request(subject, wish, {timeout: timeoutMs});
 			return true;
 		} catch (error) {
 			// The word for a request that no process answers: of a stream it would mean that there is no JetStream.

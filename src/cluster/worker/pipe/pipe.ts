@@ -40,7 +40,7 @@ export function pipeMethods(connection: Connection) {
 		async pipeOpenToSend(name: string, attributes: ClusterPipeAttributes): Promise<SendLimits> {
 			const stream = streamAt(name);
 			await stream.make(attributes, true);
-			senders.set(name, new PipeSender(stream));
+			senders.set(name, new PipeSender(stream, (await stream.info()).config.num_replicas));
 			return stream.limits();
 		},
 		pipeFindReader: (name: string, timeoutMs: number): Promise<boolean> => senderOf(name).connect(timeoutMs),
