@@ -91,7 +91,9 @@ test('segments of three servers: one server is killed, and they are as before', 
 	assertDone(await world.run('ipc-shm', ['set', second, '42']), '0 42\n');
 	await [...cluster.servers.values()][0]?.kill();
 	assertDone(await world.run('ipc-shm', ['get', second]), '42\n');
-	assert.ok((await world.run('ipc-shm', ['read', first])).stdout.equals(bytes));
+	const read = await world.run('ipc-shm', ['read', first]);
+	assert.deepEqual([read.status, read.stderr, read.stdout.length], [0, '', bytes.length]);
+	assert.ok(read.stdout.equals(bytes));
 	const {stdout} = await world.run('ipc-shm', ['stat', first, '--json']);
 	assert.equal(JSON.parse(stdout.toString()).cluster.replicas, 3);
 });

@@ -34,6 +34,9 @@ export interface Entry {
 export const sizeOf = (value: NonNullable<Entry['value']>): number =>
 	'bytes' in value ? value.bytes.length : value.pointer.size;
 
+const mostLooks = 20;
+const lookAgainMs = 250;
+
 /** Segments as keys of a bucket, changed by compare-and-set on the revision. */
 export class SegmentStore {
 	constructor(private readonly connection: Connection) {}
@@ -86,15 +89,29 @@ export class SegmentStore {
 	}
 
 	async read(name: string): Promise<Contents> {
-		for (;;) {
+		for (let looks = 1; ; looks++) {
 			const {revision, value} = await this.entry(name);
 			if (!value) return refuse('no-such', 'it does not exist');
 			if ('bytes' in value) return {bytes: value.bytes, revision};
-			const bytes = await (await this.objects()).getBlob(value.pointer.object).catch(() => null);
+			const bytes = await this.connection.retry(() => this.contentsOf(value.pointer));
 			if (bytes) return {bytes, revision};
 			// Another process has replaced it meanwhile, and deleted the object.
-			if ((await this.entry(name)).revision === revision)
+			if ((await this.entry(name)).revision !== revision) continue;
+			// A server that has not copied everything yet may answer for the others.
+			if (looks > mostLooks || ((await this.replicasOf(objectStream)) ?? 1) === 1)
 				return refuse('damaged', `its contents are missing in the object store (${value.pointer.object})`);
+			await sleep(lookAgainMs, this.connection.closing.signal);
+		}
+	}
+
+	/** Null where they are not, or not whole. */
+	private async contentsOf({object}: Pointer): Promise<Uint8Array | null> {
+		try {
+			return await (await this.objects()).getBlob(object);
+		} catch (error) {
+			const reason = refusalOf(error)?.reason;
+			if (reason !== undefined && reason !== 'no-such') throw error;
+			return null;
 		}
 	}
 
