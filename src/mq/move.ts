@@ -13,7 +13,10 @@ import {attributes, checkAttributes} from './options.js';
 export const move = verb({
 	summary: 'Move messages from one queue to another, with their priorities',
 	aliases: ['copy'],
-	operands: {source: one(queueName), destination: one(queueName)},
+	operands: {
+		source: one({...queueName, placeholder: 'SOURCE'}),
+		destination: one({...queueName, placeholder: 'DESTINATION'}),
+	},
 	options: {
 		count: {...common.count, help: 'stop after N messages (default: all that are queued now)'},
 		follow: {...common.follow, help: 'keep running; move each message that arrives'},
