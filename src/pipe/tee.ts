@@ -104,8 +104,10 @@ export const tee = verb({
 				report(subscribers, options.json, names.includes('stdout'));
 			}
 		} finally {
+			// The reader learns of our end only once we do not count as a user: the last one removes a temporary FIFO.
+			for (const end of ends) if (end instanceof Fifo) end.close();
 			for (const subscriber of subscribers) subscriber.close();
-			for (const end of ends) end.close();
+			for (const end of ends) if (!(end instanceof Fifo)) end.close();
 		}
 	},
 });
