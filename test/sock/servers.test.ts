@@ -558,6 +558,36 @@ test('relay: what a server said before it left without reading everything is hea
 	assert.equal(stdout.toString(), `${'x'.repeat(10)}${Array.from({length: 20_000}, (_, i) => `${i + 1}\n`).join('')}`);
 });
 
+test(
+	'relay: a server that reads no more and goes on talking is not kept once the client has left',
+	needs('python3'),
+	async (t) => {
+		const world = new SocketWorld(t);
+		await world.shell('mkdir -p -m 700 $RUN');
+		const script = `import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print('ready', flush=True)
+peer, _ = listener.accept()
+peer.recv(10)
+peer.shutdown(socket.SHUT_RD)
+try:
+    while True:
+        peer.send(b'still here')
+        time.sleep(0.01)
+except BrokenPipeError:
+    print('alone', flush=True)`;
+		const server = await world.startOther('python3', ['-c', script, world.path('back')]).printed('ready\n');
+		await world.ready(['relay', 'front', 'back']);
+		const {socket, heard} = await client(world.path('front'));
+		socket.write(Buffer.alloc(1_000_000, 'x'));
+		await until('it is heard', () => heard().length > 0);
+		socket.destroy();
+		assertDone(await server.end(), 'ready\nalone\n');
+	},
+);
+
 test('relay: a target whose queue is short gets all of many that come at once', async (t) => {
 	const world = new SocketWorld(t);
 	await world.ready(['listen', 'back', '-k', '--backlog', '1', '--max', '4', '--', 'cat']);

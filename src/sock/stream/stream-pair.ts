@@ -55,6 +55,8 @@ export interface Watching {
  */
 export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching = {}): Promise<Error | undefined> {
 	let failure: Error | undefined;
+	/** Those that read no more. */
+	const deaf = new Set<Socket>();
 	const flow = (from: Socket, to: Socket, name: 'one' | 'other') =>
 		new Promise<void>((resolve) => {
 			// The peer has disconnected already, and there will be no further event.
@@ -70,12 +72,12 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 				from.destroy();
 				to.destroySoon();
 			};
-			let isHeard = true;
+			// What it would have got is read all the same: otherwise the end of its sender would not be noticed.
 			whenDeaf(to, () => {
-				isHeard = false;
-				from.pause();
+				deaf.add(to);
+				from.resume();
 				const leave = () => from.destroySoon();
-				if (to.readableEnded || to.destroyed) leave();
+				if (to.readableEnded || to.destroyed || deaf.has(from)) leave();
 				else to.once('end', leave).once('close', leave);
 			});
 			from.on('data', (piece: Buffer) => {
@@ -85,10 +87,10 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 					fail(error as Error);
 					return;
 				}
-				if (!isHeard || !to.writable) return;
+				if (deaf.has(to) || !to.writable) return;
 				if (!to.write(piece)) {
 					from.pause();
-					to.once('drain', () => isHeard && from.resume());
+					to.once('drain', () => from.resume());
 				}
 			});
 			from.on('end', () => {
