@@ -106,13 +106,14 @@ const soonMs = 20;
 const notSoonMs = 1000;
 let isWaitAnnounced = false;
 
-/** What the verb waits for, for a person at a terminal who has waited for a second; with --verbose soon, wherever stderr leads. */
+/** What the verb waits for, for a person at a terminal who has waited for a second; with --verbose soon, wherever stderr leads, and in the background. */
 export function announceWait(what: () => string | undefined): void {
 	if (isQuiet || !(isVerbose || isStderrTerminal())) return;
 	const peer = what();
 	if (peer === undefined) return;
 	isWaitAnnounced = true;
-	native.announceWait(Buffer.from(`${commandName}: waiting for ${printable(peer)}\n`), isVerbose ? soonMs : notSoonMs);
+	const line = Buffer.from(`${commandName}: waiting for ${printable(peer)}\n`);
+	native.announceWait(line, isVerbose ? soonMs : notSoonMs, isVerbose);
 }
 
 /** A verb that waits in the event loop waits from now on. */
@@ -124,7 +125,7 @@ export function waitInEventLoop(): void {
 export function waitIsOver(): void {
 	if (!isWaitAnnounced) return;
 	isWaitAnnounced = false;
-	native.announceWait(new Uint8Array(), -1);
+	native.announceWait(new Uint8Array(), -1, false);
 }
 
 /** An error: --quiet does not silence it. */

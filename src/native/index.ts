@@ -31,10 +31,10 @@ export interface Native {
 	/** poll(2) over triples of descriptor, requested events, returned events. Returns how many are ready. */
 	poll(triples: Int32Array, timeoutMs: number): number;
 	/**
-	 * A line for stderr, once: when a wait for another process has lasted this long. With a negative time there is none from now on.
-	 * write(2)
+	 * A line for stderr, once: when a wait for another process has lasted this long, and we are not in the background of a terminal,
+	 * unless it is wanted there, too. With a negative time there is none from now on. write(2)
 	 */
-	announceWait(line: Uint8Array, afterMs: number): void;
+	announceWait(line: Uint8Array, afterMs: number, alsoInBackground: boolean): void;
 	/** The event loop waits for another process from now on, or no longer: what poll(2) is to other verbs. */
 	waitForPeer(isWaiting: boolean): void;
 	/** poll(2) for one descriptor in libuv's thread pool, at most this long: whether it is ready. */

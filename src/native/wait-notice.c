@@ -16,6 +16,14 @@ static size_t text_length;
 static int64_t after_ns = -1; /* how long a wait lasts until the line is written; negative: it is not */
 static int64_t since_ns;      /* CLOCK_MONOTONIC; 0: no wait */
 static bool has_thread;
+static bool also_in_background;
+
+/* A shell that has put us in the background has the terminal: the line would end up in what is typed there. tcgetpgrp(3) */
+static bool is_in_background(void)
+{
+	pid_t group = tcgetpgrp(STDERR_FILENO);
+	return group > 0 && group != getpgrp();
+}
 
 static void *say_in_time(void *unused)
 {
@@ -29,7 +37,7 @@ static void *say_in_time(void *unused)
 		int64_t until = (since ? since : now) + after;
 		if (since && now >= until) {
 			ssize_t written = 0;
-			if (__atomic_exchange_n(&after_ns, -1, __ATOMIC_SEQ_CST) >= 0)
+			if (__atomic_exchange_n(&after_ns, -1, __ATOMIC_SEQ_CST) >= 0 && (also_in_background || !is_in_background()))
 				written = write(STDERR_FILENO, text, text_length);
 			(void)written; /* A stderr without a reader is not a reason to fail. */
 			return NULL;
@@ -57,17 +65,22 @@ void peer_wait_end(bool is_over)
 		__atomic_store_n(&since_ns, 0, __ATOMIC_SEQ_CST);
 }
 
-/* announceWait(line, afterMs): the line for the waits to come, once; with a negative time no line from now on. write(2) */
+/*
+ * announceWait(line, afterMs, alsoInBackground): the line for the waits to come, once; with a negative time no line from now on.
+ * write(2)
+ */
 static napi_value js_announce_wait(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct bytes line;
 	int64_t after_ms;
-	if (!read_arguments(env, info, 2, &arguments) || !bytes_argument(&arguments, 0, &line) ||
-	    !int64_argument(&arguments, 1, &after_ms))
+	bool in_background;
+	if (!read_arguments(env, info, 3, &arguments) || !bytes_argument(&arguments, 0, &line) ||
+	    !int64_argument(&arguments, 1, &after_ms) || !bool_argument(&arguments, 2, &in_background))
 		return NULL;
 	/* The thread may be writing the text, so there is one for all time. */
 	if (after_ms >= 0 && !text) {
+		also_in_background = in_background;
 		text = malloc(line.length + 1);
 		if (!text)
 			return throw_errno(env, ENOMEM, "malloc");

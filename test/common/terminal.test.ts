@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {launcher, peer, type Running, type RunSettings} from '../support/run.js';
 import {until} from '../support/until.js';
-import {assertFails, World} from '../support/world.js';
+import {assertDone, assertFails, World} from '../support/world.js';
 
 /** A world with a terminal. */
 class TerminalWorld extends World {
@@ -94,6 +94,18 @@ test('after a second at a terminal a command says what it waits for, and goes on
 		assert.deepEqual([status, stderr], [0, ''], other);
 		assert.equal((await terminal.end()).stdout.toString().split('waiting for').length, 2);
 	}
+});
+
+test('a command in the background of a terminal does not say what it waits for, unless --verbose is given', async (t) => {
+	const world = new TerminalWorld(t);
+	// The one in the foreground begins to wait last.
+	const line = 'set -m; ipc-pipe recv a -v & ipc-pipe recv b & ipc-pipe recv c';
+	const terminal = world.atTerminal(100, ['bash', '-c', line]);
+	await until('two say so', () =>
+		['a', 'c'].every((name) => terminal.output.includes(`waiting for data from '${name}'`)),
+	);
+	for (const name of ['a', 'b', 'c']) assertDone(await world.shell(`ipc-pipe send ${name} </dev/null`));
+	assert.doesNotMatch((await terminal.end()).stdout.toString(), /waiting for data from 'b'/);
 });
 
 test('what a command waits for is said soon with --verbose, and elsewhere than at a terminal not at all', async (t) => {
