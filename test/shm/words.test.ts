@@ -236,7 +236,7 @@ test('words, doubles and conditions are read as they are written', () => {
 			try {
 				parseWord(kind, text);
 			} catch (error) {
-				assert.match(String(error), /is not a (fitting )?(number|i32|u32|i64|u64)/);
+				assert.match(String(error), /is not a (number|valid (i32|u32|i64|u64))/);
 			}
 		}),
 	);
