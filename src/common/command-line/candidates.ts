@@ -1,6 +1,6 @@
 import type {TextFormat, WordsBefore} from '../formats/text-format.js';
 import {type Command, expandShorthand, findVerb, type Option, operandCount, optionName, type Verb} from '../verb.js';
-import {offeredOptionsOf, optionsOf} from './command-line.js';
+import {keyOf, offeredOptionsOf, optionsOf} from './command-line.js';
 import {quotedForBash, typedWords} from './shell-words.js';
 
 /** What a shell offers: words, or where there is none what it finds itself. */
@@ -47,10 +47,10 @@ async function candidatesBehind(command: Command, before: readonly string[], cur
 	const offer = (format: TextFormat<unknown> | undefined, text: string) => offered(command, format, place, text);
 	if (place.option) return offer(place.option.value, current);
 	if (!place.hasDashes && current.startsWith('-')) {
-		const [, start = '', name = '', text = ''] = /^(--([^=]+)=)(.*)$/s.exec(current) ?? [];
-		if (name === '') return {words: optionsLeft(verb, place)};
-		const option = Object.entries(optionsOf(verb)).find(([key]) => optionName(key) === name)?.[1];
-		const {words: values, otherwise} = await offer(option?.value, text);
+		const [, start = '', spelling = '', text = ''] = /^((--[^=]+)=)(.*)$/s.exec(current) ?? [];
+		if (spelling === '') return {words: optionsLeft(verb, place)};
+		const options = optionsOf(verb);
+		const {words: values, otherwise} = await offer(options[keyOf(options, spelling) ?? '']?.value, text);
 		return {words: values.map((value) => start + value), otherwise};
 	}
 	const operands = Object.values(verb.operands);
@@ -76,20 +76,17 @@ interface Place extends WordsBefore {
 
 /** Reads what a person has typed so far: mistakes in it do not matter. */
 function placeBehind(verb: Verb, words: readonly string[]): Place {
-	const declared = Object.entries(optionsOf(verb));
+	const declared = optionsOf(verb);
 	const operands: string[] = [];
 	const options = new Set<string>();
 	let hasDashes = false;
 	let option: Option | undefined;
 	/** Whether the next word is its value. */
 	const take = (name: string): Option | undefined => {
-		const [key, found] =
-			declared.find(
-				([each, {short, also}]) =>
-					name === `--${optionName(each)}` || (short && name === `-${short}`) || also?.includes(name),
-			) ?? [];
-		if (key !== undefined) options.add(key);
-		return found;
+		const key = keyOf(declared, name);
+		if (key === undefined) return undefined;
+		options.add(key);
+		return declared[key];
 	};
 	const takesNext = (found: Option | undefined) => (found?.value && !found.optionalValue ? found : undefined);
 	for (const [i, word] of words.entries()) {

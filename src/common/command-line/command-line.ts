@@ -1,5 +1,6 @@
 import {clusterOptions} from '../cluster.js';
 import {UsageError} from '../errors.js';
+import type {TextFormat} from '../formats/text-format.js';
 import {everywhere} from '../options.js';
 import {
 	type Command,
@@ -20,6 +21,8 @@ export interface Reading extends FoundVerb {
 	readonly options: ReadonlyMap<string, string | true | readonly string[]>;
 	/** The command to run. */
 	readonly command: readonly string[];
+	/** All options of the verb, by key. */
+	readonly declared: Readonly<Record<string, Option>>;
 }
 
 /** What a command line asks for. */
@@ -37,6 +40,17 @@ export const optionsOf = (verb: Verb): Readonly<Record<string, Option>> => ({
 /** Those that help and completion offer. */
 export const offeredOptionsOf = (verb: Verb): [key: string, option: Option][] =>
 	Object.entries(optionsOf(verb)).filter(([, option]) => !option.isHidden);
+
+/** The key of the option that is written `--name`, `-n`, or as another of its spellings. */
+export function keyOf(declared: Readonly<Record<string, Option>>, spelling: string): string | undefined {
+	const name = spelling.startsWith('--') ? spelling.slice(2) : '';
+	const key = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+	if (Object.hasOwn(declared, key) && optionName(key) === name) return key;
+	const letter = spelling.length === 2 ? spelling[1] : '';
+	for (const [key, {short, also}] of Object.entries(declared))
+		if ((short && short === letter) || also?.includes(spelling)) return key;
+	return undefined;
+}
 
 /**
  * Reads a command line with the data of the verbs.
@@ -121,7 +135,6 @@ const looksLikeNegativeNumber = (word: string): boolean => /^-(?:[0-9]|\.[0-9]|i
 /** Reads the words behind a verb once. A mistake counts only when no word asks for help or the version. */
 class Lexer {
 	private readonly declared: Readonly<Record<string, Option>>;
-	private readonly keys = new Map<string, string>();
 	private readonly mostOperands: number;
 	private readonly operands: string[] = [];
 	private readonly options = new Map<string, string | true | string[]>();
@@ -139,11 +152,6 @@ class Lexer {
 	) {
 		this.declared = optionsOf(found.verb);
 		this.mostOperands = operandCount(found.verb).most;
-		for (const [key, {short, also = []}] of Object.entries(this.declared)) {
-			this.keys.set(`--${optionName(key)}`, key);
-			if (short) this.keys.set(`-${short}`, key);
-			for (const spelling of also) this.keys.set(spelling, key);
-		}
 	}
 
 	/** Whether the words are options with their values and nothing else, or a mistake that can be reported. */
@@ -161,7 +169,7 @@ class Lexer {
 		if (this.asksForVersion) return {kind: 'version'};
 		const mistake = this.mistake ?? this.missingValue;
 		if (mistake) throw mistake;
-		return {kind: 'verb', reading: {...found, operands, options, command: this.command}};
+		return {kind: 'verb', reading: {...found, operands, options, command: this.command, declared: this.declared}};
 	}
 
 	private readWords(): void {
@@ -192,18 +200,19 @@ class Lexer {
 	/** A dash and a digit is a number below zero where no option is a digit, and `-inf` where none is an `i`. */
 	private isOperand(word: string): boolean {
 		if (word === '-' || !word.startsWith('-')) return true;
-		if (/^-[0-9.]$/.test(word)) return !this.keys.has(word);
+		if (/^-[0-9.]$/.test(word)) return keyOf(this.declared, word) === undefined;
 		if (!looksLikeNegativeNumber(word)) return false;
 		const letters = /^-i/i.test(word) ? /^-i$/i : /^-[0-9]$/;
-		for (const name of this.keys.keys()) if (letters.test(name)) return false;
-		return true;
+		return !Object.values(this.declared).some(({short, also = []}) =>
+			[`-${short}`, ...also].some((spelling) => letters.test(spelling)),
+		);
 	}
 
 	/** `--name`, `--name value`, `--name=value` */
 	private readLongOption(word: string): void {
 		const equals = word.indexOf('=');
 		const name = equals < 0 ? word : word.slice(0, equals);
-		const key = this.keys.get(name);
+		const key = keyOf(this.declared, name);
 		const option = key === undefined ? undefined : this.declared[key];
 		if (key === undefined || !option) {
 			this.refuseOption(name);
@@ -220,7 +229,7 @@ class Lexer {
 	private readLetters(word: string): void {
 		for (let i = 1; i < word.length; i++) {
 			const name = `-${word[i]}`;
-			const key = this.keys.get(name);
+			const key = keyOf(this.declared, name);
 			const option = key === undefined ? undefined : this.declared[key];
 			if (key === undefined || !option) {
 				if (word.length === 2) this.refuseOption(name);
@@ -281,7 +290,7 @@ export interface Values {
 }
 
 /** Turns the words of a reading into values, or refuses with the name of the option or operand. */
-export function valuesOf({verb, operands: words, options: given, command}: Reading): Values {
+export function valuesOf({verb, operands: words, options: given, command, declared}: Reading): Values {
 	const {least, most} = operandCount(verb);
 	if (words.length < least) {
 		const missing = Object.values(verb.operands)[words.length]?.format.placeholder ?? 'operand';
@@ -303,20 +312,19 @@ export function valuesOf({verb, operands: words, options: given, command}: Readi
 		}
 	}
 	const options: Record<string, unknown> = {};
-	for (const [key, option] of Object.entries(optionsOf(verb))) {
+	for (const [key, {value, many}] of Object.entries(declared)) {
 		const text = given.get(key);
-		const parse = (word: string) => {
-			try {
-				return option.value?.parse(word);
-			} catch (error) {
-				if (error instanceof UsageError) error.message = `--${optionName(key)}: ${error.message}`;
-				throw error;
-			}
-		};
-		if (!option.value) options[key] = text === true;
-		else if (option.many) options[key] = (Array.isArray(text) ? text : []).map(parse);
-		else if (option.optionalValue && text === true) options[key] = true;
-		else options[key] = typeof text === 'string' ? parse(text) : undefined;
+		if (text === undefined) options[key] = !value ? false : many ? [] : undefined;
+		else options[key] = text === true || !value ? true : parsed(key, value, text);
 	}
 	return {operands, options};
+}
+
+function parsed(key: string, format: TextFormat<unknown>, text: string | readonly string[]): unknown {
+	try {
+		return typeof text === 'string' ? format.parse(text) : text.map((word) => format.parse(word));
+	} catch (error) {
+		if (error instanceof UsageError) error.message = `--${optionName(key)}: ${error.message}`;
+		throw error;
+	}
 }
