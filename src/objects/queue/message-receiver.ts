@@ -13,7 +13,7 @@ const batchBytes = 65_536;
 /** While the reader of stdout has not read all, this often is looked whether it has. */
 const confirmSliceMs = 100;
 /** At most this many messages are received at once, if many fit a batch. */
-const indexLength = 3 * 1024;
+const mostInBatch = 1024;
 
 export interface Receiving {
 	framing: Framing;
@@ -136,14 +136,16 @@ export class MessageReceiver {
 		}
 	}
 
-	/** Memory with room for at least one message. Many small batches share it. */
+	/** Memory with room for at least one message, and for no more than are wanted. Many small batches share it. */
 	private arenaFor(msgsize: number): Arena {
 		const current = this.arena;
-		if (current && current.buffer.length - current.usedBytes >= msgsize + 8 && current.usedIndex < indexLength)
+		const leastBytes = msgsize + 8;
+		if (current && current.buffer.length - current.usedBytes >= leastBytes && current.usedIndex < current.index.length)
 			return current;
+		const wanted = Math.min(this.receiving.most - this.received, mostInBatch);
 		const fresh = this.spare.pop() ?? {
-			buffer: Buffer.allocUnsafe(Math.max(batchBytes, msgsize + 8)),
-			index: new Int32Array(indexLength),
+			buffer: Buffer.allocUnsafe(Math.max(leastBytes, Math.min(wanted * leastBytes, batchBytes))),
+			index: new Int32Array(3 * wanted),
 			usedBytes: 0,
 			usedIndex: 0,
 			batches: 0,
