@@ -54,7 +54,7 @@ export class Forwarder implements Disposable {
 	/** With all its data, if the kernel allows it: a given sender is allowed for queued signals only. */
 	private send(number: number, signal: RawSignal): void {
 		// Receiving the signal has made room in our user's queue, but another process may have been quicker.
-		const tryLimit = number >= rtmin ? mostTries : 1;
+		const tryLimit = number >= rtmin() ? mostTries : 1;
 		for (let tries = 1; ; tries++) {
 			try {
 				if (this.tryQueue(number, signal)) return;
@@ -62,7 +62,7 @@ export class Forwarder implements Disposable {
 			} catch (error) {
 				if (!hasCode(error, 'EAGAIN')) throw error;
 				if (tries < tryLimit) pause(pauseMs);
-				else if (number >= rtmin)
+				else if (number >= rtmin())
 					tellError(`the signal queue is full: forwarding ${signalName(number)} without its value`);
 				if (tries >= tryLimit) break;
 			}

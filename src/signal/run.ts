@@ -25,7 +25,7 @@ const translation: TextFormat<readonly [number, number]> = {
 		if (to.toLowerCase() === 'none') return [number, 0];
 		const translated = parseSignal(to);
 		if (translated === 0) throw new UsageError(`'${text}' sends nothing: to drop ${from} write ${from}=none`);
-		if (translated > 31 && translated < rtmin)
+		if (translated > 31 && translated < rtmin())
 			throw new UsageError(`'${text}' is not possible: the C library reserves ${to}`);
 		return [number, translated];
 	},

@@ -50,9 +50,8 @@ const standard: readonly (readonly [number, string, DefaultAction, string])[] = 
 const otherNames: Record<string, number> = {IOT: 6, POLL: 29, CLD: 17};
 
 /** The first real-time signal, as the C library of this system has it; what is below belongs to the library. */
-export const rtmin = native.sigrtmin();
+export const rtmin = (): number => native.sigrtmin();
 export const rtmax = 64;
-const middle = Math.floor((rtmin + rtmax) / 2);
 
 const numbers = new Map<string, number>([
 	...standard.map(([number, name]) => [name, number] as const),
@@ -63,8 +62,9 @@ const numbers = new Map<string, number>([
 export function signalName(number: number): string {
 	const row = standard[number - 1];
 	if (row) return row[1];
-	if (number < rtmin || number > rtmax) return String(number);
-	if (number <= middle) return number === rtmin ? 'RTMIN' : `RTMIN+${number - rtmin}`;
+	const first = rtmin();
+	if (number < first || number > rtmax) return String(number);
+	if (number <= Math.floor((first + rtmax) / 2)) return number === first ? 'RTMIN' : `RTMIN+${number - first}`;
 	return number === rtmax ? 'RTMAX' : `RTMAX-${rtmax - number}`;
 }
 
@@ -76,7 +76,7 @@ export function allSignals(): SignalRow[] {
 		action,
 		description,
 	}));
-	for (let number = rtmin; number <= rtmax; number++)
+	for (let number = rtmin(); number <= rtmax; number++)
 		rows.push({number, name: signalName(number), action: 'terminate', description: 'real-time: queued, with a value'});
 	return rows;
 }
@@ -88,8 +88,8 @@ function numberOfName(text: string): number | undefined {
 	if (known !== undefined) return known;
 	const [, end, distance] = /^(RTMIN(?=\+|$)|RTMAX(?=-|$))(?:[+-]([0-9]+))?$/.exec(name) ?? [];
 	if (end === undefined) return undefined;
-	const number = end === 'RTMIN' ? rtmin + Number(distance ?? 0) : rtmax - Number(distance ?? 0);
-	return number >= rtmin && number <= rtmax ? number : undefined;
+	const number = end === 'RTMIN' ? rtmin() + Number(distance ?? 0) : rtmax - Number(distance ?? 0);
+	return number >= rtmin() && number <= rtmax ? number : undefined;
 }
 
 /** @throws UsageError with the reason, and what might have been meant. */
@@ -104,7 +104,7 @@ export function parseSignal(text: string): number {
 	if (number !== undefined) return number;
 	if (/^(SIG)?RT(MIN|MAX)[+-][0-9]+$/i.test(text))
 		throw new UsageError(
-			`'${text}' is not a signal: real-time signals are RTMIN to RTMIN+${rtmax - rtmin}, which is RTMAX, and RTMAX-${rtmax - rtmin} to RTMAX`,
+			`'${text}' is not a signal: real-time signals are RTMIN to RTMIN+${rtmax - rtmin()}, which is RTMAX, and RTMAX-${rtmax - rtmin()} to RTMAX`,
 		);
 	const error = new UsageError(`'${text}' is not a signal`);
 	error.meant = {word: text.toUpperCase().replace(/^SIG/, ''), candidates: [...numbers.keys(), 'RTMIN', 'RTMAX']};
@@ -127,6 +127,6 @@ export const signalFormat = (settings: {zero?: boolean; receivable?: boolean} = 
 export function checkReceivable(number: number): void {
 	const name = signalName(number);
 	if (name === 'KILL' || name === 'STOP') throw new UsageError(`${name} cannot be received: no process can catch it`);
-	if (number > 31 && number < rtmin)
+	if (number > 31 && number < rtmin())
 		throw new UsageError(`signal ${number} cannot be received: the C library reserves it`);
 }

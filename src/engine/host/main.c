@@ -203,6 +203,9 @@ static int freeze(char **argv)
 	evaluate(kept()->context, find_resource(&bundled_modules, "shared"));
 	while (JS_ExecutePendingJob(kept()->runtime, &other) > 0)
 		;
+	/* A module that has thrown would throw again in each start. */
+	if (!JS_IsUndefined(kept()->rejection))
+		complain(kept()->context, kept()->rejection);
 	JS_RunGC(kept()->runtime);
 	return write_snapshot();
 }

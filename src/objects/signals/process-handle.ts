@@ -66,8 +66,8 @@ export class ProcessHandle implements Disposable {
 	trySend(signal: number, value?: number): boolean {
 		try {
 			// The kernel refuses a signal with a value. Without a value it would deliver a signal that cannot be counted.
-			const needsPlace = signal >= rtmin || (value !== undefined && signal > 0);
-			if (needsPlace && (signal < rtmin || value === undefined) && this.isQueueFull()) return false;
+			const needsPlace = signal >= rtmin() || (value !== undefined && signal > 0);
+			if (needsPlace && (signal < rtmin() || value === undefined) && this.isQueueFull()) return false;
 			this.sendNow(signal, value);
 			return true;
 		} catch (error) {
