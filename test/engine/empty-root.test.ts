@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import {spawnSync} from 'node:child_process';
 import {copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type TestContext} from 'node:test';
@@ -12,9 +13,16 @@ import {assertDone, assertFails, World} from '../support/world.js';
 const executable = join(root, 'dist', 'ipc');
 const needs = {skip: runtime === 'node' ? 'needs the executable' : needsUserNamespaces.skip};
 
+/**
+ * In a user namespace even root has the limit that it had when it made the namespace, and all queues of the user count: those of
+ * the tests that run beside this one, too.
+ */
+const {status: isRefused} = spawnSync('prlimit', ['--msgqueue=unlimited', 'true'], {stdio: 'ignore'});
+const queueLimit = isRefused ? '--core=0' : '--msgqueue=unlimited';
+
 /** A root folder with the executable under its six names, a folder for objects, and nothing else: no /proc, no /tmp, no library. */
 class EmptyRoot extends World {
-	private readonly top = this.file('root');
+	readonly top = this.file('root');
 
 	constructor(t: TestContext) {
 		super(t);
@@ -26,7 +34,9 @@ class EmptyRoot extends World {
 	}
 
 	begin(...words: string[]): Running {
-		return this.startOther('unshare', ['-r', 'chroot', this.top, ...words], {env: {IPC_RUNTIME_DIR: '/run/ipc'}});
+		return this.startOther('prlimit', [queueLimit, 'unshare', '-r', 'chroot', this.top, ...words], {
+			env: {IPC_RUNTIME_DIR: '/run/ipc'},
+		});
 	}
 
 	inside(...words: string[]): Promise<Ended> {
@@ -66,6 +76,14 @@ test('in an empty root folder: a queue', needs, async (t) => {
 	assertDone(await top.inside('/ipc-mq', 'send', name, 'low', '-p', '1'), '');
 	assertDone(await top.inside('/ipc-mq', 'send', name, 'high', '-p', '2'), '');
 	assertDone(await top.inside('/ipc-mq', 'recv', name, '--all'), 'high\nlow\n');
+	const other = uniqueName();
+	assertFails(
+		await top
+			.startOther('prlimit', ['--msgqueue=1', 'unshare', '-r', 'chroot', top.top, '/ipc-mq', 'create', other])
+			.end(),
+		1,
+		`ipc-mq: cannot create '${other}': all your queues together may take 1 bytes (RLIMIT_MSGQUEUE; see: ulimit -q)\n`,
+	);
 });
 
 test('in an empty root folder: shared memory', needs, async (t) => {

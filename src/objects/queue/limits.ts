@@ -76,3 +76,8 @@ export function explainAttributes(
 		EOVERFLOW: `no queue can hold ${maxmsg} messages of ${msgsize} bytes`,
 	};
 }
+
+/** The same where /proc does not show the limits: of those the process itself has one. getrlimit(2) */
+export const explainWithoutLimits = (): Record<string, string> => ({
+	EMFILE: `all your queues together may take ${native.rlimitMsgqueue()} bytes (RLIMIT_MSGQUEUE; see: ulimit -q)`,
+});

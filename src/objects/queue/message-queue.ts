@@ -17,7 +17,7 @@ import {
 	POLLIN,
 	POLLOUT,
 } from '../../native/index.js';
-import {explainAttributes, type QueueLimits, readLimits} from './limits.js';
+import {explainAttributes, explainWithoutLimits, type QueueLimits, readLimits} from './limits.js';
 import {highestPriority, type Message, type Queue, type QueueAccess, type QueueAttributes} from './queue.js';
 
 const flagsOf: Record<QueueAccess, number> = {send: O_WRONLY, receive: O_RDONLY, both: O_RDWR};
@@ -128,7 +128,9 @@ export class MessageQueue implements Queue {
 		} catch (error) {
 			if (hasCode(error, 'EEXIST')) return undefined;
 			const remedies =
-				limits && maxmsg !== undefined && msgsize !== undefined ? explainAttributes(maxmsg, msgsize, limits) : {};
+				limits && maxmsg !== undefined && msgsize !== undefined
+					? explainAttributes(maxmsg, msgsize, limits)
+					: explainWithoutLimits();
 			throw explain(`cannot create ${quoted(shown)}`, error, remedies);
 		}
 	}
