@@ -465,9 +465,11 @@ test('a name given twice: that its receiver has ended before its second mention 
 
 test('--escalate: what had ended before is not said to have ended on a signal', async (t) => {
 	const world = new SignalWorld(t);
-	// Its parent does not ask for its status.
-	const parent = await world.startOther('bash', ['-c', 'sleep 0 & echo $!; exec sleep 60']).printed('\n');
+	// It ends once its parent is a program that does not ask for its status.
+	const parent = await world.startOther('bash', ['-c', 'sleep 60 & echo $!; exec sleep 60']).printed('\n');
 	const zombie = parent.output.toString().trim();
+	await until('its parent is no shell', () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n');
+	process.kill(Number(zombie), 'SIGKILL');
 	await until('it has ended', () => /^State:\tZ/m.test(readFileSync(`/proc/${zombie}/status`, 'utf8')));
 	const {status, stdout, stderr} = await world.signal('send', '--escalate', 'TERM:1s,KILL', '--json', zombie);
 	assert.deepEqual([status, stderr], [0, `ipc-signal: ${zombie} had already ended\n`]);
