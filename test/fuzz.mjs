@@ -3,7 +3,7 @@
 // `npm run test:sanitize` has to have made the executable.
 import {spawn, spawnSync} from 'node:child_process';
 import {randomInt} from 'node:crypto';
-import {existsSync, mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -25,7 +25,10 @@ if (!isInside) {
 }
 const [seconds = 60, seed = randomInt(2 ** 31)] = process.argv.slice(2).map(Number);
 const folder = mkdtempSync(join(tmpdir(), 'ipc-fuzz-'));
-process.on('exit', () => rmSync(folder, {recursive: true, force: true}));
+process.on('exit', () => {
+	spawnSync('umount', [join(folder, 'queues')], {stdio: 'ignore'});
+	rmSync(folder, {recursive: true, force: true});
+});
 
 /** mulberry32: small, and the same everywhere. */
 let state = seed;
@@ -183,6 +186,14 @@ function run([command, ...rest], input) {
 	});
 }
 
+/** The bytes of all queues of a user have one limit, in all namespaces: what this takes is missing elsewhere. */
+const queues = join(folder, 'queues');
+mkdirSync(queues);
+const canClear = spawnSync('mount', ['-t', 'mqueue', 'none', queues]).status === 0;
+function clearQueues() {
+	if (canClear) for (const name of readdirSync(queues)) unlinkSync(join(queues, name));
+}
+
 const until = Date.now() + seconds * 1000;
 let count = 0;
 let defects = 0;
@@ -191,6 +202,7 @@ while (Date.now() < until) {
 	const input = inputOf();
 	const {status, signal, errors} = await run(words, input);
 	count++;
+	clearQueues();
 	const isFine =
 		!/Sanitizer|runtime error:|internal error/.test(errors) &&
 		(signal === null ? known.has(status) || status > 128 : ['SIGTERM', 'SIGPIPE'].includes(signal)) &&
