@@ -91,7 +91,7 @@ bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **d
 	return true;
 }
 
-bool float64_array_argument(struct arguments *arguments, size_t index, const double **data, size_t *length)
+bool float64_array_argument(struct arguments *arguments, size_t index, double **data, size_t *length)
 {
 	void *items;
 	if (!items_argument(arguments, index, napi_float64_array, &items, length))

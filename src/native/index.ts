@@ -113,6 +113,32 @@ export interface Native {
 		separator: number,
 		most: number,
 	): {end: number; count: number};
+	/**
+	 * RFC 8259: reads on in a JSON array or object, and answers where the next byte is: see json-scan.h, whose `struct json_scan` the
+	 * numbers of `scan` are. The first one is the verdict afterwards: 0 more, 1 complete, 2 not JSON, 3 nested too deep.
+	 */
+	scanJson(scan: Int32Array, bytes: Uint8Array, from: number, limit: number): number;
+	/**
+	 * How many lines at the beginning of the range, `most` at most, are requests of JSON-RPC 2.0 that can be sent as they are: `found` has
+	 * the id of each, and where it ends. UTF-8 is not checked. RFC 8259
+	 */
+	usualRequests(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		mostBytes: number,
+		most: number,
+		found: Float64Array,
+	): number;
+	/** The same for results that can be printed as they are. RFC 8259 */
+	usualAnswers(
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+		mostBytes: number,
+		most: number,
+		found: Float64Array,
+	): number;
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */

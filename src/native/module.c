@@ -7,6 +7,8 @@ NAPI_MODULE_INIT()
 	export_wait_notice(env, exports);
 	export_child(env, exports);
 	export_file(env, exports);
+	export_json_calls(env, exports);
+	export_json_scan(env, exports);
 	export_mqueue(env, exports);
 	export_pipe(env, exports);
 	export_transfer(env, exports);

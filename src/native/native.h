@@ -25,6 +25,8 @@ void export_all(napi_env env, napi_value exports, const struct export *table, si
 
 void export_child(napi_env env, napi_value exports);
 void export_file(napi_env env, napi_value exports);
+void export_json_calls(napi_env env, napi_value exports);
+void export_json_scan(napi_env env, napi_value exports);
 void export_mqueue(napi_env env, napi_value exports);
 void export_pipe(napi_env env, napi_value exports);
 void export_transfer(napi_env env, napi_value exports);
@@ -62,7 +64,7 @@ bool int_argument(struct arguments *arguments, size_t index, int *result);
 bool bool_argument(struct arguments *arguments, size_t index, bool *result);
 bool int64_argument(struct arguments *arguments, size_t index, int64_t *result);
 bool bytes_argument(struct arguments *arguments, size_t index, struct bytes *result);
-bool float64_array_argument(struct arguments *arguments, size_t index, const double **data, size_t *length);
+bool float64_array_argument(struct arguments *arguments, size_t index, double **data, size_t *length);
 bool int32_array_argument(struct arguments *arguments, size_t index, int32_t **data, size_t *length);
 /* The text is allocated; free() it. Text with a NUL inside is refused: the kernel would cut it there. */
 bool text_argument(struct arguments *arguments, size_t index, char **result);

@@ -32,7 +32,7 @@ struct search {
 	napi_env env;
 	napi_value found;
 	uint32_t length;
-	const double *files; /* device and inode, in turn */
+	double *files; /* device and inode, in turn */
 	size_t count;
 };
 

@@ -1,17 +1,22 @@
+import {isUtf8} from 'node:buffer';
 import {Deadline} from '../../common/deadline.js';
 import {countOf, SystemError, UsageError} from '../../common/errors.js';
 import {done, failed, type Outcome, timedOut} from '../../common/exit.js';
 import {mostRecordBytes} from '../../common/framing/framing.js';
 import {readInputNow} from '../../common/input.js';
 import {print, stdin, tell, tellError, tellVerbose} from '../../common/output.js';
-import {BatchInput} from './batch-input.js';
+import {native} from '../../native/index.js';
+import {BatchInput, nothing} from './batch-input.js';
 import {type CallChannel, TimedOut} from './call-channel.js';
 import type {Dialect} from './dialect.js';
 import {formatResponse, jsonText, parse, type Request} from './json-rpc.js';
 import {compact, elementsOf, kindOf, membersOf} from './json-text.js';
 
 const pieceBytes = 65_536;
-const mostPrinted = 65_536;
+const outputBytes = 65_536;
+/** At most this many lines are recognised at once. */
+const mostAtOnce = 1024;
+const newline = 10;
 const mostHeldMs = 5;
 
 export interface BatchSettings {
@@ -53,7 +58,7 @@ export class BatchCaller {
 	private readonly input = new BatchInput(mostRecordBytes);
 	private readonly piece = Buffer.allocUnsafe(pieceBytes);
 	/** The lines that were read, and the index up to which they have been sent. */
-	private lines = '';
+	private lines: Buffer = nothing;
 	private at = 0;
 	private hasAll = false;
 	private lineCount = 0;
@@ -63,8 +68,12 @@ export class BatchCaller {
 	private readonly asked = new Set<Key>();
 	/** For a server that accepts integers only: the number sent as an id, and the id that the call has on stdin. */
 	private readonly givenIds = new Map<string, string>();
-	private answers = '';
+	/** Answers that have not been printed. */
+	private readonly output = Buffer.allocUnsafe(outputBytes);
+	private outputLength = 0;
 	private printedAt = 0;
+	/** Of each line that was recognised its id, and where it ends. */
+	private readonly found = new Float64Array(2 * mostAtOnce);
 	private failures = 0;
 
 	constructor(
@@ -124,7 +133,7 @@ export class BatchCaller {
 	 * to be sent, no process waits for these to make another.
 	 */
 	private holdsAnswers(): boolean {
-		return this.answers !== '' && this.at < this.lines.length && performance.now() - this.printedAt < mostHeldMs;
+		return this.outputLength > 0 && this.at < this.lines.length && performance.now() - this.printedAt < mostHeldMs;
 	}
 
 	private get isDone(): boolean {
@@ -152,16 +161,23 @@ export class BatchCaller {
 	/** Sends the calls that have been read, as far as the limit allows. */
 	private ask(): void {
 		const {settings, lines, asked} = this;
-		let text = '';
+		const requests: Buffer[] = [];
 		while (this.at < lines.length && asked.size < settings.inFlight) {
-			const end = lines.indexOf('\n', this.at);
+			const usualEnd = settings.passesLines ? this.expectUsual() : this.at;
+			if (usualEnd > this.at) {
+				// The lines are overwritten by the next ones.
+				requests.push(Buffer.from(lines.subarray(this.at, usualEnd)));
+				this.at = usualEnd;
+				continue;
+			}
+			const end = lines.indexOf(newline, this.at);
 			this.lineCount++;
-			const request = end > this.at ? this.requestOf(lines.slice(this.at, end)) : '';
+			const request = end > this.at ? this.requestOf(lines.toString('utf8', this.at, end)) : '';
 			if (request instanceof NoCall) {
 				this.giveUp(request.reason);
 				break;
 			}
-			text += request;
+			if (request !== '') requests.push(Buffer.from(request));
 			this.at = end + 1;
 		}
 		const {problem} = this.input;
@@ -169,14 +185,32 @@ export class BatchCaller {
 			this.lineCount++;
 			this.giveUp(problem);
 		}
-		if (text !== '') this.channel.send(text);
+		if (requests.length > 0) this.channel.send(Buffer.concat(requests));
+	}
+
+	/** Where the next lines end that can be sent as they are. Their calls count as asked. */
+	private expectUsual(): number {
+		const {asked, lines} = this;
+		const found = this.found;
+		const most = Math.min(mostAtOnce, this.settings.inFlight - asked.size);
+		const count = native.usualRequests(lines, this.at, lines.length, mostRecordBytes, most, found);
+		let end = this.at;
+		for (let i = 0; i < count; i++) {
+			// The line is refused with the reason.
+			if (asked.has(found[2 * i] as number)) break;
+			asked.add(found[2 * i] as number);
+			end = found[2 * i + 1] as number;
+			this.callCount++;
+			this.lineCount++;
+		}
+		return end;
 	}
 
 	/** Calls that were sent are still waited for: their effects cannot be undone, and the user wants the result. */
 	private giveUp(reason: string): void {
 		this.problem = `line ${this.lineCount} of stdin ${reason}`;
 		this.hasAll = true;
-		this.lines = '';
+		this.lines = nothing;
 		this.at = 0;
 	}
 
@@ -185,10 +219,8 @@ export class BatchCaller {
 		if (line.trim() === '') return '';
 		const number = this.callCount + 1;
 		const value = parse(line) as Partial<Record<string, unknown>> | null | undefined;
-		if (this.settings.passesLines && isRequest(value)) {
-			return this.expect(value.id) ?? `${line}\n`;
-		}
 		if (value === undefined) return new NoCall('is not JSON');
+		if (this.settings.passesLines && isRequest(value)) return this.expect(value.id) ?? `${line}\n`;
 		const members = kindOf(line) === 'object' ? membersOf(line) : undefined;
 		const method = members?.get('method');
 		if (!members || method === undefined || kindOf(method) !== 'string')
@@ -235,33 +267,33 @@ export class BatchCaller {
 
 	/** Returns whether there were any. */
 	private takeAnswers(): boolean {
-		const {asked, channel} = this;
-		const {passesLines} = this.settings;
-		let count = 0;
-		for (let bytes = channel.next(); bytes; bytes = channel.next()) {
-			const text = bytes.toString();
-			const id = passesLines && channel.isScanned ? usualId(text) : undefined;
-			if (id !== undefined && asked.delete(id)) {
-				// It is printed as it arrived.
-				this.answers += `${text}\n`;
-				count++;
-			} else if (this.takeUnusual(bytes)) {
-				count++;
-			}
-			if (this.answers.length > mostPrinted) this.printAnswers();
+		const {channel, settings} = this;
+		const before = this.asked.size;
+		for (;;) {
+			if (settings.passesLines) channel.takeLines((bytes, mostBytes) => this.takeUsual(bytes, mostBytes));
+			const bytes = channel.next();
+			if (!bytes) return this.asked.size < before;
+			this.takeUnusual(bytes);
 		}
-		return count > 0;
 	}
 
-	private takeUnusual(bytes: Buffer): boolean {
+	/** The lines at the beginning that can be printed as they arrived; returns where they end. */
+	private takeUsual(bytes: Buffer, mostBytes: number): number {
+		const {asked} = this;
+		const found = this.found;
+		const count = native.usualAnswers(bytes, 0, bytes.length, mostBytes, mostAtOnce, found);
+		if (count === 0 || !isUtf8(bytes.subarray(0, found[2 * count - 1]))) return 0;
+		let end = 0;
+		for (let i = 0; i < count && asked.delete(found[2 * i] as number); i++) end = found[2 * i + 1] as number;
+		this.answer(bytes.subarray(0, end));
+		return end;
+	}
+
+	private takeUnusual(bytes: Buffer): void {
 		const text = jsonText(bytes);
 		if (text === undefined) throw new SystemError(`the answer of ${this.channel.shown} is not JSON`);
-		let isAny = false;
-		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text]) {
-			if (this.takeItem(item)) isAny = true;
-			else tellVerbose(`ignored: ${compact(item)}`);
-		}
-		return isAny;
+		for (const item of kindOf(text) === 'array' ? elementsOf(text) : [text])
+			if (!this.takeItem(item)) tellVerbose(`ignored: ${compact(item)}`);
 	}
 
 	private takeItem(item: string): boolean {
@@ -276,7 +308,7 @@ export class BatchCaller {
 			return false;
 		}
 		if ('error' in outcome) this.failures++;
-		this.answers += `${compact(formatResponse(id, outcome))}\n`;
+		this.answer(Buffer.from(`${compact(formatResponse(id, outcome))}\n`));
 		return true;
 	}
 
@@ -288,43 +320,25 @@ export class BatchCaller {
 		return given ?? notSent;
 	}
 
+	private answer(bytes: Buffer): void {
+		if (bytes.length > this.output.length - this.outputLength) this.printAnswers();
+		if (bytes.length > this.output.length) print(bytes);
+		else {
+			this.output.set(bytes, this.outputLength);
+			this.outputLength += bytes.length;
+		}
+	}
+
 	private printAnswers(): void {
 		this.printedAt = performance.now();
-		if (this.answers === '') return;
-		print(this.answers);
-		this.answers = '';
+		const length = this.outputLength;
+		this.outputLength = 0;
+		if (length > 0) print(this.output.subarray(0, length));
 	}
 }
-
-const mostDigits = 15;
-
-/**
- * The id of a result as most servers write it: on one line, with a number for an id at one of its ends. Undefined for
- * any other, which has to be parsed. The text is known to be JSON, and an object if it begins with a brace: so the part
- * between its last comma and its last brace is a member of its own.
- */
-function usualId(text: string): number | undefined {
-	let digits: string;
-	if (text.startsWith(idFirst)) {
-		const end = text.indexOf(',', idFirst.length);
-		if (!text.startsWith(',"result":', end)) return undefined;
-		digits = text.slice(idFirst.length, end);
-	} else if (text.startsWith(resultFirst)) {
-		const start = text.lastIndexOf(',"id":');
-		if (start < 0) return undefined;
-		digits = text.slice(start + ',"id":'.length, -1);
-	} else {
-		return undefined;
-	}
-	const isPlain = digits.length <= mostDigits && /^[0-9]+$/.test(digits) && !/[\n\r\ufffd]|"error"/.test(text);
-	return isPlain ? Number(digits) : undefined;
-}
-
-const idFirst = '{"jsonrpc":"2.0","id":';
-const resultFirst = '{"jsonrpc":"2.0","result":';
 
 /** Whether the line can be sent to a JSON-RPC 2.0 server unchanged, and its answer be recognized by a number. */
-function isRequest(value: Partial<Record<string, unknown>> | null | undefined): value is {id: number} {
+function isRequest(value: Partial<Record<string, unknown>> | null): value is {id: number} {
 	return (
 		typeof value?.id === 'number' &&
 		Number.isSafeInteger(value.id) &&

@@ -4,7 +4,10 @@ import {boundariesOf} from '../../common/framing/boundaries.js';
 
 const lines = boundariesOf('lines');
 
-/** Cuts the bytes of stdin into lines of text; decoding many bytes at once makes it fast. */
+const newline = Buffer.from('\n');
+export const nothing = Buffer.alloc(0);
+
+/** Cuts the bytes of stdin into lines of text, many at once. */
 export class BatchInput {
 	/** Why nothing more is to be read. */
 	problem: string | undefined;
@@ -14,19 +17,19 @@ export class BatchInput {
 	/** `mostBytes`: a line that is longer is refused. */
 	constructor(private readonly mostBytes: number) {}
 
-	/** Whole lines, each with its newline. The bytes may be overwritten afterwards. */
-	push(bytes: Buffer): string {
+	/** Whole lines, each with its newline: a view of these bytes, where nothing was held. */
+	push(bytes: Buffer): Buffer {
 		const end = lines.lastEnd(bytes, 0, bytes.length);
-		const text = end === 0 ? '' : this.decode(bytes.subarray(0, end));
+		const text = end === 0 ? nothing : this.check(bytes.subarray(0, end));
 		if (end < bytes.length && this.problem === undefined) this.hold(Buffer.from(bytes.subarray(end)));
 		return text;
 	}
 
 	/** The last line, if it has no newline. */
-	end(): string {
-		if (this.heldLength === 0) return '';
-		const text = this.decode(Buffer.alloc(0));
-		return this.problem === undefined ? `${text}\n` : '';
+	end(): Buffer {
+		if (this.heldLength === 0) return nothing;
+		const text = this.check(newline);
+		return this.problem === undefined ? text : nothing;
 	}
 
 	private hold(piece: Buffer): void {
@@ -36,13 +39,13 @@ export class BatchInput {
 			this.problem = `is longer than ${formatSize(this.mostBytes)} (${this.mostBytes} bytes)`;
 	}
 
-	private decode(last: Buffer): string {
+	private check(last: Buffer): Buffer {
 		const bytes = this.heldLength === 0 ? last : Buffer.concat([...this.held, last]);
 		this.held = [];
 		this.heldLength = 0;
-		if (isUtf8(bytes)) return bytes.toString();
+		if (isUtf8(bytes)) return bytes;
 		this.problem = 'is not valid UTF-8, as JSON must be';
-		return validLines(bytes).toString();
+		return validLines(bytes);
 	}
 }
 

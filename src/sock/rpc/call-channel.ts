@@ -23,7 +23,7 @@ export class CallChannel {
 
 	constructor(
 		readonly socket: CallSocket,
-		limits: SplitLimits,
+		private readonly limits: SplitLimits,
 		/** Answers are printed: a wait ends us by SIGPIPE when the reader of stdout leaves. */
 		prints: boolean,
 	) {
@@ -40,14 +40,19 @@ export class CallChannel {
 		return this.outgoing.length > 0;
 	}
 
-	/** Whether the received messages are known to be JSON (unless they are not UTF-8). */
-	get isScanned(): boolean {
-		return this.splitter.form.framing !== 'headers';
-	}
-
 	/** Queues a message; later calls send it. */
 	send(message: string | Buffer): void {
 		this.outgoing.push(typeof message === 'string' ? Buffer.from(message) : message);
+	}
+
+	/**
+	 * Takes whole lines of what has come, as many bytes as `choose` says; none while a message has begun that is not complete.
+	 * `mostBytes`: a longer line must not be taken.
+	 */
+	takeLines(choose: (bytes: Buffer, mostBytes: number) => number): void {
+		const bytes = this.splitter.untouched;
+		const count = bytes.length === 0 ? 0 : choose(bytes, this.limits.mostBytes);
+		if (count > 0) this.splitter.tookLines(count);
 	}
 
 	/** The next received message, a view that is valid until {@link read}. @throws SystemError for an invalid message */

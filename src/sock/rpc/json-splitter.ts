@@ -166,6 +166,19 @@ export class JsonSplitter {
 		return this.giveUp(new Broken('the message is incomplete', true));
 	}
 
+	/** The bytes that have come, while no message has begun: a view that is valid until the next piece. */
+	get untouched(): Buffer {
+		if (this.state === 'idle') this.skipSpace();
+		return this.bytes.subarray(this.start, this.state === 'idle' ? this.end : this.start);
+	}
+
+	/** Whole lines at the beginning of {@link untouched} have been taken as messages. */
+	tookLines(bytes: number): void {
+		this.take(this.start + bytes);
+		this.awaitsEnd = false;
+		this.form = {framing: 'lines'};
+	}
+
 	/** Skips the bytes between messages and looks how the next one begins. */
 	private beginMessage(): boolean {
 		this.skipSpace();
