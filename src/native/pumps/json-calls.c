@@ -166,7 +166,7 @@ static napi_value find_usual(napi_env env, napi_callback_info info, bool are_ans
 	if (start < 0 || end < start || (uint64_t)end > bytes.length || most > (int64_t)(room / NUMBERS_A_LINE))
 		return napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "outside the buffer"), NULL;
 	int64_t count = 0;
-	for (const uint8_t *at = bytes.data + start, *limit = bytes.data + end; count < most; count++) {
+	for (const uint8_t *at = bytes.data + start, *limit = bytes.data + end; at < limit && count < most; count++) {
 		const uint8_t *newline = memchr(at, '\n', (size_t)(limit - at));
 		double *row = found + NUMBERS_A_LINE * count;
 		struct object object;
