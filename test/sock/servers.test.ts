@@ -581,8 +581,11 @@ except BrokenPipeError:
 		const server = await world.startOther('python3', ['-c', script, world.path('back')]).printed('ready\n');
 		await world.ready(['relay', 'front', 'back']);
 		const {socket, heard} = await client(world.path('front'));
-		socket.write(Buffer.alloc(1_000_000, 'x'));
+		socket.write('x'.repeat(10));
+		// By now it reads no more: a write that has begun before would wait for it.
 		await until('it is heard', () => heard().length > 0);
+		socket.write(Buffer.alloc(1_000_000, 'x'));
+		await once(socket, 'drain');
 		socket.destroy();
 		assertDone(await server.end(), 'ready\nalone\n');
 	},
