@@ -331,6 +331,64 @@ test('a message that the server has lost is sent again', needsNats, async (t) =>
 	assertDone(await receiver.end(), 'one\ntwo\nthree\n');
 });
 
+test(
+	'a message that the server has lost, and its sender does not have any more, is said to be lost',
+	needsNats,
+	async (t) => {
+		const world = new NatsWorld(t, await server.started());
+		const name = world.name();
+		assertDone(await world.run('ipc-pipe', ['create', name, '--size', '64M']), '');
+		const client = await connect({servers: world.env.NATS_URL as string});
+		t.after(() => client.close());
+		const {streams} = await jetstreamManager(client);
+		const presence = client.subscribe(`ipc.pipe.${name.slice('nats:'.length)}.reader`, {
+			callback: (_, message) => void message.respond('{}'),
+		});
+		const sender = world.start('ipc-pipe', ['send', name]);
+		// More than a sender keeps.
+		const bytes = randomBytes(16_000_000);
+		sender.stdin.write(bytes);
+		const stream = `ipc-pipe-${name.slice('nats:'.length)}`;
+		await until('all is stored', async () => (await streams.info(stream)).state.bytes > 16_000_000);
+		await streams.deleteMessage(stream, 3);
+		presence.unsubscribe();
+		const {status, stdout, stderr} = await world.run('ipc-pipe', ['recv', name]);
+		const said = 'the servers have lost a part of it that its sender does not have any more';
+		assert.deepEqual([status, stderr], [1, `ipc-pipe: cannot receive from '${name}': ${said}\n`]);
+		assert.ok(bytes.subarray(0, stdout.length).equals(stdout));
+		await sender.kill('SIGTERM').end();
+	},
+);
+
+test(
+	'a temporary pipe that its last sender removes when all has come ends its reader; one that follows is told',
+	needsNats,
+	async (t) => {
+		const world = new NatsWorld(t, await server.started());
+		for (const [more, expected] of [
+			[[], ''],
+			[['--follow'], 'it has been removed'],
+		] as const) {
+			const name = world.name();
+			const receiver = await world.start('ipc-pipe', ['recv', name, ...more, '--ready-fd', '3'], {input: ''}).ready();
+			// It answers as a sender does that is still there.
+			const send = await ownSender(t, world, name);
+			await send(0, -1, '{}', 'begin');
+			await send(1, 0, '1\n');
+			await send(2, 1, '', 'end');
+			await until('all is confirmed', async () => {
+				const {stdout} = await world.run('ipc-pipe', ['stat', name, '--json']);
+				return receiver.output.toString() === '1\n' && JSON.parse(stdout.toString()).queued === 0;
+			});
+			assertDone(await world.run('ipc-pipe', ['remove', name]), '');
+			const {status, stdout, stderr} = await receiver.end();
+			assert.equal(stdout.toString(), '1\n');
+			assert.equal(status, expected === '' ? 0 : 1);
+			assert.ok(expected === '' ? stderr === '' : stderr.includes(expected), stderr);
+		}
+	},
+);
+
 test('messages that are stored twice are written once, and none is left', needsNats, async (t) => {
 	const world = new NatsWorld(t, await server.started());
 	const name = world.name();

@@ -168,6 +168,19 @@ export function readUser(data: Uint8Array): ClusterUser {
 	}
 }
 
+/** `1 2 3`: the messages that a reader misses. */
+export const readNumbers = (text: string): number[] => (text === '' ? [] : text.split(' ').map(Number));
+
+/** Which of the messages that a reader asks for again their sender does not have any more. */
+export function readGone(answer: string): number[] {
+	try {
+		const {gone} = JSON.parse(answer) as {gone?: unknown};
+		return Array.isArray(gone) ? gone.map(Number) : [];
+	} catch {
+		return [];
+	}
+}
+
 /** What the server tells about a message in the subject that confirms it. */
 export function readReply(reply: string | undefined): {sequence: number; number: number; pending: number} | undefined {
 	// $JS.ACK, domain and account where there are any, stream, consumer, deliveries, the three numbers, time, pending.

@@ -15,6 +15,7 @@ import {
 import {sleep} from '../connection.js';
 import {Refused, refusalOf, refuse, removed} from '../errors.js';
 import {PipeConfirmations} from './pipe-confirmations.js';
+import {PipeGaps} from './pipe-gaps.js';
 import {type Arrived, keyOf, PipeOrder, readArrived, readReply, type SenderState} from './pipe-order.js';
 import {answerAt, type PipeStream} from './pipe-stream.js';
 
@@ -54,7 +55,6 @@ export class PipeReceiver {
 	/** The last message that came, when we looked, and since when it is the last. */
 	private lastSeen = {index: 0, at: 0};
 	private quietMs = shortestQuietMs;
-	private lastMissing = '';
 	private ticker: NodeJS.Timeout | undefined;
 	/** What has come and is not confirmed: by sender and number, since the server counts anew when it has lost something. */
 	readonly inHand = new Map<string, Arrived>();
@@ -63,6 +63,7 @@ export class PipeReceiver {
 	readonly onRestart = new Set<() => void>();
 	private readonly confirmations: PipeConfirmations;
 	private readonly order = new PipeOrder();
+	private readonly gaps: PipeGaps;
 	private readonly ready: Arrived[] = [];
 	/** What the other thread writes next: it has done so before it asks for more. */
 	private readonly room = new Uint8Array(new SharedArrayBuffer(batchBytes));
@@ -72,15 +73,19 @@ export class PipeReceiver {
 	private partlyRead: {sequence: number; bytes: number} | undefined;
 	private failure: unknown;
 	private hasToldOver = false;
+	/** The pipe was removed when everything of it had come. */
+	private isRemoved = false;
+	private hasTriedToLeave = false;
 	private wake = (): void => {};
 
 	constructor(private readonly stream: PipeStream) {
 		this.confirmations = new PipeConfirmations(stream, this);
+		this.gaps = new PipeGaps(stream, this.order);
 		const {connection} = stream;
 		connection.onClose.add(() => this.close());
 		connection.onReconnect.add(() => {
 			for (const sender of this.order.senders.values()) sender.missingSince = undefined;
-			if (this.generation > 0) void this.restart();
+			void this.restart();
 		});
 	}
 
@@ -97,12 +102,12 @@ export class PipeReceiver {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		const unbound = new Map<string, number>();
 		for (let isFirst = true; !(await this.begin()); isFirst = false) {
-			const holder = await this.holder();
+			const holder = await this.readerOnServer();
 			if (holder?.isThere === false) {
 				const since = unbound.get(holder.consumer) ?? performance.now();
 				unbound.set(holder.consumer, since);
 				if (timeoutMs === 0 || performance.now() - since >= readerGraceMs) {
-					await this.removeConsumer(holder.consumer);
+					await this.stream.removeReader(holder.consumer);
 					continue;
 				}
 			} else unbound.clear();
@@ -171,40 +176,23 @@ export class PipeReceiver {
 		}
 	}
 
-	/** Whose consumer it is. */
-	private async holder(): Promise<{consumer: string; isThere: boolean} | undefined> {
-		const {consumers} = await this.stream.connection.streams();
-		try {
-			for await (const {name, push_bound} of consumers.list(streamOf(this.name)))
-				return {consumer: name, isThere: push_bound === true && !name.startsWith(this.id)};
-		} catch (error) {
-			const reason = refusalOf(error)?.reason;
-			if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
-		}
-		return undefined;
-	}
-
-	private async removeConsumer(consumer: string): Promise<void> {
-		const {consumers} = await this.stream.connection.streams();
-		try {
-			await consumers.delete(streamOf(this.name), consumer);
-		} catch (error) {
-			const reason = refusalOf(error)?.reason ?? '';
-			if (!['no-consumer', 'no-such', 'timeout', 'no-jetstream'].includes(reason)) throw error;
-		}
+	private async readerOnServer(): Promise<{consumer: string; isThere: boolean} | undefined> {
+		const found = await this.stream.reader();
+		return found && {...found, isThere: found.isThere && !found.consumer.startsWith(this.id)};
 	}
 
 	private async restart(): Promise<void> {
-		if (this.isRestarting || this.signal.aborted) return;
+		// The first one is still being made, which is tried again as well.
+		if (this.isRestarting || this.consumer === '' || this.signal.aborted) return;
 		this.isRestarting = true;
 		this.deliveries?.unsubscribe();
 		for (const call of [...this.onRestart]) call();
 		try {
-			await this.removeConsumer(this.consumer);
+			await this.stream.removeReader(this.consumer);
 			while (!(await this.begin()) && !this.signal.aborted) {
-				const holder = await this.holder();
+				const holder = await this.readerOnServer();
 				if (holder?.isThere) refuse('taken', 'another process has taken it over while we had no connection');
-				if (holder) await this.removeConsumer(holder.consumer);
+				if (holder) await this.stream.removeReader(holder.consumer);
 			}
 		} catch (error) {
 			this.fail(error);
@@ -216,7 +204,10 @@ export class PipeReceiver {
 
 	fail(error: unknown): void {
 		if (this.signal.aborted) return;
-		this.failure ??= refusalOf(error)?.reason === 'no-such' ? new Refused(removed) : error;
+		const isRemoved = refusalOf(error)?.reason === 'no-such';
+		// The last sender removes a temporary pipe, perhaps after we have found that it is still there.
+		if (isRemoved && this.hasAll) this.isRemoved = true;
+		else this.failure ??= isRemoved ? new Refused(removed) : error;
 		this.wake();
 	}
 
@@ -272,7 +263,9 @@ export class PipeReceiver {
 		const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
 		while (this.ready.length === 0 && this.cutShort.length === 0) {
 			if (this.failure) throw this.failure;
-			if (this.signal.aborted) break;
+			// To wait for other senders would be in vain.
+			if (this.isRemoved && this.hasToldOver && !this.hasTriedToLeave) throw new Refused(removed);
+			if (this.signal.aborted || this.isRemoved) break;
 			const leftMs = end - performance.now();
 			if ((leftMs <= 0 && !this.willCome) || (this.isOver && !this.hasToldOver)) break;
 			const woken = new Promise<void>((resolve) => {
@@ -285,6 +278,7 @@ export class PipeReceiver {
 			this.signal.removeEventListener('abort', stop);
 			stop();
 		}
+		this.hasTriedToLeave = false;
 		return this.takeBatch();
 	}
 
@@ -326,7 +320,11 @@ export class PipeReceiver {
 
 	/** Nothing more is stored, and no sender is known that will send more. */
 	private get isOver(): boolean {
-		if (this.ready.length > 0 || this.pending > 0 || this.isRestarting) return false;
+		return this.hasAll && !this.isRestarting;
+	}
+
+	private get hasAll(): boolean {
+		if (this.ready.length > 0 || this.pending > 0) return false;
 		const senders = [...this.order.senders.values()];
 		return senders.length > 0 && !senders.some(({isOpen}) => isOpen);
 	}
@@ -356,29 +354,19 @@ export class PipeReceiver {
 		if (performance.now() - this.lastHeardAt > 3 * heartbeatMs) return this.restart();
 		if (this.ready.length > 0) return;
 		if (this.pending > 0) await this.countPending();
-		const hasAsked = this.given.size === 0 && (await this.askForMissing());
+		const gaps = this.given.size === 0 ? await this.gaps.ask(this.generation) : 'nothing';
+		if (this.pending === 0 && gaps === 'gone') return this.restart();
+		if (this.pending === 0 && gaps === 'lost')
+			refuse('lost', 'the servers have lost a part of it that its sender does not have any more');
 		if (await this.isStuck()) return this.restart();
 		if (this.pending > 0) return;
 		if (this.generation > 1 && (await this.hasLeftovers())) return this.restart();
 		// Where nothing can be asked for, a later message tells what an earlier reader has had.
-		if (hasAsked || (this.order.heldCount > 0 && this.order.missing().length === 0)) await this.makeRoom();
+		if (gaps !== 'nothing' || (this.order.heldCount > 0 && this.order.missing().length === 0))
+			await this.stream.makeRoom();
 		for (const sender of this.order.senders.values())
 			if ((sender.isOpen || sender.held.size > 0) && performance.now() - sender.lastHeardAt > 2 * tickMs)
 				await this.lookAfter(sender);
-	}
-
-	/** What others wait for since the last look comes from its sender again: whether a sender has heard that. */
-	private async askForMissing(): Promise<boolean> {
-		const missing = this.order.missing();
-		const firsts = missing.map(({sender, numbers: [first]}) => `${sender}:${first}`).join(' ');
-		const isNew = firsts !== this.lastMissing;
-		this.lastMissing = firsts;
-		if (isNew || missing.length === 0) return false;
-		// One that has not heard of it must not get more room: it keeps only the last ones that it has sent.
-		const heard = await Promise.all(
-			missing.map(({sender, numbers}) => this.stream.answers(writerSubject(this.name, sender), numbers.join(' '))),
-		);
-		return heard.includes(true);
 	}
 
 	/**
@@ -423,14 +411,6 @@ export class PipeReceiver {
 		this.wake();
 	}
 
-	/** The storage is full of messages that wait for an earlier one, which therefore finds no room. */
-	private async makeRoom(): Promise<void> {
-		const {config, state} = await this.stream.info();
-		const {mostRecordBytes} = await this.stream.limits();
-		if (config.max_bytes > 0 && config.max_bytes - state.bytes < mostRecordBytes)
-			await this.stream.update({max_bytes: config.max_bytes + 2 * mostRecordBytes});
-	}
-
 	/** A sender that has not answered for long enough has died. */
 	private async lookAfter(sender: SenderState): Promise<void> {
 		const answers = await this.stream.answers(writerSubject(this.name, sender.id));
@@ -452,6 +432,11 @@ export class PipeReceiver {
 	 */
 	async leave(written: readonly number[]): Promise<boolean> {
 		this.confirmWritten(written);
+		this.hasTriedToLeave = true;
+		if (this.isRemoved) {
+			await this.finish();
+			return true;
+		}
 		await this.confirmations.done();
 		if (this.failure) throw this.failure;
 		this.presence?.unsubscribe();
@@ -488,7 +473,7 @@ export class PipeReceiver {
 		clearInterval(this.ticker);
 		this.presence?.unsubscribe();
 		this.deliveries?.unsubscribe();
-		if (this.consumer !== '') await this.removeConsumer(this.consumer);
+		if (this.consumer !== '') await this.stream.removeReader(this.consumer);
 		this.consumer = '';
 		this.generation = 0;
 	}

@@ -19,6 +19,7 @@ import {
 } from '../../pipe/format.js';
 import {requestTimeoutMs, sleep} from '../connection.js';
 import {Refused, refusalOf, removed} from '../errors.js';
+import {readNumbers} from './pipe-order.js';
 import {answerAt, ourselves, type PipeStream} from './pipe-stream.js';
 
 const shortestPauseMs = 2;
@@ -64,7 +65,7 @@ export class PipeSender {
 	private hadTrouble = false;
 	/** Not under way, the lowest number first. */
 	private waiting: Chunk[] = [];
-	private underWay = 0;
+	private readonly underWay = new Set<number>();
 	private window = longestWindow;
 	private isPausing = false;
 	private pauseMs = shortestPauseMs;
@@ -119,7 +120,7 @@ export class PipeSender {
 				// Before the reader is asked: one that is about to leave asks for us the other way round.
 				this.subscriptions = [
 					answerAt(client, writersSubject(this.name)),
-					answerAt(client, writerSubject(this.name, this.id), (missing) => this.sendAgain(missing)),
+					answerAt(client, writerSubject(this.name, this.id), (missing) => this.sendAgain(readNumbers(missing))),
 				];
 				// One that is there and does not answer is stopped, and still a reader.
 				const isThere = await this.stream.answers(readerSubject(this.name));
@@ -178,7 +179,7 @@ export class PipeSender {
 	private add(data: Uint8Array, mark?: Mark): Promise<boolean> {
 		if (this.hasGivenUp) return Promise.resolve(false);
 		// What waited for its input had time: the limit is for waiting for room.
-		if (this.underWay === 0 && this.waiting.length === 0) this.lastProgressAt = performance.now();
+		if (this.underWay.size === 0 && this.waiting.length === 0) this.lastProgressAt = performance.now();
 		const number = ++this.lastNumber;
 		return new Promise((settle) => {
 			this.waiting.push({number, data, mark, renamed: 0, settle});
@@ -191,7 +192,7 @@ export class PipeSender {
 	}
 
 	private pump(): void {
-		while (this.underWay < this.window && !this.isPausing) {
+		while (this.underWay.size < this.window && !this.isPausing) {
 			const [chunk] = this.waiting;
 			// One that gets lost is missed by the reader, which has limited room for those behind it.
 			if (!chunk || chunk.number > this.storedUpTo + longestWindow) return;
@@ -201,9 +202,9 @@ export class PipeSender {
 	}
 
 	private async start(chunk: Chunk): Promise<void> {
-		this.underWay++;
+		this.underWay.add(chunk.number);
 		const outcome = await this.publish(chunk);
-		this.underWay--;
+		this.underWay.delete(chunk.number);
 		if (outcome === 'stored') this.hasStored(chunk);
 		else {
 			if (outcome === 'staged') chunk.renamed++;
@@ -215,15 +216,23 @@ export class PipeSender {
 		this.pump();
 	}
 
-	/** The reader misses these of ours, and the server does not have them any more. */
-	private sendAgain(missing: Uint8Array): void {
-		for (const number of Buffer.from(missing).toString().split(' ').map(Number)) {
+	/** The reader misses these of ours: answers which of them were stored, and are not kept any more. */
+	private sendAgain(missing: readonly number[]): string {
+		for (const number of missing) {
 			const chunk = this.kept.get(number);
 			if (!chunk) continue;
 			this.forget(chunk);
 			this.putBack({...chunk, renamed: chunk.renamed + 1});
 		}
+		const isToCome = (wanted: number) =>
+			this.waiting.some(({number}) => number === wanted) || this.underWay.has(wanted);
+		const gone = missing.filter((number) => this.isStored(number) && !isToCome(number));
 		this.pump();
+		return JSON.stringify({...ourselves, gone});
+	}
+
+	private isStored(number: number): boolean {
+		return number <= this.storedUpTo || this.storedBeyond.has(number);
 	}
 
 	private keep(chunk: Chunk): void {

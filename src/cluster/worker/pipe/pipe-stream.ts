@@ -20,24 +20,21 @@ import {refusalOf, refuse} from '../errors.js';
 
 /** How long the server recognises a message that is sent again. */
 const duplicateWindowMs = 120_000;
+/** How long another process may take to answer. */
+const answerMs = 1000;
 const leastSize = 64 * 1024;
 const leastChunkBytes = 1024;
 
 /** This process, as it shows itself to others. */
 export const ourselves: ClusterUser = {host: hostname(), pid: process.pid, command: 'ipc-pipe'};
 
-/** Who asks at this subject learns of us; `asked` gets what else it wants. */
+/** Who asks at this subject learns of us, or gets the `answer` to what it says. */
 export const answerAt = (
 	client: NatsConnection,
 	subject: string,
-	asked = (_wish: Uint8Array): void => {},
+	answer = (_question: string): string => JSON.stringify(ourselves),
 ): Subscription =>
-	client.subscribe(subject, {
-		callback: (_, message) => {
-			message.respond(JSON.stringify(ourselves));
-			asked(message.data);
-		},
-	});
+	client.subscribe(subject, {callback: (_, message) => void message.respond(answer(message.string()))});
 
 /** The stream that a pipe is. */
 export class PipeStream {
@@ -134,12 +131,48 @@ export class PipeStream {
 		return {mostRecordBytes, chunkBytes: Math.min(usualChunkBytes, mostRecordBytes, fitting)};
 	}
 
+	/** The storage is full of messages that wait for an earlier one, which therefore finds no room. */
+	async makeRoom(): Promise<void> {
+		const {config, state} = await this.info();
+		const {mostRecordBytes} = await this.limits();
+		if (config.max_bytes > 0 && config.max_bytes - state.bytes < mostRecordBytes)
+			await this.update({max_bytes: config.max_bytes + 2 * mostRecordBytes});
+	}
+
+	/** The consumer of the reader, and whether the server has a connection to it; undefined where there is none, or none can be seen now. */
+	async reader(): Promise<{consumer: string; isThere: boolean} | undefined> {
+		const {consumers} = await this.connection.streams();
+		try {
+			for await (const {name, push_bound} of consumers.list(streamOf(this.name)))
+				return {consumer: name, isThere: push_bound === true};
+		} catch (error) {
+			const reason = refusalOf(error)?.reason;
+			if (reason !== 'timeout' && reason !== 'no-jetstream') throw error;
+		}
+		return undefined;
+	}
+
+	async removeReader(consumer: string): Promise<void> {
+		const {consumers} = await this.connection.streams();
+		try {
+			await consumers.delete(streamOf(this.name), consumer);
+		} catch (error) {
+			const reason = refusalOf(error)?.reason ?? '';
+			if (!['no-consumer', 'no-such', 'timeout', 'no-jetstream'].includes(reason)) throw error;
+		}
+	}
+
 	/** Whether a process answers at a subject; undefined when that cannot be told now. */
-	async answers(subject: string, wish = '', timeoutMs = 1000): Promise<boolean | undefined> {
+	async answers(subject: string): Promise<boolean | undefined> {
+		const answer = await this.ask(subject, '');
+		return typeof answer === 'string' ? true : answer;
+	}
+
+	/** What the process at a subject answers; false where there is none, undefined when that cannot be told now. */
+	async ask(subject: string, question: string): Promise<string | false | undefined> {
 		try {
 			const client = await this.connection.client();
-			await client.request(subject, wish, {timeout: timeoutMs});
-			return true;
+			return (await client.request(subject, question, {timeout: answerMs})).string();
 		} catch (error) {
 			// The word for a request that no process answers: of a stream it would mean that there is no JetStream.
 			return refusalOf(error)?.reason === 'no-jetstream' ? false : undefined;
