@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {closeSync, readFileSync, writeSync} from 'node:fs';
+import {closeSync, fstatSync, openSync, readFileSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'node:test';
 import {root} from './support/run.js';
@@ -218,4 +218,40 @@ test('a local socket as a library: listened on, connected to, with descriptors a
 	listener.close();
 	world.assertNothingLeft();
 	assert.throws(() => LocalSocket.connect('tcp:127.0.0.1:1'), SystemError);
+});
+
+test('what is closed twice leaves alone a file that has got its number meanwhile', async (t) => {
+	const world = new World(t);
+	process.env.IPC_RUNTIME_DIR = world.folder;
+	const {Fifo, LocalSocket, MessageQueue, Ring, Semaphore, SharedMemory, Signals} = (await import(
+		join(root, 'dist', 'index.js')
+	)) as typeof import('../src/index.js');
+	const name = uniqueName('library');
+	MessageQueue.create(name, {maxmsg: 1, msgsize: 8});
+	t.after(() => MessageQueue.remove(name));
+	Semaphore.create(name);
+	t.after(() => Semaphore.remove(name));
+	SharedMemory.create(name, {size: 4096});
+	t.after(() => SharedMemory.remove(name));
+	const ring = uniqueName('library');
+	Ring.open(ring, {size: 65_536}).close();
+	t.after(() => SharedMemory.remove(ring));
+	Fifo.create('twice');
+	const openers: Record<string, () => {close(): void}> = {
+		queue: () => MessageQueue.open(name),
+		semaphore: () => Semaphore.open(name),
+		segment: () => SharedMemory.open(name),
+		ring: () => Ring.open(ring),
+		FIFO: () => Fifo.open('twice'),
+		signals: () => Signals.receive('RTMIN+9'),
+		socket: () => LocalSocket.listen('twice.sock'),
+	};
+	for (const [kind, open] of Object.entries(openers)) {
+		const object = open();
+		object.close();
+		const others = Array.from({length: 4}, () => openSync('/dev/null', 'r'));
+		object.close();
+		for (const other of others) assert.ok(fstatSync(other).isCharacterDevice(), kind);
+		for (const other of others) closeSync(other);
+	}
 });

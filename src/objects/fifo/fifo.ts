@@ -69,6 +69,7 @@ export class Fifo implements Disposable {
 	/** Its path in the file system. */
 	readonly path: string;
 	private registered = false;
+	private isClosed = false;
 
 	private constructor(
 		private readonly place: DirectoryEntry,
@@ -280,6 +281,8 @@ export class Fifo implements Disposable {
 
 	/** Ends this use and closes all descriptors. */
 	[Symbol.dispose](): void {
+		if (this.isClosed) return;
+		this.isClosed = true;
 		try {
 			this.leave();
 		} finally {

@@ -65,8 +65,8 @@ export class MessageQueue implements Queue {
 	private constructor(
 		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** The queue's descriptor: non-blocking; poll(2) accepts it. */
-		readonly descriptor: number,
+		/** The queue's descriptor: non-blocking; poll(2) accepts it. -1 once it is closed. */
+		public descriptor: number,
 	) {
 		({maxmsg: this.maxmsg, msgsize: this.msgsize} = native.mqGetattr(descriptor));
 	}
@@ -319,7 +319,9 @@ export class MessageQueue implements Queue {
 	}
 
 	[Symbol.dispose](): void {
-		closeSync(this.descriptor);
+		const {descriptor} = this;
+		this.descriptor = -1;
+		if (descriptor >= 0) closeSync(descriptor);
 	}
 
 	close(): void {

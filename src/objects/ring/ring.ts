@@ -142,6 +142,7 @@ export class Ring implements Disposable {
 	}
 
 	[Symbol.dispose](): void {
+		if (this.segment.descriptor < 0) return;
 		native.ringClose(this.handle);
 		this.segment.close();
 	}

@@ -55,8 +55,8 @@ export class SharedMemory extends Words implements Segment {
 	private constructor(
 		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** Its descriptor; pread(2), pwrite(2), mmap(2) and flock(2) accept it. */
-		readonly descriptor: number,
+		/** Its descriptor; pread(2), pwrite(2), mmap(2) and flock(2) accept it. -1 once it is closed. */
+		public descriptor: number,
 		private readonly access: SegmentAccess,
 	) {
 		super();
@@ -390,8 +390,11 @@ export class SharedMemory extends Words implements Segment {
 	}
 
 	[Symbol.dispose](): void {
+		const {descriptor} = this;
+		this.descriptor = -1;
+		if (descriptor < 0) return;
 		if (this.mapping) native.shmUnmap(this.mapping);
-		closeSync(this.descriptor);
+		closeSync(descriptor);
 	}
 
 	close(): void {

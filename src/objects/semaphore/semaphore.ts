@@ -53,8 +53,8 @@ export class Semaphore implements AnySemaphore {
 	private constructor(
 		/** The name as the user wrote it. */
 		readonly shownName: string,
-		/** Its file. */
-		readonly descriptor: number,
+		/** Its file; -1 once it is closed. */
+		public descriptor: number,
 		/** For the native layer. */
 		readonly handle: SemaphoreHandle,
 		/** Whether it may be changed; otherwise it can only be looked at. */
@@ -305,8 +305,11 @@ export class Semaphore implements AnySemaphore {
 	}
 
 	[Symbol.dispose](): void {
+		const {descriptor} = this;
+		this.descriptor = -1;
+		if (descriptor < 0) return;
 		native.semUnmap(this.handle);
-		closeSync(this.descriptor);
+		closeSync(descriptor);
 	}
 
 	close(): void {

@@ -27,7 +27,7 @@ export class ProcessHandle implements Disposable {
 		/** Its start time when it was opened. */
 		readonly startTime: number | undefined,
 		/** Undefined if the kernel has no pidfd. */
-		readonly pidfd: number | undefined,
+		public pidfd: number | undefined,
 	) {}
 
 	/**
@@ -123,7 +123,9 @@ export class ProcessHandle implements Disposable {
 	}
 
 	[Symbol.dispose](): void {
-		if (this.pidfd !== undefined) closeSync(this.pidfd);
+		const {pidfd} = this;
+		this.pidfd = undefined;
+		if (pidfd !== undefined) closeSync(pidfd);
 	}
 }
 

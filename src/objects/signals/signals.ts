@@ -29,7 +29,7 @@ const batch = 64;
 export class Signals implements Disposable {
 	private readonly fields = new Int32Array(batch * fieldsPerSignal);
 
-	private constructor(private readonly descriptor: number) {}
+	private constructor(private descriptor: number) {}
 
 	/**
 	 * Signals by name (`'USR1'`, `'SIGUSR1'`, `'RTMIN+3'`) or number.
@@ -121,7 +121,9 @@ export class Signals implements Disposable {
 	}
 
 	[Symbol.dispose](): void {
-		closeSync(this.descriptor);
+		const {descriptor} = this;
+		this.descriptor = -1;
+		if (descriptor >= 0) closeSync(descriptor);
 	}
 
 	close(): void {
