@@ -100,6 +100,8 @@ test('stat tells readers and writers, waiting ones too, capacity and bytes', asy
 	const reader = world.startOther(peer('fifo-peer'), ['read', world.path('x')]);
 	await until('the reader waits', async () => (await look()).readers[0]?.waiting === true);
 	const writer = await world.startOther(peer('fifo-peer'), ['write', world.path('x')]).printed('open');
+	// Woken in open(2), and not running yet, it neither waits nor has a descriptor.
+	await reader.printed('open');
 	writer.stdin.write('w 123\n');
 	await writer.printed('123\n');
 	const {readers, writers, capacity, queued} = await look();
