@@ -63,7 +63,8 @@ function isLocalListening(address: LocalAddress): boolean {
 	if (!place || handle === undefined) return false;
 	try {
 		if (!isAlive(handle, place)) return false;
-		const rows = allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle)));
+		const stats = fstatSync(handle);
+		const rows = allUnixSockets().filter((row) => isBoundTo(row, stats));
 		// A listener in another network namespace is not in the list: then only connecting can tell.
 		return rows.length > 0 ? rows.some(accepts) : canConnect(address);
 	} finally {

@@ -463,7 +463,8 @@ export function isAlive(handle: number, {shown}: {shown: string}): boolean {
 
 /** The process that uses the socket, in words. */
 export function ownerOf(handle: number): string {
-	return describeOwner(allUnixSockets().filter((row) => isBoundTo(row, fstatSync(handle))));
+	const stats = fstatSync(handle);
+	return describeOwner(allUnixSockets().filter((row) => isBoundTo(row, stats)));
 }
 
 /**
