@@ -37,5 +37,5 @@ export const output = (columns: readonly {name: string}[]) =>
 export const everywhere = {
 	quiet: {short: 'q', help: 'do not print notices on stderr'},
 	verbose: {short: 'v', help: 'print more details on stderr'},
-	color: {value: choice('WHEN', 'auto', 'always', 'never'), help: 'use colour: auto (default), always or never'},
+	color: {value: choice('WHEN', 'auto', 'always', 'never'), help: 'use color: auto (default), always or never'},
 } as const;

@@ -164,6 +164,10 @@ export function explainMove(error: unknown, {from, to}: {from?: string; to?: str
 			? new SystemError(`${explained.message} (${sofar} ${error.bytes === 1 ? 'was' : 'were'} written)`, {cause: error})
 			: explained;
 	}
-	if (error.side === 'in') return explain(`cannot read ${from ?? 'stdin'}`, error, {EISDIR: 'it is a folder'});
+	if (error.side === 'in')
+		return explain(`cannot read ${from ?? 'stdin'}`, error, {
+			EISDIR: 'it is a folder',
+			EBADF: 'it is not open for reading',
+		});
 	return explain(`cannot send to ${to}`, error, {EPIPE: `the reader left after ${sofar}`});
 }

@@ -27,7 +27,10 @@ export function describeQueue(status: QueueStatus): [string, string | string[]][
 		['name', status.name],
 		['messages', `${status.messages} of ${status.maxmsg}`],
 		['msgsize', `${status.msgsize} bytes`],
-		['bytes', status.bytes === null ? 'unknown: the queue changes all the time' : `${status.bytes} bytes queued`],
+		[
+			'bytes',
+			status.bytes === null ? 'unknown: the queue changes all the time' : `${countOf(status.bytes, 'byte')} queued`,
+		],
 		['mode', status.mode ?? ''],
 		['owner', status.owner ?? ''],
 		['open', users === undefined ? describeBlindness() : users.length === 0 ? 'none' : users],

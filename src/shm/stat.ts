@@ -25,7 +25,6 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 		return found.length === 0 ? otherwise : found;
 	};
 	const hint = unseen === 0 ? '' : ` (${unseenProcesses(unseen)} cannot be inspected)`;
-	const records = ring?.records === null ? '' : `, ${ring?.records} records`;
 	return [
 		['name', status.name],
 		['size', countOf(status.size, 'byte')],
@@ -37,7 +36,7 @@ export function describeSegment(status: SegmentStatus): [string, string | string
 		['open', usersThat('open', 'none')],
 		...(ring
 			? ([
-					['ring', `${ring.used} of ${ring.capacity} bytes used${records}`],
+					['ring', `${ring.used} of ${ring.capacity} bytes used${recordsIn(ring)}`],
 					['receivers', String(ring.receivers)],
 				] as [string, string][])
 			: []),
@@ -64,3 +63,6 @@ export const stat = verb({
 		return done;
 	},
 });
+
+const recordsIn = ({records}: NonNullable<SegmentStatus['ring']>): string =>
+	records === null ? '' : `, ${countOf(records, 'record')}`;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {formatTable} from '../../src/common/terminal/table.js';
 import {launcher, peer, type Running, type RunSettings} from '../support/run.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails, World} from '../support/world.js';
@@ -47,6 +48,14 @@ test('the last column of a table is cut with a mark that the locale can show; --
 	const signals = (env: Record<string, string>) => world.shown(60, 'ipc-signal', ['list', '--color', 'never'], env);
 	assert.match(await signals({LC_ALL: 'C.UTF-8'}), /^.{59}…$/m);
 	assert.match(await signals({LC_ALL: 'C'}), /^[ -~]{57}\.\.\.$/m);
+});
+
+test('a short last column is not widened in a table that does not fit', async () => {
+	const columns = [
+		{name: 'name', value: () => 'x'.repeat(30)},
+		{name: 'open', align: 'right' as const, value: () => '0'},
+	];
+	assert.equal(await formatTable(columns, [{}], {headings: false, room: 20}), `${'x'.repeat(30)}  0\n`);
 });
 
 /** The settings of the terminal are the same before and after a `watch` that ends in this way. */

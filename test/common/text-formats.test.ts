@@ -45,7 +45,7 @@ reads(size, '1MB', 1_000_000);
 reads(size, '2G', 2_147_483_648);
 refuses(size, '', /it is empty/);
 refuses(size, '-1', /negative/);
-refuses(size, '1k', /unknown unit 'k'/);
+refuses(size, '1k', /unknown unit 'k' \(use K, M, G, T, KiB, MiB, GiB, TiB, KB, MB, GB or TB\)/);
 refuses(size, '0.3', /not a whole number/);
 refuses(size, '9999999T', /too large/);
 refuses(size, 'M', /a number is expected first/);

@@ -184,6 +184,8 @@ test('messages and bytes do not contradict one another while others send and rec
 	// Messages without bytes are no contradiction.
 	await world.mq('send', name, '', '');
 	assert.match((await world.mq('stat', name)).stdout.toString(), /^messages: 2 of 10\n.*\nbytes: +0 bytes queued$/m);
+	await world.mq('send', name, 'x');
+	assert.match((await world.mq('stat', name)).stdout.toString(), /^messages: 3 of 10\n.*\nbytes: +1 byte queued$/m);
 });
 
 test('stat shows who has it open, and how', async (t) => {

@@ -117,6 +117,13 @@ test('a slash behind a runtime folder that is a link does not hide the link', as
 	);
 });
 
+test('create says that a link to nothing is in its way', async (t) => {
+	const world = new World(t);
+	const link = world.file('dangling');
+	symlinkSync('nowhere', link);
+	assertFails(await world.pipe('create', link), 1, `ipc-pipe: '${link}' is a symbolic link, not a FIFO\n`);
+});
+
 test('a runtime folder with an impossible name is explained', async (t) => {
 	const world = new World(t);
 	assertFails(

@@ -240,3 +240,12 @@ test('a gap before the data has its memory too, or is refused with the numbers',
 	const {size, blocks} = statSync(world.at(name));
 	assert.ok(size === 1024 ** 2 + 1 && blocks * 512 >= size);
 });
+
+test('a stdin that cannot be read is reported as by every command', async (t) => {
+	const world = new SegmentWorld(t);
+	assertFails(
+		await world.shell(`ipc-shm write ${world.segment(64)} 0>/dev/null`),
+		1,
+		'ipc-shm: cannot read stdin: it is not open for reading\n',
+	);
+});

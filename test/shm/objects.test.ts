@@ -215,6 +215,19 @@ test('gc removes them, and neither semaphores nor others’ segments', {skip: ne
 	assert.deepEqual([status, stdout.toString(), stderr], [0, 'a\nb c sem.s\n', '']);
 });
 
+test('with too few descriptors to look at the processes, nothing that they use is shrunk or collected', async (t) => {
+	const world = new SegmentWorld(t);
+	const name = world.segment(8192);
+	await world.startStranger('shm-peer', 'map', name);
+	for (const limit of [3, 4, 5, 6, 7, 8]) {
+		const {stdout, stderr} = await world.shell(
+			`ulimit -n ${limit}; ipc-shm resize ${name} 4096; exec ipc-shm gc --dry-run`,
+		);
+		assert.equal(world.size(name), 8192, stderr);
+		assert.ok(!stdout.toString().split('\n').includes(name), stderr);
+	}
+});
+
 test('resize grows with zeros, shrinks, and refuses what would kill others', async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment('0123456789');

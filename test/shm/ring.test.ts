@@ -28,8 +28,9 @@ test('records in, records out, oldest first; --create makes the ring', async (t)
 	const status = JSON.parse((await world.shm('stat', name, '--json')).stdout.toString());
 	assert.deepEqual(status.ring, {capacity: 1024 ** 2 - 8192, used: 40, records: 5, receivers: 0});
 	assertDone(await world.shm('recv', name), 'one\n');
-	assertDone(await world.shm('recv', name, '--count', '2'), '\nthree\n');
-	assertDone(await world.shm('recv', name, '--all'), 'four\nfive\n');
+	assertDone(await world.shm('recv', name, '--count', '3'), '\nthree\nfour\n');
+	assert.match((await world.shm('stat', name)).stdout.toString(), /^ring: .* bytes used, 1 record$/m);
+	assertDone(await world.shm('recv', name, '--all'), 'five\n');
 	assertDone(await world.shm('recv', name, '--all'), '');
 	assertFails(await world.shm('recv', name, '-n'), 3, '');
 	assertFails(await world.shm('recv', name, '-t', '50ms'), 124, '');

@@ -28,7 +28,7 @@ export const size: TextFormat<number> = {
 		if (number === undefined || unit === undefined) refuse(text, 'a size', 'a number is expected first');
 		const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
 		if (factor === undefined)
-			refuse(text, 'a size', `unknown unit '${unit}' (use K, M, G, KiB, MiB, GiB, KB, MB or GB)`);
+			refuse(text, 'a size', `unknown unit '${unit}' (use K, M, G, T, KiB, MiB, GiB, TiB, KB, MB, GB or TB)`);
 		const value = Number(number) * factor;
 		if (!Number.isInteger(value)) refuse(text, 'a size', 'it is not a whole number of bytes');
 		if (value > Number.MAX_SAFE_INTEGER) refuse(text, 'a valid size', 'it is too large');

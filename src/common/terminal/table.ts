@@ -60,7 +60,7 @@ export async function formatTable<Row>(
 	const shown = fitting(filled, room);
 	const last = shown.at(-1);
 	const before = shown.slice(0, -1).reduce((sum, {width}) => sum + width + gap.length, 0);
-	if (last && before + last.width > room) cutTo(last, Math.max(leastOfLast, room - before));
+	if (last) cutTo(last, Math.max(leastOfLast, room - before));
 	const line = (row: number) =>
 		shown
 			.map(({column, cells, width}, i) => {
@@ -112,6 +112,7 @@ function fitting<Row>(columns: readonly FilledColumn<Row>[], room: number): read
 }
 
 function cutTo<Row>(column: FilledColumn<Row>, width: number): void {
+	if (column.width <= width) return;
 	const mark = showsUnicode() ? '…' : '...';
 	column.width = width;
 	column.cells = column.cells.map((cell) =>

@@ -34,11 +34,22 @@ struct search {
 	uint32_t length;
 	double *files; /* device and inode, in turn */
 	size_t count;
+	int failure; /* why there is no answer: an errno */
 };
 
 static void add(struct search *search, double number)
 {
 	napi_set_element(search->env, search->found, search->length++, js_number(search->env, number));
+}
+
+/*
+ * What has ended, or must not be seen, is left out. But where we have no descriptor or memory to look with, nothing is known of the
+ * process, and an answer without it would be wrong.
+ */
+static void note_failure(struct search *search, int number)
+{
+	if (number == EMFILE || number == ENFILE || number == ENOMEM)
+		search->failure = number;
 }
 
 static size_t read_small(int folder, const char *path, char *text, size_t size)
@@ -86,8 +97,10 @@ static void search_process(struct search *search, int processes, const char *pid
 	bool is_empty = true;
 	snprintf(path, sizeof path, "%.20s/fd", pid);
 	int folder = openat(processes, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
+	if (folder < 0) {
+		note_failure(search, errno);
 		return;
+	}
 	for (long length; (length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
 		for (long at = 0; at < length; at += ((struct entry *)(entries + at))->size) {
 			const char *name = ((struct entry *)(entries + at))->name;
@@ -98,8 +111,11 @@ static void search_process(struct search *search, int processes, const char *pid
 			if (index < 0)
 				continue;
 			snprintf(path, sizeof path, "../fdinfo/%.20s", name);
-			if (!read_small(folder, path, text, sizeof text))
+			errno = 0;
+			if (!read_small(folder, path, text, sizeof text)) {
+				note_failure(search, errno);
 				continue;
+			}
 			const char *flags = strstr(text, "flags:");
 			add(search, atoi(pid));
 			add(search, atoi(name));
@@ -121,7 +137,7 @@ static void search_process(struct search *search, int processes, const char *pid
  * findOpenFiles(files) -> numbers, four for each: pid, descriptor, its flags, index of the file
  *
  * `files` holds device and inode in turn. A process that sleeps in the opening of some FIFO is there with descriptor
- * and index -1. What we may not see is left out. proc(5)
+ * and index -1. What we may not see is left out. Fails with EMFILE, ENFILE or ENOMEM where it could not look. proc(5)
  */
 static napi_value js_find_open_files(napi_env env, napi_callback_info info)
 {
@@ -142,7 +158,7 @@ static napi_value js_find_open_files(napi_env env, napi_callback_info info)
 		search_process(&search, dirfd(processes), entry->d_name);
 	}
 	closedir(processes);
-	return search.found;
+	return search.failure ? throw_errno(env, search.failure, "open") : search.found;
 }
 
 /* The file of one line of /proc/PID/maps: `7f…-7f… rw-s 00000000 00:19 1234   /dev/shm/x`. */
@@ -164,6 +180,7 @@ static void search_maps(struct search *search, FILE *maps, int pid, bool *has)
 	char *line = NULL;
 	size_t size = 0;
 	memset(has, 0, search->count * sizeof *has);
+	errno = 0;
 	while (getline(&line, &size, maps) > 0) {
 		int index = index_of_line(search, line);
 		if (index < 0 || has[index])
@@ -172,6 +189,7 @@ static void search_maps(struct search *search, FILE *maps, int pid, bool *has)
 		add(search, pid);
 		add(search, index);
 	}
+	note_failure(search, errno);
 	free(line);
 }
 
@@ -199,7 +217,7 @@ static bool has_memory(int processes, const char *name)
  * findMappings(files) -> numbers, two for each: pid, index of the file
  *
  * Who has these files, device and inode in turn, in its memory, with a descriptor or without. A process whose memory we
- * may not see is there with index -1. proc(5)
+ * may not see is there with index -1. Fails like findOpenFiles. proc(5)
  */
 static napi_value js_find_mappings(napi_env env, napi_callback_info info)
 {
@@ -224,17 +242,20 @@ static napi_value js_find_mappings(napi_env env, napi_callback_info info)
 			continue;
 		snprintf(path, sizeof path, "/proc/%.20s/maps", entry->d_name);
 		FILE *maps = fopen(path, "re");
+		int number = maps ? 0 : errno;
 		if (maps) {
 			search_maps(&search, maps, atoi(entry->d_name), has);
 			fclose(maps);
-		} else if ((errno == EACCES || errno == EPERM) && has_memory(dirfd(processes), entry->d_name)) {
+		} else if ((number == EACCES || number == EPERM) && has_memory(dirfd(processes), entry->d_name)) {
 			add(&search, atoi(entry->d_name));
 			add(&search, -1);
+		} else {
+			note_failure(&search, number);
 		}
 	}
 	closedir(processes);
 	free(has);
-	return search.found;
+	return search.failure ? throw_errno(env, search.failure, "open") : search.found;
 }
 
 static const struct export table[] = {

@@ -96,7 +96,8 @@ export class Fifo implements Disposable {
 		try {
 			return place.withLock(() => {
 				if (makeIn(place, mode)) return true;
-				const handle = place.openHandle('FIFO');
+				// A link to nothing exists too: it is refused as the link that it is.
+				const handle = place.openHandle('FIFO') ?? place.openHandle('FIFO', false);
 				if (handle === undefined) throw new SystemError(`cannot create ${place.shown}: it was removed meanwhile`);
 				const {mode: bits} = fstatSync(handle);
 				if (bits & temporaryMark && !exclusive) chmodSync(`/proc/self/fd/${handle}`, bits & 0o777);
@@ -185,7 +186,8 @@ export class Fifo implements Disposable {
 		if (!place) throw new SystemError(`cannot remove ${shown}: no such FIFO`);
 		try {
 			place.withLock(() => {
-				const handle = place.openHandle('FIFO');
+				// A link to nothing exists too: it is refused as the link that it is.
+				const handle = place.openHandle('FIFO') ?? place.openHandle('FIFO', false);
 				if (handle === undefined) throw new SystemError(`cannot remove ${shown}: no such FIFO`);
 				closeSync(handle);
 				attempt(`cannot remove ${shown}`, () => native.unlinkat(place.folder, place.name));
