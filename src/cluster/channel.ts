@@ -52,6 +52,7 @@ export class Channel implements Disposable {
 			wake: this.theirEnd,
 			shared: this.flags.buffer as SharedArrayBuffer,
 		};
+		native.shareDescriptors();
 		// Memory for one connection, not for a program.
 		this.worker = new Worker(join(__dirname, 'cluster-worker.js'), {
 			workerData: {...start, port: port2},

@@ -131,14 +131,7 @@ export interface Native {
 		found: Float64Array,
 	): number;
 	/** The same for results that can be printed as they are. RFC 8259 */
-	usualAnswers(
-		bytes: Uint8Array,
-		start: number,
-		end: number,
-		mostBytes: number,
-		most: number,
-		found: Float64Array,
-	): number;
+	usualAnswers(...same: Parameters<Native['usualRequests']>): number;
 	/** mq_open(3), the name without its slash, non-blocking. A maxmsg of 0 leaves both attributes to the system. */
 	mqOpen(name: string, flags: number, mode: number, maxmsg: number, msgsize: number): number;
 	/** mq_unlink(3), the name without its slash. */
@@ -314,6 +307,11 @@ export interface Native {
 	waitpid(pid: number, options: number): [number, number] | undefined;
 	/** _exit(2): at once. */
 	exit(status: number): never;
+	/**
+	 * From now on a thread of ours uses descriptors: exit() closes none before it ends the process, since Node aborts where a thread's
+	 * poll finds one closed. epoll_ctl(2), _exit(2)
+	 */
+	shareDescriptors(): void;
 	/**
 	 * proc(5): the processes that have these files open, given as device and inode in turn. Four numbers each: pid,
 	 * descriptor, its flags, index of the file; descriptor and index are -1 for a process that waits in open(2) for some

@@ -11,6 +11,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static bool are_shared;
+
+/* shareDescriptors(): a thread of ours uses descriptors from now on, so exit() closes none. */
+static napi_value js_share_descriptors(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	are_shared = true;
+	return js_undefined(env);
+}
+
 /* exit(status): at once; whatever had to be done is done. node-process.c */
 static napi_value js_exit(napi_env env, napi_callback_info info)
 {
@@ -18,6 +28,8 @@ static napi_value js_exit(napi_env env, napi_callback_info info)
 	int status;
 	if (!read_arguments(env, info, 1, &arguments) || !int_argument(&arguments, 0, &status))
 		return NULL;
+	if (are_shared)
+		_exit(status);
 	leave(status);
 	return NULL;
 }
@@ -189,6 +201,7 @@ static napi_value js_waitpid(napi_env env, napi_callback_info info)
 
 static const struct export table[] = {
 	{"exit", js_exit},
+	{"shareDescriptors", js_share_descriptors},
 	{"setChildSubreaper", js_set_child_subreaper},
 	{"pidfdOpen", js_pidfd_open},
 	{"pidfdGetfd", js_pidfd_getfd},

@@ -43,6 +43,7 @@ export class SecureThread {
 	): Promise<SecureThread> {
 		const [ours, theirs] = native.socketpair(SOCK_STREAM | SOCK_NONBLOCK);
 		const data: SecureStart = {...start, control: theirs, output: outputSettings()};
+		native.shareDescriptors();
 		const worker = new Worker(join(__dirname, 'secure-worker.js'), {workerData: data, execArgv: [], stdin: false});
 		// From here on the command may wait in the kernel, where it would not hear that the thread has failed to start.
 		await new Promise<void>((resolve, reject) => {
