@@ -108,6 +108,7 @@ copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 // On a system that no addon was made for in advance, it is compiled on installation.
 cpSync(nodeApiHeaders(), join(dist, 'include'), {recursive: true});
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
+run('node', ['src/build/client-cache.cjs']);
 const executable = await buildEngine({root, commands: declared.commands});
 if (executable.why) {
 	console.error(`ipc-tools: the commands run on Node only: ${executable.why}`);

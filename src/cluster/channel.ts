@@ -52,7 +52,8 @@ export class Channel implements Disposable {
 			shared: this.flags.buffer as SharedArrayBuffer,
 		};
 		// Memory for one connection, not for a program.
-		this.worker = new Worker(join(__dirname, 'cluster-worker.js'), {
+		this.worker = new Worker(join(__dirname, 'start.js'), {
+			argv: ['cluster-worker'],
 			workerData: {...start, port: port2},
 			transferList: [port2],
 			execArgv: [],

@@ -16,7 +16,7 @@ import {signalMethods} from './signals/signals.js';
  * (channel.ts); a verb whose waits are promises loads it into its own thread.
  */
 export {CallListener} from './calls/call-listener.js';
-export {Connection, refusalOf};
+export {Connection, methodsOf, refusalOf};
 
 // Whether a server is verified is not for the environment to decide, also where the server asks for TLS and not we.
 delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
