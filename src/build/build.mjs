@@ -42,6 +42,13 @@ const packagesApart = {
 	},
 };
 
+/** The client of NATS, likewise. */
+const clientApart = {
+	name: 'client-apart',
+	setup: ({onResolve}) =>
+		onResolve({filter: /\/worker\/main\.js$/}, () => ({path: './cluster-worker.js', external: true})),
+};
+
 /** Node loads these when something of theirs is first used: node:net alone takes two milliseconds. */
 const heavyModules = ['child_process', 'dns/promises', 'inspector', 'net', 'os', 'tls', 'util'];
 const loadedLate = {
@@ -73,7 +80,7 @@ await build({
 	outdir: 'dist',
 	minifySyntax: true,
 	minifyWhitespace: true,
-	plugins: [packagesApart, loadedLate],
+	plugins: [packagesApart, clientApart, loadedLate],
 });
 // What has a thread of its own, the client of NATS and TLS for verbs that wait in the kernel, or a process of its own.
 const worker = await build({
@@ -101,6 +108,7 @@ copyFileSync(join(root, 'src', 'build', 'start.cjs'), join(dist, 'start.js'));
 // On a system that no addon was made for in advance, it is compiled on installation.
 cpSync(nodeApiHeaders(), join(dist, 'include'), {recursive: true});
 for (const command of commands) run('node', ['src/build/code-cache.cjs', `ipc-${command}`]);
+run('node', ['src/build/client-cache.cjs']);
 const executable = await buildEngine({root, commands: declared.commands});
 if (executable.why) {
 	console.error(`ipc-tools: the commands run on Node only: ${executable.why}`);

@@ -22,8 +22,10 @@ if (commands.length > 0 && !existsSync(join(root, 'src', 'engine'))) {
 	const why = takePrebuilt('native.node', loads) ? undefined : compileNative({root});
 	if (why) console.error(`ipc-tools: ${why}`);
 	if (hasExecutable) linkCommands(root, {toExecutable: true});
-	for (const command of why ? [] : commands)
-		spawnSync(process.execPath, ['src/build/code-cache.cjs', command], {cwd: root, stdio: 'inherit'});
+	for (const words of why ? [] : [...commands.map((command) => ['code-cache.cjs', command]), ['client-cache.cjs']]) {
+		const [script, ...more] = words;
+		spawnSync(process.execPath, [`src/build/${script}`, ...more], {cwd: root, stdio: 'inherit'});
+	}
 }
 
 /** Whether it is in dist/ now: copied there, since the executable looks for Node's part beside itself. */

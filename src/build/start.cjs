@@ -1,4 +1,4 @@
-// How a command starts: its bundle, with V8's code cache from build time if that still fits this Node.
+// How a command starts, and the thread of a command that has a bundle of its own.
 'use strict';
 const {closeSync, openSync, readFileSync, writeFileSync, writeSync} = require('node:fs');
 const {Script} = require('node:vm');
@@ -6,12 +6,25 @@ const {Script} = require('node:vm');
 const O_PATH = 0o10000000; // open(2)
 const oldestNode = 20;
 
-/** The bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
+/** A bundle as a function of the arguments that Node gives a module; `cachedData` may be missing. */
 const load = (filename, cachedData) => {
 	// The bundle is ASCII: read as latin1, its text needs half the memory, and no decoder has to be loaded.
 	const bundle = readFileSync(filename).latin1Slice();
 	const text = `(function (exports, require, module, __filename, __dirname) {${bundle}\n})`;
 	return new Script(text, {filename, cachedData});
+};
+
+/** Runs a bundle beside this file, with V8's code cache from build time if that still fits this Node. */
+const run = (name) => {
+	const filename = `${__dirname}/${name}.js`;
+	let cachedData;
+	try {
+		cachedData = readFileSync(`${__dirname}/${name}.cache`);
+	} catch {
+		// Never made, or not packed: slower, not wrong.
+	}
+	const module = {exports: {}};
+	load(filename, cachedData).runInThisContext()(module.exports, require, module, filename, __dirname);
 };
 
 /** By which ps(1), pgrep(1) and our own lists of users know a process: that of Node would be `node`. proc(5) */
@@ -45,17 +58,8 @@ const start = (name) => {
 	if (Number.parseInt(node, 10) < oldestNode)
 		refuse(name, `needs Node ${oldestNode} or later, and this is Node ${node}`);
 	setProcessName(name);
-	const filename = `${__dirname}/${name}.js`;
-	let cachedData;
 	try {
-		cachedData = readFileSync(`${__dirname}/${name}.cache`);
-	} catch {
-		// Never made, or not packed: slower, not wrong.
-	}
-	const module = {exports: {}};
-	const script = load(filename, cachedData).runInThisContext();
-	try {
-		script(module.exports, require, module, filename, __dirname);
+		run(name);
 	} catch (error) {
 		// What fails so early is the native part, or a file that is missing.
 		refuse(name, error.code === 'IPC_NO_ADDON' ? error.message : error.stack);
@@ -70,9 +74,11 @@ const close = (descriptor) => {
 	openSync('/dev/null', O_PATH);
 };
 
-// `node start.js ipc-sem run …`: how the executable becomes Node. `ipc-sem:02`: stdin and stderr were closed.
+// `node start.js ipc-sem run …`: how the executable becomes Node. `ipc-sem:02`: stdin and stderr were closed. A thread is started with the
+// name of its bundle.
 if (require.main === module) {
 	const [name, closed = ''] = process.argv.splice(2, 1)[0].split(':');
 	for (const descriptor of closed) close(Number(descriptor));
-	start(name);
+	if (name.startsWith('ipc-')) start(name);
+	else run(name);
 }

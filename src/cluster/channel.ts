@@ -14,7 +14,7 @@ import {Refusal} from './refusal.js';
 
 const SOCK_STREAM = 1;
 /** How long the end of a command may be kept waiting by a cluster: to give back what is in hand. */
-const closeTimeoutMs = 3000;
+export const closeTimeoutMs = 3000;
 /** The same where it did not answer a moment ago. */
 const shortCloseTimeoutMs = 100;
 
@@ -47,14 +47,14 @@ export class Channel implements Disposable {
 		const start: WorkerStart = {
 			settings,
 			shown: settings.servers.map(showServer).join(','),
-			clientName: `ipc-tools ${process.pid}`,
 			output: outputSettings(),
 			wake: this.theirEnd,
 			shared: this.flags.buffer as SharedArrayBuffer,
 		};
 		native.shareDescriptors();
 		// Memory for one connection, not for a program.
-		this.worker = new Worker(join(__dirname, 'cluster-worker.js'), {
+		this.worker = new Worker(join(__dirname, 'start.js'), {
+			argv: ['cluster-worker'],
 			workerData: {...start, port: port2},
 			transferList: [port2],
 			execArgv: [],
@@ -224,13 +224,16 @@ export class Channel implements Disposable {
 			[],
 			wasSilent ? shortCloseTimeoutMs : closeTimeoutMs,
 		);
-		if (problem === undefined && !wasSilent)
-			tellError('the cluster does not answer: what is in hand comes back to it after a while');
+		if (problem === undefined && !wasSilent) tellSilence();
 		this.port.close();
 		closeSync(this.ourEnd);
 		// The worker may still write to its end; it goes with the process.
 	}
 }
+
+/** At the end of a command. */
+export const tellSilence = (): void =>
+	tellError('the cluster does not answer: what is in hand comes back to it after a while');
 
 /** What the frame of the worker itself does. */
 export type CloseMethods = {close(): Promise<boolean>};

@@ -10,8 +10,6 @@ export interface WorkerStart {
 	settings: ConnectionSettings;
 	/** How errors name the cluster. */
 	shown: string;
-	/** Our name to the server. */
-	clientName: string;
 	/** How a line to a person is written. */
 	output: {command: string; quiet: boolean};
 	/** A byte written here ends a poll(2) of the other thread. */

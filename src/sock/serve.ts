@@ -84,7 +84,7 @@ export const serve = verb({
 		const jobs = options.jobs ?? availableParallelism();
 		const timeoutMs = options.timeout ?? -1;
 		if (address.kind === 'cluster') {
-			const listener = clusterCalls.objects.listen(address);
+			const listener = await clusterCalls.objects.listen(address);
 			announceReady(options.readyFd);
 			await new MessageServer(listener, runner, {jobs, timeoutMs, mostBytes, mostHeld}).run();
 			return done;

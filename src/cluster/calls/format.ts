@@ -11,16 +11,3 @@ export const workingStatus = 100;
 export const signIntervalMs = 3000;
 /** A server that has been silent for this long has ended, or cannot be reached any more. */
 export const longestSilenceMs = 15_000;
-
-/** Answers to messages, and in the same order their receipts; undefined for a message that gets none. */
-export interface Answers {
-	receipts: number[];
-	texts: (string | undefined)[];
-}
-
-/** Messages one after another, where each ends, and the receipt of the first: the others follow it. */
-export interface ArrivedCalls {
-	bytes: Uint8Array;
-	ends: Uint32Array;
-	first: number;
-}

@@ -35,7 +35,6 @@ export class Connection {
 
 	constructor(
 		private readonly settings: ConnectionSettings,
-		private readonly clientName: string,
 		/** One line to a person. */
 		readonly tell: (notice: string) => void,
 	) {}
@@ -68,7 +67,7 @@ export class Connection {
 		const usesTls = servers.some(({scheme}) => scheme === 'tls') || [ca, cert, key].some((text) => text !== undefined);
 		const options: ConnectionOptions = {
 			servers: servers.map(({host, port}) => `${host.includes(':') ? `[${host}]` : host}:${port}`),
-			name: this.clientName,
+			name: `ipc-tools ${process.pid}`,
 			noEcho,
 			timeout: connectTimeoutMs,
 			maxReconnectAttempts: -1,

@@ -46,7 +46,7 @@ export interface CallListener {
 export const clusterCalls = new ClusterPlace<{
 	/** `asksForSigns`: a server that has a call has to show now and then that it lives; otherwise the conversation ends. */
 	connect(address: ClusterAddress, settings: {asksForSigns: boolean}): CallSocket;
-	listen(address: ClusterAddress): CallListener;
+	listen(address: ClusterAddress): Promise<CallListener>;
 }>();
 
 export type CallAddress = SocketAddress | ClusterAddress;

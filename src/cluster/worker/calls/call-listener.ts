@@ -1,13 +1,11 @@
 import {Empty, headers, type Msg, type NatsConnection} from '@nats-io/transport-node';
-import {
-	type Answers,
-	type ArrivedCalls,
-	queueGroup,
-	signIntervalMs,
-	signsHeader,
-	subjectOf,
-	workingStatus,
-} from '../../calls/format.js';
+import type {CallMessage} from '../../../objects/socket/call-places.js';
+import {queueGroup, signIntervalMs, signsHeader, subjectOf, workingStatus} from '../../calls/format.js';
+import type {Connection} from '../connection.js';
+import {refusalOf} from '../errors.js';
+
+/** How long an answer may wait for the next one, while others are due: they are sent together. */
+const holdMs = 1;
 
 interface OpenMessage {
 	reply: string;
@@ -16,8 +14,10 @@ interface OpenMessage {
 
 /** The server's side of calls: takes messages, and keeps where the answers go. */
 export class CallListener {
-	private arrived: Uint8Array[] = [];
+	private arrived: CallMessage[] = [];
 	private readonly open = new Map<number, OpenMessage>();
+	private answers: {reply: string; text: string}[] = [];
+	private sending: NodeJS.Timeout | undefined;
 	private lastReceipt = 0;
 	private wake: (() => void) | undefined;
 	private isStopped = false;
@@ -27,6 +27,7 @@ export class CallListener {
 	private readonly working = headers(workingStatus, 'Working');
 
 	private constructor(
+		private readonly connection: Connection,
 		private readonly client: NatsConnection,
 		name: string,
 	) {
@@ -42,8 +43,9 @@ export class CallListener {
 	}
 
 	/** Returns once the server knows of it. */
-	static async listen(client: NatsConnection, name: string): Promise<CallListener> {
-		const listener = new CallListener(client, name);
+	static async listen(connection: Connection, name: string): Promise<CallListener> {
+		const client = await connection.client();
+		const listener = new CallListener(connection, client, name);
 		await client.flush();
 		if (listener.problem) throw listener.problem;
 		return listener;
@@ -53,11 +55,16 @@ export class CallListener {
 		const receipt = ++this.lastReceipt;
 		this.open.set(receipt, {reply, wantsSigns: reply !== '' && head?.has(signsHeader) === true});
 		// Not copied: the client reads each piece of the connection into memory of its own.
-		this.arrived.push(data);
+		this.arrived.push({bytes: data, receipt});
+	}
+
+	/** The maximum size of an answer. */
+	get mostBytes(): number {
+		return this.client.info?.max_payload ?? 1024 ** 2;
 	}
 
 	/** Waits for messages; none once it has been stopped. */
-	async receive(): Promise<ArrivedCalls> {
+	async receive(): Promise<CallMessage[]> {
 		while (this.arrived.length === 0 && !this.isStopped && !this.problem)
 			await new Promise<void>((resolve) => {
 				this.wake = resolve;
@@ -66,27 +73,32 @@ export class CallListener {
 		return this.takeArrived();
 	}
 
-	/** Together: each would cross to the other thread with memory of its own. */
-	private takeArrived(): ArrivedCalls {
+	private takeArrived(): CallMessage[] {
 		const {arrived} = this;
 		this.arrived = [];
-		const bytes = new Uint8Array(arrived.reduce((sum, {length}) => sum + length, 0));
-		const ends = new Uint32Array(arrived.length);
-		let end = 0;
-		for (const [i, data] of arrived.entries()) {
-			bytes.set(data, end);
-			end += data.length;
-			ends[i] = end;
-		}
-		return {bytes, ends, first: this.lastReceipt - arrived.length + 1};
+		return arrived;
 	}
 
-	answer({receipts, texts}: Answers): void {
-		for (const [i, receipt] of receipts.entries()) {
-			const text = texts[i];
-			const {reply = ''} = this.open.get(receipt) ?? {};
-			this.open.delete(receipt);
-			if (reply !== '' && text !== undefined) this.client.publish(reply, text);
+	/** `text` is undefined for a message that gets no answer. */
+	answer(receipt: number, text: string | undefined): void {
+		const {reply = ''} = this.open.get(receipt) ?? {};
+		this.open.delete(receipt);
+		if (reply !== '' && text !== undefined) this.answers.push({reply, text});
+		if (this.open.size === 0) this.sendAnswers();
+		else this.sending ??= setTimeout(() => this.sendAnswers(), holdMs);
+	}
+
+	private sendAnswers(): void {
+		clearTimeout(this.sending);
+		this.sending = undefined;
+		const {answers} = this;
+		this.answers = [];
+		try {
+			for (const {reply, text} of answers) this.client.publish(reply, text);
+		} catch (error) {
+			const refusal = refusalOf(error);
+			if (!refusal) throw error;
+			this.connection.tell(refusal.text);
 		}
 	}
 
@@ -95,7 +107,8 @@ export class CallListener {
 			if (wantsSigns) this.client.publish(reply, Empty, {headers: this.working});
 	}
 
-	async stop(): Promise<ArrivedCalls> {
+	/** Takes no more messages; those that have arrived and were not received. */
+	async stop(): Promise<CallMessage[]> {
 		this.subscription.unsubscribe();
 		await this.client.flush();
 		this.isStopped = true;
@@ -105,6 +118,7 @@ export class CallListener {
 	}
 
 	close(): void {
+		this.sendAnswers();
 		clearInterval(this.signing);
 	}
 }

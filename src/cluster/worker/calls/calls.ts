@@ -1,14 +1,11 @@
-import type {Answers, ArrivedCalls} from '../../calls/format.js';
 import type {RefusalData} from '../../protocol.js';
 import {type Connection, sleep} from '../connection.js';
 import {refuse} from '../errors.js';
 import {CallClient} from './call-client.js';
-import {CallListener} from './call-listener.js';
 
 /** Calls are requests with a reply subject: see ipc-cluster(7). A command has one conversation. */
 export function callMethods(connection: Connection) {
 	let caller: CallClient | undefined;
-	let listener: CallListener | undefined;
 	const found = <Kind>(value: Kind | undefined): Kind => {
 		if (value === undefined) throw new Error('there is no conversation');
 		return value;
@@ -35,26 +32,6 @@ export function callMethods(connection: Connection) {
 				: Promise.race([confirmed, sleep(timeoutMs, connection.closing.signal).then(() => false)]));
 			const {problem} = found(caller);
 			return problem ? refuse(problem.reason, problem.text) : isInTime;
-		},
-
-		/** The maximum size of an answer. */
-		async callsListen(name: string): Promise<number> {
-			const client = await connection.client();
-			listener = await CallListener.listen(client, name);
-			return client.info?.max_payload ?? 1024 ** 2;
-		},
-
-		callsReceive: (): Promise<ArrivedCalls> => found(listener).receive(),
-
-		async callsAnswer(answers: Answers): Promise<void> {
-			found(listener).answer(answers);
-		},
-
-		/** What has arrived and was not received. */
-		callsStop: (): Promise<ArrivedCalls> => found(listener).stop(),
-
-		async callsClose(): Promise<void> {
-			found(listener).close();
 		},
 	};
 }

@@ -1,0 +1,54 @@
+// Has the client of NATS make a call, and keeps what V8 compiled meanwhile: dist/cluster-worker.cache, as code-cache.cjs does it for the
+// commands.
+'use strict';
+const {read, writeFileSync} = require('node:fs');
+const {createRequire} = require('node:module');
+const {createServer} = require('node:net');
+const {join} = require('node:path');
+const {promisify} = require('node:util');
+const {load} = require('../../dist/start.js');
+const native = require('../../dist/native.node');
+
+const SOCK_STREAM = 1;
+const name = 'cluster-worker';
+const dist = join(__dirname, '..', '..', 'dist');
+const filename = join(dist, `${name}.js`);
+const info = {server_id: name, version: '2.10.0', proto: 1, headers: true, max_payload: 2 ** 20};
+const request = '{"jsonrpc":"2.0","method":"echo","params":[1,"a"],"id":1}\n';
+const answer = '{"jsonrpc":"2.0","result":[1,"a"],"id":1}';
+
+const script = load(filename);
+const client = {exports: {}};
+script.runInThisContext()(client.exports, createRequire(filename), client, filename, dist);
+const {Connection, methodsOf} = client.exports;
+
+/** As much of a server of NATS as a call needs; it answers the request itself. */
+const server = createServer((socket) => {
+	socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+	socket.on('data', (piece) => {
+		const text = piece.toString();
+		if (text.includes('PING\r\n')) socket.write('PONG\r\n');
+		const [, reply] = /^HPUB \S+ (\S+) /m.exec(text) ?? [];
+		if (reply) socket.write(`MSG ${reply} 1 ${answer.length}\r\n${answer}\r\n`);
+	});
+	socket.on('error', () => {});
+});
+
+async function callOnce() {
+	const servers = [{scheme: 'nats', host: '127.0.0.1', port: server.address().port}];
+	const methods = methodsOf(new Connection({servers, connectTimeoutMs: 5000}, console.error));
+	const [ours, theirs] = native.socketpair(SOCK_STREAM);
+	await methods.callsConnect('server', theirs, true);
+	native.write(ours, Buffer.from(request), 0, request.length);
+	await promisify(read)(ours, {buffer: Buffer.alloc(answer.length + 1)});
+	await methods.close();
+}
+
+function keep() {
+	writeFileSync(join(dist, `${name}.cache`), script.createCachedData());
+	process.exit(0);
+}
+
+// Without a network the client is compiled less far.
+server.on('error', keep);
+server.listen(0, '127.0.0.1', () => callOnce().then(keep, keep));
