@@ -6,6 +6,8 @@ import {endIfBroken, eventsOf, PollSet} from '../waiting.js';
 import {Redraw} from './redraw.js';
 
 const defaultIntervalMs = 250;
+/** To look without a pause would take a whole processor. */
+const leastIntervalMs = 10;
 
 /** The options of every `watch`. */
 export const watchOptions = {
@@ -38,7 +40,7 @@ export async function watchObjects<Status>(
 	options: {interval: number | undefined; count: number | undefined; json: boolean},
 ): Promise<void> {
 	const most = options.count ?? Number.POSITIVE_INFINITY;
-	const intervalMs = options.interval ?? defaultIntervalMs;
+	const intervalMs = Math.max(leastIntervalMs, options.interval ?? defaultIntervalMs);
 	if (options.json || !isStdoutTerminal() || process.env.TERM === 'dumb') {
 		const before = new Map<string, string>();
 		const pause = () => {
