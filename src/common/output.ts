@@ -69,6 +69,15 @@ export function explainStdout(error: unknown): unknown {
 	return explained instanceof SystemError ? new OutputError(explained.message, {cause: error}) : explained;
 }
 
+/** Prints what has been done: where stdout cannot be written to, the error says that it has been done all the same. */
+export function printDone(done: string, line: string): void {
+	try {
+		printLine(line);
+	} catch (error) {
+		throw error instanceof OutputError ? new OutputError(`${error.message}; ${done}`, {cause: error.cause}) : error;
+	}
+}
+
 /** As many bytes as stdout takes without failing; the failure itself is the caller's to explain. */
 export function printBytes(bytes: Uint8Array, offset: number, length: number): number {
 	waitIsOver();

@@ -52,7 +52,7 @@ export const move = verb({
 		let moved = 0;
 		const report = (isComplete: boolean): void => {
 			if (options.json) printJson({moved});
-			else if (moved > 0 && !isComplete) tell(`gave up: ${countOf(moved, 'message')} moved`);
+			if (moved > 0 && !isComplete && !options.json) tell(`gave up: ${countOf(moved, 'message')} moved`);
 			else tellVerbose(`${countOf(moved, 'message')} moved`);
 		};
 		while (moved < most) {

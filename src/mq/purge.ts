@@ -1,6 +1,6 @@
 import {done} from '../common/exit.js';
 import {json} from '../common/options.js';
-import {printJson, printLine} from '../common/output.js';
+import {printDone} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {queueName, queuesAt} from '../objects/queue/queues.js';
 import {rescuedOf} from '../objects/queue/rescued-messages.js';
@@ -15,8 +15,7 @@ export const purge = verb({
 		using queue = queuesAt(name).open(name, 'receive');
 		using rescued = rescuedOf(queue);
 		const purged = (rescued?.discardAll() ?? 0) + queue.purge();
-		if (options.json) printJson({purged});
-		else printLine(String(purged));
+		printDone('the queue has been emptied', options.json ? JSON.stringify({purged}) : String(purged));
 		return done;
 	},
 });

@@ -1,11 +1,12 @@
 import {done, notNow} from '../common/exit.js';
 import {anyText} from '../common/formats/text-format.js';
+import {printLine} from '../common/output.js';
 import {one, verb} from '../common/verb.js';
 import {segmentName, segmentsAt} from '../objects/segment/segments.js';
 import {parseWord} from '../objects/segment/word.js';
 import {checkLock, lockOptions, underLock} from './lock.js';
 import {json, offset, wordType} from './options.js';
-import {defaultType, printChange, printValue, showWord} from './value.js';
+import {changeAsJson, defaultType, printChange, printValue, showWord} from './value.js';
 
 export const cas = verb({
 	summary: 'Store NEW if the number equals OLD, atomically; else exit with status 3',
@@ -26,7 +27,7 @@ export const cas = verb({
 				printChange(found, showWord(fresh), options.json);
 				return done;
 			}
-			if (options.json) printChange(found, found, true);
+			if (options.json) printLine(changeAsJson(found, found));
 			else printValue(found, false);
 			return notNow;
 		});

@@ -1,6 +1,6 @@
 import {quoted, SystemError, UsageError} from '../common/errors.js';
 import {jsonRecord} from '../common/framing/framing.js';
-import {print, printLine} from '../common/output.js';
+import {print, printDone, printLine} from '../common/output.js';
 import type {Segment} from '../objects/segment/segment.js';
 import {formatDouble, isWordType, parseDouble, parseWord, type WordType} from '../objects/segment/word.js';
 
@@ -106,7 +106,10 @@ export function printValue({text, json}: Shown, asJson: boolean): void {
 }
 
 export function printChange(before: Shown, after: Shown, asJson: boolean): void {
-	if (asJson) printLine(`{"old":${before.json},"new":${after.json}}`);
+	const done = 'the value has been changed';
+	if (asJson) printDone(done, changeAsJson(before, after));
 	// Texts may contain anything: on one line they could not be told apart.
-	else if (typeof before.text === 'string') printLine(`${before.text} ${after.text}`);
+	else if (typeof before.text === 'string') printDone(done, `${before.text} ${after.text}`);
 }
+
+export const changeAsJson = (before: Shown, after: Shown): string => `{"old":${before.json},"new":${after.json}}`;

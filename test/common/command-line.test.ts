@@ -210,6 +210,7 @@ refuses(['help', 'frobnicate'], `unknown verb 'frobnicate' (verbs: ${verbs})`);
 refuses([''], `unknown verb '' (verbs: ${verbs})`);
 refuses(['rxxv'], `unknown verb 'rxxv' (verbs: ${verbs})`);
 refuses(['read'], "unknown verb 'read'; did you mean 'recv'?");
+refuses(['hlep'], "unknown verb 'hlep'; did you mean 'help'?");
 refuses(['recvv'], "unknown verb 'recvv'; did you mean 'recv'?");
 refuses(['sned'], "unknown verb 'sned'; did you mean 'send'?");
 refuses(['giv'], "unknown verb 'giv'; did you mean 'give'?");

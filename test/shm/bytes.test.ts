@@ -131,6 +131,14 @@ test('stdout closed, or on a full device', async (t) => {
 		[full.status, full.stderr],
 		[1, 'ipc-shm: cannot write to stdout: no space left on the device (0 bytes were written)\n'],
 	);
+	// Who tries again would add twice.
+	const changed = await world.shell(`ipc-shm add ${name} 1 >/dev/full`);
+	assert.equal(changed.status, 1);
+	assert.match(
+		changed.stderr,
+		/^ipc-shm: cannot write to stdout: no space left on the device.*; the value has been changed\n$/,
+	);
+	assert.equal((await world.shell(`ipc-shm get ${name}`)).stdout.toString(), '1\n');
 });
 
 test('one that is cut while it is read: an error with the numbers', async (t) => {

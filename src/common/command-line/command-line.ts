@@ -124,7 +124,7 @@ function unknownVerb(command: Command, word: string): UsageError {
 	error.meant = {
 		word,
 		of: 'verbs',
-		candidates: verbs.flatMap(([name, {aliases = []}]) => [name, ...aliases]),
+		candidates: [...verbs.flatMap(([name, {aliases = []}]) => [name, ...aliases]), 'help', 'version'],
 		otherwise: ` (verbs: ${verbs.map(([name]) => name).join(', ')})`,
 	};
 	return error;
