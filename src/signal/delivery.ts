@@ -9,13 +9,16 @@ import {SIGKILL, SIGSTOP} from '../common/process/signals.js';
 import {pause} from '../common/waiting.js';
 import {NoSuchProcess, ProcessHandle} from '../objects/signals/process-handle.js';
 import {clusterReceivers, type DistantReceiver} from '../objects/signals/receivers.js';
-import {GroupHandle, ProcessTree, type Recipient, waitForAll} from '../objects/signals/recipient.js';
+import {GroupHandle, ProcessTree, type Recipient, waitForAll, waitUntilStopped} from '../objects/signals/recipient.js';
 import {openReceiver} from '../objects/signals/registration.js';
 import type {Step} from './escalation.js';
 import type {DistantTarget, Target} from './target.js';
 
 /** No event reports that a full queue has room again: look, at growing intervals. */
 const longestPauseMs = 50;
+
+/** A process that waits in the kernel stops only after that. */
+const longestStopMs = 200;
 
 /** A tree that ignores the signal can grow without end. */
 const mostRounds = 100;
@@ -175,14 +178,16 @@ export class Delivery {
 		if (signal !== SIGKILL || this.settings.dryRun) return found;
 		let running = tree.all;
 		for (let round = 0; running.length > 0 && round < mostRounds; round++) {
-			for (const handle of running) {
+			const stopped = running.filter((handle) => {
 				try {
-					handle.trySend(SIGSTOP);
+					return handle.trySend(SIGSTOP);
 				} catch (error) {
 					// The process has ended, or belongs to another user: then it cannot be killed either, which is reported.
 					if (!(error instanceof SystemError)) throw error;
+					return false;
 				}
-			}
+			});
+			waitUntilStopped(stopped, longestStopMs);
 			running = tree.findMore();
 			found.push(...running);
 		}

@@ -3,6 +3,7 @@ import {explain, hasCode, SystemError} from '../../common/errors.js';
 import {signalName} from '../../common/formats/signal-name.js';
 import {CannotSee, descendantsOf, processes, whyUnseen} from '../../common/process/proc.js';
 import {processStat} from '../../common/process/process-status.js';
+import {pause} from '../../common/waiting.js';
 import {native, PIDFD_SIGNAL_PROCESS_GROUP} from '../../native/index.js';
 import {NoSuchProcess, ProcessHandle} from './process-handle.js';
 import {SI_QUEUE, SI_USER} from './received-signal.js';
@@ -140,6 +141,18 @@ export function waitForAll<Waited extends {recipient: Recipient}>(
 		onEnd?.(one);
 		return false;
 	});
+}
+
+/** Neither stopped nor ended. proc(5) */
+const isRunning = ({pid}: ProcessHandle): boolean => /^[^TtZX]$/.test(processStat(pid)?.state ?? 'X');
+
+/**
+ * After SIGSTOP: waits until none of them runs, at most that long. A process that is in the middle of fork(2) has a child before it
+ * stops.
+ */
+export function waitUntilStopped(all: readonly ProcessHandle[], timeoutMs: number): void {
+	const deadline = new Deadline(timeoutMs);
+	for (const handle of all) while (isRunning(handle) && !handle.isGone() && !deadline.hasPassed) pause(1);
 }
 
 /**
