@@ -4,14 +4,14 @@ import {spawnSync} from 'node:child_process';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, test} from 'node:test';
-import {manualExamples, readmeExamples} from './support/examples.js';
+import {manualExamples, readmeExamples} from './support/examples/examples.js';
 import {needs} from './support/needs.js';
 import {root} from './support/run.js';
 import {freePort} from './support/sockets.js';
 import {World} from './support/world.js';
 
 const support = (name: string) => join(root, 'test', 'support', name);
-const privateMachine = ['-rmpif', '--mount-proc', '--kill-child', 'bash', support('private-machine.sh')];
+const privateMachine = ['-rmpif', '--mount-proc', '--kill-child', 'bash', support('namespaces/private-machine.sh')];
 const isAllowed = spawnSync('unshare', [...privateMachine, 'true'], {stdio: 'ignore'}).status === 0;
 
 interface Page {
@@ -128,7 +128,7 @@ describe('examples', {concurrency: 4}, () => {
 			const [home, marks] = [world.file('home'), world.file('marks')];
 			mkdirSync(home);
 			writeFileSync(marks, '');
-			const words = [...privateMachine, 'bash', support('examples.sh'), home, marks, setting, ...blocks];
+			const words = [...privateMachine, 'bash', support('examples/examples.sh'), home, marks, setting, ...blocks];
 			const {stdout, stderr, status} = await world
 				.startOther('unshare', words, {input: ''})
 				.end()

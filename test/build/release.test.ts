@@ -5,7 +5,7 @@ import {basename, dirname, join} from 'node:path';
 import test, {after, type TestContext} from 'node:test';
 import {localTarget} from '../../src/build/targets.mjs';
 import {forward} from '../support/foreign.js';
-import {needsPidNamespaces} from '../support/namespaces.js';
+import {needsPidNamespaces} from '../support/namespaces/needs-namespaces.js';
 import {needs} from '../support/needs.js';
 import {isLong} from '../support/rounds.js';
 import {type Ended, root} from '../support/run.js';

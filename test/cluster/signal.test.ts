@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import {hostname} from 'node:os';
 import test from 'node:test';
-import {NatsWorld, needsNats, sharedServer} from '../support/nats.js';
-import {NatsText} from '../support/nats-text.js';
+import {NatsText} from '../support/nats/nats-text.js';
+import {NatsWorld, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const server = sharedServer();

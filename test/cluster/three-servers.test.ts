@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, {type TestContext} from 'node:test';
-import {NatsCluster, NatsWorld, needsNats} from '../support/nats.js';
+import {NatsCluster, NatsWorld, needsNats} from '../support/nats/nats-world.js';
 import {randomBytes} from '../support/random.js';
 import type {Running} from '../support/run.js';
 import {until} from '../support/until.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
-import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import {QueueWorld, small} from '../support/queues.js';
 import {until} from '../support/until.js';
 import {assertDone, type World} from '../support/world.js';

@@ -2,17 +2,18 @@ import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {type AddressInfo, createServer} from 'node:net';
 import test, {type TestContext} from 'node:test';
-import {needsMounts, withForeignProc, withHiddenProc, withoutProc} from '../support/blind.js';
+import {needsMounts, withForeignProc, withHiddenProc, withoutProc} from '../support/namespaces/hidden-proc.js';
 import {isAlive} from '../support/proc.js';
-import {asAnother, QueueWorld} from '../support/queues.js';
+import {QueueWorld} from '../support/queues.js';
 import type {Ended} from '../support/run.js';
 import {SegmentWorld} from '../support/segments.js';
 import {SemaphoreWorld} from '../support/semaphores.js';
 import {SignalWorld} from '../support/signals.js';
+import {anotherUser, asAnother} from '../support/users.js';
 import {assertDone, assertFails, World} from '../support/world.js';
 
 /** Not in root's group either, which hidepid exempts where gid= names no other. */
-const asStranger = `${asAnother} --regid 65533`;
+const asStranger = `${asAnother} --regid ${anotherUser}`;
 
 const unmounted = '/proc is not mounted';
 const rows = ({stdout}: Ended) =>
@@ -216,7 +217,7 @@ for (const hidepid of [1, 2])
 	test(`with hidepid=${hidepid} segments that others may use are left alone`, needsMounts, async (t) => {
 		const world = new SegmentWorld(t);
 		const [open, own] = [world.segment(8192), world.segment(8192)];
-		await world.shell(`chmod 666 ${world.at(open)}; chown 65533 ${world.at(open)} ${world.at(own)}`);
+		await world.shell(`chmod 666 ${world.at(open)}; chown ${anotherUser} ${world.at(open)} ${world.at(own)}`);
 		await world.startStranger('shm-peer', 'map', open);
 		const asUser = (line: string) => world.shell(withHiddenProc(`${asStranger} ${line}`, hidepid));
 		const unseen = hidepid === 1 ? '[0-9]+ processes' : 'processes that /proc hides';
@@ -277,7 +278,7 @@ test(
 	async (t) => {
 		const world = new SegmentWorld(t);
 		const name = world.segment(8192);
-		await world.shell(`chmod 666 ${world.at(name)}; chown 65533 ${world.at(name)}`);
+		await world.shell(`chmod 666 ${world.at(name)}; chown ${anotherUser} ${world.at(name)}`);
 		await world.startStranger('shm-peer', 'map', name);
 		assertFails(
 			await world.shell(`${asStranger} ipc-shm resize ${name} 4K`),

@@ -3,7 +3,7 @@ import {spawnSync} from 'node:child_process';
 import {copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type TestContext} from 'node:test';
-import {needsUserNamespaces} from '../support/namespaces.js';
+import {needsUserNamespaces} from '../support/namespaces/needs-namespaces.js';
 import type {Ended, Running} from '../support/run.js';
 import {launcher, root} from '../support/run.js';
 import {runtime} from '../support/runtime.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
-import {needsPidNamespaces} from '../support/namespaces.js';
+import {needsPidNamespaces} from '../support/namespaces/needs-namespaces.js';
 import {launcher, type Running} from '../support/run.js';
 import {runtime} from '../support/runtime.js';
 import {SemaphoreWorld} from '../support/semaphores.js';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {lookAtQueues, type QueueStatus} from '../../src/objects/queue/queue-status.js';
 import {needs} from '../support/needs.js';
-import {asAnother, isRoot, QueueWorld} from '../support/queues.js';
+import {QueueWorld} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {until} from '../support/until.js';
+import {asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
 
-const needsRoot = {skip: !isRoot && 'needs root to become another user'};
 const parse = (line: Buffer | string | undefined) => JSON.parse(String(line));
 
 test('create makes a queue of that attributes and mode, as a C program sees it', async (t) => {

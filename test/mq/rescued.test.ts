@@ -12,12 +12,11 @@ import {
 import test from 'node:test';
 import {RescuedMessages} from '../../src/objects/queue/rescued-messages.js';
 import {isStopped, processes} from '../support/proc.js';
-import {asAnother, isRoot, QueueWorld} from '../support/queues.js';
+import {QueueWorld} from '../support/queues.js';
 import type {Running} from '../support/run.js';
 import {until} from '../support/until.js';
+import {anotherUser, asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
-
-const needsRoot = {skip: !isRoot && 'needs root to become another user'};
 
 /** A command that says that it runs, and fails when TERM comes. */
 const stubborn = ['bash', '-c', `trap 'kill $!; exit 1' TERM; sleep 100 & echo runs; wait`];
@@ -317,7 +316,7 @@ test('another user who may receive and not send keeps what fails in a file', nee
 	await world.mq('send', name, 'x', '-p', '3');
 	chmodSync(world.scratch, 0o711);
 	mkdirSync(world.folder, {mode: 0o700});
-	await world.shell(`chown 65533 $RUN`);
+	await world.shell(`chown ${anotherUser} $RUN`);
 	const as = (line: string) => world.shell(`${asAnother} ${line}`);
 	assertFails(
 		await as(`ipc-mq recv ${name} -- false`),

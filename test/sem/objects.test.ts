@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import {statSync} from 'node:fs';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
-import {asAnother, fileOf, needsRoot, SemaphoreWorld} from '../support/semaphores.js';
+import {fileOf, SemaphoreWorld} from '../support/semaphores.js';
 import {until} from '../support/until.js';
+import {anotherUser, asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const parse = (line: Buffer | string | undefined) => JSON.parse(String(line));
@@ -343,7 +344,7 @@ test('another user whom the mode lets may take and give, and their holders are t
 		.printed('runs\n');
 	assert.deepEqual(
 		(await world.holders(name)).map(({pid, uid, state}) => [pid, uid, state]),
-		[[theirs.pid, 65533, 'held']],
+		[[theirs.pid, anotherUser, 'held']],
 	);
 	theirs.killGroup();
 	await theirs.end();

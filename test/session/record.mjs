@@ -15,7 +15,7 @@ const rows = 40;
 const [, script, file = join(here, 'session.svg'), isInside] = process.argv;
 if (isInside === undefined) {
 	const folder = mkdtempSync(join(tmpdir(), 'ipc-session-'));
-	const privateMachine = join(here, '..', 'support', 'private-machine.sh');
+	const privateMachine = join(here, '..', 'support', 'namespaces', 'private-machine.sh');
 	const words = [
 		'-rmpif',
 		'--mount-proc',

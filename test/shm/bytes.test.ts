@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import {closeSync, openSync, readSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
 import {peakMemory, sleepsIn} from '../support/proc.js';
-import {isRoot} from '../support/queues.js';
 import {randomBytes} from '../support/random.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
+import {needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
-
-const needsRoot = isRoot ? false : 'needs root';
 
 test('what write takes, read gives: any bytes, of any size', async (t) => {
 	const world = new SegmentWorld(t);
@@ -90,7 +88,7 @@ test('what is made by write is seen when it is whole, and not at all when it fai
 	assertFails(await world.feed('', 'write', killed, '-m', '0644'), 2, /needs? --create/);
 });
 
-test('a full /dev/shm: said with both numbers, and the former size is back', {skip: needsRoot}, async (t) => {
+test('a full /dev/shm: said with both numbers, and the former size is back', needsRoot, async (t) => {
 	const world = new SegmentWorld(t);
 	const inside = (line: string) =>
 		world.shell(

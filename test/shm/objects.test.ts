@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import test from 'node:test';
-import {asAnother, isRoot} from '../support/queues.js';
 import {peer} from '../support/run.js';
 import {SegmentWorld} from '../support/segments.js';
 import {until} from '../support/until.js';
+import {anotherUser, asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
-
-const needsRoot = isRoot ? false : 'needs root';
 
 test('create reserves the memory, zeroed, with the mode that was asked for; twice says so', async (t) => {
 	const world = new SegmentWorld(t);
@@ -42,9 +40,7 @@ test('more than there is: an error with both numbers, and no object is left', as
 	assertFails(await world.shm('create', name, '--size', '8000000000T'), 2, /it is too large/);
 });
 
-test('more than the machine has is refused before it is tried, whatever /dev/shm promises', {
-	skip: needsRoot,
-}, async (t) => {
+test('more than the machine has is refused before it is tried, whatever /dev/shm promises', needsRoot, async (t) => {
 	const world = new SegmentWorld(t);
 	const {status, stdout, stderr} = await world.shell(
 		"unshare -m bash -c 'mount -t tmpfs -o size=64T shm /dev/shm && { ipc-shm create x --size 32T; echo $?; ls /dev/shm; }'",
@@ -174,38 +170,40 @@ test('gc --dry-run names exactly those no process maps or has open, and touches 
 	assert.ok([unused, mapped, open, young].every((name) => world.exists(name)));
 });
 
-test('gc leaves alone what processes may use that cannot be looked into, and says how many there are', {
-	skip: needsRoot,
-}, async (t) => {
-	const world = new SegmentWorld(t);
-	const line = [
-		'mount -t tmpfs -o mode=1777 shm /dev/shm',
-		`${asAnother} ipc-shm create a -m 0666 --size 4K`,
-		`${asAnother} ipc-shm gc`,
-		'echo /dev/shm/*',
-	].join(' && ');
-	// Threads of the kernel have no memory of their own.
-	const others = () => readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && existsSync(`/proc/${pid}/exe`));
-	const before = others().length;
-	const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line}'`);
-	assert.deepEqual([status, stdout.toString()], [0, '/dev/shm/a\n']);
-	const [, count] =
-		/^ipc-shm: kept 'a': its mode lets other users use it, and ([0-9]+) processes? cannot be inspected \(root can see more\)\n$/.exec(
-			stderr,
-		) ?? [];
-	// Processes of other tests come and go meanwhile.
-	const most = Math.max(before, others().length) + 100;
-	assert.ok(Number(count) >= 1 && Number(count) <= most, `${count}, at most ${most} are there`);
-});
+test(
+	'gc leaves alone what processes may use that cannot be looked into, and says how many there are',
+	needsRoot,
+	async (t) => {
+		const world = new SegmentWorld(t);
+		const line = [
+			'mount -t tmpfs -o mode=1777 shm /dev/shm',
+			`${asAnother} ipc-shm create a -m 0666 --size 4K`,
+			`${asAnother} ipc-shm gc`,
+			'echo /dev/shm/*',
+		].join(' && ');
+		// Threads of the kernel have no memory of their own.
+		const others = () => readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && existsSync(`/proc/${pid}/exe`));
+		const before = others().length;
+		const {status, stdout, stderr} = await world.shell(`unshare -m bash -c '${line}'`);
+		assert.deepEqual([status, stdout.toString()], [0, '/dev/shm/a\n']);
+		const [, count] =
+			/^ipc-shm: kept 'a': its mode lets other users use it, and ([0-9]+) processes? cannot be inspected \(root can see more\)\n$/.exec(
+				stderr,
+			) ?? [];
+		// Processes of other tests come and go meanwhile.
+		const most = Math.max(before, others().length) + 100;
+		assert.ok(Number(count) >= 1 && Number(count) <= most, `${count}, at most ${most} are there`);
+	},
+);
 
-test('gc removes them, and neither semaphores nor others’ segments', {skip: needsRoot}, async (t) => {
+test('gc removes them, and neither semaphores nor others’ segments', needsRoot, async (t) => {
 	const world = new SegmentWorld(t);
 	// In a /dev/shm of its own: this one is the whole machine's.
 	const line = [
 		'mount -t tmpfs shm /dev/shm',
 		'ipc-shm create a b c --size 4K',
 		'ipc-sem create s',
-		'chown 65533 /dev/shm/c',
+		`chown ${anotherUser} /dev/shm/c`,
 		`{ sleep 60 <&3 3>&- & } 3<>/dev/shm/b; sleeper=$!`,
 		'ipc-shm gc',
 		'kill $sleeper',
@@ -250,7 +248,7 @@ test('resize grows with zeros, shrinks, and refuses what would kill others', asy
 	assert.equal(world.size(name), 4);
 });
 
-test('another user gets nothing, and is told so', {skip: needsRoot}, async (t) => {
+test('another user gets nothing, and is told so', needsRoot, async (t) => {
 	const world = new SegmentWorld(t);
 	const name = world.segment('secret');
 	const {status, stdout, stderr} = await world.shell(`${asAnother} ipc-shm read ${name}`);

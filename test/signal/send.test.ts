@@ -5,9 +5,9 @@ import test from 'node:test';
 import {ProcessHandle} from '../../src/objects/signals/process-handle.js';
 import {needs} from '../support/needs.js';
 import {isAlive, processes} from '../support/proc.js';
-import {asAnother, isRoot} from '../support/queues.js';
 import {rtmin, SignalWorld} from '../support/signals.js';
 import {until} from '../support/until.js';
+import {asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const uid = process.getuid?.() ?? 0;
@@ -150,7 +150,7 @@ async function threadOf(world: SignalWorld): Promise<number> {
 	return Number(threads().at(-1));
 }
 
-test("another user's process: not permitted, and whose it is", {skip: isRoot ? false : 'needs root'}, async (t) => {
+test("another user's process: not permitted, and whose it is", needsRoot, async (t) => {
 	const world = new SignalWorld(t);
 	const sleeper = world.sleeper();
 	assertFails(

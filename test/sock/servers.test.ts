@@ -7,14 +7,12 @@ import test from 'node:test';
 import {makeCertificates} from '../support/certificates.js';
 import {needs} from '../support/needs.js';
 import {isAlive, isStopped, socketsOf} from '../support/proc.js';
-import {asAnother, isRoot} from '../support/queues.js';
 import {rounds} from '../support/rounds.js';
 import {peer, root} from '../support/run.js';
 import {freePort, SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
+import {anotherUser, asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
-
-const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
 
 /** A client that is half open: it goes on hearing after it has said all. */
 async function client(path: string): Promise<{socket: Socket; heard: () => string}> {
@@ -472,7 +470,7 @@ test(
 		const path = join(folder, 'api');
 		const victim = world.file('victim');
 		writeFileSync(victim, 'of root', {mode: 0o600});
-		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown 65533 '${folder}'`);
+		await world.shell(`chmod 755 '${world.scratch}'; mkdir '${folder}'; chown ${anotherUser} '${folder}'`);
 		const server = world.startOther('setpriv', [
 			...asAnother.split(' ').slice(1),
 			...[peer('sock-peer'), 'hold', path, 'stream'],

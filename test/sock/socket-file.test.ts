@@ -3,11 +3,11 @@ import {existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, w
 import {join} from 'node:path';
 import test from 'node:test';
 import {needs} from '../support/needs.js';
-import {asAnother, isRoot} from '../support/queues.js';
 import {peer, root} from '../support/run.js';
 import {SocketWorld} from '../support/sockets.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
+import {anotherUser, asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 const inode = (path: string) => statSync(path).ino;
@@ -143,8 +143,6 @@ test('the mode is there before anybody can connect; the umask applies', async (t
 	assert.equal(stdout.toString(), '750\n');
 });
 
-const needsRoot = {skip: isRoot ? false : 'needs root, to be somebody else'};
-
 test("a listener does not notice that another user's listen and remove are refused", needsRoot, async (t) => {
 	const world = new SocketWorld(t);
 	await world.shell(`chmod 755 '${world.scratch}'`);
@@ -183,14 +181,26 @@ test('another user is turned away by the mode, and by --allow', {
 	assertDone(await world.sock('connect', path), 'hello\n');
 	listed.kill();
 	await listed.closed;
-	assert.match(listed.errors, /^ipc-sock: refused .*65533.*process \d+ \(socat\): --allow does not list it\n$/);
+	assert.match(
+		listed.errors,
+		new RegExp(`^ipc-sock: refused .*${anotherUser}.*process \\d+ \\(socat\\): --allow does not list it\n$`),
+	);
 
-	const allowed = await world.ready(['listen', path, '-k', '--allow', 'gid:1234,uid:65533', '--', 'echo', 'come in']);
+	const allowed = await world.ready([
+		'listen',
+		path,
+		'-k',
+		'--allow',
+		`gid:1234,uid:${anotherUser}`,
+		'--',
+		'echo',
+		'come in',
+	]);
 	assert.equal((await nobody(`socat -u UNIX-CONNECT:${path} STDOUT`)).stdout.toString(), 'come in\n');
 	const {stdout} = await world.run('ipc-sock', ['connect', path]);
 	assert.equal(stdout.toString(), '');
 	const byGroup = await world.shell(
-		`exec setpriv --reuid 65532 --regid 65532 --groups 1234 socat -u UNIX-CONNECT:${path} STDOUT`,
+		`exec setpriv --reuid ${anotherUser + 1} --regid 65532 --groups 1234 socat -u UNIX-CONNECT:${path} STDOUT`,
 	);
 	assert.equal(byGroup.stdout.toString(), 'come in\n');
 	allowed.kill();
@@ -221,7 +231,7 @@ for (const type of ['dgram', 'seqpacket'])
 			assertDone(await world.run('ipc-sock', ['connect', ...words], {input: 'friend\n'}), 'for a friend\n');
 			const {stdout, stderr} = await listener.end();
 			assert.equal(stdout.toString(), 'friend\n');
-			assert.match(stderr, /^ipc-sock: refused .*65533.*\n$/);
+			assert.match(stderr, new RegExp(`^ipc-sock: refused .*${anotherUser}.*\n$`));
 		},
 	);
 
@@ -262,7 +272,7 @@ test('--allow: unknown names, and what is not a rule', async (t) => {
 	world.assertNothingLeft();
 });
 
-test('a folder that is not ours: a name is refused, a path needs leave to write', {skip: needsRoot.skip}, async (t) => {
+test('a folder that is not ours: a name is refused, a path needs leave to write', needsRoot, async (t) => {
 	const world = new SocketWorld(t);
 	await world.shell(`chmod 755 '${world.scratch}'; mkdir -m 755 '${world.file('foreign')}'`);
 	const {stderr} = await world.shell(

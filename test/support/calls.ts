@@ -118,3 +118,14 @@ export class Client {
 /** A call as a line. */
 export const request = (method: string, params?: unknown, id?: number | string): string =>
 	`${JSON.stringify({jsonrpc: '2.0', method, params, id})}\n`;
+
+/** The error in the line of an answer. */
+export const errorOf = (line: string) => JSON.parse(line).error;
+export const parseError = '{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}';
+export const invalid = '{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request"},"id":null}';
+/** An answer with a result. */
+export const result = (id: number | string, value: string) => `{"jsonrpc":"2.0","result":${value},"id":${id}}`;
+
+/** A duration that occurs in no other test's `sleep`. */
+let sleeps = 0;
+export const longSleep = () => `${1000 + sleeps++}.${process.pid}`;

@@ -7,11 +7,6 @@ import {assertDone, World} from './world.js';
 /** Small queues: a user's queues together may take 800 KiB, which is nine of the default attributes. */
 export const small = ['--maxmsg', '10', '--msgsize', '256'] as const;
 
-export const isRoot = process.getuid?.() === 0;
-
-/** A word before a command: a user that is neither ours nor privileged. */
-export const asAnother = 'setpriv --reuid 65533 --clear-groups';
-
 /**
  * A world with message queues, which are the whole machine's: their names occur nowhere else. Those that were handed
  * out are gone afterwards, also when the test failed.

@@ -6,12 +6,6 @@ import {uniqueName} from './unique-name.js';
 import {until} from './until.js';
 import {assertDone, World} from './world.js';
 
-const isRoot = process.getuid?.() === 0;
-export const needsRoot = {skip: !isRoot && 'needs root to become another user, or to mount'};
-
-/** A word before a command: a user that is neither ours nor privileged. */
-export const asAnother = 'setpriv --reuid 65533 --clear-groups';
-
 const {glibcVersionRuntime} =
 	(process.report?.getReport() as {header: {glibcVersionRuntime?: string}} | undefined)?.header ?? {};
 

@@ -1,7 +1,7 @@
 // The examples of the README and of the manual pages, as the lines that a reader pastes.
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {root} from './run.js';
+import {root} from '../run.js';
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 

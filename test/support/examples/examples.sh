@@ -1,6 +1,6 @@
 # Runs the examples of one page, one block after the other in one shell, and prints what they leave behind.
 #   examples.sh HOME MARKS SETTING BLOCK…
-# It is the first process on a private machine (private-machine.sh): no object and no process of this machine is seen or hit. SETTING is
+# It is the first process on a private machine (namespaces/private-machine.sh): no object and no process of this machine is seen or hit. SETTING is
 # what a reader has already, such as the daemons that the examples talk to. MARKS gets the number and the status of each block.
 export HOME=$1 TMPDIR=$1/tmp IPC_RUNTIME_DIR=$1/run EXAMPLES_MARKS=$2 PATH=$1/bin:$PATH
 cd "$HOME" || exit 125

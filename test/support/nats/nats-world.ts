@@ -4,11 +4,11 @@ import {type AddressInfo, createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, type TestContext} from 'node:test';
-import {needs} from './needs.js';
-import {Running} from './run.js';
-import {uniqueName} from './unique-name.js';
-import {until} from './until.js';
-import {World} from './world.js';
+import {needs} from '../needs.js';
+import {Running} from '../run.js';
+import {uniqueName} from '../unique-name.js';
+import {until} from '../until.js';
+import {World} from '../world.js';
 
 /** For tests that need a cluster. */
 export const needsNats = needs('nats-server');
