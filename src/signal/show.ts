@@ -1,26 +1,36 @@
 import {SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
-import {wholeNumber} from '../common/formats/text-format.js';
+import {type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {json} from '../common/options.js';
 import {print, printJson} from '../common/output.js';
 import {mayExist, whyUnseen} from '../common/process/proc.js';
 import {statusFields} from '../common/process/process-status.js';
 import {formatFields} from '../common/terminal/table.js';
 import {many, verb} from '../common/verb.js';
+import {openReceiver} from '../objects/signals/registration.js';
 import {describeTerm, type SignalStatus, signalStatus} from '../objects/signals/signal-status.js';
+import {type Target, target} from './target.js';
+
+const pid = {...wholeNumber(1, 2 ** 22), placeholder: 'PID'};
+const shownProcess: TextFormat<Target> = {
+	placeholder: 'PID',
+	parse: (text) => (text.startsWith('@') ? target.parse(text) : {shown: text, pid: pid.parse(text)}),
+};
 
 export const show = verb({
 	summary: 'Show pending, blocked, ignored and caught signals, and what TERM would do',
-	operands: {pids: many({...wholeNumber(1, 2 ** 22), placeholder: 'PID'})},
+	operands: {processes: many(shownProcess)},
 	options: {threads: {help: 'also show pending and blocked signals of each thread'}, json},
 	examples: [
 		{purpose: 'show how this shell handles signals', line: 'ipc-signal show $$'},
+		{purpose: 'show which signals a named receiver waits for', line: 'ipc-signal show @events'},
 		{purpose: 'compare queued signals with the limit', line: "ipc-signal show $$ --json | jq '.queued, .queueLimit'"},
 	],
-	run({pids}, options) {
+	run({processes}, options) {
 		let isFirst = true;
-		const allWell = forEachName(pids, (pid) => {
+		const allWell = forEachName(processes, (one) => {
+			const pid = 'pid' in one ? one.pid : pidOf(one);
 			const status = signalStatus(pid, options.threads);
 			if (!status) throw new SystemError(`cannot show ${pid}: ${whyNone(pid)}`);
 			if (options.json) printJson(status);
@@ -30,6 +40,11 @@ export const show = verb({
 		return allWell ? done : failed;
 	},
 });
+
+function pidOf({name, shown}: {name: string; shown: string}): number {
+	using receiver = openReceiver(name, `cannot show ${shown}`);
+	return receiver.pid;
+}
 
 /** A thread has an id of the same kind. */
 function whyNone(pid: number): string {

@@ -26,6 +26,21 @@ test('show: pending, blocked, ignored, caught by name, and what TERM would do', 
 	);
 });
 
+test('show @NAME: the process that has that name', async (t) => {
+	const world = new SignalWorld(t);
+	const receiver = await world.receiver('wait', 'RTMIN', '--name', 'events');
+	const {status, stdout} = await world.signal('show', '@events', '--json');
+	assert.deepEqual([status, JSON.parse(stdout.toString()).pid], [0, receiver.pid]);
+	receiver.kill();
+	await receiver.closed;
+	assertFails(
+		await world.signal('show', '@events'),
+		1,
+		"ipc-signal: cannot show @events: no process is registered as '@events'\n",
+	);
+	assertFails(await world.signal('show', '@a/b'), 2, /'\/' is not allowed/);
+});
+
 const tells = (what: string, expected: string, prepare: (world: SignalWorld) => Promise<number>) =>
 	test(`what TERM would do to ${what}: ${expected}`, async (t) => {
 		const world = new SignalWorld(t);
