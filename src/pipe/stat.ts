@@ -11,11 +11,14 @@ import {defaultName} from './default-name.js';
 
 const bytes = (amount: number | null): string => (amount === null ? 'unknown' : `${amount} bytes`);
 
-const users = (list: readonly FifoUser[] | null): string | string[] =>
+const none = 'none';
+const noneSeen = 'none that can be seen (only root sees the processes of other users)';
+
+const users = (list: readonly FifoUser[] | null, ifEmpty = none): string | string[] =>
 	list === null
 		? describeBlindness()
 		: list.length === 0
-			? 'none'
+			? ifEmpty
 			: list.map(
 					({pid, command, host, waiting}) =>
 						`${pid} ${command}${host ? ` on ${host}` : ''}${waiting ? (host ? ' (waits for a reader)' : ' (waits in open)') : ''}`,
@@ -36,6 +39,8 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 		];
 	const isOpen =
 		status.queued === null || [...(status.readers ?? []), ...(status.writers ?? [])].some(({waiting}) => !waiting);
+	// Who cannot look inside does not see every user either.
+	const ifEmpty = status.queued === null ? noneSeen : none;
 	return [
 		['path', status.path ?? ''],
 		['mode', status.mode ?? ''],
@@ -43,8 +48,8 @@ export function describeFifo(status: FifoStatus): [string, string | string[]][] 
 		['life', status.temporary ? 'temporary: its last user removes it' : 'permanent'],
 		['capacity', isOpen ? bytes(status.capacity) : 'none: no process has the FIFO open'],
 		['queued', bytes(status.queued)],
-		['readers', users(status.readers)],
-		['writers', users(status.writers)],
+		['readers', users(status.readers, ifEmpty)],
+		['writers', users(status.writers, ifEmpty)],
 	];
 }
 

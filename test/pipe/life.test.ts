@@ -18,10 +18,10 @@ import {isAlive} from '../support/proc.js';
 import {rounds} from '../support/rounds.js';
 import {peer} from '../support/run.js';
 import {runtime} from '../support/runtime.js';
+import {asAnother, needsRoot} from '../support/users.js';
 import {assertDone, assertFails, World} from '../support/world.js';
 
 const sticky = 0o1000;
-const isRoot = process.getuid?.() === 0;
 
 test('create makes FIFOs that stay, says when one is there, and --exclusive makes that an error', async (t) => {
 	const world = new World(t);
@@ -212,7 +212,7 @@ hostile(
 		chownSync(world.folder, 65_534, 65_534);
 	},
 	/it belongs to user 65534, not to you/,
-	{skip: !isRoot && 'needs root to give a folder away'},
+	needsRoot,
 );
 hostile(
 	'a file',
@@ -261,4 +261,16 @@ test('a runtime folder whose parent is missing is explained', async (t) => {
 		1,
 		/cannot create the runtime folder '\/nowhere\/at\/all': the folder above it does not exist/,
 	);
+});
+
+test('stat as another user does not say that there are no users, which it cannot see', needsRoot, async (t) => {
+	const world = new World(t);
+	const path = world.file('open.fifo');
+	await world.shell(`chmod 755 '${world.scratch}'; mkfifo -m 666 '${path}'`);
+	const reader = world.startOther('bash', ['-c', `exec 3<>'${path}'; echo open; exec sleep 60`]);
+	await reader.printed('open\n');
+	const {stdout} = await world.shell(`${asAnother} ipc-pipe stat '${path}'`);
+	assert.match(stdout.toString(), /^queued: +unknown$/m);
+	assert.match(stdout.toString(), /^readers: +none that can be seen \(only root sees the processes of other users\)$/m);
+	assert.match((await world.pipe('stat', path)).stdout.toString(), /^readers: +\d+ sleep$/m);
 });
