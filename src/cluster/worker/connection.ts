@@ -10,6 +10,7 @@ import {
 } from '@nats-io/transport-node';
 import type {ConnectionSettings} from '../../common/cluster.js';
 import {type ClusterServer, showServer} from '../../common/formats/cluster-address.js';
+import {formatDuration} from '../../common/formats/duration.js';
 import {refusalOf, refuse} from './errors.js';
 
 /** How long one request may take before it counts as lost. */
@@ -95,8 +96,9 @@ export class Connection {
 			if (/does not support 'tls'/.test(reason))
 				return refuse('denied', `${this.shown}: the server has no TLS (write nats://, and use no --tls option)`);
 			// The server closes such a connection without a word that the client passes on.
+			const within = reason === late ? ` (waited ${formatDuration(connectTimeoutMs)})` : '';
 			const also = usesTls && reason === late ? ', or it does not accept our certificate (--tls-cert)' : '';
-			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reason}${also}`);
+			return refuse('unreachable', `no NATS server answers at ${this.shown}: ${reason}${within}${also}`);
 		}
 		this.isConnected = true;
 		void this.watch(client);
