@@ -21,11 +21,11 @@ const servers: TextFormat<readonly ClusterServer[]> = {
 
 /** What every verb takes that works on a cluster. */
 export const clusterOptions = {
-	servers: {value: servers, help: 'servers of the cluster (default: $NATS_URL)'},
-	creds: {value: filePath(), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
-	tlsCa: {value: filePath(), help: 'trust the certificates of FILE'},
-	tlsCert: {value: filePath(), help: 'our own certificate'},
-	tlsKey: {value: filePath(), help: 'the key of our own certificate'},
+	servers: {only: 'cluster', value: servers, help: 'servers of the cluster (default: $NATS_URL)'},
+	creds: {only: 'cluster', value: filePath(), help: 'credentials file of the cluster (default: $NATS_CREDS)'},
+	tlsCa: {only: 'cluster', value: filePath(), help: 'trust the certificates of FILE'},
+	tlsCert: {only: 'cluster', value: filePath(), help: 'our own certificate'},
+	tlsKey: {only: 'cluster', value: filePath(), help: 'the key of our own certificate'},
 } as const;
 
 export interface ClusterSettings {
@@ -36,6 +36,7 @@ export interface ClusterSettings {
 	tlsKey?: string | undefined;
 	/** How long the verb waits, in milliseconds. */
 	timeout?: number | undefined;
+	nonblock?: boolean | undefined;
 }
 
 let given: ClusterSettings = {};
@@ -59,8 +60,10 @@ export interface ConnectionSettings {
 }
 
 const usualConnectTimeoutMs = 5000;
-/** A server that is there can take this long on a busy machine. */
-const leastConnectTimeoutMs = 2000;
+/** With --nonblock: a server that is there can take this long on a busy machine. */
+const nonblockConnectTimeoutMs = 2000;
+/** A shorter --timeout is for the object: it is not enough to reach a server. */
+const leastConnectTimeoutMs = 500;
 
 /** The address, then the options, then the environment, as the `nats` command has it. */
 export function connectionSettings(address: ClusterAddress): ConnectionSettings {
@@ -74,11 +77,14 @@ export function connectionSettings(address: ClusterAddress): ConnectionSettings 
 		ca: contents('certificates', given.tlsCa ?? env.NATS_CA),
 		cert: contents('certificate', given.tlsCert ?? env.NATS_CERT),
 		key: contents('key', given.tlsKey ?? env.NATS_KEY),
-		connectTimeoutMs: Math.min(
-			usualConnectTimeoutMs,
-			Math.max(leastConnectTimeoutMs, given.timeout ?? usualConnectTimeoutMs),
-		),
+		connectTimeoutMs: connectTimeoutMs(),
 	};
+}
+
+function connectTimeoutMs(): number {
+	const {timeout = usualConnectTimeoutMs, nonblock} = given;
+	if (nonblock || timeout === 0) return nonblockConnectTimeoutMs;
+	return Math.min(usualConnectTimeoutMs, Math.max(leastConnectTimeoutMs, timeout));
 }
 
 function serversOfEnvironment({shown}: ClusterAddress): readonly ClusterServer[] {
@@ -112,12 +118,17 @@ export class ClusterPlace<Objects> {
 	}
 }
 
-const isClusterAddress = (value: unknown): value is ClusterAddress =>
-	typeof value === 'object' && value !== null && (value as ClusterAddress).kind === 'cluster';
+const isAddress = (value: unknown): value is {kind: string} =>
+	typeof value === 'object' && value !== null && 'kind' in value;
+const isClusterAddress = (value: unknown): value is ClusterAddress => isAddress(value) && value.kind === 'cluster';
 
 /** The first address on a cluster among the values of a command line. */
 export const clusterAddressIn = (values: readonly unknown[]): ClusterAddress | undefined =>
 	values.flat().find(isClusterAddress);
+
+/** Whether an address that is not on a cluster is among them. */
+export const hasLocalAddress = (values: readonly unknown[]): boolean =>
+	values.flat().some((value) => isAddress(value) && !isClusterAddress(value));
 
 /** The connections to clusters: src/cluster. */
 export const clusterConnections = new ClusterPlace<{keep(address: ClusterAddress): Disposable}>();

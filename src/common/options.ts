@@ -12,7 +12,12 @@ export const timeoutStatus = {
 	help: 'exit with status N after a timeout (default 124)',
 } as const;
 export const nonblock = {short: 'n', help: 'do not wait: exit with status 3 instead'} as const;
-export const mode = {short: 'm', value: modeFormat, help: 'permissions of a new object (default 0600)'} as const;
+export const mode = {
+	only: 'local',
+	short: 'm',
+	value: modeFormat,
+	help: 'permissions of a new object (default 0600)',
+} as const;
 export const exclusive = {short: 'x', help: 'fail if the object already exists'} as const;
 export const follow = {short: 'f', help: 'keep running; do not stop after the first message'} as const;
 export const count = {short: 'c', value: wholeNumber(1), help: 'stop after N'} as const;

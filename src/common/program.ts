@@ -1,11 +1,11 @@
 import {isKernelError, native} from '../native/index.js';
-import {clusterAddressIn, clusterOptions, configureCluster} from './cluster.js';
+import {clusterAddressIn, configureCluster, hasLocalAddress} from './cluster.js';
 import {type Reading, readLine, valuesOf} from './command-line/command-line.js';
 import {hasCode, quoted, reasonOf, SystemError, UsageError, useRemedies} from './errors.js';
 import {EndBySignal, type Outcome, status, timedOut} from './exit.js';
 import {announceWait, configureOutput, print, printLine, tellError, tellRaw, waitInEventLoop} from './output.js';
 import {hasLostBytes, isOutOfMemory, prepareRuntime, requireNode, runtimeName} from './runtime.js';
-import {type Command, type FoundVerb, optionName, type Verb} from './verb.js';
+import {type Command, type FoundVerb, type Option, optionName, type Verb} from './verb.js';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -77,17 +77,28 @@ function perform(command: Command, reading: Reading): void {
 }
 
 /** Whether an object on a cluster is named; then how to connect is in the options. */
-function usesCluster({verb, name}: Reading, operands: Values, options: Values): boolean {
-	const address = clusterAddressIn([...Object.values(operands), ...Object.values(options)]);
+function usesCluster({verb, name, declared}: Reading, operands: Values, options: Values): boolean {
+	const named = [...Object.values(operands), ...Object.values(options)];
+	const address = clusterAddressIn(named);
 	if (address && !verb.cluster)
 		throw new UsageError(`${quoted(address.shown)} is on a cluster, and '${name}' works on this machine only`);
 	if (!verb.cluster) return false;
-	const needless = Object.keys(clusterOptions).find((key) => options[key] !== undefined);
-	if (!address && needless && verb.cluster !== 'input')
-		throw new UsageError(`--${optionName(needless)} needs a name on a cluster: nats:NAME or nats://HOST/NAME`);
+	const givenFor = (place: Option['only']) =>
+		Object.keys(declared).find((key) => declared[key]?.only === place && isGiven(options[key]));
+	if (address) {
+		const key = hasLocalAddress(named) ? undefined : givenFor('local');
+		if (key)
+			throw new UsageError(`--${optionName(key)} cannot be used with ${quoted(address.shown)}, which is on a cluster`);
+	} else if (verb.cluster !== 'input') {
+		const key = givenFor('cluster');
+		if (key) throw new UsageError(`--${optionName(key)} needs a name on a cluster: nats:NAME or nats://HOST/NAME`);
+	}
 	configureCluster(options);
 	return address !== undefined;
 }
+
+const isGiven = (value: unknown): boolean =>
+	Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
 
 const needsNode = (verb: Verb, operands: unknown, options: unknown, command: readonly string[]): boolean =>
 	typeof verb.needsNode === 'function'

@@ -16,6 +16,8 @@ export interface Option {
 	readonly optionalValue?: true;
 	/** Other spellings that are understood and not shown: `--all`, `-p`. */
 	readonly also?: readonly string[];
+	/** It works only with a name on a cluster, or only with names that are not. */
+	readonly only?: 'cluster' | 'local';
 	/** Accepted, and neither offered nor described: what the verb does anyway. */
 	readonly isHidden?: true;
 	readonly help: string;

@@ -9,7 +9,7 @@ export const attributes = {
 	maxmsg: {value: wholeNumber(1), help: 'capacity in messages (default: fs.mqueue.msg_default)'},
 	msgsize: {value: size, help: 'maximum message size (default: fs.mqueue.msgsize_default)'},
 	mode: common.mode,
-	replicas: {value: wholeNumber(1, 5), help: 'on a cluster: how many servers store it (default 1)'},
+	replicas: {only: 'cluster', value: wholeNumber(1, 5), help: 'on a cluster: how many servers store it (default 1)'},
 } as const;
 
 export const priority = {

@@ -1,4 +1,4 @@
-import {quoted, SystemError, UsageError} from '../common/errors.js';
+import {quoted, SystemError} from '../common/errors.js';
 import {done, failed} from '../common/exit.js';
 import {forEachName} from '../common/for-each-name.js';
 import {formatAddress} from '../common/formats/object-name.js';
@@ -6,7 +6,7 @@ import {exclusive, mode} from '../common/options.js';
 import {tell} from '../common/output.js';
 import {many, verb} from '../common/verb.js';
 import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
-import {checkAttributes, clusterAttributes} from './attributes.js';
+import {clusterAttributes} from './attributes.js';
 
 export const create = verb({
 	summary: 'Create FIFOs; each stays until it is removed',
@@ -17,13 +17,6 @@ export const create = verb({
 		{purpose: 'create a FIFO that your group can use', line: '(umask 007; ipc-pipe create --mode 0660 /tmp/log.fifo)'},
 	],
 	run({names}, options) {
-		for (const name of names) {
-			checkAttributes(name, options);
-			if (name.kind !== 'cluster' && options.size !== undefined)
-				throw new UsageError(
-					`--size needs a name on a cluster: ${quoted(formatAddress(name))} gets its capacity from send or recv`,
-				);
-		}
 		const allMade = forEachName(names, (name) => {
 			const shown = quoted(formatAddress(name));
 			if (pipesAt(name).create(name, options)) return;

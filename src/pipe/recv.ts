@@ -10,7 +10,7 @@ import {stopOnSignals} from '../common/process/signals.js';
 import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
-import {checkAttributes, replicas} from './attributes.js';
+import {replicas} from './attributes.js';
 import {defaultName} from './default-name.js';
 
 export const recv = verb({
@@ -49,7 +49,6 @@ export const recv = verb({
 			throw new UsageError('--raw and --count cannot be combined: all data is one record');
 
 		expectOutput();
-		checkAttributes(name, options);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
 		using pipe = pipesAt(name).openToReceive(name, options);
 		const hasRecords = framing !== undefined && framing !== 'raw';

@@ -10,7 +10,7 @@ import {progressOf} from '../common/transfer.js';
 import {optional, verb} from '../common/verb.js';
 import type {Missing} from '../objects/fifo/pipe.js';
 import {pipeName, pipesAt} from '../objects/fifo/pipes.js';
-import {checkAttributes, replicas} from './attributes.js';
+import {replicas} from './attributes.js';
 import {defaultName} from './default-name.js';
 
 export const send = verb({
@@ -42,7 +42,6 @@ export const send = verb({
 	run({name = defaultName}, options) {
 		const framing = chosenFraming(options);
 		const timeoutMs = options.nonblock ? 0 : (options.timeout ?? -1);
-		checkAttributes(name, options);
 		using pipe = pipesAt(name).openToSend(name, options);
 		if (pipe.cleansUp) stopOnSignals();
 		expectInput();

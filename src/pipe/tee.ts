@@ -28,7 +28,6 @@ import {AT_FDCWD, native, O_NONBLOCK, O_WRONLY, PIPE_BUF, POLLIN, POLLOUT} from 
 import {Fifo} from '../objects/fifo/fifo.js';
 import type {PipeFeed} from '../objects/fifo/pipe.js';
 import {clusterPipes, pipeName} from '../objects/fifo/pipes.js';
-import {checkAttributes} from './attributes.js';
 import {DescriptorOutput, type SlowPolicy, type TeeOutput} from './tee-output.js';
 import {ClusterOutput} from './tee-to-cluster.js';
 
@@ -75,7 +74,7 @@ export const tee = verb({
 		const framing = chosenFraming({...options, json: false}) ?? (policy === 'drop' ? 'lines' : 'raw');
 		if (framing === 'json')
 			throw new UsageError('--framing json cannot be used with tee: use lines, null, length or raw');
-		checkNames(names, options.mode);
+		checkNames(names);
 		const ends: (Fifo | PipeFeed)[] = [];
 		const subscribers: TeeOutput[] = [];
 		try {
@@ -113,11 +112,10 @@ export const tee = verb({
 });
 
 /** Before anything is opened. */
-function checkNames(names: readonly (Address | 'stdout')[], mode: number | undefined): void {
+function checkNames(names: readonly (Address | 'stdout')[]): void {
 	const far = new Set<string>();
 	for (const name of names) {
 		if (name === 'stdout' || name.kind !== 'cluster') continue;
-		checkAttributes(name, {mode});
 		if (far.has(name.shown)) throw new UsageError(`${quoted(name.shown)} is named twice`);
 		far.add(name.shown);
 	}

@@ -8,7 +8,11 @@ export const settings = (value: number) =>
 	({
 		value: {value: wholeNumber(0, mostUnits), help: `initial value of a new semaphore (default ${value})`},
 		mode: common.mode,
-		replicas: {value: wholeNumber(1, 5), help: 'on a cluster: store it on at least N servers (default 1)'},
+		replicas: {
+			only: 'cluster',
+			value: wholeNumber(1, 5),
+			help: 'on a cluster: store it on at least N servers (default 1)',
+		},
 	}) as const;
 
 export const create = {help: 'create the semaphore if it does not exist'} as const;

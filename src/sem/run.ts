@@ -44,8 +44,13 @@ export const run = verb({
 		},
 		create,
 		...settings(1),
-		lease: {value: lease, help: 'on a cluster: time after which the unit of a lost holder is free (default 15s)'},
+		lease: {
+			only: 'cluster',
+			value: lease,
+			help: 'on a cluster: time after which the unit of a lost holder is free (default 15s)',
+		},
 		onLost: {
+			only: 'cluster',
 			value: choice('ACTION', 'kill', 'warn'),
 			help: 'on a cluster: what to do with CMD if the unit is lost: kill (default) or warn',
 		},
@@ -63,8 +68,6 @@ export const run = verb({
 	waitsFor: ({name}) => (verbose() ? undefined : `a unit of ${quoted(formatAddress(name))}`),
 	run({name}, options, command) {
 		checkSettings(options);
-		if (name.kind !== 'cluster' && (options.lease ?? options.onLost) !== undefined)
-			throw new UsageError('--lease and --on-lost need a name on a cluster');
 		if (options.conflictStatus !== undefined && !options.nonblock)
 			throw new UsageError('--conflict-status needs --nonblock');
 		checkCommand(command);

@@ -17,7 +17,11 @@ export const create = verb({
 	options: {
 		size,
 		mode,
-		replicas: {value: wholeNumber(1, 5), help: 'on a cluster: store it on at least N servers (default 1)'},
+		replicas: {
+			only: 'cluster',
+			value: wholeNumber(1, 5),
+			help: 'on a cluster: store it on at least N servers (default 1)',
+		},
 		exclusive,
 	},
 	cluster: true,

@@ -34,6 +34,7 @@ const format: TextFormat<AccessRule[]> = {
 };
 
 export const allow = {
+	only: 'local',
 	value: format,
 	many: true,
 	help: 'accept only these users or groups: uid:USER,gid:GROUP,...',

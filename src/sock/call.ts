@@ -21,7 +21,7 @@ import {any, one, optional, optionName, verb} from '../common/verb.js';
 import {type CallSocket, callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import {formatSocketAddress, isSecure} from '../objects/socket/socket-address.js';
-import {checkCredentials, credentials, insecure, messageSize, reachedByNode, refuseOnCluster} from './options.js';
+import {checkCredentials, credentials, insecure, messageSize, reachedByNode} from './options.js';
 import {BatchCaller} from './rpc/batch-caller.js';
 import {CallChannel, TimedOut} from './rpc/call-channel.js';
 import {type Dialect, dialects} from './rpc/dialect.js';
@@ -54,8 +54,13 @@ export const call = verb({
 		list: {help: 'print the names of the methods'},
 		batch: {help: 'read a call per line and print an answer per line'},
 		inFlight: {value: wholeNumber(1, 65_536), help: 'with --batch: maximum unanswered calls (default 256)'},
-		preset: {value: choice('PRESET', 'qmp', 'mpv'), help: 'use the protocol of QEMU (qmp) or mpv (mpv)'},
+		preset: {
+			only: 'local',
+			value: choice('PRESET', 'qmp', 'mpv'),
+			help: 'use the protocol of QEMU (qmp) or mpv (mpv)',
+		},
 		framing: {
+			only: 'local',
 			value: choice('FRAMING', 'lines', 'null', 'headers'),
 			help: 'request framing: lines (default), null or headers',
 		},
@@ -80,8 +85,7 @@ export const call = verb({
 	run({address, method, params: words}, options) {
 		const {preset, framing = 'lines'} = options;
 		checkWishes(method, words, options);
-		if (address.kind === 'cluster') refuseOnCluster(options, 'preset', 'framing', 'insecure', 'cert', 'key', 'ca');
-		else checkCredentials(options, undefined, address);
+		if (address.kind !== 'cluster') checkCredentials(options, undefined, address);
 		const isNamed = options.named || preset === 'qmp';
 		const given = options.params === '-' ? readAllInput() : options.params;
 		const wishes = {named: isNamed, string: options.string, params: given};

@@ -3,7 +3,6 @@ import {duration} from '../common/formats/duration.js';
 import {formatSize, size} from '../common/formats/size.js';
 import {choice, filePath, refuse, type TextFormat, wholeNumber} from '../common/formats/text-format.js';
 import {mostRecordBytes} from '../common/framing/framing.js';
-import {optionName} from '../common/verb.js';
 import {hasHostName, type SocketAddress} from '../objects/socket/socket-address.js';
 import type {Credentials} from './stream/tls-settings.js';
 
@@ -11,14 +10,14 @@ export const type = {
 	value: choice('TYPE', 'stream', 'dgram', 'seqpacket'),
 	help: 'socket type: stream (default), dgram or seqpacket',
 } as const;
-export const insecure = {help: 'allow plain TCP to or from other machines'} as const;
+export const insecure = {only: 'local', help: 'allow plain TCP to or from other machines'} as const;
 const file = filePath();
 
 /** For tls: addresses. */
 export const credentials = {
-	cert: {value: file, help: 'with tls: our certificate chain (PEM)'},
-	key: {value: file, help: 'with tls: our private key (PEM)'},
-	ca: {value: file, help: 'with tls: authorities to trust (PEM)'},
+	cert: {only: 'local', value: file, help: 'with tls: our certificate chain (PEM)'},
+	key: {only: 'local', value: file, help: 'with tls: our private key (PEM)'},
+	ca: {only: 'local', value: file, help: 'with tls: authorities to trust (PEM)'},
 } as const;
 
 /** `listening` and `others`: the addresses of the verb. */
@@ -59,12 +58,3 @@ export const totalSize: TextFormat<number> = {
 		return bytes;
 	},
 };
-
-/** On a cluster there are no connections, and its server decides who may do what. */
-export function refuseOnCluster<Options extends object>(options: Options, ...keys: (keyof Options & string)[]): void {
-	const given = keys.find((key) => {
-		const value: unknown = options[key];
-		return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
-	});
-	if (given) throw new UsageError(`--${optionName(given)} is for sockets, and this is a name on a cluster`);
-}

@@ -1,4 +1,5 @@
 import {availableParallelism} from 'node:os';
+import {configureCluster} from '../common/cluster.js';
 import {quoted, UsageError} from '../common/errors.js';
 import {done, status} from '../common/exit.js';
 import {duration} from '../common/formats/duration.js';
@@ -11,7 +12,7 @@ import {any, one, verb} from '../common/verb.js';
 import {callAddress, clusterCalls} from '../objects/socket/call-places.js';
 import {formatSocketAddress, isLocal} from '../objects/socket/socket-address.js';
 import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
-import {checkCredentials, credentials, insecure, messageSize, refuseOnCluster, totalSize} from './options.js';
+import {checkCredentials, credentials, insecure, messageSize, totalSize} from './options.js';
 import type {CallRunner} from './rpc/call-runner.js';
 import {CallServer, mostTurnedAway} from './rpc/call-server.js';
 import {usualLimits} from './rpc/json-splitter.js';
@@ -36,8 +37,13 @@ export const serve = verb({
 		stdin: {help: 'pass parameters on stdin only'},
 		jobs: {...common.jobs, help: 'parallel calls (default: number of CPUs)'},
 		timeout: {...common.timeout, help: 'end a call after DURATION and report an error'},
-		messageTimeout: {also: ['--idle'], value: duration, help: 'time to receive a message (default 60s)'},
-		max: {value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
+		messageTimeout: {
+			only: 'local',
+			also: ['--idle'],
+			value: duration,
+			help: 'time to receive a message (default 60s)',
+		},
+		max: {only: 'local', value: wholeNumber(1, 1_000_000), help: 'maximum number of connections (default 4096)'},
 		maxSize: {value: messageSize, help: 'maximum message or output size (default 16M)'},
 		maxTotal: {value: totalSize, help: 'data held for all clients (default 256M)'},
 		allow,
@@ -63,11 +69,11 @@ export const serve = verb({
 			throw new UsageError('the methods are missing: --methods DIR, or -- CMD');
 		if (options.worker && command.length === 0) throw new UsageError('--worker needs a command: -- CMD');
 		if (options.worker && options.stdin) throw new UsageError('--stdin and --worker cannot be combined');
-		if (address.kind === 'cluster')
-			refuseOnCluster(options, 'allow', 'mode', 'messageTimeout', 'max', 'insecure', 'cert', 'key', 'ca');
-		else if (!isLocal(address) && options.allow.length > 0)
-			throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
-		if (address.kind !== 'cluster') checkCredentials(options, address);
+		if (address.kind !== 'cluster') {
+			if (!isLocal(address) && options.allow.length > 0)
+				throw new UsageError('--allow needs a local socket: the kernel does not identify clients of a network');
+			checkCredentials(options, address);
+		}
 		const mostBytes = options.maxSize ?? usualLimits.mostBytes;
 
 		const mostHeld = options.maxTotal ?? Math.max(usualHeld, 2 * mostBytes);
@@ -84,6 +90,8 @@ export const serve = verb({
 		const jobs = options.jobs ?? availableParallelism();
 		const timeoutMs = options.timeout ?? -1;
 		if (address.kind === 'cluster') {
+			// --timeout is that of a call, not of the connection.
+			configureCluster({...options, timeout: undefined});
 			const listener = await clusterCalls.objects.listen(address);
 			announceReady(options.readyFd);
 			await new MessageServer(listener, runner, {jobs, timeoutMs, mostBytes, mostHeld}).run();

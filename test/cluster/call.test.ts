@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import {existsSync, readFileSync} from 'node:fs';
 import test, {type TestContext} from 'node:test';
 import {CallWorld, request} from '../support/calls.js';
-import {type NatsServer, needsNats, sharedServer} from '../support/nats.js';
-import {NatsText} from '../support/nats-text.js';
+import {NatsText} from '../support/nats/nats-text.js';
+import {type NatsServer, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import type {Ended} from '../support/run.js';
 import {uniqueName} from '../support/unique-name.js';
 import {until} from '../support/until.js';
@@ -188,12 +188,12 @@ test('used wrongly on a cluster', async (t) => {
 	assertFails(
 		await world.call('nats://h/x', 'm', '--preset', 'qmp'),
 		2,
-		/^ipc-sock: --preset is for sockets, and this is a name on a cluster\n/,
+		/^ipc-sock: --preset cannot be used with '.*', which is on a cluster\n/,
 	);
 	assertFails(
 		await world.run('ipc-sock', ['serve', 'nats://h/x', '--max', '3', '--', 'true']),
 		2,
-		/^ipc-sock: --max is for sockets/,
+		/^ipc-sock: --max cannot be used with /,
 	);
 	assertFails(await world.run('ipc-sock', ['wait', 'nats://h/x']), 2, /^ipc-sock: 'nats:\/\/h\/x' is on a cluster/);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import test from 'node:test';
-import {NatsServer, NatsWorld, needsNats} from '../support/nats.js';
+import {NatsServer, NatsWorld, needsNats} from '../support/nats/nats-world.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 test('a server without JetStream: how to start it with it', needsNats, async (t) => {
@@ -90,11 +90,17 @@ test('a server that accepts and never answers', async (t) => {
 	t.after(() => silent.close());
 	await new Promise((resolve) => silent.once('listening', resolve));
 	const {port} = silent.address() as {port: number};
-	assertFails(
-		await world.run('ipc-mq', ['recv', `nats://127.0.0.1:${port}/jobs`, '-t', '100ms']),
-		1,
-		/no NATS server answers at nats:\/\/127\.0\.0\.1:\d+: no answer in time\n$/,
-	);
+	for (const [limit, waited] of [
+		[['-t', '750ms'], '750ms'],
+		// Not less than a connection takes, however short the wait for a message may be.
+		[['-t', '100ms'], '500ms'],
+		[['-n'], '2.0s'],
+	] as const)
+		assertFails(
+			await world.run('ipc-mq', ['recv', `nats://127.0.0.1:${port}/jobs`, ...limit]),
+			1,
+			`ipc-mq: cannot open 'nats://127.0.0.1:${port}/jobs': no NATS server answers at nats://127.0.0.1:${port}: no answer in time (waited ${waited})\n`,
+		);
 });
 
 test('options for a cluster need an address on one, and files that can be read', async (t) => {
@@ -124,12 +130,21 @@ test('options for a cluster need an address on one, and files that can be read',
 	assertFails(await world.run('ipc-shm', ['gc', 'nats:x']), 2, /operand too many|works on this machine only/);
 	assertFails(
 		await world.run('ipc-mq', ['create', 'nats:x', '--mode', '600']),
-		1,
-		"ipc-mq: cannot create 'nats:x': a queue on a cluster has no mode; its server says who may use it\n",
+		2,
+		/^ipc-mq: --mode cannot be used with 'nats:x', which is on a cluster\n/,
 	);
-	assertFails(
-		await world.run('ipc-mq', ['create', 'x', '--replicas', '3']),
-		1,
-		"ipc-mq: cannot create 'x': only a queue on a cluster has replicas\n",
-	);
+	const forCluster: [command: string, words: string[]][] = [
+		['ipc-mq', ['create', 'x', '--replicas', '3']],
+		['ipc-mq', ['recv', 'x', '--create', '--replicas', '3']],
+		['ipc-sem', ['create', 'x', '--replicas', '3']],
+		['ipc-shm', ['create', 'x', '--size', '1', '--replicas', '3']],
+		['ipc-pipe', ['create', 'x', '--replicas', '3']],
+		['ipc-pipe', ['send', '--replicas', '3']],
+	];
+	for (const [command, words] of forCluster)
+		assertFails(
+			await world.run(command, words),
+			2,
+			/: --replicas needs a name on a cluster: nats:NAME or nats:\/\/HOST\/NAME\n/,
+		);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, {type TestContext} from 'node:test';
 import {jetstream, jetstreamManager} from '@nats-io/jetstream';
 import {connect, headers} from '@nats-io/transport-node';
-import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
+import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import {randomBytes} from '../support/random.js';
 import type {Running} from '../support/run.js';
 import {uniqueName} from '../support/unique-name.js';
@@ -79,9 +79,9 @@ onBoth('--writers ends after so many, and --count leaves the rest', async (world
 
 onBoth('never waiting is 3, having waited is 124', async (world, name) => {
 	assertFails(await world.run('ipc-pipe', ['send', name, '-n'], {input: 'a'}), 3, '');
-	assertFails(await world.run('ipc-pipe', ['send', name, '-t', '50ms'], {input: 'a'}), 124, '');
+	assertFails(await world.run('ipc-pipe', ['send', name, '-t', '2s'], {input: 'a'}), 124, '');
 	assertFails(await world.run('ipc-pipe', ['recv', name, '-n']), 3, '');
-	assertFails(await world.run('ipc-pipe', ['recv', name, '-t', '50ms']), 124, '');
+	assertFails(await world.run('ipc-pipe', ['recv', name, '-t', '2s']), 124, '');
 	const where = name.startsWith('nats:') ? ['nats:'] : [];
 	const listed = await world.run('ipc-pipe', ['list', ...where, '--no-headings', '-o', 'name']);
 	assert.ok(!listed.stdout.toString().split('\n').includes(name));
@@ -162,7 +162,7 @@ on('tee: a pipe that is removed ends for itself only', async (world) => {
 
 onBoth('tee without a reader: 3 with -n, 124 with -t', async (world, name) => {
 	assertFails(await world.run('ipc-pipe', ['tee', name, '-n'], {input: 'a'}), 3, '');
-	assertFails(await world.run('ipc-pipe', ['tee', name, '-t', '50ms'], {input: 'a'}), 124, '');
+	assertFails(await world.run('ipc-pipe', ['tee', name, '-t', '2s'], {input: 'a'}), 124, '');
 });
 
 onBoth('watch prints a line for each change', async (world, name) => {
@@ -203,7 +203,7 @@ on('a second receiver: not now', async (world) => {
 	await world.start('ipc-pipe', ['recv', name, '--ready-fd', '3'], {input: ''}).ready();
 	assertFails(await world.run('ipc-pipe', ['recv', name, '-n']), 3, '');
 	assertFails(
-		await world.run('ipc-pipe', ['recv', name, '-t', '50ms']),
+		await world.run('ipc-pipe', ['recv', name, '-t', '2s']),
 		124,
 		'ipc-pipe: another process receives from it; waiting until it ends\n',
 	);
@@ -215,7 +215,7 @@ on('a slow reader holds the sender back, and learns that it gave up', async (wor
 		.start('ipc-pipe', ['recv', name, '--size', '256K', '--ready-fd', '3'], {input: ''})
 		.ready();
 	receiver.kill('SIGSTOP');
-	const {status, stderr} = await world.run('ipc-pipe', ['send', name, '-t', '500ms'], {input: randomBytes(2 ** 20)});
+	const {status, stderr} = await world.run('ipc-pipe', ['send', name, '-t', '2s'], {input: randomBytes(2 ** 20)});
 	assert.equal(status, 124, stderr);
 	const sent = Number(/is full, ([0-9]+) bytes sent/.exec(stderr)?.[1]);
 	assert.ok(sent > 0 && sent < 256 * 1024, stderr);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats.js';
-import {NatsText} from '../support/nats-text.js';
+import {NatsText} from '../support/nats/nats-text.js';
+import {NatsServer, NatsWorld, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import {QueueWorld, small} from '../support/queues.js';
 import {assertDone, assertFails, type World} from '../support/world.js';
 
@@ -45,7 +45,7 @@ onBoth('a full queue: 3 with -n, 124 with -t, and a waiting sender goes on when 
 	assertDone(await world.run('ipc-mq', ['create', name, '--maxmsg', '2', '--msgsize', '256']), '');
 	assertDone(await world.run('ipc-mq', ['send', name, 'a', 'b']), '');
 	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-n']), 3, '');
-	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-t', '50ms']), 124, '');
+	assertFails(await world.run('ipc-mq', ['send', name, 'c', '-t', '2s']), 124, '');
 	const sender = world.start('ipc-mq', ['send', name, 'c'], {input: ''});
 	assertDone(await world.run('ipc-mq', ['recv', name, '-c', '3']), 'a\nb\nc\n');
 	assertDone(await sender.end(), '');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {NatsWorld, needsNats, sharedServer} from '../support/nats.js';
-import {NatsText} from '../support/nats-text.js';
+import {NatsText} from '../support/nats/nats-text.js';
+import {NatsWorld, needsNats, sharedServer} from '../support/nats/nats-world.js';
 import {SegmentWorld} from '../support/segments.js';
 import {assertDone, assertFails, type World} from '../support/world.js';
 
@@ -160,7 +160,7 @@ on(
 		assertFails(
 			await shm(world, 'create', 'here', '--size', '8', '--replicas', '3'),
 			2,
-			/'here' is on this machine: it has no replicas\n/,
+			/--replicas needs a name on a cluster/,
 		);
 	},
 );

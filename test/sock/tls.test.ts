@@ -223,7 +223,7 @@ test('tls: addresses and their options: what may not be', async (t) => {
 		await refuses(/^ipc-sock: --cert, --key and --ca need a tls: address\n/, verb, 'x', '--ca', 'c');
 	await refuses(/^ipc-sock: --cert and --key must be given together\n/, 'call', address, 'x', '--key', 'k');
 	await refuses(
-		/^ipc-sock: --ca is for sockets, and this is a name on a cluster\n/,
+		/^ipc-sock: --ca cannot be used with 'nats:.*', which is on a cluster\n/,
 		'call',
 		'nats:x',
 		'y',

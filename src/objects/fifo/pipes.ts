@@ -1,6 +1,7 @@
 import {ClusterPlace} from '../../common/cluster.js';
+import {quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
-import {type Address, parseAddress} from '../../common/formats/object-name.js';
+import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
 import {stopOnSignals} from '../../common/process/signals.js';
 import {Fifo, fifoName} from './fifo.js';
@@ -50,7 +51,13 @@ const openTemporary = (name: Address, mode: number | undefined): Fifo =>
 	Fifo.open(name, {mode, temporary: true, beforeTemporary: stopOnSignals});
 
 const localPipes: Pipes = {
-	create: (name, attributes) => Fifo.create(name, attributes),
+	create(name, {size, replicas, ...settings}) {
+		if ((size ?? replicas) !== undefined)
+			throw new SystemError(
+				`cannot create ${quoted(formatAddress(name))}: a FIFO has no replicas, and its capacity comes from send or recv`,
+			);
+		return Fifo.create(name, settings);
+	},
 	openToSend: (name, {mode, size}) => new FifoSender(openTemporary(name, mode), size),
 	openToReceive: (name, {mode, size}) => new FifoReceiver(openTemporary(name, mode), size),
 	remove: (name) => Fifo.remove(name),

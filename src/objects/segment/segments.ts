@@ -1,5 +1,5 @@
 import {ClusterPlace} from '../../common/cluster.js';
-import {quoted, UsageError} from '../../common/errors.js';
+import {quoted, SystemError} from '../../common/errors.js';
 import type {ClusterAddress} from '../../common/formats/cluster-address.js';
 import {type Address, formatAddress, parseAddress} from '../../common/formats/object-name.js';
 import type {TextFormat} from '../../common/formats/text-format.js';
@@ -23,7 +23,7 @@ export interface Segments {
 const localSegments: Segments = {
 	create(name, {replicas, ...settings}) {
 		if (replicas !== undefined)
-			throw new UsageError(`${quoted(formatAddress(name))} is on this machine: it has no replicas`);
+			throw new SystemError(`cannot create ${quoted(formatAddress(name))}: only a segment on a cluster has replicas`);
 		return SharedMemory.create(name, settings);
 	},
 	open: (name, access) => SharedMemory.open(name, access),

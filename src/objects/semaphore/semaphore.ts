@@ -67,7 +67,8 @@ export class Semaphore implements AnySemaphore {
 	/** Makes a semaphore; returns false when the name exists already, and leaves that semaphore unchanged. sem_open(3) */
 	static create(name: string | Address, {value = 1, mode = defaultMode, replicas}: SemaphoreSettings = {}): boolean {
 		const address = toAddress(name);
-		if (replicas !== undefined) throw new UsageError(`${quoted(address.name)} is on this machine: it has no replicas`);
+		if (replicas !== undefined)
+			throw new SystemError(`cannot create ${quoted(address.name)}: only a semaphore on a cluster has replicas`);
 		try {
 			native.semCreate(`/${address.name}`, mode, value);
 			return true;
