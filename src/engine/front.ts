@@ -24,7 +24,8 @@ export function start(
 	modules: Readonly<Record<string, () => Promise<unknown>>>,
 ): void {
 	const words = process.argv.slice(2);
-	const module = modules[(isOfShell(words) ? verbBeingCompleted(words) : verbBehindOptions(words, modules)) ?? ''];
+	const module =
+		modules[(isOfShell(words) ? verbBeingCompleted(words, modules) : verbBehindOptions(words, modules)) ?? ''];
 	// It calls `main` itself.
 	if (module) void module();
 	else main(command({...about, verbs}));
@@ -36,12 +37,12 @@ const verbBehindOptions = (words: readonly string[], modules: object): string | 
 	words[verbPlace(words, (word) => Object.hasOwn(modules, word))];
 
 /** The verb whose words a shell asks candidates for; undefined while the verb itself is being typed. */
-function verbBeingCompleted([request, ...words]: readonly string[]): string | undefined {
+function verbBeingCompleted([request, ...words]: readonly string[], modules: object): string | undefined {
 	const typed =
 		request === '--complete'
 			? words
 			: request === '--complete-line'
 				? typedWords(words[0] ?? '').map(({text}) => text)
 				: [];
-	return typed.length > 2 ? typed[1] : undefined;
+	return verbBehindOptions(typed.slice(1, -1), modules);
 }

@@ -9,10 +9,9 @@ import * as common from '../common/options.js';
 import {expectInput, isTerminal, stdin} from '../common/output.js';
 import {any, verb} from '../common/verb.js';
 import {parseReceiverAddress} from '../objects/signals/receivers.js';
-import {receiverNames} from '../objects/signals/registration.js';
 import {Delivery} from './delivery.js';
 import {escalation, type Step} from './escalation.js';
-import {type Target, target, wordsOfInput} from './target.js';
+import {namedTargets, type Target, target, wordsOfInput} from './target.js';
 
 /** The value that sigqueue(3) carries. */
 const queuedValue: TextFormat<number> = {
@@ -37,11 +36,6 @@ const signalWord: TextFormat<Word> = {
 		options.has('signal') || options.has('escalate') ? namedTargets() : (signalFormat().words ?? []),
 	parse: wordOrAddress,
 };
-
-/** The targets that have a name. */
-function namedTargets(): string[] {
-	return receiverNames().map((name) => `@${name}`);
-}
 
 /** Only words that are read before anything is done can name a cluster. */
 function wordOrAddress(text: string): Word {

@@ -10,11 +10,12 @@ import {formatFields} from '../common/terminal/table.js';
 import {many, verb} from '../common/verb.js';
 import {openReceiver} from '../objects/signals/registration.js';
 import {describeTerm, type SignalStatus, signalStatus} from '../objects/signals/signal-status.js';
-import {type Target, target} from './target.js';
+import {namedTargets, type Target, target} from './target.js';
 
 const pid = {...wholeNumber(1, 2 ** 22), placeholder: 'PID'};
 const shownProcess: TextFormat<Target> = {
 	placeholder: 'PID',
+	candidates: namedTargets,
 	parse: (text) => (text.startsWith('@') ? target.parse(text) : {shown: text, pid: pid.parse(text)}),
 };
 

@@ -2,7 +2,7 @@ import {SystemError, UsageError} from '../common/errors.js';
 import type {ClusterAddress} from '../common/formats/cluster-address.js';
 import type {TextFormat} from '../common/formats/text-format.js';
 import {readInput} from '../common/input.js';
-import {receiverName} from '../objects/signals/registration.js';
+import {receiverName, receiverNames} from '../objects/signals/registration.js';
 
 /** A target, as it was written. */
 export type Target = {shown: string; pid: number} | {shown: string; name: string};
@@ -15,6 +15,9 @@ export interface DistantTarget {
 
 /** The maximum of the kernel: PID_MAX_LIMIT. proc(5), /proc/sys/kernel/pid_max */
 const highestPid = 2 ** 22;
+
+/** The targets that have a name. */
+export const namedTargets = (): string[] => receiverNames().map((name) => `@${name}`);
 
 export const target: TextFormat<Target> = {
 	placeholder: 'TARGET',

@@ -56,6 +56,12 @@ const offers = (words: string[], expected: string[], otherwise?: 'files' | 'comm
 offers([''], ['stat', 'run', 'call', 'speak']);
 offers(['s'], ['stat', 'speak']);
 offers(['help', 'r'], ['run']);
+offers(['-q', '--color', ''], ['auto', 'always', 'never']);
+offers(['-v', '--color', 'auto', 'r'], ['run']);
+offers(['-v', 'speak', ''], ['en', 'de']);
+offers(['--columns', 'name', 'stat', '--j'], ['--json']);
+offers(['-q', '--'], ['--verbose', '--color', '--help', '--version']);
+offers(['other', ''], []);
 offers(['stat', ''], names);
 offers(['st', 'a'], ['a b', 'a*']);
 offers(['stat', '--', ''], ['a b', 'a*', '-n', ...names.slice(2)]);

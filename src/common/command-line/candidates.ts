@@ -1,6 +1,6 @@
 import type {TextFormat, WordsBefore} from '../formats/text-format.js';
 import {type Command, expandShorthand, findVerb, type Option, operandCount, optionName, type Verb} from '../verb.js';
-import {keyOf, offeredOptionsOf, optionsOf} from './command-line.js';
+import {keyOf, offeredOptionsOf, optionsOf, verbPlace} from './command-line.js';
 import {quotedForBash, typedWords} from './shell-words.js';
 
 /** What a shell offers: words, or where there is none what it finds itself. */
@@ -14,7 +14,11 @@ const nothing: Candidates = {words: []};
 /** What could stand where the last of these words is being typed; the first is the command. */
 export async function candidates(command: Command, words: readonly string[]): Promise<Candidates> {
 	const current = words.at(-1) ?? '';
-	const found = await candidatesBehind(command, expandShorthand(command, words.slice(1, -1)), current);
+	const found = await candidatesBehind(
+		command,
+		expandShorthand(command, verbFirst(command, words.slice(1, -1))),
+		current,
+	);
 	return {...found, words: found.words.filter((word) => word.startsWith(current))};
 }
 
@@ -36,11 +40,29 @@ export async function candidatesForLine(command: Command, line: string, text: st
 	return {words: quoted.filter((word) => word !== undefined), otherwise};
 }
 
+/** The verb may stand behind options. */
+function verbFirst(command: Command, words: readonly string[]): readonly string[] {
+	const place = verbPlace(words, (word) => findVerb(command, word) !== undefined);
+	return place > 0 ? [words[place] as string, ...words.slice(0, place), ...words.slice(place + 1)] : words;
+}
+
+const noVerb = {operands: {}, options: {}} as unknown as Verb;
+
+/** Only what every verb takes stands before it. */
+async function candidatesForVerb(command: Command, before: readonly string[], current: string): Promise<Candidates> {
+	if (before.length === 0 && current.startsWith('-')) return {words: ['--help', '--version']};
+	const place = placeBehind(noVerb, before);
+	if (place.option) return offered(command, place.option.value, place, current);
+	const [word, ...more] = place.operands;
+	if ((word !== undefined && word !== 'help') || more.length > 0) return nothing;
+	if (current.startsWith('-')) return {words: [...optionsLeft(noVerb, place), '--version']};
+	return {words: Object.keys(command.verbs)};
+}
+
 async function candidatesBehind(command: Command, before: readonly string[], current: string): Promise<Candidates> {
 	const [first, ...words] = before;
-	if (first === undefined && current.startsWith('-')) return {words: ['--help', '--version']};
 	const found = first === undefined ? undefined : findVerb(command, first);
-	if (!found) return {words: before.length > 1 ? [] : Object.keys(command.verbs)};
+	if (!found) return candidatesForVerb(command, before, current);
 	const {verb} = found;
 	const place = placeBehind(verb, words);
 	if (place.command) return {words: [], otherwise: place.command.length > 0 ? 'files' : 'command'};
