@@ -3,7 +3,7 @@
 // IPC_TEST_SEED, the seed of what is random (another one each time; it is printed when a test has failed); IPC_TEST_LONG=1, tests that
 // prove something by repetition alone repeat it more often (npm run test:long); IPC_TEST_EVERY_START=1, nothing is read in the tests'
 // own process instead of starting a command. --runtime node: the commands run on Node. --sanitize: the C is compiled with
-// sanitizers, see support/sanitized.mjs.
+// sanitizers, see support/runner/sanitized.mjs.
 import {spawn, spawnSync} from 'node:child_process';
 import {createHash, randomInt} from 'node:crypto';
 import {once} from 'node:events';
@@ -18,8 +18,8 @@ import {parseArgs} from 'node:util';
 import {build} from 'esbuild';
 import {buildEngine} from '../src/build/engine.mjs';
 import {linkCommands} from '../src/build/link-commands.mjs';
-import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/sanitized.mjs';
-import {summaryOfSkipped} from './support/skipped-summary.mjs';
+import {defaultParts, makeSanitized, sanitizedEnvironment} from './support/runner/sanitized.mjs';
+import {summaryOfSkipped} from './support/runner/skipped-summary.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const {

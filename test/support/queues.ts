@@ -1,5 +1,6 @@
 import type {TestContext} from 'node:test';
 import {isKernelError, native} from '../../src/native/index.js';
+import {orAtExit} from './or-at-exit.js';
 import {type Ended, peer, run} from './run.js';
 import {uniqueName} from './unique-name.js';
 import {assertDone, World} from './world.js';
@@ -16,9 +17,11 @@ export class QueueWorld extends World {
 
 	constructor(t: TestContext) {
 		super(t);
-		t.after(() => {
-			for (const name of this.names) unlink(name);
-		});
+		t.after(
+			orAtExit(() => {
+				for (const name of this.names) unlink(name);
+			}),
+		);
 	}
 
 	/** A name that no queue has. */

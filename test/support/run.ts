@@ -2,6 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
+import {orAtExit} from './or-at-exit.js';
 import {whereItHangs} from './proc.js';
 
 export const root = process.cwd();
@@ -39,7 +40,7 @@ function cleanEnvironment(extra: Record<string, string> = {}): Record<string, st
 
 /** What runs now. A test file that is interrupted leaves none of it behind. */
 const alive = new Set<Running>();
-process.on('exit', () => {
+orAtExit(() => {
 	for (const running of alive) running.killGroup();
 });
 

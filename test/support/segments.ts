@@ -1,6 +1,7 @@
 import {readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {TestContext} from 'node:test';
+import {orAtExit} from './or-at-exit.js';
 import {type Ended, peer, type Running, type RunSettings, run} from './run.js';
 import {uniqueName} from './unique-name.js';
 import {assertDone, World} from './world.js';
@@ -14,9 +15,11 @@ export class SegmentWorld extends World {
 
 	constructor(t: TestContext) {
 		super(t);
-		t.after(() => {
-			for (const name of this.names) rmSync(this.at(name), {recursive: true, force: true});
-		});
+		t.after(
+			orAtExit(() => {
+				for (const name of this.names) rmSync(this.at(name), {recursive: true, force: true});
+			}),
+		);
 	}
 
 	/** A name that no segment has. */

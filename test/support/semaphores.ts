@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {existsSync, readFileSync, rmSync} from 'node:fs';
 import type {TestContext} from 'node:test';
+import {orAtExit} from './or-at-exit.js';
 import {type Ended, peer, type Running, type RunSettings, run} from './run.js';
 import {uniqueName} from './unique-name.js';
 import {until} from './until.js';
@@ -30,10 +31,12 @@ export class SemaphoreWorld extends World {
 
 	constructor(t: TestContext) {
 		super(t);
-		t.after(() => {
-			for (const name of this.names)
-				for (const each of [name, `ipc-barrier.${name}`]) rmSync(fileOf(each), {recursive: true, force: true});
-		});
+		t.after(
+			orAtExit(() => {
+				for (const name of this.names)
+					for (const each of [name, `ipc-barrier.${name}`]) rmSync(fileOf(each), {recursive: true, force: true});
+			}),
+		);
 	}
 
 	/** A name that no semaphore has. */

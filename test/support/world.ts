@@ -3,6 +3,7 @@ import {mkdtempSync, readdirSync, rmSync, statSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {TestContext} from 'node:test';
+import {orAtExit} from './or-at-exit.js';
 import {performHere, readHere} from './reading.js';
 import {type Ended, launcher, Running, type RunSettings, run} from './run.js';
 
@@ -24,11 +25,12 @@ export class World {
 	protected readonly servers: Running[] = [];
 
 	constructor(t: TestContext) {
+		const removeScratch = orAtExit(() => rmSync(this.scratch, {recursive: true, force: true}));
 		t.after(async () => {
 			for (const server of this.servers) server.kill();
 			await Promise.allSettled(this.servers.map(({closed}) => closed));
 			for (const process of this.processes) process.killGroup();
-			rmSync(this.scratch, {recursive: true, force: true});
+			removeScratch();
 		});
 	}
 

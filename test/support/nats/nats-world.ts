@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, type TestContext} from 'node:test';
 import {needs} from '../needs.js';
+import {orAtExit} from '../or-at-exit.js';
 import {Running} from '../run.js';
 import {uniqueName} from '../unique-name.js';
 import {until} from '../until.js';
@@ -19,6 +20,8 @@ export class NatsServer {
 	private server: Running | undefined;
 	/** `127.0.0.1:PORT`, once it has started. */
 	place = '';
+
+	private readonly removeFolder = orAtExit(() => rmSync(this.folder, {recursive: true, force: true}));
 
 	constructor(private readonly words: readonly string[] = ['-js']) {}
 
@@ -59,7 +62,7 @@ export class NatsServer {
 
 	async end(): Promise<void> {
 		await this.kill();
-		rmSync(this.folder, {recursive: true, force: true});
+		this.removeFolder();
 	}
 }
 

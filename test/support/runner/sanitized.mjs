@@ -3,8 +3,8 @@ import {execFileSync} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {join} from 'node:path';
-import {loadCommands} from '../../src/build/commands.mjs';
-import {buildEngine} from '../../src/build/engine.mjs';
+import {loadCommands} from '../../../src/build/commands.mjs';
+import {buildEngine} from '../../../src/build/engine.mjs';
 
 /** The tests that run where no others are named: all of the native layer and the library, and some data through each command. */
 export const defaultParts = [
