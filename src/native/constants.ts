@@ -59,7 +59,10 @@ export const SO_SNDBUFFORCE = 32;
 export const MSG_PEEK = 2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const IPPROTO_TCP = 6;
+export const TCP_INFO = 11;
 export const TCP_ESTABLISHED = 1;
+export const TCP_CLOSE = 7;
 export const TCP_LISTEN = 10;
 /** A write to a pipe of up to this size is whole. pipe(7) */
 export const PIPE_BUF = 4096;

@@ -422,6 +422,8 @@ export interface Native {
 	getsockopt(descriptor: number, level: number, option: number): number;
 	/** setsockopt(2), for options that are integers. */
 	setsockopt(descriptor: number, level: number, option: number, value: number): void;
+	/** setsockopt(2), SO_LINGER: seconds that close(2) waits, negative for none; with 0 it resets a connection. socket(7) */
+	setsockoptLinger(descriptor: number, seconds: number): void;
 	/** unix(7), SO_PEERCRED: pid, uid and gid as they were when the peer connected or listened. */
 	getsockoptPeercred(descriptor: number): [number, number, number];
 	/** unix(7), SO_PEERGROUPS: the supplementary groups of the peer. */

@@ -7,12 +7,15 @@ import {progressOf} from '../common/transfer.js';
 import {one, verb} from '../common/verb.js';
 import {openConnection} from '../objects/socket/endpoint.js';
 import type {LocalSocket} from '../objects/socket/local-socket.js';
-import {isSecure, socketAddress} from '../objects/socket/socket-address.js';
+import {isLocal, isSecure, socketAddress} from '../objects/socket/socket-address.js';
 import {checkCredentials, credentials, idle, insecure, reachedByNode, type} from './options.js';
 import type {SecureClient} from './secure/secure-client.js';
 import {ConnectionError, type DuplexEnd} from './stream/duplex.js';
 import {connectSecurely} from './stream/secure-endpoint.js';
 import {checkSession, runSession} from './stream/session.js';
+
+/** With --nonblock: a connection over a network takes a moment, also to a server that is ready. */
+const nonblockNetworkMs = 2000;
 
 export const connect = verb({
 	summary: 'Connect stdin and stdout to a socket',
@@ -72,7 +75,7 @@ export const connect = verb({
 			throw error;
 		};
 		try {
-			const openMs = options.nonblock ? 0 : timeoutMs;
+			const openMs = !options.nonblock ? timeoutMs : isLocal(address) ? 0 : nonblockNetworkMs;
 			if (isSecure(address)) {
 				const talkSecurely = (client: SecureClient) => {
 					using _ = client;

@@ -2,7 +2,7 @@ import {quoted, UsageError} from '../common/errors.js';
 import {done} from '../common/exit.js';
 import {wholeNumber} from '../common/formats/text-format.js';
 import * as common from '../common/options.js';
-import {announceReady, tellVerbose} from '../common/output.js';
+import {announceReady, tellError, tellVerbose} from '../common/output.js';
 import {Shutdown} from '../common/process/shutdown.js';
 import {one, verb} from '../common/verb.js';
 import {checkSecurity, formatSocketAddress, isLocal, socketAddress} from '../objects/socket/socket-address.js';
@@ -10,7 +10,7 @@ import {AccessList, allow, modeWithAccess, warnOfOpenPort} from './access.js';
 import {LimitedNotices} from './limited-notices.js';
 import {backlog, checkCredentials, credentials, insecure} from './options.js';
 import {type Client, connectorTo, openEntrance} from './stream/relay-end.js';
-import {joinPair} from './stream/stream-pair.js';
+import {isReset, joinPair} from './stream/stream-pair.js';
 import {tlsReason} from './stream/tls-settings.js';
 
 export const relay = verb({
@@ -53,18 +53,21 @@ export const relay = verb({
 			most: options.max,
 		});
 		const notices = new LimitedNotices();
+		const errors = new LimitedNotices(tellError);
 		warnOfOpenPort(from, options.insecure, `reach ${quoted(formatSocketAddress(to))} through it`);
 		announceReady(options.readyFd);
 		const serve = async ({open, close, who}: Client): Promise<void> => {
 			const server = await connect().catch((error: Error) => {
-				notices.tell(error.message);
+				errors.tell(error.message);
 			});
 			if (!server) {
 				close();
 				return;
 			}
 			const failure = await joinPair(open(), server);
-			if (failure) notices.tell(`closed a connection: ${tlsReason(failure)}`);
+			const closed = failure && `closed a connection: ${tlsReason(failure)}`;
+			// Many sessions end by leaving in the middle.
+			if (closed) isReset(failure) ? tellVerbose(closed) : notices.tell(closed);
 			if (who) tellVerbose(`${who} disconnected`);
 		};
 		const running = new Set<Promise<void>>();
@@ -75,6 +78,7 @@ export const relay = verb({
 				await Promise.race([...running, stopping.stopped]);
 		}
 		notices.finish();
+		errors.finish();
 		access.finish();
 		stopping.finish();
 		return done;

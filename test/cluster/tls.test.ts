@@ -1,7 +1,7 @@
 import test from 'node:test';
-import {makeCertificates} from '../support/certificates.js';
 import {NatsServer, NatsWorld} from '../support/nats/nats-world.js';
 import {needs} from '../support/needs.js';
+import {makeCertificates} from '../support/secure-world.js';
 import {assertDone, assertFails} from '../support/world.js';
 
 test(

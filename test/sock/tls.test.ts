@@ -1,57 +1,11 @@
 import assert from 'node:assert/strict';
 import {existsSync} from 'node:fs';
 import {connect, createServer} from 'node:net';
-import test, {type TestContext} from 'node:test';
-import {makeCertificates} from '../support/certificates.js';
-import {needs} from '../support/needs.js';
-import type {Running} from '../support/run.js';
-import {freePort, SocketWorld} from '../support/sockets.js';
+import test from 'node:test';
+import {secure} from '../support/secure-world.js';
+import {SocketWorld} from '../support/sockets.js';
 import {until} from '../support/until.js';
 import {assertDone, assertFails} from '../support/world.js';
-
-/** A world with certificates, an address for a server of ours, and the words that each side needs. */
-class SecureWorld extends SocketWorld {
-	private constructor(
-		t: TestContext,
-		readonly port: number,
-	) {
-		super(t);
-	}
-
-	static async make(t: TestContext): Promise<SecureWorld> {
-		const world = new SecureWorld(t, await freePort());
-		await makeCertificates(world);
-		return world;
-	}
-
-	get address(): string {
-		return `tls:localhost:${this.port}`;
-	}
-
-	get own(): string {
-		return `tls:127.0.0.1:${this.port}`;
-	}
-
-	get trust(): string[] {
-		return ['--ca', this.file('ca.pem')];
-	}
-
-	identity(who = 'server'): string[] {
-		return ['--cert', this.file(`${who}.pem`), '--key', this.file(`${who}.key`)];
-	}
-
-	/** A server of OpenSSL that answers each line with its letters in reverse. */
-	reversing(...words: string[]): Promise<Running> {
-		const {file} = this;
-		return this.startOther('openssl', [
-			...['s_server', '-rev', '-accept', `127.0.0.1:${this.port}`],
-			...['-cert', file.call(this, 'server.pem'), '-key', file.call(this, 'server.key'), ...words],
-		]).printed('ACCEPT');
-	}
-}
-
-const secure = (title: string, program: string, body: (world: SecureWorld) => Promise<void>) =>
-	test(title, needs('openssl', program), async (t) => body(await SecureWorld.make(t)));
 
 secure('connect: to a server of OpenSSL, which is verified whatever the environment says', 'openssl', async (world) => {
 	await world.reversing();

@@ -214,6 +214,20 @@ static napi_value js_setsockopt(napi_env env, napi_callback_info info)
 									       : js_undefined(env);
 }
 
+/* setsockoptLinger(descriptor, seconds): negative switches it off. setsockopt(2), socket(7), SO_LINGER */
+static napi_value js_setsockopt_linger(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int descriptor, seconds;
+	if (!read_arguments(env, info, 2, &arguments) || !int_argument(&arguments, 0, &descriptor) ||
+	    !int_argument(&arguments, 1, &seconds))
+		return NULL;
+	struct linger value = {.l_onoff = seconds >= 0, .l_linger = seconds};
+	return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, sizeof value) < 0
+		       ? throw_errno(env, errno, "setsockopt")
+		       : js_undefined(env);
+}
+
 /* getsockoptPeercred(descriptor) -> [pid, uid, gid], as they were when it connected or listened. unix(7), SO_PEERCRED */
 static napi_value js_getsockopt_peercred(napi_env env, napi_callback_info info)
 {
@@ -403,6 +417,7 @@ static const struct export table[] = {
 	{"ioctlSiocoutq", js_ioctl_siocoutq},
 	{"getsockopt", js_getsockopt},
 	{"setsockopt", js_setsockopt},
+	{"setsockoptLinger", js_setsockopt_linger},
 	{"getsockoptPeercred", js_getsockopt_peercred},
 	{"getsockoptPeergroups", js_getsockopt_peergroups},
 	{"getsockoptPeerpidfd", js_getsockopt_peerpidfd},

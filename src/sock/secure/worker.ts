@@ -1,13 +1,14 @@
 import {Socket} from 'node:net';
 import {workerData} from 'node:worker_threads';
-import {hasCode, SystemError} from '../../common/errors.js';
+import {kernelError, SystemError} from '../../common/errors.js';
 import {configureOutput} from '../../common/output.js';
 import {native, SOCK_NONBLOCK, SOCK_STREAM} from '../../native/index.js';
 import {LocalSocket} from '../../objects/socket/local-socket.js';
 import {isHungUp} from '../stream/hang-up.js';
 import {connectorTo} from '../stream/relay-end.js';
 import {openSecureEntrance} from '../stream/secure-entrance.js';
-import {joinPair, streamOf} from '../stream/stream-pair.js';
+import {isReset, joinPair, streamOf} from '../stream/stream-pair.js';
+import {wasReset} from '../stream/tcp-reset.js';
 import {tlsReason} from '../stream/tls-settings.js';
 import type {SecureNews, SecureStart} from './protocol.js';
 
@@ -32,14 +33,27 @@ let lastId = 0;
 async function handOver(stream: Socket): Promise<void> {
 	const id = ++lastId;
 	let failure: Error | undefined;
+	/** The peer has ended, and not got all. */
+	let isUnread = false;
+	const noticeReset = () => {
+		if (wasReset(stream)) failure ??= kernelError('ECONNRESET', 'write');
+	};
+	stream.on('end', () => {
+		isUnread = stream.writableLength > 0;
+		noticeReset();
+	});
 	stream.on('error', (error) => {
-		// After its end a peer may leave as it likes.
-		if (!stream.readableEnded || !isReset(error)) failure ??= error;
+		// After its end a peer that has read all may leave as it likes.
+		if (!stream.readableEnded || isUnread || !isReset(error)) failure ??= error;
 	});
 	const [inside, outside] = native.socketpair(SOCK_STREAM | SOCK_NONBLOCK);
 	report({kind: 'connection', id, descriptor: outside});
 	const inner = streamOf(LocalSocket.adopt(inside, ''));
+	inner.on('data', () => {
+		isUnread ||= stream.readableEnded;
+	});
 	inner.on('end', () => {
+		noticeReset();
 		// The command has closed it, and reads no answer: its end does not wait for the look of the joint.
 		if (!isHungUp(inside)) return;
 		inner.destroy();
@@ -48,8 +62,6 @@ async function handOver(stream: Socket): Promise<void> {
 	await joinPair(inner, stream);
 	report({kind: 'closed', id, ...(failure ? {failure: tlsReason(failure), isReset: isReset(failure)} : {})});
 }
-
-const isReset = (error: Error): boolean => hasCode(error, 'EPIPE', 'ECONNRESET');
 
 async function connect(): Promise<void> {
 	const open = await connectorTo(address, credentials, connectTimeoutMs);

@@ -9,6 +9,7 @@ import type {AccessList} from '../access.js';
 import {connectionsOf} from './accept-loop.js';
 import {openSecureEntrance} from './secure-entrance.js';
 import {streamOf} from './stream-pair.js';
+import {rememberConnection} from './tcp-reset.js';
 import {type Credentials, loadTls, tlsReason, tlsSettings} from './tls-settings.js';
 
 /** A peer that sends nothing must not keep us waiting. */
@@ -49,6 +50,7 @@ export async function connectorTo(
 		const socket = await opened(connectPlainly(), 'connect', tried, limitMs);
 		// That the server is verified is not for the environment to decide (NODE_TLS_REJECT_UNAUTHORIZED).
 		const secured = connectSecurely({socket, host, secureContext, ...servername, rejectUnauthorized: true});
+		rememberConnection(secured, socket);
 		return opened(secured, 'secureConnect', tried, deadline.waitMs());
 	};
 }

@@ -1,5 +1,6 @@
 import {Socket} from 'node:net';
 import type {TLSSocket} from 'node:tls';
+import {native} from '../../native/index.js';
 import {listenTcp} from '../../objects/socket/inet.js';
 import {LocalSocket} from '../../objects/socket/local-socket.js';
 import {formatSocketAddress, type NetworkAddress} from '../../objects/socket/socket-address.js';
@@ -32,23 +33,40 @@ export async function openSecureEntrance(
 		handshakeTimeout: handshakeMs,
 	});
 	const listener = LocalSocket.adopt(await listenTcp(address, settings.backlog), formatSocketAddress(address));
-	const notices = new LimitedNotices();
-	server.on('tlsClientError', (error) => notices.tell(`refused a client: ${tlsReason(error)}`));
+	const refusals = new LimitedNotices();
+	// Those that knock and leave do not hide who was refused.
+	const departures = new LimitedNotices();
+	server.on('tlsClientError', (error, stream) => {
+		const {authorizationError} = stream as TLSSocket;
+		const hasLeft = !authorizationError && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+		if (hasLeft) departures.tell('a client broke off its handshake');
+		else if (authorizationError)
+			refusals.tell(`refused a client: its certificate is not trusted (${authorizationError})`);
+		else refusals.tell(`refused a client: ${tlsReason(error)}`);
+		// Node leaves one that was too late open.
+		stream.destroy();
+	});
 	return {
 		async *clients(stopped) {
 			const room = new Handshakes(server, listener, settings.most ?? Number.POSITIVE_INFINITY);
 			try {
 				yield* room.clients(stopped);
 			} finally {
-				notices.finish();
+				refusals.finish();
+				departures.finish();
 			}
 		},
 		[Symbol.dispose]: () => listener.close(),
 	};
 }
 
+/** What a client is told apart by before its stream is known. */
+const peerOf = ({remoteAddress, remotePort}: Socket): string => `${remoteAddress} ${remotePort}`;
+
 class Handshakes {
 	private readonly open = new Set<Socket>();
+	/** Descriptors of those that have not finished their handshake. */
+	private readonly beginning = new Map<string, number>();
 	/** Of those that are open: they have finished their handshake. */
 	private readonly secured = new Set<TLSSocket>();
 	/** Of those: not served yet. */
@@ -89,11 +107,18 @@ class Handshakes {
 	private async accept(stopped: Promise<unknown>): Promise<void> {
 		for await (const connection of connectionsOf(this.listener, stopped)) {
 			// Half open is for conversations: a client that ends before there is one is not to be kept until the time is over.
-			const socket = new Socket({fd: connection.detach(), allowHalfOpen: false, readable: true, writable: true});
+			const fd = connection.detach();
+			const socket = new Socket({fd, allowHalfOpen: false, readable: true, writable: true});
+			const peer = peerOf(socket);
 			this.open.add(socket);
+			// A client whose certificate is refused has finished its part of the handshake: an ordinary end would look to it as
+			// if all were well.
+			native.setsockoptLinger(fd, 0);
+			this.beginning.set(peer, fd);
 			socket.on('error', () => {});
 			socket.on('close', () => {
 				this.open.delete(socket);
+				this.beginning.delete(peer);
 				this.wake();
 			});
 			this.server.emit('connection', socket);
@@ -103,6 +128,9 @@ class Handshakes {
 
 	private enter(stream: TLSSocket): void {
 		stream.allowHalfOpen = true;
+		const fd = this.beginning.get(peerOf(stream));
+		if (fd !== undefined) native.setsockoptLinger(fd, -1);
+		this.beginning.delete(peerOf(stream));
 		this.secured.add(stream);
 		this.waiting.push(stream);
 		// It may leave before the other side has been reached: the join will notice.

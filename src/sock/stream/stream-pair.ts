@@ -23,6 +23,9 @@ export function onHangUp(socket: Socket, act: () => void): void {
 	if (descriptor !== undefined) whenHungUp(socket, descriptor, act);
 }
 
+/** The peer has left, which is how many sessions end. */
+export const isReset = (error: unknown): boolean => hasCode(error, 'EPIPE', 'ECONNRESET');
+
 type WriteDone = (error?: Error | null) => void;
 
 /**
@@ -34,7 +37,7 @@ function whenDeaf(socket: Socket, tell: () => void): void {
 	if (!descriptors.has(socket)) return;
 	let isDeaf = false;
 	const withoutFailure = (done: WriteDone) => (error?: Error | null) => {
-		if (!hasCode(error, 'EPIPE', 'ECONNRESET')) return done(error);
+		if (!isReset(error)) return done(error);
 		done();
 		if (!isDeaf) tell();
 		isDeaf = true;
@@ -67,8 +70,7 @@ export function joinPair(one: Socket, other: Socket, {onData, onEnd}: Watching =
 			}
 			// The data that was sent before is still to be read.
 			const fail = (error: Error) => {
-				// Many sessions end by leaving in the middle.
-				if (!hasCode(error, 'EPIPE', 'ECONNRESET')) failure ??= error;
+				failure ??= error;
 				from.destroy();
 				to.destroySoon();
 			};

@@ -78,11 +78,21 @@ export async function tlsSettings({cert, key, ca}: Credentials): Promise<TlsSett
 	return settings;
 }
 
+const reasons: Readonly<Record<string, string>> = {
+	ECONNREFUSED: 'no process listens there',
+	ECONNRESET: 'the peer broke off the connection',
+	ENOTFOUND: 'the host is not known',
+	EAI_AGAIN: 'the host cannot be looked up now',
+	ERR_TLS_HANDSHAKE_TIMEOUT: 'it did not finish its handshake in time',
+	ERR_SSL_WRONG_VERSION_NUMBER: 'the peer does not speak TLS',
+};
+
 /** The words of OpenSSL without the rest of its message. */
 export function tlsReason(error: Error): string {
 	// A host with several addresses: why it failed with the first.
 	if (error instanceof AggregateError && error.errors[0] instanceof Error) return tlsReason(error.errors[0]);
-	if (hasCode(error, 'ECONNREFUSED')) return 'no process listens there';
-	if (hasCode(error, 'ECONNRESET')) return 'the peer broke off the connection';
+	const {code = ''} = error as NodeJS.ErrnoException;
+	const known = reasons[code];
+	if (known) return known;
 	return 'reason' in error && typeof error.reason === 'string' ? error.reason : reasonOf(error);
 }
