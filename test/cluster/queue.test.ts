@@ -59,8 +59,8 @@ on('a receiver that waits gets the message', async (world) => {
 	await receiver.printed('one\n');
 	assertDone(await world.run('ipc-mq', ['send', name, '-p', '3', 'two']), '');
 	await receiver.printed('two\n');
-	const {signal} = await receiver.kill('SIGINT').end();
-	assert.equal(signal, 'SIGINT');
+	const {status, signal, stderr} = await receiver.kill('SIGINT').end();
+	assert.deepEqual({status, signal, stderr}, {status: null, signal: 'SIGINT', stderr: ''});
 });
 
 on('what the reader of stdout has not read goes back, and nothing else', async (world) => {
