@@ -33,11 +33,17 @@ function carryOut({settings, output, wake, shared, port}: WorkerStart & {port: M
 	}
 
 	const reportDefect = (error: unknown) => send({defect: error instanceof Error ? (error.stack ?? '') : String(error)});
-	process.on('uncaughtException', reportDefect);
-	process.on('unhandledRejection', reportDefect);
+	const connection = new Connection(settings, tellNow);
+	const reportStray = (error: unknown) => {
+		// What was about to be sent when the connection was closed has nowhere to go.
+		const isLate = connection.closing.signal.aborted && refusalOf(error)?.reason === 'closed';
+		if (!isLate) reportDefect(error);
+	};
+	process.on('uncaughtException', reportStray);
+	process.on('unhandledRejection', reportStray);
 
 	configureOutput(output);
-	const methods = methodsOf(new Connection(settings, tellNow));
+	const methods = methodsOf(connection);
 
 	port.on('message', async ({id, method, args}: Request) => {
 		try {
